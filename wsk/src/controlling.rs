@@ -3,21 +3,16 @@
 
 #![forbid(unsafe_code)]
 
-use wsk_sys::{
-    SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT, SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS,
-    SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS,
-};
-
-use crate::ioctl::ControlRequest;
 use crate::methods::{controlled, secured};
 use crate::registration::Provider;
 use crate::request::{self, ControlRaw, Raw, Request, TransportChange};
+use crate::socket::calls::{Redirection, Vouched};
 use crate::socket::{
     BasicCategory, BasicSocket, ConnectedSocket, ConnectionCategory, ConnectionSocket,
     DatagramCategory, DatagramSocket, ListenCategory, ListenSocket, StreamCategory, StreamSocket,
 };
 
-// Each of them has `controlled_raw!` in `request::control` too, which is unsafe.
+// Each of them has `controlled_raw!` in `raw` too, which is unsafe.
 controlled!(BasicSocket, BasicCategory);
 controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
@@ -48,8 +43,8 @@ impl ConnectedSocket {
         &'s self,
         records: &'b mut [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let code = SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS;
-        request::control_raw(&self.handle, ControlRequest::Ioctl { code }, &[], records)
+        let request = Vouched::redirection(Redirection::Records);
+        request::control_raw(&self.handle, request, &[], records)
     }
 
     /// Reads the redirect context of an accepted connection: what the driver that redirected it has said of it. The request gives the
@@ -67,8 +62,8 @@ impl ConnectedSocket {
         &'s self,
         context: &'b mut [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let code = SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT;
-        request::control_raw(&self.handle, ControlRequest::Ioctl { code }, &[], context)
+        let request = Vouched::redirection(Redirection::Context);
+        request::control_raw(&self.handle, request, &[], context)
     }
 }
 
@@ -88,13 +83,8 @@ impl ConnectionSocket {
         &'s self,
         records: &'b [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let code = SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS;
-        request::control_raw(
-            &self.handle,
-            ControlRequest::Ioctl { code },
-            records,
-            &mut [],
-        )
+        let request = Vouched::redirection(Redirection::SetRecords);
+        request::control_raw(&self.handle, request, records, &mut [])
     }
 }
 

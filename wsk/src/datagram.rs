@@ -5,7 +5,7 @@
 use core::net::SocketAddr;
 use core::ops::Deref;
 
-use wsk_sys::{SIO_WSK_SET_REMOTE_ADDRESS, SIO_WSK_SET_SENDTO_ADDRESS, WSK_EVENT_RECEIVE_FROM};
+use wsk_sys::WSK_EVENT_RECEIVE_FROM;
 
 use crate::address::{Destination, Family, RemoteAddress};
 use crate::buffer::{ReceiveBuffer, SendBuffer, SendList};
@@ -177,7 +177,7 @@ impl DatagramSocket {
         self,
         remote: impl Into<SocketAddr>,
     ) -> Result<FixedDatagramSocket, (Error, Self)> {
-        self.fix(SIO_WSK_SET_REMOTE_ADDRESS, remote.into())
+        self.fix(false, remote.into())
     }
 
     /// Fixes the destination: datagrams are sent there unless they have an address of their own; they are received from
@@ -193,15 +193,19 @@ impl DatagramSocket {
         self,
         remote: impl Into<SocketAddr>,
     ) -> Result<FixedDatagramSocket, (Error, Self)> {
-        self.fix(SIO_WSK_SET_SENDTO_ADDRESS, remote.into())
+        self.fix(true, remote.into())
     }
 
-    fn fix(self, code: u32, remote: SocketAddr) -> Result<FixedDatagramSocket, (Error, Self)> {
+    fn fix(
+        self,
+        destination: bool,
+        remote: SocketAddr,
+    ) -> Result<FixedDatagramSocket, (Error, Self)> {
         // Once for all handles: the address of one is the address of all.
         if self.handle.fixed.swap(true, Ordering::Relaxed) {
             return Err((Error::AlreadyFixed, self));
         }
-        let fixed = request::fix(&self.handle, code, remote)
+        let fixed = request::fix(&self.handle, destination, remote)
             .wait()
             .and_then(|()| RemoteAddress::new(self.handle.family(), remote));
         match fixed {

@@ -133,6 +133,7 @@ mod methods;
 #[cfg(feature = "embedded-nal-async")]
 mod network;
 pub mod operation;
+mod raw;
 mod registration;
 pub mod request;
 mod resolution;

@@ -34,6 +34,7 @@ const FLOORS: [&[&str]; 10] = [
         "listening",
         "methods",
         "network",
+        "raw",
         "resolution",
         "stream",
         "streams",
@@ -42,8 +43,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 422;
-const UNSAFE_FILES: usize = 71;
+const UNSAFE_BLOCKS: usize = 398;
+const UNSAFE_FILES: usize = 53;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
@@ -223,7 +224,7 @@ fn unsafe_blocks_are_counted() {
     assert_eq!(limit("blocks", 7, 10), Ok(()));
 }
 
-/// What the upper floors say of themselves. The others of their floor have unsafe code still.
+/// What the upper floors say of themselves, and of the files in a folder. The others of their floor have unsafe code still.
 #[test]
 fn upper_floors_forbid_unsafe_code() {
     for name in [
@@ -240,6 +241,7 @@ fn upper_floors_forbid_unsafe_code() {
         "listening",
         "methods",
         "network",
+        "request/mod",
         "resolution",
         "socket/inspection",
         "stream",

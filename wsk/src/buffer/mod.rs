@@ -1,6 +1,7 @@
 //! Memory that WSK can send from and receive into: nonpaged, or locked for the operation, and described by an MDL chain. Stands
 //! for `WSK_BUF` and the MDLs behind it.
 
+pub(crate) mod carry;
 mod chain;
 mod control;
 mod driver;

@@ -1,9 +1,13 @@
 //! What the parameters of a request point at, in the request's block: nonpaged, and there until the IRP has completed.
 
+use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ptr::NonNull;
 
-use wsk_sys::{CMSGHDR, MDL, SOCKADDR, SOCKADDR_STORAGE, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL};
+use wsk_sys::{
+    CMSGHDR, MDL, NPI_WSK_INTERFACE_ID, SOCKADDR, SOCKADDR_STORAGE, WSK_BUF,
+    WSK_EVENT_CALLBACK_CONTROL,
+};
 
 use crate::memory::atomic::AtomicBool;
 
@@ -34,21 +38,27 @@ pub(crate) struct Locked {
 }
 
 /// The arguments of a request: what its parameters point at, besides the buffer.
+///
+/// # Invariants
+///
+/// Pointers in them, which nobody else can write, are as those who have set them say. `control_length` is no more than there is room for
+/// where WSK is told that there is some.
 #[repr(C)]
 pub struct Arguments {
     /// The bytes of the buffer.
     pub(crate) length: usize,
     /// All of the buffer, of a request that may go on with the rest of it.
-    pub(crate) whole: WSK_BUF,
+    whole: WSK_BUF,
     /// A buffer that is not locked: the rest, or none.
-    pub(crate) buffer: WSK_BUF,
+    buffer: WSK_BUF,
     pub(crate) address: SOCKADDR_STORAGE,
     pub(crate) control_flags: u32,
     /// How many bytes of control information there are, or room for.
-    pub(crate) control_length: u32,
+    control_length: u32,
     /// Control information: what the caller has may lie in pageable memory.
     pub(crate) control: Aligned<CONTROL_ROOM>,
-    pub(crate) events: WSK_EVENT_CALLBACK_CONTROL,
+    /// The events to disable; or a pointer, which is its first member.
+    events: WSK_EVENT_CALLBACK_CONTROL,
     /// The bytes of an option or of a control code, where they are few.
     pub(crate) value: Aligned<64>,
 }
@@ -74,6 +84,56 @@ impl Arguments {
         self.value.0.first_chunk().map_or([0; N], |first| *first)
     }
 
+    /// All of the buffer, of a request that may go on with the rest of it.
+    pub(crate) const fn whole(&self) -> WSK_BUF {
+        self.whole
+    }
+
+    /// Sets it.
+    ///
+    /// # Safety
+    ///
+    /// It is the extent of the buffer that is lent.
+    pub(crate) const unsafe fn set_whole(&mut self, whole: WSK_BUF) {
+        self.whole = whole;
+    }
+
+    /// Sets the buffer that is not locked.
+    ///
+    /// # Safety
+    ///
+    /// It is part of the buffer that is lent.
+    pub(crate) const unsafe fn set_buffer(&mut self, buffer: WSK_BUF) {
+        self.buffer = buffer;
+    }
+
+    /// Sets the buffer that is not locked to none.
+    pub(crate) const fn set_no_buffer(&mut self) {
+        self.buffer = WSK_BUF {
+            Mdl: core::ptr::null_mut(),
+            Offset: 0,
+            Length: 0,
+        };
+    }
+
+    /// Sets the events to disable.
+    pub(crate) const fn set_events(&mut self, mask: u32) {
+        self.events = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: mask,
+        };
+    }
+
+    /// Sets a pointer.
+    ///
+    /// # Safety
+    ///
+    /// What it leads to is as those ask who are told of the pointer.
+    pub(crate) const unsafe fn set_pointer<T>(&mut self, pointer: *const T) {
+        const { assert!(offset_of!(WSK_EVENT_CALLBACK_CONTROL, NpiId) == 0) };
+        self.events.NpiId = pointer.cast();
+    }
+
     /// Makes `room` for control information that is received, if any is asked for. A provider that writes none has not written that of
     /// the request before.
     #[inline]
@@ -97,24 +157,38 @@ impl Arguments {
     }
 }
 
-/// The place of the [`Arguments`] of a request: what its parameters are made of.
+/// The name of one operation in types: a lifetime that nothing else has, and that cannot become another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Brand<'x>(PhantomData<fn(&'x ()) -> &'x ()>);
+
+impl Brand<'_> {
+    pub(crate) const NEW: Self = Self(PhantomData);
+}
+
+/// The place of the [`Arguments`] of the operation `'x`: what its parameters are made of.
 ///
 /// # Invariants
 ///
-/// The arguments are there, and stay until the request is over.
+/// The arguments are there, and stay until the operation is over.
 #[derive(Clone, Copy)]
-pub struct Places(NonNull<Arguments>);
+pub struct Places<'x> {
+    arguments: NonNull<Arguments>,
+    _operation: Brand<'x>,
+}
 
-impl Places {
+impl Places<'_> {
     /// The places of arguments.
     ///
     /// # Safety
     ///
-    /// The arguments stay as long as the result, and what is made of it, is used.
+    /// The arguments are those of the operation `'x`, and stay as long as the result, and what is made of it, is used.
     #[inline]
     pub(crate) const unsafe fn of(arguments: NonNull<Arguments>) -> Self {
         // INVARIANT: the caller says so.
-        Self(arguments)
+        Self {
+            arguments,
+            _operation: Brand::NEW,
+        }
     }
 
     /// The arguments, of an operation at rest.
@@ -125,14 +199,14 @@ impl Places {
     #[inline]
     pub(crate) const unsafe fn get<'a>(self) -> &'a Arguments {
         // SAFETY: by the invariant the arguments are there, and the caller says that nothing writes them.
-        unsafe { self.0.as_ref() }
+        unsafe { self.arguments.as_ref() }
     }
 
     /// The place of a member.
     #[inline]
     const fn at<T>(self, offset: usize) -> NonNull<T> {
         // SAFETY: by the invariant the arguments are there; callers' offsets are those of members.
-        unsafe { self.0.byte_add(offset) }.cast()
+        unsafe { self.arguments.byte_add(offset) }.cast()
     }
 
     /// The buffer that is not locked.
@@ -176,6 +250,12 @@ impl Places {
     pub(crate) const fn events(self) -> NonNull<[u8]> {
         let events = self.at(offset_of!(Arguments, events));
         NonNull::slice_from_raw_parts(events, size_of::<WSK_EVENT_CALLBACK_CONTROL>())
+    }
+
+    /// The pointer.
+    pub(crate) const fn pointer(self) -> NonNull<[u8]> {
+        let pointer = self.at(offset_of!(Arguments, events));
+        NonNull::slice_from_raw_parts(pointer, size_of::<usize>())
     }
 
     /// The first `length` bytes of the value.

@@ -262,8 +262,12 @@ impl<P> Idle<P> {
     }
 
     /// Where the arguments are, which stay as long as the block.
+    ///
+    /// # Safety
+    ///
+    /// `'x` stands for this operation alone; the result is used for its next request.
     #[inline]
-    pub(crate) fn places(&self) -> Places {
+    pub(crate) unsafe fn places<'x>(&self) -> Places<'x> {
         // SAFETY: the arguments are a member of the block, which stays for its next request, and is used for nothing else.
         unsafe { Places::of(self.header().arguments.place()) }
     }

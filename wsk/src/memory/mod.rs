@@ -9,5 +9,6 @@ mod pool;
 pub(crate) mod rundown;
 pub(crate) mod shared;
 pub(crate) mod stack;
+pub(crate) mod unicode;
 
-pub(crate) use pool::{allocate, copy, free, layout};
+pub(crate) use pool::{Values, allocate, copy, free, layout};

@@ -1,6 +1,7 @@
 //! Nonpaged pool: the only memory this crate allocates, tagged `Wskr`.
 
 use core::alloc::Layout;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use wsk_sys::{ExAllocatePoolWithTag, ExFreePoolWithTag, POOL_TYPE};
@@ -56,4 +57,78 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
             .copy_from_nonoverlapping(from.as_ptr(), length);
     }
     length
+}
+
+/// Types of which any bytes are a value.
+///
+/// # Safety
+///
+/// So it is.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: numbers.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
+unsafe impl Plain for u16 {}
+
+/// Plain values in nonpaged pool, aligned to 16 bytes, zeros at first: for others to read and write, by their place.
+///
+/// # Invariants
+///
+/// `values` are initialised, in a pool block that nobody else has, or none.
+pub(crate) struct Values<T: Plain> {
+    values: NonNull<[T]>,
+}
+
+// SAFETY: the block is memory that this value alone has, bound to no thread.
+unsafe impl<T: Plain + Send> Send for Values<T> {}
+// SAFETY: through `&Values` the block is only read.
+unsafe impl<T: Plain + Sync> Sync for Values<T> {}
+
+impl<T: Plain> Values<T> {
+    /// So many zeros. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn zeroed(count: usize) -> Option<Self> {
+        let first = if count == 0 {
+            NonNull::dangling()
+        } else {
+            let first = allocate(Layout::array::<T>(count).ok()?)?.cast::<T>();
+            // SAFETY: the block has just been allocated for so many.
+            unsafe { first.write_bytes(0, count) };
+            first
+        };
+        // INVARIANT: initialised, and ours alone.
+        Some(Self {
+            values: NonNull::slice_from_raw_parts(first, count),
+        })
+    }
+
+    /// Where they are.
+    pub(crate) const fn place(&self) -> NonNull<[T]> {
+        self.values
+    }
+}
+
+impl<T: Plain> Deref for Values<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: by the invariant they are there, and this one's.
+        unsafe { self.values.as_ref() }
+    }
+}
+
+impl<T: Plain> DerefMut for Values<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as for `deref`; it is borrowed exclusively.
+        unsafe { self.values.as_mut() }
+    }
+}
+
+impl<T: Plain> Drop for Values<T> {
+    fn drop(&mut self) {
+        if !self.values.is_empty() {
+            // SAFETY: there are some, so the block came from `allocate`, and is freed once.
+            unsafe { free(self.values.cast()) };
+        }
+    }
 }

@@ -5,13 +5,15 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::buffer::Lock;
+use crate::buffer::carry::Carry as _;
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{Lent, WayOf, go_on, lend_and_put};
+use crate::operation::carried::{CarryOf, Lent, TargetOf, WayOf, go_on, lend_and_put};
 use crate::registration::hold;
 use crate::request::{CutShort, Function, Operation, Request, Way};
+use crate::socket::calls::{Asked, Call as _};
 use crate::time::{Deadline, GRACE};
 
 /// What waiting for a request gives.
@@ -113,7 +115,7 @@ where
 }
 
 impl<F: Function<B>, B> Request<'_, F, B> {
-    const GOES_ON: bool = F::Operation::GOES_ON;
+    const GOES_ON: bool = <F::Operation as Operation<B>>::Parameters::GOES_ON;
 }
 
 /// What ends a wait before the request is over. Each has functions of its own, so that a wait without a limit has nothing to do with
@@ -219,7 +221,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             Ok(may_wait) => may_wait,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
-        let mut operation = match F::Operation::operation(target) {
+        let mut operation = match <F::Operation as Operation<B>>::Asked::operation(target) {
             Ok(operation) => operation,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
@@ -227,7 +229,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         // SAFETY: what is carried lies there, and is not used before it is taken back.
         let mut parameters = match unsafe { lend_and_put(&mut operation, place, target, function) }
         {
-            Ok(parameters) => parameters,
+            Ok(bound) => bound.into_call(),
             Err(error) => {
                 give_back_after_error::<F::Operation, B>(target, operation);
                 return WayIn::<F, B>::waited(Err(error), carried);
@@ -235,7 +237,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         };
         let mut ending = None;
         if L::LIMITS {
-            F::Operation::may_end_early(&mut parameters);
+            parameters.may_end_early();
             // Before anything is in flight, so that it cannot fail later.
             match F::Operation::before_time_out(target) {
                 Ok(means) => {
@@ -254,8 +256,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         }
         // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; else the block stays
         // behind. It was armed above.
-        let launched =
-            unsafe { operation.launch_armed(|irp| F::Operation::submit(&parameters, irp)) };
+        let launched = unsafe { operation.launch_armed(|irp| parameters.submit(irp)) };
         let passed = match launched {
             Ok(passed) => passed,
             Err(refused) => {
@@ -289,6 +290,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         let result = unsafe {
             let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
             let (arguments, carried) = (lent.operation.arguments(), &mut *place.as_ptr());
+            <F::Operation as Operation<B>>::Parameters::made(ended.outcome, carried);
             let cut_short = if L::LIMITS {
                 ending.and_then(|ending| ending.cut_short)
             } else {
@@ -310,7 +312,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         match result {
             Ok(output) => {
                 let waited = WayIn::<F, B>::waited(Ok(output), carried);
-                F::Operation::give_back(target, operation);
+                <F::Operation as Operation<B>>::Asked::give_back(target, operation);
                 waited
             }
             Err(error) => {
@@ -334,14 +336,14 @@ struct Ending<L> {
 #[inline]
 fn take_back<O: Operation<B>, B>(operation: &mut Idle<()>, place: NonNull<B>) {
     // SAFETY: it was lent, and the operation is over, or was not begun.
-    unsafe { O::Way::take_back(place, Lock::of(operation.locked())) };
+    unsafe { CarryOf::<O, B>::take_back(place, Lock::of(operation.locked())) };
 }
 
 /// Gives an operation back.
 #[cold]
 #[inline(never)]
-fn give_back_after_error<O: Operation<B>, B>(target: O::Target<'_>, operation: Idle<()>) {
-    O::give_back(target, operation);
+fn give_back_after_error<O: Operation<B>, B>(target: TargetOf<'_, O, B>, operation: Idle<()>) {
+    O::Asked::give_back(target, operation);
 }
 
 /// Waits for a request that had not completed when the call returned: the operation, when it has.
@@ -351,7 +353,7 @@ fn give_back_after_error<O: Operation<B>, B>(target: O::Target<'_>, operation: I
 /// When what it carries was left to the provider.
 #[inline(never)]
 fn outlast<O: Operation<B>, B, L: Limit>(
-    target: O::Target<'_>,
+    target: TargetOf<'_, O, B>,
     flight: Flight<()>,
     ending: Option<&mut Ending<L>>,
     place: NonNull<B>,
@@ -372,14 +374,14 @@ fn outlast<O: Operation<B>, B, L: Limit>(
         // Waits should the buffer's own code unwind: what is only borrowed must not go before the IRP has completed.
         let outlasted = Outlasted(&flight, may_wait);
         // SAFETY: what is carried lies there, and was lent.
-        let abandoned = unsafe { O::Way::abandon(place) };
+        let abandoned = unsafe { CarryOf::<O, B>::abandon(place) };
         core::mem::forget(outlasted);
         if abandoned {
             let (call, status) = (O::CALL, flight.returned());
             // SAFETY: what is carried lies there, and what was left of it is not inside.
             let carried = unsafe { place.as_ref() };
             // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
-            flight.leave_observed(hold(O::capture(target, carried)));
+            flight.leave_observed(hold(O::Asked::capture(target, carried)));
             return Err(Error::Abandoned { call, status });
         }
     }

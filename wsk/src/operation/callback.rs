@@ -12,6 +12,7 @@ use crate::operation::carried::{
 use crate::operation::in_flight::{FinishedOf, NotStartedOf};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
+use crate::socket::calls::{Asked as _, Call as _};
 
 impl<F: Function<B>, B> Request<'_, F, B> {
     /// Makes the request, without waiting, and calls `completion` with the result and the buffer when the request has completed. IRQL:
@@ -83,13 +84,13 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     {
         let mut loaded = Loaded::of(operation, self)?;
         let observer = H::HOLDS.then(|| hold(loaded.capture()));
-        let _during_call = F::Operation::during_call(loaded.carried());
+        let _during_call = <F::Operation as Operation<B>>::Asked::during_call(loaded.carried());
         let told = completion_of(loaded.operation().payload()).cast::<C>();
         // SAFETY: there is room for the completion, as was asserted; the end, and the discard, is that of what was loaded, with the
         // completion. Where the request was not made it goes last: it is somebody else's code, which may unwind where that is possible.
         unsafe {
             told.write(completion);
-            if F::Operation::GOES_ON {
+            if <F::Operation as Operation<B>>::Parameters::GOES_ON {
                 // For the part that is not the first.
                 loaded
                     .operation()

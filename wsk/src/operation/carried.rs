@@ -7,11 +7,14 @@ use core::ptr::NonNull;
 use wsk_sys::STATUS_CANCELLED;
 
 use crate::buffer::Lock;
+use crate::buffer::carry::Carry;
 use crate::error::Error;
 use crate::irp::{Flight, Header, Idle, NotLaunched, Observer, Outcome, Unheld};
 use crate::memory::shared::Shared;
 use crate::registration::Capture;
-use crate::request::{Function, Operation, Request, Way};
+pub(crate) use crate::request::{CarryOf, TargetOf};
+use crate::request::{Function, Operation, Request};
+use crate::socket::calls::{Asked, Bound, Call};
 
 /// The way in which an operation carries.
 pub(crate) type WayOf<O, B> = <O as Operation<B>>::Way;
@@ -79,7 +82,7 @@ pub(crate) const fn refuse_large_completion<C>() {
 pub(crate) struct Loaded<'t, O: Operation<B>, B, P: Carries<B>> {
     operation: Idle<P>,
     parameters: O::Parameters,
-    target: O::Target<'t>,
+    target: TargetOf<'t, O, B>,
     of: Of<O, B>,
 }
 
@@ -107,6 +110,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         let undo = Unload(place);
         // SAFETY: what is carried stays there, and is not used while it is lent.
         let put = unsafe { lend_and_put(&mut operation, place, target, function) };
+        let put = put.map(Bound::into_call);
         core::mem::forget(undo);
         match put {
             // INVARIANT: written, lent and put.
@@ -131,7 +135,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
     /// The capture that keeps the driver.
     #[inline]
     pub(crate) fn capture(&self) -> &Shared<Capture> {
-        O::capture(self.target, self.carried())
+        O::Asked::capture(self.target, self.carried())
     }
 
     /// The operation itself.
@@ -156,7 +160,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         // SAFETY: by the invariant what the parameters point at is in the arguments, or was lent and is in the payload, which stays until
         // the completion was seen; the target is borrowed for the call.
         let launched = unsafe {
-            let submit = |irp| O::submit(&parameters, irp);
+            let submit = |irp| parameters.submit(irp);
             match observer {
                 Some(observer) => operation.launch_observed(observer, submit),
                 None => operation.launch(submit),
@@ -198,7 +202,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         } = self;
         // SAFETY: as for `launch`; the caller vouches for the discarding.
         let launched =
-            unsafe { operation.launch_unheld::<E>(observer, |irp| O::submit(&parameters, irp)) };
+            unsafe { operation.launch_unheld::<E>(observer, |irp| parameters.submit(irp)) };
         // SAFETY: it was loaded, and is unloaded once.
         launched.map_err(|refused| unsafe { unload_refused::<O, B, P>(refused) })
     }
@@ -227,7 +231,7 @@ unsafe fn unload_refused<O: Operation<B>, B, P: Carries<B>>(
     let place = P::place(operation.payload());
     // SAFETY: the caller keeps the same contract.
     let carried = unsafe {
-        WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+        CarryOf::<O, B>::take_back(place, Lock::of(operation.locked()));
         place.read()
     };
     (refused.error, carried, operation)
@@ -365,6 +369,7 @@ impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
         // SAFETY: by the invariant it has completed, and what was loaded lies at its place, out of which it is moved once.
         let (result, carried) = unsafe {
             let lent = Lent::<O, B, P>::of(&mut operation, place);
+            O::Parameters::made(outcome, &mut *place.as_ptr());
             let result = O::read(outcome, lent.operation.arguments(), &mut *place.as_ptr());
             drop(lent);
             core::mem::forget(undo);
@@ -389,8 +394,9 @@ impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
         let place = P::place(operation.payload());
         // SAFETY: by the invariant it has completed, and what was loaded lies at its place, where it is dropped once.
         unsafe {
+            O::Parameters::made(outcome, &mut *place.as_ptr());
             O::unread(outcome, &mut *place.as_ptr());
-            WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+            CarryOf::<O, B>::take_back(place, Lock::of(operation.locked()));
             place.drop_in_place();
         }
         // Given back last, also when what is dropped unwinds.
@@ -417,19 +423,22 @@ impl<B> Drop for Unload<B> {
 ///
 /// Something lies at the place, which stays there, unused, until it is taken back.
 #[inline]
-pub(crate) unsafe fn lend_and_put<F: Function<B>, B, P>(
+pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B, P>(
     operation: &mut Idle<P>,
     place: NonNull<B>,
-    target: <F::Operation as Operation<B>>::Target<'_>,
+    target: TargetOf<'t, F::Operation, B>,
     function: F,
-) -> Result<<F::Operation as Operation<B>>::Parameters, Error> {
+) -> Result<Bound<'t, <F::Operation as Operation<B>>::Parameters>, Error> {
     // SAFETY: the caller keeps the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
-    let lent = unsafe { WayOf::<F::Operation, B>::lend(place, Lock::of(operation.locked())) }?;
-    let places = operation.places();
+    // The operation's name in types is the lifetime of the target's borrow, of which who puts it together knows nothing.
+    let (lent, places) = unsafe {
+        let lent = CarryOf::<F::Operation, B>::lend(place, Lock::of(operation.locked()))?;
+        (lent, operation.places())
+    };
     let put = function.put(target, lent, operation.arguments(), places);
     if put.is_err() {
         // SAFETY: lent above, and nothing was begun.
-        unsafe { WayOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked())) };
+        unsafe { CarryOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked())) };
     }
     put
 }
@@ -464,7 +473,7 @@ impl<O: Operation<B>, B, P> Drop for Lent<'_, O, B, P> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: by the invariant it was lent, and is taken back this once.
-        unsafe { WayOf::<O, B>::take_back(self.place, Lock::of(self.operation.locked())) };
+        unsafe { CarryOf::<O, B>::take_back(self.place, Lock::of(self.operation.locked())) };
     }
 }
 
@@ -482,10 +491,12 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
 ) -> Result<Flight<P>, Ended<P>> {
     let mut operation = operation;
     let (outcome, cancelled) = operation.outcome_and_cancelled();
-    let more = if O::GOES_ON {
-        let places = operation.places();
-        // SAFETY: it has completed, as the caller says, who gives the place of what is carried.
-        unsafe { O::goes_on(outcome, operation.arguments(), places, place) }
+    let more = if O::Parameters::GOES_ON {
+        // SAFETY: it has completed, as the caller says, who gives the place of what is carried, which is lent.
+        unsafe {
+            let places = operation.places();
+            O::Parameters::goes_on(outcome, operation.arguments(), places, place)
+        }
     } else {
         None
     };

@@ -15,6 +15,7 @@ use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{Carried, Loaded, Over, Running, WayOf, refuse_large};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
+use crate::socket::calls::Call as _;
 use crate::time::{Deadline, GRACE};
 
 /// What an operation ends in.
@@ -231,7 +232,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
         };
-        self.wait_within(&Deadline::after(limit, O::GOES_ON), may_wait)
+        self.wait_within(&Deadline::after(limit, O::Parameters::GOES_ON), may_wait)
     }
 
     /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.

@@ -16,6 +16,7 @@ use core::time::Duration;
 use wsk_sys::NTSTATUS;
 
 use crate::address::Destination;
+use crate::buffer::carry::Carry as _;
 use crate::buffer::{Lock, NonPagedBuffer};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
@@ -27,10 +28,11 @@ use crate::memory::arena::{Filling, Handle};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
-    COMPLETION_WORDS, WayOf, lend_and_put, refuse_large, refuse_large_completion,
+    COMPLETION_WORDS, CarryOf, lend_and_put, refuse_large, refuse_large_completion,
 };
 use crate::registration::hold;
-use crate::request::{Function, NotStarted, Repeat, Request, SendingTo, Shown, Way};
+use crate::request::{Function, NotStarted, Operation, Repeat, Request, SendingTo, Shown};
+use crate::socket::calls::{Asked, Call as _, Held};
 use crate::time::{Deadline, GRACE};
 
 /// One operation with all that it needs.
@@ -48,7 +50,7 @@ struct Slot<O: Repeat<B>, B> {
     readiness: core::cell::Cell<Readiness>,
     parameters: Cell<O::Parameters>,
     carried: Cell<B>,
-    held: O::Held,
+    held: HeldOf<O, B>,
     completion: Cell<MaybeUninit<[usize; COMPLETION_WORDS]>>,
 }
 
@@ -63,6 +65,9 @@ enum Readiness {
 }
 
 type Arena<O, B> = Handle<Slot<O, B>, ()>;
+
+/// What keeps the target of an operation.
+type HeldOf<O, B> = <<O as Operation<B>>::Asked as Held<B>>::Held;
 
 /// Whoever has a slot.
 ///
@@ -141,7 +146,7 @@ impl<O: Repeat<B>, B> Holder<O, B> {
         // SAFETY: by the invariant what is carried lies there, and nobody else changes it; the capture is found without looking at what is
         // lent.
         let carried = unsafe { self.place().as_ref() };
-        hold(O::capture(O::target(&self.held), carried))
+        hold(O::Asked::capture(O::Asked::target(&self.held), carried))
     }
 }
 
@@ -232,21 +237,27 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
     #[inline(never)]
     fn renew(&mut self) -> Result<(), Error> {
         let (mut operation, slot) = (self.rest().operation(), self.0.slot);
-        let (place, places) = (slot.carried.place(), operation.places());
+        let place = slot.carried.place();
         // SAFETY: by the invariant the slot is this one's alone. What is carried is not lent; it stays where it is, and is not touched,
         // until it is taken back.
         unsafe {
-            let lent = WayOf::<O, B>::lend(place, Lock::of(operation.locked()))?;
-            let mut parameters = slot.parameters.with(|parameters| *parameters);
-            let target = O::target(&slot.held);
-            let renewed = O::renew(&mut parameters, target, lent, operation.arguments(), places);
-            if renewed.is_err() {
-                WayOf::<O, B>::take_back(place, Lock::of(operation.locked()));
-            } else {
-                slot.parameters.with_mut(|place| *place = parameters);
-                slot.readiness.set(Readiness::Ready);
+            let lent = CarryOf::<O, B>::lend(place, Lock::of(operation.locked()))?;
+            let places = operation.places();
+            let before = slot.parameters.with(|parameters| *parameters);
+            let target = O::Asked::target(&slot.held);
+            match O::renew(&before, target, lent, operation.arguments(), places) {
+                Ok(renewed) => {
+                    if let Some(parameters) = renewed.into_call() {
+                        slot.parameters.with_mut(|place| *place = parameters);
+                    }
+                    slot.readiness.set(Readiness::Ready);
+                    Ok(())
+                }
+                Err(error) => {
+                    CarryOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+                    Err(error)
+                }
             }
-            renewed
         }
     }
 
@@ -256,7 +267,9 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         if slot.readiness.get() == Readiness::Ready {
             let mut operation = self.rest().operation();
             // SAFETY: by the invariant the slot is this one's alone; where it is ready, what is carried is lent.
-            unsafe { WayOf::<O, B>::take_back(slot.carried.place(), Lock::of(operation.locked())) };
+            unsafe {
+                CarryOf::<O, B>::take_back(slot.carried.place(), Lock::of(operation.locked()))
+            };
             slot.readiness.set(Readiness::Changed);
             slot.straight.store(false, Ordering::Relaxed);
         }
@@ -281,7 +294,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
             // Where they lie, to be loaded when they are needed.
             let parameters = self.0.slot.parameters.with(|parameters| &*parameters);
             operation.arm();
-            ManuallyDrop::into_inner(operation).launch_armed(|irp| O::submit(parameters, irp))
+            ManuallyDrop::into_inner(operation).launch_armed(|irp| parameters.submit(irp))
         };
         match launched {
             Ok(passed) => Ok(Launched { slot: self, passed }),
@@ -458,7 +471,7 @@ where
             (&raw mut (*this).readiness).write(ready);
             (&raw mut (*this).completion).write(Cell::new(MaybeUninit::uninit()));
             (&raw mut (*this).carried).write(Cell::new(carried));
-            (&raw mut (*this).held).write(F::Operation::hold(target));
+            (&raw mut (*this).held).write(<F::Operation as Operation<B>>::Asked::hold(target));
             let place = (*this).carried.place();
             let mut operation = ManuallyDrop::new(Idle::<()>::from_block(slot.cast()));
             operation.set_discard(discard::<F::Operation, B>);
@@ -469,8 +482,8 @@ where
             let put = lend_and_put(&mut operation, place, target, function);
             core::mem::forget(unmade);
             match put {
-                Ok(parameters) => {
-                    (&raw mut (*this).parameters).write(Cell::new(parameters));
+                Ok(bound) => {
+                    (&raw mut (*this).parameters).write(Cell::new(bound.into_call()));
                     Ok(())
                 }
                 Err(error) => {
@@ -489,7 +502,7 @@ where
 /// Both were written, and who made this does not go on when it is dropped.
 struct Unmade<O: Repeat<B>, B> {
     carried: NonNull<B>,
-    held: NonNull<O::Held>,
+    held: NonNull<HeldOf<O, B>>,
 }
 
 impl<O: Repeat<B>, B> Drop for Unmade<O, B> {
@@ -731,14 +744,14 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         let observer = slot.keep_driver();
         // WSK lets nobody close a socket while it is called: whoever is told, which may be before the call returns, may drop the operation,
         // and with it the last handle.
-        let _during_call = O::hold(O::target(&slot.held));
+        let _during_call = O::Asked::hold(O::Asked::target(&slot.held));
         // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted, which
         // nobody else has where nothing was begun.
         unsafe {
             told.write(completion);
             let parameters = slot.parameters.with(|parameters| *parameters);
             let launched = ManuallyDrop::into_inner(operation)
-                .launch_unheld::<Tell<O, B, C>>(Some(observer), |irp| O::submit(&parameters, irp));
+                .launch_unheld::<Tell<O, B, C>>(Some(observer), |irp| parameters.submit(irp));
             launched.map_err(|refused| {
                 core::mem::forget(refused.operation);
                 let back = NotStarted {
@@ -866,9 +879,9 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
         self.make_ready()?;
         let rest = self.rest_mut()?;
         let (mut operation, slot) = (rest.rest().operation(), rest.0.slot);
-        let places = operation.places();
         // SAFETY: the slot is at rest, and the parameters are those of its operation.
         slot.parameters.with_mut(|parameters| unsafe {
+            let places = operation.places();
             (*parameters).set_address(&slot.held, to, operation.arguments(), places)
         })
     }

@@ -10,6 +10,7 @@ use core::time::Duration;
 
 use wsk_sys::NTSTATUS;
 
+use crate::buffer::carry::Carry as _;
 use crate::cancel::Cancel;
 use crate::error::{Error, Memory};
 use crate::irp::{Flight, Idle, Observer};
@@ -18,9 +19,10 @@ use crate::memory::atomic::{AtomicBool, AtomicUsize, Cell, Ordering};
 use crate::memory::list::{Links, List};
 use crate::memory::shared::{Shared, Signalled};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{Carries, Loaded, Over, Running, WayOf, refuse_large};
+use crate::operation::carried::{Carries, CarryOf, Loaded, Over, Running, WayOf, refuse_large};
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Request, Way};
+use crate::socket::calls::Call as _;
 use crate::time::{Deadline, GRACE};
 
 /// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
@@ -240,7 +242,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                 flight: running.flight().as_raw(),
                 abandon: abandon::<F::Operation, B>,
                 free: free::<F::Operation, B>,
-                free_kept: if WayOf::<F::Operation, B>::DROPPED_LATE {
+                free_kept: if CarryOf::<F::Operation, B>::DROPPED_LATE {
                     free::<F::Operation, B>
                 } else {
                     free_block::<F::Operation, B>
@@ -291,7 +293,7 @@ fn counting(pending: &Shared<Pending>) -> Observer {
 unsafe fn abandon<O: Operation<B>, B>(node: NonNull<Node>) -> bool {
     let place = Borrowing::<B>::place(node.cast());
     // SAFETY: the caller gives the node, and with it what is carried, whose memory the provider may use.
-    unsafe { O::Way::abandon(place) }
+    unsafe { CarryOf::<O, B>::abandon(place) }
 }
 
 /// Ends an operation that has completed: what it carries is dropped.
@@ -319,7 +321,7 @@ unsafe fn free_block<O: Operation<B>, B>(node: NonNull<Node>) {
     let place = Borrowing::<B>::place(node.cast());
     // SAFETY: the caller gives the node, whose operation has completed, and with it what is carried, which is used no more.
     unsafe {
-        O::Way::drop_part(place);
+        CarryOf::<O, B>::drop_part(place);
         drop(Idle::<()>::from_block((*node.as_ptr()).flight.cast()));
     }
 }
@@ -582,7 +584,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the handle of the operation, which goes on.
     pub fn wait_timeout(self, limit: Duration) -> Result<EndOf<O, B>, (Error, Self)> {
-        self.wait_within(&Deadline::after(limit, O::GOES_ON))
+        self.wait_within(&Deadline::after(limit, O::Parameters::GOES_ON))
     }
 
     /// Waits until another thread [cancels](Cancel::cancel), at most, and gives the result with the buffer. IRQL: `<= APC_LEVEL`.

@@ -1,12 +1,14 @@
 //! Registration with WSK and capture of its provider NPI, the table through which sockets are made.
 
+mod address_list;
 mod capture;
 mod client_control;
 mod owner;
 mod provider;
 mod security;
 
-pub(crate) use capture::{Capture, PutOff, hold};
+pub(crate) use address_list::{AddressList, AddressesOf};
+pub(crate) use capture::{Capture, hold};
 pub use client_control::{TdiDevice, Transport};
 pub(crate) use owner::{Owner, OwnerPointers};
 pub use provider::Provider;

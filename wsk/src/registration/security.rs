@@ -16,7 +16,7 @@ use crate::registration::capture::{Capture, PutOff};
 
 /// The parameters of `WskControlClient`.
 #[derive(Clone, Copy)]
-pub struct ClientControl<'i> {
+pub(crate) struct ClientControl<'i> {
     table: wsk_sys::WskProviderDispatch,
     client: Option<NonNull<c_void>>,
     code: u32,

@@ -5,18 +5,17 @@
 
 use core::marker::PhantomData;
 use core::net::SocketAddr;
-use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, SOCKADDR, SOCKADDR_STORAGE, WSK_SOCKET};
+use wsk_sys::SOCKADDR_STORAGE;
 
 use crate::address::ReadAddress;
 use crate::endpoint::Endpoint;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::request::control::{self, SetOption};
+use crate::request::control::SetOption;
 use crate::request::sealed::Sealed;
-use crate::request::submitted;
-use crate::request::{Function, InPlace, Nothing, Operation, Request, of_socket};
+use crate::request::{Function, InPlace, Nothing, Operation, Request};
+use crate::socket::calls::{Bound, LocalAddressCall, OfSocket, RemoteAddressCall, SetUpCall};
 use crate::socket::option::V6Only;
 use crate::socket::{Category, ConnectionCategory, Handle};
 
@@ -48,33 +47,6 @@ enum SetUp {
     Bind(Endpoint),
     /// [`V6Only`] is set to false.
     BothFamilies,
-}
-
-/// The parameters of what is done to a socket before it can be used.
-#[derive(Clone, Copy)]
-pub enum SetUpParameters<T> {
-    #[doc(hidden)]
-    Bind(Parameters<T>),
-    #[doc(hidden)]
-    BothFamilies(control::Parameters),
-}
-
-/// The parameters of a function that takes an address.
-#[derive(Clone, Copy)]
-pub struct Parameters<T> {
-    table: T,
-    socket: NonNull<WSK_SOCKET>,
-    address: NonNull<SOCKADDR>,
-}
-
-impl<T> Parameters<T> {
-    fn new<C: Category<Dispatch = T>>(socket: &Handle<C>, places: Places) -> Self {
-        Self {
-            table: socket.dispatch(),
-            socket: socket.as_ptr(),
-            address: places.address(),
-        }
-    }
 }
 
 /// Binds a socket to a local address. IRQL: `<= APC_LEVEL`; waits.
@@ -126,52 +98,40 @@ impl<C> Sealed for Bind<C> {}
 impl<C: Category> Function<()> for Bind<C> {
     type Operation = Binding<C>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
+        socket: &'x Handle<C>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<SetUpParameters<C::Dispatch>, Error> {
+        places: Places<'x>,
+    ) -> Result<Bound<'x, SetUpCall<C>>, Error> {
         Ok(match self.function {
             SetUp::Bind(local) => {
                 local.put(socket.family(), false, &mut arguments.address)?;
-                SetUpParameters::Bind(Parameters::new(socket, places))
+                SetUpCall::bind(socket, places)
             }
-            SetUp::BothFamilies => SetUpParameters::BothFamilies(
-                SetOption::new(V6Only(false)).put(socket, (), arguments, places)?,
-            ),
+            SetUp::BothFamilies => SetUpCall::control(SetOption::new(V6Only(false)).put(
+                socket,
+                (),
+                arguments,
+                places,
+            )?),
         })
     }
 }
 
 impl<C> Sealed for Binding<C> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
-unsafe impl<C: Category> Operation<()> for Binding<C> {
+impl<C: Category> Operation<()> for Binding<C> {
     type Way = Nothing;
     type Run = InPlace;
     type Output = ();
-    type Parameters = SetUpParameters<C::Dispatch>;
+    type Asked = OfSocket<C>;
+    type Parameters = SetUpCall<C>;
     const CALL: Call = Call::WskBind;
     const CANCEL_ON_DROP: bool = false;
 
-    of_socket!(C, ());
-
-    unsafe fn submit(
-        p: &SetUpParameters<C::Dispatch>,
-        irp: NonNull<IRP>,
-    ) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the address, or the option's value, is in the arguments.
-        unsafe {
-            match p {
-                SetUpParameters::Bind(p) => C::bind(p.table, p.socket, p.address, irp),
-                SetUpParameters::BothFamilies(p) => p.submit(Some(irp)),
-            }
-        }
-    }
-
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskBind)
     }
 }
@@ -181,37 +141,32 @@ impl<C, A> Sealed for LocalAddress<C, A> {}
 impl<C: Category, A: ReadAddress> Function<()> for LocalAddress<C, A> {
     type Operation = ReadingLocalAddress<C, A>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
+        socket: &'x Handle<C>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters<C::Dispatch>, Error> {
+        places: Places<'x>,
+    ) -> Result<Bound<'x, LocalAddressCall<C>>, Error> {
         socket.require_bound()?;
         // All of it: what an operation before has left there is no part of this one's address.
         arguments.address = SOCKADDR_STORAGE::default();
-        Ok(Parameters::new(socket, places))
+        Ok(LocalAddressCall::new(socket, places))
     }
 }
 
 impl<C, A> Sealed for ReadingLocalAddress<C, A> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
-unsafe impl<C: Category, A: ReadAddress> Operation<()> for ReadingLocalAddress<C, A> {
+impl<C: Category, A: ReadAddress> Operation<()> for ReadingLocalAddress<C, A> {
     type Way = Nothing;
     type Run = InPlace;
     type Output = A;
-    type Parameters = Parameters<C::Dispatch>;
+    type Asked = OfSocket<C>;
+    type Parameters = LocalAddressCall<C>;
     const CALL: Call = Call::WskGetLocalAddress;
     const CANCEL_ON_DROP: bool = false;
 
-    of_socket!(C, ());
-
-    // The place of the address is in the arguments.
-    submitted!(Parameters<C::Dispatch>: p => C::local_address(p.table, p.socket, p.address));
-
-    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<A, Error> {
+    fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<A, Error> {
         outcome.check(Call::WskGetLocalAddress)?;
         A::read(&arguments.address)
     }
@@ -222,38 +177,31 @@ impl<A> Sealed for PeerAddress<A> {}
 impl<A: ReadAddress> Function<()> for PeerAddress<A> {
     type Operation = ReadingRemoteAddress<A>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
+        socket: &'x Handle<ConnectionCategory>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters<<ConnectionCategory as Category>::Dispatch>, Error> {
+        places: Places<'x>,
+    ) -> Result<Bound<'x, RemoteAddressCall>, Error> {
         // All of it: what an operation before has left there is no part of this one's address.
         arguments.address = SOCKADDR_STORAGE::default();
-        Ok(Parameters::new(socket, places))
+        Ok(RemoteAddressCall::new(socket, places))
     }
 }
 
 impl<A> Sealed for ReadingRemoteAddress<A> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
-unsafe impl<A: ReadAddress> Operation<()> for ReadingRemoteAddress<A> {
+impl<A: ReadAddress> Operation<()> for ReadingRemoteAddress<A> {
     type Way = Nothing;
     type Run = InPlace;
     type Output = A;
-    type Parameters = Parameters<<ConnectionCategory as Category>::Dispatch>;
+    type Asked = OfSocket<ConnectionCategory>;
+    type Parameters = RemoteAddressCall;
     const CALL: Call = Call::WskGetRemoteAddress;
     const CANCEL_ON_DROP: bool = false;
 
-    of_socket!(ConnectionCategory, ());
-
-    // As above.
-    submitted!(Parameters<<ConnectionCategory as Category>::Dispatch>: p => p.table.wsk_get_remote_address(
-        p.socket, p.address
-    ));
-
-    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<A, Error> {
+    fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<A, Error> {
         outcome.check(Call::WskGetRemoteAddress)?;
         A::read(&arguments.address)
     }

@@ -2,20 +2,14 @@
 //! connected.
 
 use core::fmt;
-use core::ptr::NonNull;
 
-use wsk_sys::{SOCKADDR, WSK_SOCKET, WskProviderConnectionDispatch};
-
-use crate::buffer::Lock;
+use crate::buffer::carry::{Ingredient, Lending};
 use crate::endpoint::Endpoint;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::memory::shared::Shared;
-use crate::registration::Capture;
 use crate::request::sealed::Sealed;
-use crate::request::submitted;
-use crate::request::way::Loan;
-use crate::request::{Function, InPlace, Operation, Request, Way};
+use crate::request::{Function, InPlace, Operation, Own, Request, Way};
+use crate::socket::calls::{Bound, ConnectCall, OfCarried};
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle};
 
 /// The request of [`ConnectionSocket::connect`](crate::ConnectionSocket::connect).
@@ -46,14 +40,6 @@ pub struct Connect {
 /// ```
 #[derive(Debug)]
 pub struct Connecting;
-
-/// The parameters of `WskConnect`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderConnectionDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    remote: NonNull<SOCKADDR>,
-}
 
 pub(crate) fn connect(
     socket: ConnectionSocket,
@@ -127,29 +113,14 @@ impl From<NotConnected> for Error {
 #[derive(Debug)]
 pub struct ASocket;
 
-// SAFETY: nothing is lent but the place of the socket, which the caller keeps.
-unsafe impl Way<ConnectionSocket> for ASocket {
-    type Lent = Loan<ConnectionSocket>;
+impl Ingredient for ConnectionSocket {}
+
+impl Way<ConnectionSocket> for ASocket {
+    type Carry = Own;
     type Waited<T> = Result<ConnectedSocket, NotConnected>;
     type Finished<T> = Result<ConnectedSocket, NotConnected>;
     type Scoped<T> = Result<ConnectedSocket, NotConnected>;
     type NotStarted = NotConnected;
-
-    unsafe fn lend(
-        carried: NonNull<ConnectionSocket>,
-        _: &mut Lock,
-    ) -> Result<Loan<ConnectionSocket>, Error> {
-        // SAFETY: the caller gives it, which stays until it is taken back.
-        Ok(unsafe { Loan::new(carried) })
-    }
-
-    unsafe fn take_back(_: NonNull<ConnectionSocket>, _: &mut Lock) {}
-
-    const DROPPED_LATE: bool = true;
-
-    unsafe fn abandon(_: NonNull<ConnectionSocket>) -> bool {
-        true
-    }
 
     fn waited<T>(result: Result<T, Error>, socket: ConnectionSocket) -> Self::Waited<T> {
         Self::finished(result, Some(socket))
@@ -211,51 +182,30 @@ impl Sealed for Connect {}
 impl Function<ConnectionSocket> for Connect {
     type Operation = Connecting;
 
-    fn put(
+    fn put<'x>(
         self,
         (): (),
-        lent: Loan<ConnectionSocket>,
+        lent: Lending<'x, ConnectionSocket>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let socket = &lent.get().handle;
-        self.put_address(socket, arguments)?;
-        Ok(Parameters {
-            table: socket.dispatch(),
-            socket: socket.as_ptr(),
-            remote: places.address(),
-        })
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ConnectCall>, Error> {
+        self.put_address(&lent.handle, arguments)?;
+        Ok(ConnectCall::new(lent.lend(), places))
     }
 }
 
 impl Sealed for Connecting {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the one that is carried, and so open.
-unsafe impl Operation<ConnectionSocket> for Connecting {
+impl Operation<ConnectionSocket> for Connecting {
     type Way = ASocket;
     type Run = InPlace;
     type Output = ();
-    type Target<'s> = ();
-    type Parameters = Parameters;
+    type Asked = OfCarried;
+    type Parameters = ConnectCall;
     const CALL: Call = Call::WskConnect;
     const CANCEL_ON_DROP: bool = true;
 
-    fn capture<'a, 't: 'a>((): (), socket: &'a ConnectionSocket) -> &'a Shared<Capture> {
-        socket.handle.capture()
-    }
-
-    fn during_call(socket: &ConnectionSocket) -> impl Sized + use<> {
-        socket.handle.clone()
-    }
-
-    // The address is as `WskConnect` asks.
-    submitted!(Parameters: p => p.table.wsk_connect(p.socket, p.remote));
-
-    unsafe fn read(
-        outcome: Outcome,
-        _: &mut Arguments,
-        _: &mut ConnectionSocket,
-    ) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, _: &mut ConnectionSocket) -> Result<(), Error> {
         outcome.check(Call::WskConnect)
     }
 }

@@ -2,21 +2,16 @@
 //! connected, and sends its first data with that.
 
 use core::fmt;
-use core::ptr::NonNull;
 
-use wsk_sys::{SOCKADDR, WSK_BUF, WSK_SOCKET, WskProviderConnectionDispatch};
-
-use crate::buffer::{Lock, SendBuffer};
+use crate::buffer::SendBuffer;
+use crate::buffer::carry::{Beside, Lending, Sent, With};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::memory::shared::Shared;
-use crate::registration::Capture;
 use crate::request::connect::{Connect, NotConnected};
 use crate::request::sealed::Sealed;
 use crate::request::send::refuse_control;
-use crate::request::submitted;
-use crate::request::way::{Loan, Outgoing, Sent};
-use crate::request::{Function, InPlace, Operation, Request, Way};
+use crate::request::{Function, InPlace, Operation, Outgoing, Request, Way};
+use crate::socket::calls::{Bound, ConnectExCall, OfCarried};
 use crate::socket::{ConnectedSocket, ConnectionSocket};
 
 /// The most bytes that go with a connection.
@@ -50,15 +45,6 @@ pub struct ConnectWithData(Connect);
 /// ```
 #[derive(Debug)]
 pub struct ConnectingWithData;
-
-/// The parameters of `WskConnectEx`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderConnectionDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    remote: NonNull<SOCKADDR>,
-    buffer: NonNull<WSK_BUF>,
-}
 
 impl Request<'static, Connect, ConnectionSocket> {
     /// Sends the bytes of a buffer, of 65,535 bytes at most, when the connection is made: the request is over when the socket is
@@ -104,8 +90,8 @@ impl Request<'static, Connect, ConnectionSocket> {
         Request {
             target: (),
             function: ConnectWithData(self.function),
-            carried: FirstData {
-                socket: self.carried,
+            carried: Beside {
+                ingredient: self.carried,
                 buffer,
             },
         }
@@ -113,11 +99,7 @@ impl Request<'static, Connect, ConnectionSocket> {
 }
 
 /// The socket that connects, and the first data that it sends: what [`with_first_data`](Request::with_first_data) carries.
-#[derive(Debug)]
-pub struct FirstData<B> {
-    socket: ConnectionSocket,
-    buffer: B,
-}
+pub type FirstData<B> = Beside<ConnectionSocket, B>;
 
 /// A socket that was not connected, the first data that it was to send, and why not.
 ///
@@ -196,48 +178,12 @@ fn without_buffer<B>(
 #[derive(Debug)]
 pub struct SocketAndBuffer;
 
-// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked; of the socket nothing is lent but its place, which
-// the caller keeps.
-unsafe impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
-    type Lent = (Loan<ConnectionSocket>, Sent);
+impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
+    type Carry = With<Outgoing>;
     type Waited<T> = Result<ConnectedSocket, NotConnected>;
     type Finished<T> = Result<(ConnectedSocket, B), NotConnectedWithData<B>>;
     type Scoped<T> = Result<(ConnectedSocket, B), NotConnectedWithData<B>>;
     type NotStarted = NotConnectedWithData<B>;
-
-    unsafe fn lend(
-        carried: NonNull<FirstData<B>>,
-        lock: &mut Lock,
-    ) -> Result<(Loan<ConnectionSocket>, Sent), Error> {
-        // SAFETY: the caller gives it, which stays until it is taken back. Both are parts of it, and so at places that are not null.
-        unsafe {
-            let socket = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).socket);
-            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
-            Ok((Loan::new(socket), Outgoing::lend(buffer, lock)?))
-        }
-    }
-
-    unsafe fn take_back(carried: NonNull<FirstData<B>>, lock: &mut Lock) {
-        // SAFETY: the caller gives it, whose buffer was lent with the lock.
-        unsafe {
-            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
-            Outgoing::take_back(buffer, lock);
-        }
-    }
-
-    unsafe fn abandon(carried: NonNull<FirstData<B>>) -> bool {
-        // SAFETY: the caller gives it, whose buffer is lent.
-        unsafe {
-            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
-            Outgoing::abandon(buffer)
-        }
-    }
-
-    /// The socket, which would stay open.
-    unsafe fn drop_part(carried: NonNull<FirstData<B>>) {
-        // SAFETY: the caller gives what is carried away, so the socket is dropped once; the buffer, which may borrow, is left alone.
-        unsafe { core::ptr::drop_in_place(&raw mut (*carried.as_ptr()).socket) };
-    }
 
     fn waited<T>(result: Result<T, Error>, carried: FirstData<B>) -> Self::Waited<T> {
         without_buffer(Self::finished(result, Some(carried)))
@@ -245,8 +191,8 @@ unsafe impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
 
     fn finished<T>(result: Result<T, Error>, carried: Option<FirstData<B>>) -> Self::Finished<T> {
         match (result, carried) {
-            (Ok(_), Some(FirstData { socket, buffer })) => {
-                let handle = socket.handle;
+            (Ok(_), Some(Beside { ingredient, buffer })) => {
+                let handle = ingredient.handle;
                 // INVARIANT: WSK has connected it.
                 Ok((ConnectedSocket { handle }, buffer))
             }
@@ -257,7 +203,7 @@ unsafe impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
             }),
             (Err(error), carried) => {
                 let (socket, buffer) = carried
-                    .map(|FirstData { socket, buffer }| (socket, buffer))
+                    .map(|Beside { ingredient, buffer }| (ingredient, buffer))
                     .unzip();
                 Err(NotConnectedWithData {
                     error,
@@ -277,7 +223,7 @@ unsafe impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
         core::mem::forget(carried.buffer);
         Err(NotConnected {
             error,
-            socket: Some(carried.socket),
+            socket: Some(carried.ingredient),
         })
     }
 
@@ -288,7 +234,7 @@ unsafe impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
     fn not_started(error: Error, carried: FirstData<B>) -> NotConnectedWithData<B> {
         NotConnectedWithData {
             error,
-            socket: Some(carried.socket),
+            socket: Some(carried.ingredient),
             buffer: Some(carried.buffer),
         }
     }
@@ -299,55 +245,36 @@ impl Sealed for ConnectWithData {}
 impl<B: SendBuffer> Function<FirstData<B>> for ConnectWithData {
     type Operation = ConnectingWithData;
 
-    fn put(
+    fn put<'x>(
         self,
         (): (),
-        (socket, sent): (Loan<ConnectionSocket>, Sent),
+        (socket, sent): (Lending<'x, ConnectionSocket>, Sent<'x>),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let socket = &socket.get().handle;
-        self.0.put_address(socket, arguments)?;
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ConnectExCall>, Error> {
+        self.0.put_address(&socket.handle, arguments)?;
         refuse_control(sent)?;
-        if sent.length > MOST {
+        if sent.length() > MOST {
             return Err(Error::TooLong {
                 entry: "WskConnectEx",
             });
         }
-        Ok(Parameters {
-            table: socket.dispatch(),
-            socket: socket.as_ptr(),
-            remote: places.address(),
-            buffer: sent.buffer,
-        })
+        Ok(ConnectExCall::new(socket.lend(), sent, places))
     }
 }
 
 impl Sealed for ConnectingWithData {}
 
-// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the one that is carried, and so
-// open.
-unsafe impl<B: SendBuffer> Operation<FirstData<B>> for ConnectingWithData {
+impl<B: SendBuffer> Operation<FirstData<B>> for ConnectingWithData {
     type Way = SocketAndBuffer;
     type Run = InPlace;
     type Output = ();
-    type Target<'s> = ();
-    type Parameters = Parameters;
+    type Asked = OfCarried;
+    type Parameters = ConnectExCall;
     const CALL: Call = Call::WskConnectEx;
     const CANCEL_ON_DROP: bool = true;
 
-    fn capture<'a, 't: 'a>((): (), carried: &'a FirstData<B>) -> &'a Shared<Capture> {
-        carried.socket.handle.capture()
-    }
-
-    fn during_call(carried: &FirstData<B>) -> impl Sized + use<B> {
-        carried.socket.handle.clone()
-    }
-
-    // Address and buffer are as `WskConnectEx` asks.
-    submitted!(Parameters: p => p.table.wsk_connect_ex(p.socket, p.remote, Some(p.buffer)));
-
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: &mut FirstData<B>) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, _: &mut FirstData<B>) -> Result<(), Error> {
         outcome.check(Call::WskConnectEx)
     }
 }

@@ -3,103 +3,26 @@
 
 use core::marker::PhantomData;
 use core::net::SocketAddr;
-use core::ptr::NonNull;
 
-use wsk_sys::{
-    DispatchError, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS, SIO_WSK_REGISTER_EXTENSION,
-    SO_WSK_EVENT_CALLBACK, SOL_SOCKET, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
-    WSK_EVENT_DISABLE, WSK_EXTENSION_CONTROL_IN, WSK_EXTENSION_CONTROL_OUT, WSK_SOCKET,
-    WskProviderBasicDispatch,
-};
-
-use crate::buffer::Lock;
-use crate::error::{Call, Error, Memory};
-use crate::irp::{Aligned, Arguments, CONTROL_ROOM, Outcome, Places};
+use crate::buffer::carry::{Beside, Lending, Untouched, With};
+use crate::error::{Call, Error};
+use crate::irp::{Aligned, Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::{
-    Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way, of_socket,
-};
-use crate::socket::ioctl::{
-    Bytes, ControlRequest, Extension, ExtensionProvider, Input, Ioctl, Output,
-};
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way};
+use crate::socket::calls::{Bound, ControlCall, LentControlCall, Vouched};
+pub(crate) use crate::socket::calls::{enable_events, register_extension};
+use crate::socket::ioctl::{ControlRequest, Copies, Ioctl, Output};
 use crate::socket::option::{self, ReadableOption, SocketOption};
-use crate::socket::{
-    BasicCategory, BasicSocket, Category, Committed, ConnectedSocket, ConnectionCategory,
-    ConnectionSocket, DatagramCategory, DatagramSocket, Handle, ListenCategory, ListenSocket,
-    StreamCategory, StreamSocket,
-};
-
-pub(super) const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
-pub(super) const GET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
-pub(super) const IOCTL: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
-
-/// The parameters of `WskControlSocket`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderBasicDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    kind: WSK_CONTROL_SOCKET_TYPE,
-    code: u32,
-    level: u32,
-    pub(super) input: Option<NonNull<[u8]>>,
-    pub(super) output: Option<NonNull<[u8]>>,
-}
-
-impl Parameters {
-    pub(super) fn new<C: Category>(
-        socket: &Handle<C>,
-        kind: WSK_CONTROL_SOCKET_TYPE,
-        code: u32,
-        level: u32,
-    ) -> Self {
-        Self {
-            table: C::basic(socket.dispatch()),
-            socket: socket.as_ptr(),
-            kind,
-            code,
-            level,
-            input: None,
-            output: None,
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Operation::submit`], or without an IRP where the code allows it.
-    pub(super) unsafe fn submit(
-        &self,
-        irp: Option<NonNull<IRP>>,
-    ) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
-        unsafe {
-            self.table.wsk_control_socket(
-                self.socket,
-                self.kind,
-                self.code,
-                self.level,
-                self.input,
-                self.output,
-                None,
-                irp,
-            )
-        }
-    }
-}
+use crate::socket::{Category, Committed, DatagramCategory, Handle};
 
 /// What all operations over `WskControlSocket` have in common.
 macro_rules! control {
-    ($C:ty, $B:ty, $output:ty) => {
+    ($C:ty, $Parameters:ty, $output:ty) => {
         type Output = $output;
-        type Parameters = Parameters;
+        type Asked = $crate::socket::calls::OfSocket<$C>;
+        type Parameters = $Parameters;
         const CALL: Call = Call::WskControlSocket;
         const CANCEL_ON_DROP: bool = false;
-
-        of_socket!($C, $B);
-
-        unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-            // SAFETY: the caller keeps the same contract.
-            unsafe { p.submit(Some(irp)) }
-        }
     };
 }
 
@@ -107,25 +30,15 @@ pub(super) use control;
 
 /// What repeatable control operations have in common: nothing of them can be changed.
 macro_rules! repeated_as_it_is {
-    ($C:ident) => {
-        type Held = Handle<$C>;
-
-        fn hold(socket: &Self::Held) -> Self::Held {
-            socket.clone()
-        }
-
-        fn target(socket: &Self::Held) -> &Self::Held {
-            socket
-        }
-
-        fn renew(
-            _: &mut Parameters,
-            _: &Self::Held,
+    ($C:ident, $Parameters:ty) => {
+        fn renew<'x>(
+            _: &$Parameters,
+            _: &'x Handle<$C>,
             (): (),
             _: &mut Arguments,
-            _: Places,
-        ) -> Result<(), Error> {
-            Ok(())
+            _: Places<'x>,
+        ) -> Result<$crate::socket::calls::Renewed<'x, $Parameters>, Error> {
+            Ok($crate::socket::calls::Renewed::same())
         }
     };
 }
@@ -182,40 +95,37 @@ impl<C, O> Sealed for SetOption<C, O> {}
 impl<C: Category, O: SocketOption> Function<()> for SetOption<C, O> {
     type Operation = SettingOption<C>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
+        socket: &'x Handle<C>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let mut value = [0; option::LARGEST];
-        let length = self.option.write(&mut value);
-        arguments.set_value(&value);
-        Ok(Parameters {
-            input: Some(places.value(length)),
-            ..Parameters::new(socket, SET, O::NAME, O::LEVEL)
-        })
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
+        Ok(ControlCall::set_option(
+            socket,
+            &self.option,
+            arguments,
+            places,
+        ))
     }
 }
 
 impl<C> Sealed for SettingOption<C> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's. Options are plain values.
-unsafe impl<C: Category> Operation<()> for SettingOption<C> {
+impl<C: Category> Operation<()> for SettingOption<C> {
     type Way = Nothing;
     type Run = InPlace;
 
-    control!(C, (), ());
+    control!(C, ControlCall, ());
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
 
-// SAFETY: the value is only read.
-unsafe impl<C: Committed> Repeat<()> for SettingOption<C> {
-    repeated_as_it_is!(C);
+impl<C: Committed> Repeat<()> for SettingOption<C> {
+    repeated_as_it_is!(C, ControlCall);
 
     type Seen<'a> = ();
 
@@ -229,39 +139,34 @@ impl<C, O> Sealed for GetOption<C, O> {}
 impl<C: Category, O: ReadableOption + 'static> Function<()> for GetOption<C, O> {
     type Operation = ReadingOption<C, O>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
+        socket: &'x Handle<C>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
         arguments.set_value(&[0; option::LARGEST]);
-        Ok(Parameters {
-            output: Some(places.value(O::SIZE)),
-            ..Parameters::new(socket, GET, O::NAME, O::LEVEL)
-        })
+        Ok(ControlCall::get_option::<C, O>(socket, places))
     }
 }
 
 impl<C, O> Sealed for ReadingOption<C, O> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's. Options are plain values.
-unsafe impl<C: Category, O: ReadableOption + 'static> Operation<()> for ReadingOption<C, O> {
+impl<C: Category, O: ReadableOption + 'static> Operation<()> for ReadingOption<C, O> {
     type Way = Nothing;
     type Run = InPlace;
 
-    control!(C, (), O);
+    control!(C, ControlCall, O);
 
-    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<O, Error> {
+    fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<O, Error> {
         outcome.check(Call::WskControlSocket)?;
         Ok(O::read(&arguments.value()))
     }
 }
 
-// SAFETY: the value is written anew by each run.
-unsafe impl<C: Committed, O: ReadableOption + 'static> Repeat<()> for ReadingOption<C, O> {
-    repeated_as_it_is!(C);
+impl<C: Committed, O: ReadableOption + 'static> Repeat<()> for ReadingOption<C, O> {
+    repeated_as_it_is!(C, ControlCall);
 
     type Seen<'a> = O;
 
@@ -303,52 +208,27 @@ impl<C, O> Sealed for Control<C, O> {}
 impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
     type Operation = Controlling<C, O>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
+        socket: &'x Handle<C>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let mut parameters = Parameters::new(socket, IOCTL, O::CODE, 0);
-        // What is given goes where control information would be, apart from what is asked with.
-        const { assert!(O::GIVES <= CONTROL_ROOM, "there is room for what is given") };
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
         arguments.control = Aligned::ZERO;
-        match self.request.input() {
-            Input::Bytes(value, length) => {
-                arguments.set_value(&value);
-                let length = length.min(value.len());
-                parameters.input = (length > 0).then(|| places.value(length));
-                parameters.output = (O::GIVES > 0).then(|| places.control(O::GIVES));
-            }
-            Input::Address(address) => {
-                let family = socket.family();
-                family.check(&address)?;
-                family.write(address, &mut arguments.address);
-                let size = family.size();
-                parameters.input = Some(places.address_bytes(size));
-                parameters.output = Some(places.control(size));
-            }
-        }
-        Ok(parameters)
+        ControlCall::ioctl(socket, &self.request, arguments, places)
     }
 }
 
 impl<C, O> Sealed for Controlling<C, O> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's. The operations of `ioctl` take and
-// give plain values of these sizes, or addresses of the socket's family.
-unsafe impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O> {
+impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O> {
     type Way = Nothing;
     type Run = InPlace;
 
-    control!(C, (), O::Output);
+    control!(C, ControlCall, O::Output);
 
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        (): &mut (),
-    ) -> Result<O::Output, Error> {
+    fn read(outcome: Outcome, arguments: &mut Arguments, (): &mut ()) -> Result<O::Output, Error> {
         given::<O>(outcome, arguments)
     }
 }
@@ -367,9 +247,8 @@ fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output,
     })
 }
 
-// SAFETY: what is asked with is read, and what is given is written anew by each run.
-unsafe impl<C: Committed, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
-    repeated_as_it_is!(C);
+impl<C: Committed, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
+    repeated_as_it_is!(C, ControlCall);
 
     type Seen<'a> = O::Output;
 
@@ -389,7 +268,7 @@ unsafe impl<C: Committed, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
 /// The request to fix the remote address, or the destination, of a datagram socket.
 #[derive(Debug)]
 pub struct Fix {
-    code: u32,
+    destination: bool,
     remote: SocketAddr,
 }
 
@@ -399,12 +278,15 @@ pub struct Fixing;
 
 pub(crate) fn fix(
     socket: &Handle<DatagramCategory>,
-    code: u32,
+    destination: bool,
     remote: SocketAddr,
 ) -> Request<'_, Fix, ()> {
     Request {
         target: socket,
-        function: Fix { code, remote },
+        function: Fix {
+            destination,
+            remote,
+        },
         carried: (),
     }
 }
@@ -414,34 +296,30 @@ impl Sealed for Fix {}
 impl Function<()> for Fix {
     type Operation = Fixing;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<DatagramCategory>,
+        socket: &'x Handle<DatagramCategory>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
         socket.require_bound()?;
         let family = socket.family();
         family.check_remote(&self.remote)?;
         family.write(self.remote, &mut arguments.address);
-        Ok(Parameters {
-            input: Some(places.address_bytes(family.size())),
-            ..Parameters::new(socket, IOCTL, self.code, 0)
-        })
+        Ok(ControlCall::fix(socket, self.destination, places))
     }
 }
 
 impl Sealed for Fixing {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
-unsafe impl Operation<()> for Fixing {
+impl Operation<()> for Fixing {
     type Way = Nothing;
     type Run = InPlace;
 
-    control!(DatagramCategory, (), ());
+    control!(DatagramCategory, ControlCall, ());
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
@@ -469,119 +347,38 @@ pub(crate) fn disable_events<C: Category>(
     }
 }
 
-/// Has WSK call back for the events in `mask`. IRQL: `<= DISPATCH_LEVEL`.
-pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Result<(), Error> {
-    may_have_events(socket)?;
-    let mut control = WSK_EVENT_CALLBACK_CONTROL {
-        NpiId: &raw const NPI_WSK_INTERFACE_ID,
-        EventMask: mask,
-    };
-    let parameters = Parameters {
-        input: Some(bytes_of(&mut control)),
-        ..Parameters::new(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
-    };
-    // SAFETY: enabling takes no IRP, so the structure is used during the call only; the socket's context and table of events live until
-    // its close has completed.
-    done(unsafe { parameters.submit(None) }?)
-}
-
-/// Registers a socket for an extension interface. IRQL: `<= DISPATCH_LEVEL`.
-#[expect(clippy::needless_pass_by_value, reason = "it is for one socket")]
-pub(crate) fn register_extension<C: Category>(
-    socket: &Handle<C>,
-    extension: Extension,
-) -> Result<ExtensionProvider, Error> {
-    let Extension {
-        interface,
-        context,
-        dispatch,
-    } = extension;
-    let mut input = WSK_EXTENSION_CONTROL_IN {
-        NpiId: interface,
-        ClientContext: context,
-        ClientDispatch: dispatch,
-    };
-    let mut output = WSK_EXTENSION_CONTROL_OUT {
-        ProviderContext: core::ptr::null_mut(),
-        ProviderDispatch: core::ptr::null(),
-    };
-    let parameters = Parameters {
-        input: Some(bytes_of(&mut input)),
-        output: Some(bytes_of(&mut output)),
-        ..Parameters::new(socket, IOCTL, SIO_WSK_REGISTER_EXTENSION, 0)
-    };
-    // SAFETY: registering takes no IRP, so the structures are used during the call only; by the invariant what they point at is as the
-    // interface wants it, for this socket.
-    let status = unsafe { parameters.submit(None) }?;
-    done(status)?;
-    Ok(ExtensionProvider {
-        context: output.ProviderContext,
-        dispatch: output.ProviderDispatch,
-    })
-}
-
-/// The place of a value, in bytes.
-fn bytes_of<T>(value: &mut T) -> NonNull<[u8]> {
-    NonNull::slice_from_raw_parts(NonNull::from(value).cast(), size_of::<T>())
-}
-
-/// What comes of a call without an IRP.
-fn done(status: NTSTATUS) -> Result<(), Error> {
-    if status.is_success() {
-        return Ok(());
-    }
-    let call = Call::WskControlSocket;
-    Err(Error::Call { call, status })
-}
-
-fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
-    if !socket.has_events() {
-        return Err(Error::NoEvents);
-    }
-    socket.require_bound()
-}
-
 impl<C> Sealed for DisableEvents<C> {}
 
 impl<C: Category> Function<()> for DisableEvents<C> {
     type Operation = DisablingEvents<C>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
+        socket: &'x Handle<C>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        may_have_events(socket)?;
-        arguments.events = WSK_EVENT_CALLBACK_CONTROL {
-            NpiId: &raw const NPI_WSK_INTERFACE_ID,
-            EventMask: self.mask | WSK_EVENT_DISABLE,
-        };
-        Ok(Parameters {
-            input: Some(places.events()),
-            ..Parameters::new(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
-        })
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
+        ControlCall::disable_events(socket, self.mask, arguments, places)
     }
 }
 
 impl<C> Sealed for DisablingEvents<C> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments, and these at a static; the socket is the target's.
-unsafe impl<C: Category> Operation<()> for DisablingEvents<C> {
+impl<C: Category> Operation<()> for DisablingEvents<C> {
     type Way = Nothing;
     type Run = InPlace;
 
-    control!(C, (), ());
+    control!(C, ControlCall, ());
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
 
 /// The request of a control code whose input and output the driver vouches for.
 pub struct ControlRaw<C> {
-    request: ControlRequest,
+    request: Vouched<ControlRequest>,
     category: PhantomData<fn() -> C>,
 }
 
@@ -589,16 +386,18 @@ pub struct ControlRaw<C> {
 pub struct ControllingRaw<C>(PhantomData<fn() -> C>);
 
 /// The input of a request, and the room for its output, with copies in nonpaged pool.
+pub type Raw<'b> = Beside<Copies, Borrowed<'b>>;
+
+/// The input of a request, and the room for its output.
 #[derive(Debug)]
-pub struct Raw<'b> {
+pub struct Borrowed<'b> {
     input: &'b [u8],
     output: &'b mut [u8],
-    copies: Option<Bytes>,
 }
 
 pub(crate) fn control_raw<'s, 'b, C: Category>(
     socket: &'s Handle<C>,
-    request: ControlRequest,
+    request: Vouched<ControlRequest>,
     input: &'b [u8],
     output: &'b mut [u8],
 ) -> Request<'s, ControlRaw<C>, Raw<'b>> {
@@ -608,72 +407,32 @@ pub(crate) fn control_raw<'s, 'b, C: Category>(
             request,
             category: PhantomData,
         },
-        carried: Raw::new(input, output),
+        carried: raw(input, output),
     }
 }
 
-/// Writes the method by which every socket is asked for what has no type here: its caller vouches for the code.
-macro_rules! controlled_raw {
-    ($Socket:ident, $Category:ident) => {
-        impl $Socket {
-            /// Sets or reads an option, or carries out an I/O control operation, that has no type here: the request gives the number
-            /// of bytes of `output` that were written.
-            ///
-            /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request.
-            ///
-            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
-            ///
-            /// # Errors
-            ///
-            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK.
-            ///
-            /// # Safety
-            ///
-            /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to; the
-            ///   last stays valid until the request is over, and for ever when it ends in
-            ///   [`Error::Abandoned`](crate::Error::Abandoned) or WSK keeps such a pointer.
-            /// * The input is what the request asks for. WSK is given an IRP, always.
-            /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
-            ///   (`SO_WSK_EVENT_CALLBACK`) and no conditional accept (`SO_CONDITIONAL_ACCEPT`), fixes no remote address or
-            ///   destination (`SIO_WSK_SET_REMOTE_ADDRESS`, `SIO_WSK_SET_SENDTO_ADDRESS`), and registers no extension whose
-            ///   callbacks would outlive the driver.
-            #[doc(alias = "WskControlSocket")]
-            pub unsafe fn control_raw<'s, 'b>(
-                &'s self,
-                request: ControlRequest,
-                input: &'b [u8],
-                output: &'b mut [u8],
-            ) -> Request<'s, ControlRaw<$Category>, Raw<'b>> {
-                control_raw(&self.handle, request, input, output)
-            }
-        }
-    };
+/// Nothing is copied yet.
+pub(super) fn raw<'b>(input: &'b [u8], output: &'b mut [u8]) -> Raw<'b> {
+    Beside {
+        ingredient: Copies::default(),
+        buffer: Borrowed { input, output },
+    }
 }
 
-controlled_raw!(DatagramSocket, DatagramCategory);
-controlled_raw!(ConnectionSocket, ConnectionCategory);
-controlled_raw!(ConnectedSocket, ConnectionCategory);
-controlled_raw!(ListenSocket, ListenCategory);
-controlled_raw!(BasicSocket, BasicCategory);
-controlled_raw!(StreamSocket, StreamCategory);
-
-impl<'b> Raw<'b> {
-    /// Nothing is copied yet.
-    pub(super) fn new(input: &'b [u8], output: &'b mut [u8]) -> Self {
-        Self {
-            input,
-            output,
-            copies: None,
-        }
+impl Borrowed<'_> {
+    /// Makes the copies.
+    pub(super) fn copy_to(&self, copies: &mut Copies) -> Result<(), Error> {
+        copies.make(self.input, self.output.len())
     }
+}
 
+impl Raw<'_> {
     /// Copies what came out, of a request that is over; how many bytes WSK says that it gave.
     pub(super) fn read(&mut self, outcome: Outcome, call: Call) -> Result<usize, Error> {
-        if let Some(copies) = &self.copies {
-            copies.read(self.output);
-        }
+        let output = &mut self.buffer.output;
+        self.ingredient.read(output);
         outcome.check(call)?;
-        Ok(outcome.information.min(self.output.len()))
+        Ok(outcome.information.min(output.len()))
     }
 }
 
@@ -681,38 +440,12 @@ impl<'b> Raw<'b> {
 #[derive(Debug)]
 pub struct Copied;
 
-// SAFETY: the copies are in a block of their own, which stays until they are taken back, or for ever when they are forgotten.
-unsafe impl<'b> Way<Raw<'b>> for Copied {
-    type Lent = (Option<NonNull<[u8]>>, Option<NonNull<[u8]>>);
+impl<'b> Way<Raw<'b>> for Copied {
+    type Carry = With<Untouched>;
     type Waited<T> = Result<T, Error>;
     type Finished<T> = Result<T, Error>;
     type Scoped<T> = Result<T, Error>;
     type NotStarted = Error;
-
-    unsafe fn lend(carried: NonNull<Raw<'b>>, _: &mut Lock) -> Result<Self::Lent, Error> {
-        // SAFETY: the caller gives it, which nothing else uses.
-        let raw = unsafe { &mut *carried.as_ptr() };
-        let copies =
-            Bytes::new(raw.input, raw.output.len()).ok_or(Error::NoMemory(Memory::Buffer))?;
-        let lent = (copies.input(), copies.output());
-        raw.copies = Some(copies);
-        Ok(lent)
-    }
-
-    unsafe fn take_back(carried: NonNull<Raw<'b>>, _: &mut Lock) {
-        // SAFETY: the caller gives it; the request is over, or was not begun.
-        unsafe { (*carried.as_ptr()).copies = None };
-    }
-
-    unsafe fn abandon(_: NonNull<Raw<'b>>) -> bool {
-        true
-    }
-
-    /// The copies.
-    unsafe fn drop_part(carried: NonNull<Raw<'b>>) {
-        // SAFETY: the caller gives what is carried away, whose IRP has completed; what it borrows is left alone.
-        unsafe { (*carried.as_ptr()).copies = None };
-    }
 
     fn waited<T>(result: Result<T, Error>, _: Raw<'b>) -> Result<T, Error> {
         result
@@ -745,37 +478,27 @@ impl<C> Sealed for ControlRaw<C> {}
 impl<C: Category> Function<Raw<'_>> for ControlRaw<C> {
     type Operation = ControllingRaw<C>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
-        (input, output): (Option<NonNull<[u8]>>, Option<NonNull<[u8]>>),
+        socket: &'x Handle<C>,
+        (mut copies, borrowed): (Lending<'x, Copies>, Lending<'x, Borrowed<'_>>),
         _: &mut Arguments,
-        _: Places,
-    ) -> Result<Parameters, Error> {
-        let (kind, code, level) = self.request.parts();
-        Ok(Parameters {
-            input,
-            output,
-            ..Parameters::new(socket, kind, code, level)
-        })
+        _: Places<'x>,
+    ) -> Result<Bound<'x, LentControlCall>, Error> {
+        borrowed.copy_to(&mut copies)?;
+        Ok(LentControlCall::raw(socket, self.request, copies.lend()))
     }
 }
 
 impl<C> Sealed for ControllingRaw<C> {}
 
-// SAFETY: one call is made, whose parameters point at copies that are carried; the socket is the target's. Who makes the request
-// vouches for the code.
-unsafe impl<'b, C: Category> Operation<Raw<'b>> for ControllingRaw<C> {
+impl<'b, C: Category> Operation<Raw<'b>> for ControllingRaw<C> {
     type Way = Copied;
     type Run = InPlace;
 
-    control!(C, Raw<'b>, usize);
+    control!(C, LentControlCall, usize);
 
-    unsafe fn read(
-        outcome: Outcome,
-        _: &mut Arguments,
-        carried: &mut Raw<'b>,
-    ) -> Result<usize, Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, carried: &mut Raw<'b>) -> Result<usize, Error> {
         carried.read(outcome, Call::WskControlSocket)
     }
 }

@@ -1,21 +1,16 @@
 //! [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect): a connection is ended,
 //! gracefully, perhaps after last bytes, or by aborting it.
 
-use core::ptr::NonNull;
-
-use wsk_sys::{
-    DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_FLAG_ABORTIVE, WSK_SOCKET,
-    WskProviderConnectionDispatch,
-};
+use wsk_sys::{NTSTATUS, WSK_FLAG_ABORTIVE};
 
 use crate::buffer::SendBuffer;
+use crate::buffer::carry::Sent;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::send::refuse_control;
-use crate::request::submitted;
-use crate::request::way::Sent;
-use crate::request::{Function, InPlace, Nothing, Operation, Outgoing, Request, of_connection};
+use crate::request::{Function, InPlace, Nothing, Operation, Outgoing, Request};
+use crate::socket::calls::{Bound, DisconnectCall, OfSocket, launch};
 use crate::socket::{ConnectionCategory, Handle};
 
 /// The request of [`disconnect`](crate::ConnectedSocket::disconnect): a graceful end of the connection.
@@ -75,41 +70,6 @@ pub struct Abort;
 #[derive(Debug)]
 pub struct Aborting;
 
-/// The parameters of `WskDisconnect`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderConnectionDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    buffer: Option<NonNull<WSK_BUF>>,
-    flags: u32,
-}
-
-impl Parameters {
-    fn new(
-        socket: &Handle<ConnectionCategory>,
-        buffer: Option<NonNull<WSK_BUF>>,
-        flags: u32,
-    ) -> Self {
-        Self {
-            table: socket.dispatch(),
-            socket: socket.as_ptr(),
-            buffer,
-            flags,
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Operation::submit`].
-    unsafe fn submit(self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and the buffer is as `WskDisconnect` asks.
-        unsafe {
-            self.table
-                .wsk_disconnect(self.socket, self.buffer, self.flags, irp)
-        }
-    }
-}
-
 pub(crate) fn disconnect(socket: &Handle<ConnectionCategory>) -> Request<'_, Disconnect, ()> {
     Request {
         target: socket,
@@ -141,12 +101,10 @@ pub(crate) fn abort(socket: &Handle<ConnectionCategory>) -> Request<'_, Abort, (
 macro_rules! aborted_when_time_is_up {
     () => {
         type Output = ();
-        type Parameters = Parameters;
+        type Asked = OfSocket<ConnectionCategory>;
+        type Parameters = DisconnectCall;
         const CALL: Call = Call::WskDisconnect;
         const CANCEL_ON_DROP: bool = false;
-
-        // There is no buffer.
-        submitted!(Parameters: p => p.table.wsk_disconnect(p.socket, p.buffer, p.flags));
 
         fn before_time_out(_: &Handle<ConnectionCategory>) -> Result<Option<Idle<()>>, Error> {
             Idle::new().map(Some)
@@ -158,12 +116,10 @@ macro_rules! aborted_when_time_is_up {
             means: Option<Idle<()>>,
         ) {
             if let Some(operation) = means {
-                let p = Parameters::new(socket, None, WSK_FLAG_ABORTIVE);
-                // SAFETY: the socket is open, and there is no buffer; the capture is kept until the routine is done. What the request says does
-                // not matter: the one that it ends says what became of the connection.
-                let launched = unsafe {
-                    operation.launch_observed(hold(socket.capture()), |irp| p.submit(irp))
-                };
+                // What the request says does not matter: the one that it ends says what became of the connection.
+                let launched = launch(operation, socket, |socket, _, _| {
+                    DisconnectCall::new(socket, None, WSK_FLAG_ABORTIVE)
+                });
                 if let Ok(abort) = launched {
                     abort.leave();
                 }
@@ -177,21 +133,19 @@ macro_rules! aborted_when_time_is_up {
     };
 }
 
-use crate::registration::hold;
-
 impl Sealed for Disconnect {}
 
 impl Function<()> for Disconnect {
     type Operation = Disconnecting;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
+        socket: &'x Handle<ConnectionCategory>,
         (): (),
         _: &mut Arguments,
-        _: Places,
-    ) -> Result<Parameters, Error> {
-        Ok(Parameters::new(socket, None, 0))
+        _: Places<'x>,
+    ) -> Result<Bound<'x, DisconnectCall>, Error> {
+        Ok(DisconnectCall::new(socket, None, 0))
     }
 }
 
@@ -200,29 +154,27 @@ impl Sealed for DisconnectAfter {}
 impl<B: SendBuffer> Function<B> for DisconnectAfter {
     type Operation = DisconnectingAfter;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
-        lent: Sent,
+        socket: &'x Handle<ConnectionCategory>,
+        lent: Sent<'x>,
         _: &mut Arguments,
-        _: Places,
-    ) -> Result<Parameters, Error> {
+        _: Places<'x>,
+    ) -> Result<Bound<'x, DisconnectCall>, Error> {
         refuse_control(lent)?;
-        Ok(Parameters::new(socket, Some(lent.buffer), 0))
+        Ok(DisconnectCall::new(socket, Some(lent), 0))
     }
 }
 
 impl Sealed for Disconnecting {}
 
-// SAFETY: one call is made, with no buffer; the socket is the target's.
-unsafe impl Operation<()> for Disconnecting {
+impl Operation<()> for Disconnecting {
     type Way = Nothing;
     type Run = InPlace;
 
-    of_connection!(());
     aborted_when_time_is_up!();
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskDisconnect)
     }
 }
@@ -256,15 +208,13 @@ pub struct DisconnectingAfter;
 
 impl Sealed for DisconnectingAfter {}
 
-// SAFETY: one call is made, whose parameters point at what is lent; the socket is the target's.
-unsafe impl<B: SendBuffer> Operation<B> for DisconnectingAfter {
+impl<B: SendBuffer> Operation<B> for DisconnectingAfter {
     type Way = Outgoing;
     type Run = InPlace;
 
-    of_connection!(B);
     aborted_when_time_is_up!();
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: &mut B) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, _: &mut B) -> Result<(), Error> {
         outcome.check(Call::WskDisconnect)
     }
 }
@@ -274,34 +224,29 @@ impl Sealed for Abort {}
 impl Function<()> for Abort {
     type Operation = Aborting;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
+        socket: &'x Handle<ConnectionCategory>,
         (): (),
         _: &mut Arguments,
-        _: Places,
-    ) -> Result<Parameters, Error> {
-        Ok(Parameters::new(socket, None, WSK_FLAG_ABORTIVE))
+        _: Places<'x>,
+    ) -> Result<Bound<'x, DisconnectCall>, Error> {
+        Ok(DisconnectCall::new(socket, None, WSK_FLAG_ABORTIVE))
     }
 }
 
 impl Sealed for Aborting {}
 
-// SAFETY: one call is made, with no buffer; the socket is the target's.
-unsafe impl Operation<()> for Aborting {
+impl Operation<()> for Aborting {
     type Way = Nothing;
     type Run = InPlace;
     type Output = ();
-    type Parameters = Parameters;
+    type Asked = OfSocket<ConnectionCategory>;
+    type Parameters = DisconnectCall;
     const CALL: Call = Call::WskDisconnect;
     const CANCEL_ON_DROP: bool = false;
 
-    of_connection!(());
-
-    // The buffer is as `WskDisconnect` asks.
-    submitted!(Parameters: p => p.table.wsk_disconnect(p.socket, p.buffer, p.flags));
-
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskDisconnect)
     }
 }

@@ -2,16 +2,15 @@
 //! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): whether a handler is
 //! told the control information of what arrives on a connection.
 
-use core::ptr::NonNull;
-
-use wsk_sys::{DispatchError, IRP, NTDDI_WIN10_RS4, NTSTATUS, SIO_WSK_SET_RECEIVE_EX_CALLBACK};
+use wsk_sys::NTDDI_WIN10_RS4;
 
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::atomic::Ordering;
-use crate::request::control::{IOCTL, Parameters, control, repeated_as_it_is};
+use crate::request::control::{control, repeated_as_it_is};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, of_socket};
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown};
+use crate::socket::calls::{Bound, ControlCall};
 use crate::socket::{ConnectionCategory, Handle};
 
 /// The request of [`indicate_control`](crate::ConnectedSocket::indicate_control).
@@ -58,51 +57,42 @@ impl Sealed for IndicateControl {}
 impl Function<()> for IndicateControl {
     type Operation = IndicatingControl;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
+        socket: &'x Handle<ConnectionCategory>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let callback = socket.events().ok_or(Error::NoEvents)?.receive_ex();
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
+        let call = ControlCall::indicate_control(socket, self.on, arguments, places)?;
         // An older Windows may know the code as another's; this one has brought it with the functions that give control information.
         if socket.capture().ntddi() < NTDDI_WIN10_RS4 {
             let entry = "WskReceiveExEvent";
             return Err(Error::NoEntry { entry });
         }
-        let callback = callback.filter(|_| self.on);
-        // INVARIANT: the callback is for the context that the socket was made with, and a static as all functions; NULL takes it away.
-        let address = callback.map_or(0, |callback| callback as usize);
-        arguments.set_value(&address.to_ne_bytes());
         // Before WSK calls it: whoever does not accept what it tells may resume at once.
-        if callback.is_some() {
+        if self.on {
             socket.indicates_control.store(true, Ordering::Relaxed);
         }
-        let mut parameters = Parameters::new(socket, IOCTL, SIO_WSK_SET_RECEIVE_EX_CALLBACK, 0);
-        parameters.input = Some(places.value(size_of::<usize>()));
-        Ok(parameters)
+        Ok(call)
     }
 }
 
 impl Sealed for IndicatingControl {}
 
-// SAFETY: one call is made, whose parameters point at the arguments, with the address of a callback for the socket's context; the socket
-// is the target's.
-unsafe impl Operation<()> for IndicatingControl {
+impl Operation<()> for IndicatingControl {
     type Way = Nothing;
     type Run = InPlace;
 
-    control!(ConnectionCategory, (), ());
+    control!(ConnectionCategory, ControlCall, ());
 
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
 
-// SAFETY: the address is only read.
-unsafe impl Repeat<()> for IndicatingControl {
-    repeated_as_it_is!(ConnectionCategory);
+impl Repeat<()> for IndicatingControl {
+    repeated_as_it_is!(ConnectionCategory, ControlCall);
 
     type Seen<'a> = ();
 

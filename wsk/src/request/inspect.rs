@@ -1,21 +1,15 @@
 //! [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete): a connection
 //! whose inspection was put off is accepted or rejected.
 
-use core::ptr::NonNull;
+use wsk_sys::{STATUS_CANCELLED, WSK_INSPECT_ACTION};
 
-use wsk_sys::{
-    STATUS_CANCELLED, WSK_INSPECT_ACTION, WSK_INSPECT_ID, WSK_SOCKET, WskProviderListenDispatch,
-};
-
+use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::memory::shared::Shared;
-use crate::registration::Capture;
 use crate::request::sealed::Sealed;
-use crate::request::submitted;
-use crate::request::way::{Ingredient, Loan};
 use crate::request::{Function, Operation, Own, Owning, Request};
-use crate::socket::inspection::{InspectId, Pended};
+use crate::socket::calls::{Bound, InspectCall, OfCarried};
+use crate::socket::inspection::Pended;
 
 /// The request that answers an inspection: [`Pended::accept`] or [`Pended::reject`].
 #[derive(Debug)]
@@ -53,15 +47,6 @@ pub struct CompleteInspection {
 /// ```
 #[derive(Debug)]
 pub struct CompletingInspection;
-
-/// The parameters of `WskInspectComplete`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderListenDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    id: NonNull<WSK_INSPECT_ID>,
-    action: WSK_INSPECT_ACTION,
-}
 
 const fn complete_inspection(
     pended: Pended,
@@ -118,22 +103,14 @@ impl Sealed for CompleteInspection {}
 impl Function<Pended> for CompleteInspection {
     type Operation = CompletingInspection;
 
-    fn put(
+    fn put<'x>(
         self,
         (): (),
-        lent: Loan<Pended>,
+        lent: Lending<'x, Pended>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let pended = lent.get();
-        let listener = pended.kept_open().ok_or(Error::Closed)?;
-        arguments.set_value(&pended.id().bytes());
-        Ok(Parameters {
-            table: listener.dispatch(),
-            socket: listener.as_ptr(),
-            id: places.value(InspectId::SIZE).cast(),
-            action: self.action,
-        })
+        places: Places<'x>,
+    ) -> Result<Bound<'x, InspectCall>, Error> {
+        InspectCall::new(lent.lend(), self.action, arguments, places)
     }
 }
 
@@ -146,33 +123,21 @@ fn note(outcome: Outcome, pended: &mut Pended) {
     }
 }
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the one that is kept open by what is carried.
-unsafe impl Operation<Pended> for CompletingInspection {
+impl Operation<Pended> for CompletingInspection {
     type Way = Own;
     type Run = Owning;
     type Output = ();
-    type Target<'s> = ();
-    type Parameters = Parameters;
+    type Asked = OfCarried;
+    type Parameters = InspectCall;
     const CALL: Call = Call::WskInspectComplete;
     const CANCEL_ON_DROP: bool = false;
 
-    fn capture<'a, 't: 'a>((): (), pended: &'a Pended) -> &'a Shared<Capture> {
-        pended.capture()
-    }
-
-    fn during_call(pended: &Pended) -> impl Sized + use<> {
-        pended.kept_open().cloned()
-    }
-
-    // The identifier is in the arguments.
-    submitted!(Parameters: p => p.table.wsk_inspect_complete(p.socket, p.id, p.action));
-
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, pended: &mut Pended) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, pended: &mut Pended) -> Result<(), Error> {
         note(outcome, pended);
         outcome.check(Call::WskInspectComplete)
     }
 
-    unsafe fn unread(outcome: Outcome, pended: &mut Pended) {
+    fn unread(outcome: Outcome, pended: &mut Pended) {
         note(outcome, pended);
     }
 }

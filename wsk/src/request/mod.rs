@@ -3,11 +3,15 @@
 //! A request is a value that does nothing until a finisher of [`operation`](crate::operation) runs it. So each function is
 //! written once, in the file named after it, in three steps:
 //!
-//! 1. [`Function::put`] checks what can be wrong, in one order, and lays out what the parameters point at;
-//! 2. [`Operation::submit`] calls the entry of the dispatch table;
+//! 1. [`Function::put`] checks what can be wrong, in one order, lays out what the parameters point at, and binds the parameters to
+//!    the operation;
+//! 2. they [call](Call::submit) the entry of the dispatch table;
 //! 3. [`Operation::read`] reads what the completed IRP says.
 //!
-//! The [`Way`] of a request says what it carries, and who gets that back.
+//! The [`Way`] of a request says what it carries, and who gets that back. Nothing here is unsafe: what keeps the kernel's rules is in
+//! [`calls`](crate::socket::calls) and [`carry`](crate::buffer::carry).
+
+#![forbid(unsafe_code)]
 
 mod accept;
 mod address_info;
@@ -21,7 +25,6 @@ mod disconnect;
 mod indicate_control;
 mod inspect;
 mod listen;
-mod more;
 mod name_info;
 mod open;
 mod receive;
@@ -41,10 +44,10 @@ pub use bind::{
     Bind, Binding, LocalAddress, PeerAddress, ReadingLocalAddress, ReadingRemoteAddress,
 };
 pub(crate) use bind::{bind, local_address, remote_address, set_both_families};
-pub(crate) use client::transport_change;
 pub use client::{
     AwaitingTransportChange, ControlClientRaw, ControllingClientRaw, TransportChange,
 };
+pub(crate) use client::{control_client_raw, transport_change};
 pub(crate) use close::close;
 pub(crate) use connect::connect;
 pub use connect::{Connect, Connecting, NotConnected};
@@ -65,7 +68,6 @@ pub(crate) use indicate_control::indicate_control;
 pub use indicate_control::{IndicateControl, IndicatingControl};
 pub use inspect::{CompleteInspection, CompletingInspection};
 pub(crate) use listen::listen;
-pub use more::More;
 pub(crate) use name_info::name_of;
 pub use name_info::{GettingName, NameInfo, NameOf, NameRoom};
 pub use open::{Open, OpenConnected, Opening, OpeningConnected};
@@ -90,15 +92,14 @@ pub(crate) use send_to::{send_fixed, send_to};
 pub use way::{Finished, Incoming, List, NotStarted, Nothing, Outgoing, Own, Way};
 
 use core::fmt;
-use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS};
+use wsk_sys::NTSTATUS;
 
+use crate::buffer::carry::Carry;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
 use crate::memory::atomic::{AtomicBool, Ordering};
-use crate::memory::shared::Shared;
-use crate::registration::Capture;
+use crate::socket::calls::{self, Asked, Bound, Held, Renewed};
 
 /// A connection that is being accepted, or opened and connected at once: what those requests carry. In flight they are
 /// `InFlight<Accepting, NewConnection>` and `InFlight<OpeningConnected, NewConnection>`.
@@ -107,98 +108,6 @@ pub type NewConnection = crate::socket::Making<crate::socket::ConnectionCategory
 pub(crate) mod sealed {
     pub trait Sealed {}
 }
-
-/// What the operations of a connection, or of another socket, have in common: whose they are.
-macro_rules! of_socket {
-    ($C:ty, $B:ty) => {
-        type Target<'s> = &'s $crate::socket::Handle<$C>;
-
-        fn capture<'a, 't: 'a>(
-            socket: &'t $crate::socket::Handle<$C>,
-            _: &'a $B,
-        ) -> &'a $crate::memory::shared::Shared<$crate::registration::Capture> {
-            socket.capture()
-        }
-
-        #[inline]
-        fn operation(
-            socket: &$crate::socket::Handle<$C>,
-        ) -> Result<$crate::irp::Idle<()>, $crate::error::Error> {
-            (**socket).operation()
-        }
-
-        #[inline]
-        fn give_back(socket: &$crate::socket::Handle<$C>, operation: $crate::irp::Idle<()>) {
-            (**socket).give_back(operation);
-        }
-    };
-}
-
-/// What the operations that are asked of the provider have in common: what they are asked of, and the capture that keeps it.
-macro_rules! of_provider {
-    ($B:ty) => {
-        type Target<'s> = &'s $crate::registration::Provider;
-
-        fn capture<'a, 't: 'a>(
-            provider: &'t $crate::registration::Provider,
-            _: &'a $B,
-        ) -> &'a $crate::memory::shared::Shared<$crate::registration::Capture> {
-            provider.capture()
-        }
-    };
-}
-
-macro_rules! of_connection {
-    ($B:ty) => {
-        $crate::request::of_socket!($crate::socket::ConnectionCategory, $B);
-    };
-}
-
-macro_rules! of_datagrams {
-    ($B:ty) => {
-        $crate::request::of_socket!($crate::socket::DatagramCategory, $B);
-    };
-}
-
-/// What the repeatable operations of a socket have in common: what keeps it open.
-macro_rules! held_by_handle {
-    ($C:ident) => {
-        type Held = $crate::socket::Handle<$crate::socket::$C>;
-
-        fn hold(socket: &Self::Held) -> Self::Held {
-            socket.clone()
-        }
-
-        fn target(socket: &Self::Held) -> &Self::Held {
-            socket
-        }
-    };
-}
-
-/// [`Operation::submit`] by one call: of a function of a table, with what the parameters say, and with the IRP, which comes last.
-///
-/// What the parameters point at is as the function asks, because [`Function::put`] has made them so, which is what the comment at the
-/// place of use says.
-macro_rules! submitted {
-    ($P:ty: $p:ident => $C:ident::$call:ident($($argument:expr),* $(,)?)) => {
-        $crate::request::submitted!(@ $P, $p, irp, $C::$call($($argument,)* irp));
-    };
-    ($P:ty: $p:ident => $at:ident.$table:ident.$call:ident($($argument:expr),* $(,)?)) => {
-        $crate::request::submitted!(@ $P, $p, irp, $at.$table.$call($($argument,)* irp));
-    };
-    (@ $P:ty, $p:ident, $irp:ident, $call:expr) => {
-        unsafe fn submit(
-            $p: &$P,
-            $irp: core::ptr::NonNull<wsk_sys::IRP>,
-        ) -> Result<wsk_sys::NTSTATUS, wsk_sys::DispatchError> {
-            // SAFETY: as the caller says the IRP is that of the operation which the parameters were made with, so that what they point at
-            // is in its arguments, or lent to it, and as the function asks; the target is open.
-            unsafe { $call }
-        }
-    };
-}
-
-pub(crate) use {held_by_handle, of_connection, of_datagrams, of_provider, of_socket, submitted};
 
 /// A request for a function `F` of WSK, with a buffer `B`. It does nothing before a finisher runs it:
 ///
@@ -217,7 +126,7 @@ pub(crate) use {held_by_handle, of_connection, of_datagrams, of_provider, of_soc
 /// the socket is bound; then the errors that the method lists, from left to right.
 #[must_use = "a request does nothing until it is waited for or started"]
 pub struct Request<'s, F: Function<B>, B> {
-    pub(crate) target: <F::Operation as Operation<B>>::Target<'s>,
+    pub(crate) target: TargetOf<'s, F::Operation, B>,
     pub(crate) function: F,
     pub(crate) carried: B,
 }
@@ -238,22 +147,26 @@ pub trait Function<B>: sealed::Sealed + Sized {
 
     /// Checks the request, and puts what its parameters point at into the arguments.
     #[doc(hidden)]
-    fn put(
+    fn put<'x>(
         self,
-        target: <Self::Operation as Operation<B>>::Target<'_>,
-        lent: <<Self::Operation as Operation<B>>::Way as Way<B>>::Lent,
+        target: TargetOf<'x, Self::Operation, B>,
+        lent: LentOf<'x, Self::Operation, B>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<<Self::Operation as Operation<B>>::Parameters, Error>;
+        places: Places<'x>,
+    ) -> Result<Bound<'x, <Self::Operation as Operation<B>>::Parameters>, Error>;
 }
 
+/// What a function is asked of.
+pub(crate) type TargetOf<'s, O, B> = <<O as Operation<B>>::Asked as Asked<B>>::Target<'s>;
+
+/// How a way carries.
+pub(crate) type CarryOf<O, B> = <<O as Operation<B>>::Way as Way<B>>::Carry;
+
+/// What a function gets of what is carried.
+pub(crate) type LentOf<'x, O, B> = <CarryOf<O, B> as Carry<B>>::Lent<'x>;
+
 /// A request in flight that carries `B`.
-///
-/// # Safety
-///
-/// `submit` makes one call with the IRP, or fails without one. Its parameters point at the arguments, at what is lent, or at
-/// what the target keeps.
-pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
+pub trait Operation<B>: sealed::Sealed + Sized + 'static {
     /// How the operation carries `B`.
     type Way: Way<B>;
     /// The result when it succeeds.
@@ -261,112 +174,45 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
 
     /// What it is asked of: a socket, or the provider.
     #[doc(hidden)]
-    type Target<'s>: Copy;
+    type Asked: Asked<B>;
     /// The parameters of the call.
     #[doc(hidden)]
-    type Parameters: Copy;
+    type Parameters: calls::Call<B>;
     /// The function.
     #[doc(hidden)]
     const CALL: Call;
     /// Whether dropping its handle cancels it.
     #[doc(hidden)]
     const CANCEL_ON_DROP: bool;
-    /// Whether it may [go on](Self::goes_on).
-    #[doc(hidden)]
-    const GOES_ON: bool = false;
     /// How it is waited for: [`InPlace`], or [`Owning`].
     #[doc(hidden)]
     type Run;
 
-    /// The capture that keeps the driver.
+    /// Reads what has come of it, which has completed with this outcome.
     #[doc(hidden)]
-    fn capture<'a, 't: 'a>(target: Self::Target<'t>, carried: &'a B) -> &'a Shared<Capture>;
-
-    /// An operation for a request that is waited for.
-    #[doc(hidden)]
-    #[inline]
-    fn operation(target: Self::Target<'_>) -> Result<Idle<()>, Error> {
-        let _ = target;
-        Idle::new()
-    }
-
-    /// Gives it back.
-    #[doc(hidden)]
-    #[inline]
-    fn give_back(target: Self::Target<'_>, operation: Idle<()>) {
-        let _ = target;
-        drop(operation);
-    }
-
-    /// Calls WSK.
-    ///
-    /// # Safety
-    ///
-    /// The IRP is that of the operation whose arguments and loan the parameters were made with; the target is open.
-    #[doc(hidden)]
-    unsafe fn submit(
-        parameters: &Self::Parameters,
-        irp: NonNull<IRP>,
-    ) -> Result<NTSTATUS, DispatchError>;
-
-    /// Reads what has come of it.
-    ///
-    /// # Safety
-    ///
-    /// The operation has completed with this outcome; `carried` is what it carries.
-    #[doc(hidden)]
-    unsafe fn read(
+    fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
         carried: &mut B,
     ) -> Result<Self::Output, Error>;
 
-    /// Does away with what has come of it, of an operation that was left to its completion routine.
-    ///
-    /// # Safety
-    ///
-    /// As for [`read`](Self::read), in place of that.
+    /// Does away with what has come of it, of an operation that was left to its completion routine, in place of [reading](Self::read) it.
     #[doc(hidden)]
     #[inline]
-    unsafe fn unread(outcome: Outcome, carried: &mut B) {
+    fn unread(outcome: Outcome, carried: &mut B) {
         let _ = (outcome, carried);
-    }
-
-    /// With what it goes on, because it has not got all that it asks for; or the status that it ends with, because it can't.
-    ///
-    /// # Safety
-    ///
-    /// As for [`read`](Self::read).
-    #[doc(hidden)]
-    #[inline]
-    unsafe fn goes_on(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        places: Places,
-        carried: NonNull<B>,
-    ) -> Option<Result<More, NTSTATUS>> {
-        let _ = (outcome, arguments, places, carried);
-        None
-    }
-
-    /// A handle of the socket that it carries, to be kept until the call has returned: whoever is told of its completion, which may
-    /// come before, may drop the socket, and WSK lets nobody close it while it is called.
-    #[doc(hidden)]
-    #[inline]
-    fn during_call(carried: &B) -> impl Sized + use<Self, B> {
-        let _ = carried;
     }
 
     /// What is needed to bring it to its end when the time is up, got before it is begun so that it cannot fail then.
     #[doc(hidden)]
-    fn before_time_out(target: Self::Target<'_>) -> Result<Option<Idle<()>>, Error> {
+    fn before_time_out(target: TargetOf<'_, Self, B>) -> Result<Option<Idle<()>>, Error> {
         let _ = target;
         Ok(None)
     }
 
     /// Brings it to its end, because the time is up.
     #[doc(hidden)]
-    fn time_out(target: Self::Target<'_>, flight: &Flight<()>, means: Option<Idle<()>>) {
+    fn time_out(target: TargetOf<'_, Self, B>, flight: &Flight<()>, means: Option<Idle<()>>) {
         let _ = (target, means);
         flight.cancel();
     }
@@ -378,30 +224,18 @@ pub unsafe trait Operation<B>: sealed::Sealed + Sized + 'static {
         status == wsk_sys::STATUS_CANCELLED
     }
 
-    /// What is told when it was brought to its end.
-    ///
-    /// # Safety
-    ///
-    /// As for [`read`](Self::read), in place of that.
+    /// What is told when it was brought to its end, in place of [reading](Self::read) it.
     #[doc(hidden)]
     #[cold]
-    unsafe fn cut_short(
+    fn cut_short(
         why: CutShort,
         outcome: Outcome,
         arguments: &mut Arguments,
         carried: &mut B,
     ) -> Error {
         let _ = arguments;
-        // SAFETY: the caller keeps the same contract.
-        unsafe { Self::unread(outcome, carried) };
+        Self::unread(outcome, carried);
         why.error(Self::CALL)
-    }
-
-    /// Makes the parameters those of a request that is waited for, and may be ended before it is done.
-    #[doc(hidden)]
-    #[inline]
-    fn may_end_early(parameters: &mut Self::Parameters) {
-        let _ = parameters;
     }
 }
 
@@ -441,29 +275,16 @@ pub struct InPlace;
 pub struct Owning;
 
 /// An operation that can be run again and again.
-///
-/// # Safety
-///
-/// What the parameters of an operation point at is as good for the next run as for the last.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be repeated, so it cannot be prepared",
     label = "not a request that can be run again and again",
     note = "a connection is made and ended once, and making a socket or looking a name up allocates each time: start a new request"
 )]
-pub unsafe trait Repeat<B>: Operation<B> {
-    /// What keeps the target.
-    #[doc(hidden)]
-    type Held: core::marker::Send + Sync + 'static;
+pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable> {
     /// The result of a run, until the next run.
     type Seen<'a>
     where
         B: 'a;
-
-    #[doc(hidden)]
-    fn hold(target: Self::Target<'_>) -> Self::Held;
-
-    #[doc(hidden)]
-    fn target(held: &Self::Held) -> Self::Target<'_>;
 
     /// Makes the arguments ready for the next run.
     #[doc(hidden)]
@@ -484,15 +305,15 @@ pub unsafe trait Repeat<B>: Operation<B> {
         Ok(())
     }
 
-    /// Makes the parameters and the arguments those of what is lent anew.
+    /// The parameters of what is lent anew, in place of those before; makes the arguments ready for them.
     #[doc(hidden)]
-    fn renew(
-        parameters: &mut Self::Parameters,
-        target: Self::Target<'_>,
-        lent: <Self::Way as Way<B>>::Lent,
+    fn renew<'x>(
+        before: &Self::Parameters,
+        target: TargetOf<'x, Self, B>,
+        lent: LentOf<'x, Self, B>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<(), Error>;
+        places: Places<'x>,
+    ) -> Result<Renewed<'x, Self::Parameters>, Error>;
 
     /// What has come of a run.
     #[doc(hidden)]

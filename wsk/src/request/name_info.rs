@@ -1,28 +1,25 @@
 //! [`WskGetNameInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info): the names of an
 //! address are looked up.
 
-use core::alloc::Layout;
-use core::ffi::c_void;
 use core::fmt;
 use core::net::SocketAddr;
-use core::ptr::NonNull;
 
 use wsk_sys::{
-    NI_DGRAM, NI_MAXHOST, NI_MAXSERV, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV, SOCKADDR,
-    STATUS_DEVICE_NOT_READY, UNICODE_STRING, WskProviderDispatch,
+    NI_DGRAM, NI_MAXHOST, NI_MAXSERV, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV,
+    STATUS_DEVICE_NOT_READY,
 };
 
-use crate::address::{self, Family};
+use crate::address::Family;
+use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::irql::at_passive_level;
-use crate::memory;
 use crate::memory::shared::Shared;
+use crate::memory::unicode::UnicodeString;
 use crate::registration::{Capture, Provider};
 use crate::request::sealed::Sealed;
-use crate::request::submitted;
-use crate::request::way::{Ingredient, Loan};
-use crate::request::{Function, Operation, Own, Owning, Request, of_provider};
+use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::socket::calls::{Bound, NameInfoCall, OfProvider};
 
 /// The request of [`name_of`](crate::Provider::name_of): the names of an address.
 #[derive(Debug)]
@@ -49,18 +46,6 @@ pub struct NameOf {
 /// ```
 #[derive(Debug)]
 pub struct GettingName;
-
-/// The parameters of `WskGetNameInfo`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderDispatch,
-    client: Option<NonNull<c_void>>,
-    address: NonNull<SOCKADDR>,
-    length: u32,
-    host: NonNull<UNICODE_STRING>,
-    service: NonNull<UNICODE_STRING>,
-    flags: u32,
-}
 
 pub(crate) fn name_of(provider: &Provider, address: SocketAddr) -> Request<'_, NameOf, NameRoom> {
     Request {
@@ -133,84 +118,34 @@ impl fmt::Debug for NameRoom {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-///
-/// # Invariants
-///
-/// `block` is a pool block that nobody else has, initialised, whose strings lie in it.
 pub struct NameInfo {
-    block: NonNull<Names>,
+    host: UnicodeString,
+    service: UnicodeString,
 }
-
-/// The pool block behind [`NameInfo`].
-struct Names {
-    host: UNICODE_STRING,
-    service: UNICODE_STRING,
-    host_units: [u16; NI_MAXHOST as usize],
-    service_units: [u16; NI_MAXSERV as usize],
-}
-
-// SAFETY: the block is memory that this value alone has, bound to no thread.
-unsafe impl Send for NameInfo {}
-// SAFETY: through `&NameInfo` the block is only read.
-unsafe impl Sync for NameInfo {}
 
 impl NameInfo {
     /// Room for names, none yet.
     fn reserve() -> Result<Self, Error> {
-        let memory = memory::allocate(Layout::new::<Names>());
-        let block = memory
-            .ok_or(Error::NoMemory(Memory::Buffer))?
-            .cast::<Names>();
-        let string = |units: *mut u16, size: usize| UNICODE_STRING {
-            Length: 0,
-            // Some thousand at most.
-            #[allow(clippy::cast_possible_truncation)]
-            MaximumLength: size as u16,
-            Buffer: units,
-        };
-        // SAFETY: freshly allocated with that layout, for which zeroes are valid; its strings are given their places in it.
-        unsafe {
-            block.write_bytes(0, 1);
-            let names = block.as_ptr();
-            let (host, service) = (
-                &raw mut (*names).host_units,
-                &raw mut (*names).service_units,
-            );
-            (*names).host = string(host.cast(), size_of_val(&*host));
-            (*names).service = string(service.cast(), size_of_val(&*service));
-        }
-        // INVARIANT: initialised, and ours alone.
-        Ok(Self { block })
+        /// Some thousand at most.
+        #[allow(clippy::cast_possible_truncation)]
+        const MOST: [u16; 2] = [NI_MAXHOST as u16, NI_MAXSERV as u16];
+        let room = |units| UnicodeString::room(units).ok_or(Error::NoMemory(Memory::Buffer));
+        Ok(Self {
+            host: room(MOST[0])?,
+            service: room(MOST[1])?,
+        })
     }
 
     /// The name of the host, in UTF-16.
     #[must_use]
     pub fn host(&self) -> &[u16] {
-        // SAFETY: by the invariant the block is there.
-        let names = unsafe { self.block.as_ref() };
-        written(&names.host, &names.host_units)
+        self.host.units()
     }
 
     /// The name of the service, in UTF-16.
     #[must_use]
     pub fn service(&self) -> &[u16] {
-        // SAFETY: as above.
-        let names = unsafe { self.block.as_ref() };
-        written(&names.service, &names.service_units)
-    }
-}
-
-/// The units that were written, without a zero at their end.
-fn written<'u>(string: &UNICODE_STRING, units: &'u [u16]) -> &'u [u16] {
-    let length = usize::from(string.Length) / size_of::<u16>();
-    let units = units.get(..length).unwrap_or(units);
-    units.split(|unit| *unit == 0).next().unwrap_or_default()
-}
-
-impl Drop for NameInfo {
-    fn drop(&mut self) {
-        // SAFETY: by the invariant the block came from `allocate`, and is freed once.
-        unsafe { memory::free(self.block.cast()) };
+        self.service.units()
     }
 }
 
@@ -238,13 +173,13 @@ impl Sealed for NameOf {}
 impl Function<NameRoom> for NameOf {
     type Operation = GettingName;
 
-    fn put(
+    fn put<'x>(
         self,
-        provider: &Provider,
-        lent: Loan<NameRoom>,
+        provider: &'x Provider,
+        mut lent: Lending<'x, NameRoom>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
+        places: Places<'x>,
+    ) -> Result<Bound<'x, NameInfoCall>, Error> {
         // The function itself is for this level.
         let passive = at_passive_level()?;
         let capture = provider.capture();
@@ -256,54 +191,30 @@ impl Function<NameRoom> for NameOf {
                 status: STATUS_DEVICE_NOT_READY,
             });
         }
-        let names = NameInfo::reserve()?;
-        let family = Family::of(&self.address);
-        family.write(self.address, &mut arguments.address);
-        let length = address::size_of_family(arguments.address.ss_family)?;
-        let block = names.block.as_ptr();
-        // SAFETY: what is lent is there, stays where it is, and nobody else uses it. Of the block only the addresses of members are
-        // taken, which are not null.
-        let (host, service) = unsafe {
-            (*lent.place().as_ptr()).names = Some(names);
-            (
-                NonNull::new_unchecked(&raw mut (*block).host),
-                NonNull::new_unchecked(&raw mut (*block).service),
-            )
-        };
-        Ok(Parameters {
-            table: capture.dispatch()?,
-            client: capture.client(),
-            address: places.address(),
-            // That of a socket address.
-            #[allow(clippy::cast_possible_truncation)]
-            length: length as u32,
-            host,
-            service,
-            flags: self.flags,
-        })
+        lent.names = Some(NameInfo::reserve()?);
+        Family::of(&self.address).write(self.address, &mut arguments.address);
+        let names = lent.lend();
+        let names = names.try_part(|room| room.names.as_ref().ok_or(Error::Taken))?;
+        let (host, service) = (
+            names.part(|names| &names.host),
+            names.part(|names| &names.service),
+        );
+        NameInfoCall::new(provider, host, service, self.flags, arguments, places)
     }
 }
 
 impl Sealed for GettingName {}
 
-// SAFETY: one call is made, whose parameters point at the arguments and at the block of what is carried; client and table are the
-// captured provider's.
-unsafe impl Operation<NameRoom> for GettingName {
+impl Operation<NameRoom> for GettingName {
     type Way = Own;
     type Output = NameInfo;
-    type Parameters = Parameters;
+    type Asked = OfProvider;
+    type Parameters = NameInfoCall;
     const CALL: Call = Call::WskGetNameInfo;
     const CANCEL_ON_DROP: bool = true;
     type Run = Owning;
 
-    of_provider!(NameRoom);
-
-    // The address is in the arguments, the strings in what is carried.
-    submitted!(Parameters: p => p.table.wsk_get_name_info(
-        p.client, p.address, p.length, Some(p.host), Some(p.service), p.flags, None, None
-    ));
-
-    unsafe fn read(
+    fn read(
         outcome: Outcome,
         _: &mut Arguments,
         carried: &mut NameRoom,

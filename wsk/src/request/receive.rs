@@ -3,29 +3,23 @@
 //! received, perhaps with control information; or until a buffer is full; or thrown away.
 
 use core::fmt;
-use core::ptr::NonNull;
 
-use wsk_sys::{
-    CMSGHDR, DispatchError, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_END_OF_FILE, WSK_BUF,
-    WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET, WskProviderConnectionDispatch,
-};
+use wsk_sys::{NTSTATUS, STATUS_END_OF_FILE};
 
-use crate::buffer::{ControlMessages, Extent, Lock, NonPagedBuffer, ReceiveBuffer};
+use crate::buffer::carry::{Beside, Lending, Room, With};
+use crate::buffer::{ControlMessages, NonPagedBuffer, ReceiveBuffer};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Idle, Outcome, Places};
-use crate::memory::atomic::Ordering;
-use crate::memory::shared::Shared;
-use crate::registration::hold;
-use crate::request::more::More;
 use crate::request::sealed::Sealed;
 use crate::request::send::moved;
-use crate::request::submitted;
-use crate::request::way::{Finished, Incoming, NotStarted, Room, not_lost};
+use crate::request::way::{Finished, Incoming, NotStarted, not_lost};
 use crate::request::{
-    CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way, held_by_handle,
-    of_connection,
+    CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way,
 };
-use crate::socket::{ConnectionCategory, Handle, Socket};
+use crate::socket::calls::{
+    Bound, OfSocket, Progress, ReceiveAllCall, ReceiveCall, Renewed, launch,
+};
+use crate::socket::{ConnectionCategory, Handle};
 
 /// The request of [`receive`](crate::ConnectedSocket::receive): the bytes that have arrived.
 #[derive(Debug)]
@@ -143,63 +137,6 @@ pub struct Drain;
 #[derive(Debug)]
 pub struct Draining;
 
-/// The parameters of `WskReceive`, or of `WskReceiveEx`, which gives control information.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderConnectionDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    buffer: NonNull<WSK_BUF>,
-    flags: u32,
-    /// The room for it: the place of the length, and of the bytes.
-    control: Option<(NonNull<u32>, NonNull<CMSGHDR>)>,
-}
-
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for Parameters {}
-// SAFETY: as above.
-unsafe impl Sync for Parameters {}
-
-impl Parameters {
-    fn new(
-        socket: &Handle<ConnectionCategory>,
-        room: Room,
-        flags: u32,
-        arguments: &mut Arguments,
-    ) -> Self {
-        arguments.length = room.extent.len();
-        Self {
-            table: socket.dispatch(),
-            socket: socket.as_ptr(),
-            buffer: room.buffer,
-            flags,
-            control: None,
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Operation::submit`].
-    unsafe fn submit(self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        let Self {
-            table,
-            socket,
-            buffer,
-            flags,
-            control,
-        } = self;
-        // SAFETY: the caller gives the IRP; the socket is open, and the buffer and the room for control information are as `WskReceive`
-        // and `WskReceiveEx` ask.
-        unsafe {
-            match control {
-                None => table.wsk_receive(socket, buffer, flags, irp),
-                Some((length, control)) => {
-                    table.wsk_receive_ex(socket, buffer, flags, Some(length), Some(control), irp)
-                }
-            }
-        }
-    }
-}
-
 pub(crate) fn receive<B: ReceiveBuffer>(
     socket: &Handle<ConnectionCategory>,
     buffer: B,
@@ -218,7 +155,7 @@ pub(crate) fn receive_all<B: ReceiveBuffer>(
     Request {
         target: socket,
         function: ReceiveAll,
-        carried: All::new(socket, buffer),
+        carried: all(socket, buffer),
     }
 }
 
@@ -229,7 +166,7 @@ pub(crate) fn receive_exact<B: ReceiveBuffer>(
     Request {
         target: socket,
         function: ReceiveExact,
-        carried: All::new(socket, buffer),
+        carried: all(socket, buffer),
     }
 }
 
@@ -246,42 +183,31 @@ impl Sealed for Receive {}
 impl<B: ReceiveBuffer> Function<B> for Receive {
     type Operation = Receiving;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
-        lent: Room,
+        socket: &'x Handle<ConnectionCategory>,
+        lent: Room<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        arguments.make_control_ready(lent.control);
-        Ok(Parameters {
-            control: (lent.control > 0).then(|| places.control_room()),
-            ..Parameters::new(socket, lent, 0, arguments)
-        })
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ReceiveCall>, Error> {
+        arguments.length = lent.extent().len();
+        arguments.make_control_ready(lent.control());
+        Ok(ReceiveCall::new(socket, lent, places))
     }
 }
 
 impl Sealed for Receiving {}
 
-// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
-unsafe impl<B: ReceiveBuffer> Operation<B> for Receiving {
+impl<B: ReceiveBuffer> Operation<B> for Receiving {
     type Way = Incoming;
     type Run = InPlace;
     type Output = usize;
-    type Parameters = Parameters;
+    type Asked = OfSocket<ConnectionCategory>;
+    type Parameters = ReceiveCall;
     const CALL: Call = Call::WskReceive;
     const CANCEL_ON_DROP: bool = true;
 
-    of_connection!(B);
-
-    // The buffer is as `WskReceive` asks, and the room for control information as `WskReceiveEx` does.
-    submitted!(Parameters: p => Parameters::submit(*p));
-
-    unsafe fn read(
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        carried: &mut B,
-    ) -> Result<usize, Error> {
+    fn read(outcome: Outcome, arguments: &mut Arguments, carried: &mut B) -> Result<usize, Error> {
         let length = moved(Call::WskReceive, outcome, arguments)?;
         let room = carried.control_room();
         if room > 0 {
@@ -291,10 +217,7 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for Receiving {
     }
 }
 
-// SAFETY: what the parameters point at is written anew by each run; `again` clears what a provider may leave as it was.
-unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
-    held_by_handle!(ConnectionCategory);
-
+impl<B: ReceiveBuffer> Repeat<B> for Receiving {
     type Seen<'a>
         = StreamArrival<'a, B>
     where
@@ -309,15 +232,14 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for Receiving {
         not_lost(carried)
     }
 
-    fn renew(
-        parameters: &mut Parameters,
-        socket: &Handle<ConnectionCategory>,
-        lent: Room,
+    fn renew<'x>(
+        _: &ReceiveCall,
+        socket: &'x Handle<ConnectionCategory>,
+        lent: Room<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<(), Error> {
-        *parameters = Function::<B>::put(Receive, socket, lent, arguments, places)?;
-        Ok(())
+        places: Places<'x>,
+    ) -> Result<Renewed<'x, ReceiveCall>, Error> {
+        Function::<B>::put(Receive, socket, lent, arguments, places).map(Renewed::from)
     }
 
     fn look<'a>(
@@ -409,28 +331,13 @@ impl<B> fmt::Debug for StreamArrival<'_, B> {
     }
 }
 
-/// A buffer that is to be filled, with what has come so far: not every provider waits until it is full.
-#[derive(Debug)]
-pub struct All<B> {
-    buffer: B,
-    /// The socket, which may be closed meanwhile.
-    socket: Shared<Socket<ConnectionCategory>>,
-    received: usize,
-}
+/// A buffer that is to be filled, with what has come so far.
+pub type All<B> = Beside<Progress, B>;
 
-impl<B> All<B> {
-    fn new(socket: &Handle<ConnectionCategory>, buffer: B) -> Self {
-        Self {
-            buffer,
-            socket: socket.share(),
-            received: 0,
-        }
-    }
-}
-
-impl fmt::Debug for Shared<Socket<ConnectionCategory>> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Socket")
+fn all<B>(socket: &Handle<ConnectionCategory>, buffer: B) -> All<B> {
+    Beside {
+        ingredient: Progress::none(socket),
+        buffer,
     }
 }
 
@@ -438,39 +345,12 @@ impl fmt::Debug for Shared<Socket<ConnectionCategory>> {
 #[derive(Debug)]
 pub struct Filling;
 
-// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked.
-unsafe impl<B: ReceiveBuffer> Way<All<B>> for Filling {
-    type Lent = Room;
+impl<B: ReceiveBuffer> Way<All<B>> for Filling {
+    type Carry = With<Incoming>;
     type Waited<T> = Result<T, Error>;
     type Finished<T> = Finished<T, B>;
     type Scoped<T> = Result<(T, B), Error>;
     type NotStarted = NotStarted<B>;
-
-    unsafe fn lend(carried: NonNull<All<B>>, lock: &mut Lock) -> Result<Room, Error> {
-        // SAFETY: the caller gives it; only the buffer is lent.
-        unsafe {
-            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
-            Incoming::lend(buffer, lock)
-        }
-    }
-
-    unsafe fn take_back(_: NonNull<All<B>>, lock: &mut Lock) {
-        lock.unlock();
-    }
-
-    unsafe fn abandon(carried: NonNull<All<B>>) -> bool {
-        // SAFETY: the caller gives it.
-        unsafe {
-            let buffer = NonNull::new_unchecked(&raw mut (*carried.as_ptr()).buffer);
-            Incoming::abandon(buffer)
-        }
-    }
-
-    /// The socket's share, which would keep the capture.
-    unsafe fn drop_part(carried: NonNull<All<B>>) {
-        // SAFETY: the caller gives what is carried away, so the share is dropped once; the buffer, which may borrow, is left alone.
-        unsafe { core::ptr::drop_in_place(&raw mut (*carried.as_ptr()).socket) };
-    }
 
     fn waited<T>(result: Result<T, Error>, _: All<B>) -> Result<T, Error> {
         result
@@ -515,9 +395,12 @@ fn filled<B>(
     arguments: &Arguments,
     carried: &All<B>,
 ) -> Result<(usize, usize), Error> {
-    let length = arguments.whole.Length;
+    let length = arguments.length;
     // A request that failed may have got some.
-    let received = carried.received.saturating_add(outcome.information);
+    let received = carried
+        .ingredient
+        .received
+        .saturating_add(outcome.information);
     let received = received.min(length);
     match outcome.check(Call::WskReceive) {
         Err(_) if received > 0 => Err(short(received, outcome.status)),
@@ -541,37 +424,29 @@ macro_rules! fills {
         impl<B: ReceiveBuffer> Function<All<B>> for $Function {
             type Operation = $Operation;
 
-            fn put(
+            fn put<'x>(
                 self,
-                socket: &Handle<ConnectionCategory>,
-                lent: Room,
+                socket: &'x Handle<ConnectionCategory>,
+                (_, room): (Lending<'x, Progress>, Room<'x>),
                 arguments: &mut Arguments,
-                _: Places,
-            ) -> Result<Parameters, Error> {
-                // The rest is a part of this, wherever that lies: see `goes_on`.
-                arguments.whole = lent.extent.as_wsk_buf();
-                Ok(Parameters::new(socket, lent, WSK_FLAG_WAITALL, arguments))
+                _: Places<'x>,
+            ) -> Result<Bound<'x, ReceiveAllCall>, Error> {
+                Ok(ReceiveAllCall::new(socket, room, arguments))
             }
         }
 
         impl Sealed for $Operation {}
 
-        // SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
-        unsafe impl<B: ReceiveBuffer> Operation<All<B>> for $Operation {
+        impl<B: ReceiveBuffer> Operation<All<B>> for $Operation {
             type Way = Filling;
             type Run = InPlace;
             type Output = $Output;
-            type Parameters = Parameters;
+            type Asked = OfSocket<ConnectionCategory>;
+            type Parameters = ReceiveAllCall;
             const CALL: Call = Call::WskReceive;
             const CANCEL_ON_DROP: bool = true;
-            const GOES_ON: bool = true;
 
-            of_connection!(All<B>);
-
-            // The buffer is as `WskReceive` asks.
-            submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
-
-            unsafe fn read(
+            fn read(
                 outcome: Outcome,
                 arguments: &mut Arguments,
                 carried: &mut All<B>,
@@ -581,7 +456,7 @@ macro_rules! fills {
                 read(received, length)
             }
 
-            unsafe fn cut_short(
+            fn cut_short(
                 why: CutShort,
                 outcome: Outcome,
                 arguments: &mut Arguments,
@@ -591,23 +466,6 @@ macro_rules! fills {
                     Err(Error::Short { received, .. }) => short(received, why.status()),
                     _ => why.error(Call::WskReceive),
                 }
-            }
-
-            /// It is not documented what becomes of the bytes that have come for a request that waits for all and is cancelled: this one
-            /// asks for what there is, again and again.
-            fn may_end_early(parameters: &mut Parameters) {
-                parameters.flags = 0;
-            }
-
-            unsafe fn goes_on(
-                outcome: Outcome,
-                arguments: &mut Arguments,
-                places: Places,
-                carried: NonNull<All<B>>,
-            ) -> Option<Result<More, NTSTATUS>> {
-                // SAFETY: the caller gives what is carried, of which the number and the socket are no part that is lent; the whole buffer is
-                // still locked.
-                unsafe { go_on(outcome, arguments, places, carried) }
             }
         }
     };
@@ -622,109 +480,41 @@ fills!(ReceiveExact, ReceivingExact: (), |received, length| {
     Ok(())
 });
 
-/// With what a receive goes on that has not filled its buffer.
-///
-/// # Safety
-///
-/// `carried` is there, with its buffer lent and locked as the arguments say, which are those of the request that has completed so.
-unsafe fn go_on<B>(
-    outcome: Outcome,
-    arguments: &mut Arguments,
-    places: Places,
-    carried: NonNull<All<B>>,
-) -> Option<Result<More, NTSTATUS>> {
-    // SAFETY: the caller gives what is carried.
-    let (before, socket) = unsafe { ((*carried.as_ptr()).received, &(*carried.as_ptr()).socket) };
-    let whole = arguments.whole;
-    let received = before.saturating_add(outcome.information);
-    // Nothing is the end, and full is full.
-    if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
-        return None;
-    }
-    let handle = Handle::from_open(socket);
-    // SAFETY: the extent of the buffer, which is still locked; the caller gives what is carried, of which the number is no part that is
-    // lent.
-    let rest = unsafe {
-        (*carried.as_ptr()).received = received;
-        Extent::from_wsk_buf(whole).rest(received)
-    };
-    // Fewer bytes than asked for would be the end.
-    let Some(handle) = handle else {
-        return Some(Err(STATUS_CANCELLED));
-    };
-    arguments.buffer = rest.as_wsk_buf();
-    Some(Ok(More::new(handle, places.buffer())))
-}
-
 impl Sealed for Drain {}
 
 impl Function<()> for Drain {
     type Operation = Draining;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
+        socket: &'x Handle<ConnectionCategory>,
         (): (),
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let nothing = Extent::empty();
-        arguments.buffer = nothing.as_wsk_buf();
-        let room = Room {
-            buffer: places.buffer(),
-            extent: nothing,
-            control: 0,
-        };
-        Ok(Parameters::new(socket, room, WSK_FLAG_DRAIN, arguments))
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ReceiveCall>, Error> {
+        Ok(ReceiveCall::drain(socket, arguments, places))
     }
 }
 
 impl Sealed for Draining {}
 
-// SAFETY: one call is made, whose parameters point at the arguments; the socket is the target's.
-unsafe impl Operation<()> for Draining {
+impl Operation<()> for Draining {
     type Way = Nothing;
     type Run = InPlace;
     type Output = ();
-    type Parameters = Parameters;
+    type Asked = OfSocket<ConnectionCategory>;
+    type Parameters = ReceiveCall;
     const CALL: Call = Call::WskReceive;
     const CANCEL_ON_DROP: bool = true;
 
-    of_connection!(());
-
-    // It is given no buffer.
-    submitted!(Parameters: p => p.table.wsk_receive(p.socket, p.buffer, p.flags));
-
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, (): &mut ()) -> Result<(), Error> {
         outcome.check(Call::WskReceive)
     }
 }
 
 /// Has WSK indicate what comes again, by a receive of no bytes that nobody waits for. IRQL: `<= DISPATCH_LEVEL`. Allocates an operation.
 pub(crate) fn resume_events(socket: &Handle<ConnectionCategory>) -> Result<(), Error> {
-    let mut operation = Idle::<()>::new()?;
-    let nothing = Extent::empty();
-    operation.arguments().buffer = nothing.as_wsk_buf();
-    let room = Room {
-        buffer: operation.places().buffer(),
-        extent: nothing,
-        control: 0,
-    };
-    // What an event with control information has not accepted is asked for by the function that gives control information.
-    let extended = socket.indicates_control.load(Ordering::Relaxed);
-    let p = Parameters::new(socket, room, 0, operation.arguments());
-    // SAFETY: the socket is open, and the buffer, of no bytes, is in the arguments; the capture is kept until the routine is done.
-    let launched = unsafe {
-        operation.launch_observed(hold(socket.capture()), |irp| {
-            if extended {
-                let table = p.table;
-                table.wsk_receive_ex(p.socket, p.buffer, p.flags, None, None, irp)
-            } else {
-                p.submit(irp)
-            }
-        })
-    };
-    let flight = launched.map_err(|refused| refused.error)?;
+    let flight = launch(Idle::new()?, socket, ReceiveCall::nothing)?;
     let status = flight.returned();
     flight.leave();
     if status.is_error() {

@@ -3,23 +3,19 @@
 
 use core::fmt;
 use core::net::SocketAddr;
-use core::ptr::NonNull;
 
-use wsk_sys::{
-    CMSGHDR, DispatchError, IRP, MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, NTSTATUS, SOCKADDR,
-    STATUS_BUFFER_OVERFLOW, WSK_BUF,
-};
+use wsk_sys::{MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, STATUS_BUFFER_OVERFLOW};
 
 use crate::address::{RemoteAddress, Sender};
+use crate::buffer::carry::Room;
 use crate::buffer::{ControlMessages, NonPagedBuffer, ReceiveBuffer};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::way::{Room, not_lost};
-use crate::request::{
-    Function, InPlace, Incoming, Operation, Repeat, Request, Shown, held_by_handle, of_datagrams,
-};
-use crate::socket::{DatagramCategory, Handle, Socket};
+use crate::request::way::not_lost;
+use crate::request::{Function, InPlace, Incoming, Operation, Repeat, Request, Shown};
+use crate::socket::calls::{Bound, OfSocket, ReceiveFromCall, Renewed};
+use crate::socket::{DatagramCategory, Handle};
 
 /// The request of [`receive_from`](crate::DatagramSocket::receive_from): the next datagram.
 #[derive(Debug)]
@@ -49,23 +45,6 @@ pub struct ReceiveFrom;
 /// ```
 #[derive(Debug)]
 pub struct ReceivingFrom;
-
-/// The parameters of `WskReceiveFrom`.
-#[derive(Debug, Clone, Copy)]
-pub struct Parameters {
-    /// Ready, so that it has the entry.
-    socket: NonNull<Socket<DatagramCategory>>,
-    buffer: NonNull<WSK_BUF>,
-    address: NonNull<SOCKADDR>,
-    control_length: *mut u32,
-    control: *mut CMSGHDR,
-    flags: NonNull<u32>,
-}
-
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for Parameters {}
-// SAFETY: as above.
-unsafe impl Sync for Parameters {}
 
 pub(crate) fn receive_from<B: ReceiveBuffer>(
     socket: &Handle<DatagramCategory>,
@@ -215,29 +194,17 @@ impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
     type Operation = ReceivingFrom;
 
     #[inline]
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<DatagramCategory>,
-        lent: Room,
+        socket: &'x Handle<DatagramCategory>,
+        lent: Room<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        socket.require_bound()?;
-        arguments.length = lent.extent.len();
-        let (mut control_length, mut control) = (core::ptr::null_mut(), core::ptr::null_mut());
-        if lent.control > 0 {
-            let (length, room) = places.control_room();
-            (control_length, control) = (length.as_ptr(), room.as_ptr());
-        }
-        make_ready(arguments, lent.control);
-        Ok(Parameters {
-            socket: NonNull::from(&**socket),
-            buffer: lent.buffer,
-            address: places.address(),
-            control_length,
-            control,
-            flags: places.control_flags(),
-        })
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ReceiveFromCall>, Error> {
+        let call = ReceiveFromCall::new(socket, lent, places)?;
+        arguments.length = lent.extent().len();
+        make_ready(arguments, lent.control());
+        Ok(call)
     }
 }
 
@@ -251,38 +218,17 @@ fn make_ready(arguments: &mut Arguments, control: usize) {
 
 impl Sealed for ReceivingFrom {}
 
-// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
-unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
+impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
     type Way = Incoming;
     type Run = InPlace;
     type Output = Received;
-    type Parameters = Parameters;
+    type Asked = OfSocket<DatagramCategory>;
+    type Parameters = ReceiveFromCall;
     const CALL: Call = Call::WskReceiveFrom;
     const CANCEL_ON_DROP: bool = true;
 
-    of_datagrams!(B);
-
     #[inline]
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open and ready, so that its entries are there, and what the parameters point at is
-        // as `WskReceiveFrom` asks.
-        Ok(unsafe {
-            let socket = p.socket.as_ref();
-            (socket.entries().receive_from.unwrap_unchecked())(
-                socket.as_ptr().as_ptr(),
-                p.buffer.as_ptr(),
-                0,
-                p.address.as_ptr(),
-                p.control_length,
-                p.control,
-                p.flags.as_ptr(),
-                irp.as_ptr(),
-            )
-        })
-    }
-
-    #[inline]
-    unsafe fn read(
+    fn read(
         outcome: Outcome,
         arguments: &mut Arguments,
         carried: &mut B,
@@ -300,10 +246,7 @@ unsafe impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
     }
 }
 
-// SAFETY: what the parameters point at is written anew by each run; `again` clears what a provider may leave as it was.
-unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
-    held_by_handle!(DatagramCategory);
-
+impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
     type Seen<'a>
         = Arrival<'a, B>
     where
@@ -318,15 +261,14 @@ unsafe impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
         not_lost(carried)
     }
 
-    fn renew(
-        parameters: &mut Parameters,
-        socket: &Handle<DatagramCategory>,
-        lent: Room,
+    fn renew<'x>(
+        _: &ReceiveFromCall,
+        socket: &'x Handle<DatagramCategory>,
+        lent: Room<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<(), Error> {
-        *parameters = Function::<B>::put(ReceiveFrom, socket, lent, arguments, places)?;
-        Ok(())
+        places: Places<'x>,
+    ) -> Result<Renewed<'x, ReceiveFromCall>, Error> {
+        Function::<B>::put(ReceiveFrom, socket, lent, arguments, places).map(Renewed::from)
     }
 
     #[inline]

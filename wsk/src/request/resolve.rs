@@ -1,31 +1,25 @@
 //! [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info): the addresses
 //! of a name are looked up.
 
-use core::alloc::Layout;
-use core::cell::UnsafeCell;
-use core::ffi::c_void;
 use core::fmt;
-use core::ptr::NonNull;
 
 use wsk_sys::{
     ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_NUMERICHOST, AI_PASSIVE, IPPROTO,
     NS_ALL, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND,
-    UNICODE_STRING, WskProviderDispatch,
 };
 
 use crate::address::Family;
+use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::irql::at_passive_level;
-use crate::memory;
 use crate::memory::shared::Shared;
-use crate::registration::{Capture, Provider};
+use crate::memory::unicode::UnicodeString;
+use crate::registration::{AddressList, Capture, Provider};
 use crate::request::address_info::AddressInfo;
 use crate::request::sealed::Sealed;
-use crate::request::submitted;
-use crate::request::way::Ingredient;
-use crate::request::way::Loan;
-use crate::request::{Function, Operation, Own, Owning, Request, of_provider};
+use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::socket::calls::{AddressInfoCall, Bound, OfProvider};
 
 /// The request of [`resolve`](crate::Provider::resolve): the addresses of a name.
 #[derive(Debug)]
@@ -51,18 +45,6 @@ pub struct Resolve<'n> {
 /// ```
 #[derive(Debug)]
 pub struct Resolving;
-
-/// The parameters of `WskGetAddressInfo`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderDispatch,
-    client: Option<NonNull<c_void>>,
-    name: Option<NonNull<UNICODE_STRING>>,
-    name_space: u32,
-    service: Option<NonNull<UNICODE_STRING>>,
-    hints: NonNull<ADDRINFOEXW>,
-    result: NonNull<*mut ADDRINFOEXW>,
-}
 
 pub(crate) fn resolve<'s, 'n>(
     provider: &'s Provider,
@@ -232,19 +214,10 @@ pub struct Looking {
 
 /// What WSK uses of a lookup.
 struct InUse {
-    _names: Names,
-    name: UNICODE_STRING,
-    service: UNICODE_STRING,
-    hints: ADDRINFOEXW,
-    /// Written by WSK, while what it lies in is only shared.
-    result: UnsafeCell<*mut ADDRINFOEXW>,
-    info: AddressInfo,
+    name: Option<UnicodeString>,
+    service: Option<UnicodeString>,
+    list: AddressList,
 }
-
-// SAFETY: the pointers are to the names, which are this value's own: memory that is bound to no thread.
-unsafe impl Send for Looking {}
-// SAFETY: through `&Looking` nothing is done.
-unsafe impl Sync for Looking {}
 
 impl fmt::Debug for Looking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -256,8 +229,7 @@ impl Ingredient for Looking {}
 
 impl InUse {
     fn new(capture: &Shared<Capture>, lookup: Lookup<'_>) -> Result<Self, Error> {
-        let (name_length, service_length) = (length(lookup.name)?, length(lookup.service)?);
-        let names = Names::new(name_length + service_length)?;
+        let lengths = (length(lookup.name)?, length(lookup.service)?);
         let kind = if lookup.datagrams {
             (SOCK_DGRAM, IPPROTO::IPPROTO_UDP)
         } else {
@@ -271,12 +243,9 @@ impl InUse {
             ..ADDRINFOEXW::default()
         };
         Ok(Self {
-            name: names.write(0, lookup.name, name_length),
-            service: names.write(name_length, lookup.service, service_length),
-            _names: names,
-            hints,
-            result: UnsafeCell::new(core::ptr::null_mut()),
-            info: AddressInfo::reserve(capture)?,
+            name: copy(lookup.name, lengths.0)?,
+            service: copy(lookup.service, lengths.1)?,
+            list: AddressList::reserve(capture, hints)?,
         })
     }
 }
@@ -286,13 +255,13 @@ impl Sealed for Resolve<'_> {}
 impl Function<Looking> for Resolve<'_> {
     type Operation = Resolving;
 
-    fn put(
+    fn put<'x>(
         self,
-        provider: &Provider,
-        lent: Loan<Looking>,
+        provider: &'x Provider,
+        mut lent: Lending<'x, Looking>,
         _: &mut Arguments,
-        _: Places,
-    ) -> Result<Parameters, Error> {
+        _: Places<'x>,
+    ) -> Result<Bound<'x, AddressInfoCall>, Error> {
         // The function itself is for this level.
         let passive = at_passive_level()?;
         let capture = provider.capture();
@@ -305,52 +274,36 @@ impl Function<Looking> for Resolve<'_> {
             });
         }
         let name_space = self.lookup.name_space;
-        let in_use = InUse::new(capture, self.lookup)?;
-        // SAFETY: what is lent is there, stays where it is, and nobody else uses it. It is shared from here on, as it is with WSK.
-        let in_use = unsafe {
-            (*lent.place().as_ptr()).use_ = Some(in_use);
-            &(*lent.place().as_ptr()).use_
-        };
-        let in_use = in_use.as_ref().ok_or(Error::Taken)?;
-        Ok(Parameters {
-            table: capture.dispatch()?,
-            client: capture.client(),
-            name: string(&in_use.name),
-            name_space,
-            service: string(&in_use.service),
-            hints: NonNull::from(&in_use.hints),
-            // SAFETY: the place of a cell is not null.
-            result: unsafe { NonNull::new_unchecked(in_use.result.get()) },
-        })
+        lent.use_ = Some(InUse::new(capture, self.lookup)?);
+        let in_use = lent.lend();
+        let in_use = in_use.try_part(|looking| looking.use_.as_ref().ok_or(Error::Taken))?;
+        let name = in_use.try_part(|in_use| in_use.name.as_ref().ok_or(()));
+        let service = in_use.try_part(|in_use| in_use.service.as_ref().ok_or(()));
+        let list = in_use.part(|in_use| &in_use.list);
+        AddressInfoCall::new(provider, name.ok(), name_space, service.ok(), list)
     }
 }
 
 impl Sealed for Resolving {}
 
-// SAFETY: one call is made, whose parameters point at what is carried; client and table are the captured provider's.
-unsafe impl Operation<Looking> for Resolving {
+impl Operation<Looking> for Resolving {
     type Way = Own;
     type Output = AddressInfo;
-    type Parameters = Parameters;
+    type Asked = OfProvider;
+    type Parameters = AddressInfoCall;
     const CALL: Call = Call::WskGetAddressInfo;
     const CANCEL_ON_DROP: bool = true;
     type Run = Owning;
 
-    of_provider!(Looking);
-
-    // Names, hints and the place of the result are in what is carried.
-    submitted!(Parameters: p => p.table.wsk_get_address_info(
-        p.client, p.name, p.service, p.name_space, None, Some(p.hints), p.result, None, None
-    ));
-
-    unsafe fn read(
+    fn read(
         outcome: Outcome,
         _: &mut Arguments,
         carried: &mut Looking,
     ) -> Result<AddressInfo, Error> {
         let call = Call::WskGetAddressInfo;
+        carried.clear_unless_given(outcome);
         outcome.check(call)?;
-        let in_use = carried.use_.take().ok_or(Error::Taken)?;
+        let list = carried.use_.take().ok_or(Error::Taken)?.list;
         // The documentation has the status in `Information` too.
         #[allow(clippy::cast_possible_truncation)]
         let said = NTSTATUS((outcome.information as u32).cast_signed());
@@ -359,104 +312,43 @@ unsafe impl Operation<Looking> for Resolving {
         } else {
             STATUS_NOT_FOUND
         };
-        let list = NonNull::new(in_use.result.into_inner()).ok_or(Error::Call { call, status })?;
-        let mut info = in_use.info;
-        // SAFETY: WSK gave the list for this request, which is over, and it is taken over once.
-        unsafe { info.take_over(list) };
-        Ok(info)
+        if list.is_empty() {
+            return Err(Error::Call { call, status });
+        }
+        Ok(AddressInfo { list })
     }
 
-    /// Addresses that nobody takes go back to WSK.
-    unsafe fn unread(outcome: Outcome, carried: &mut Looking) {
-        if outcome.status.is_success() {
-            // SAFETY: the caller gives what is carried; WSK gave the list, if there is one, for this request.
-            unsafe {
-                if let Some(in_use) = carried.use_.take()
-                    && let Some(list) = NonNull::new(in_use.result.into_inner())
-                {
-                    let mut info = in_use.info;
-                    info.take_over(list);
-                }
-            }
+    /// Addresses that nobody takes go back to WSK with what is carried.
+    fn unread(outcome: Outcome, carried: &mut Looking) {
+        carried.clear_unless_given(outcome);
+    }
+}
+
+impl Looking {
+    /// What a request that has failed has written is no list.
+    fn clear_unless_given(&mut self, outcome: Outcome) {
+        if let Some(in_use) = &mut self.use_
+            && !outcome.status.is_success()
+        {
+            in_use.list.clear();
         }
     }
 }
 
-/// The place of a string that is not empty.
-fn string(string: &UNICODE_STRING) -> Option<NonNull<UNICODE_STRING>> {
-    (string.Length > 0).then(|| NonNull::from(string))
+/// A copy of a name of so many units, with a zero behind; `None` of an empty one.
+fn copy(name: Text<'_>, length: u16) -> Result<Option<UnicodeString>, Error> {
+    if length == 0 {
+        return Ok(None);
+    }
+    let copy = UnicodeString::copy_of(name.units(), length);
+    copy.map(Some).ok_or(Error::NoMemory(Memory::Buffer))
 }
 
-/// The UTF-16 units of a name with a zero behind, or 0 for none.
-fn length(name: Text<'_>) -> Result<usize, Error> {
+/// The UTF-16 units of a name.
+fn length(name: Text<'_>) -> Result<u16, Error> {
     let length = name.units().count();
-    if length > LONGEST || name.units().any(|unit| unit == 0) {
-        return Err(Error::BadName { length });
-    }
-    Ok(if length == 0 { 0 } else { length + 1 })
-}
-
-/// Room for names, in nonpaged pool.
-///
-/// # Invariants
-///
-/// A pool block of `units` 16-bit units, unless there are none.
-struct Names {
-    block: NonNull<u16>,
-    units: usize,
-}
-
-impl Names {
-    fn new(units: usize) -> Result<Self, Error> {
-        if units == 0 {
-            return Ok(Self {
-                block: NonNull::dangling(),
-                units,
-            });
-        }
-        let block = Layout::array::<u16>(units)
-            .ok()
-            .and_then(memory::allocate)
-            .ok_or(Error::NoMemory(Memory::Buffer))?
-            .cast::<u16>();
-        // SAFETY: the block has just been allocated for so many.
-        unsafe { block.write_bytes(0, units) };
-        Ok(Self { block, units })
-    }
-
-    /// Writes a name, and a zero, to `room` units from `start` on.
-    fn write(&self, start: usize, name: Text<'_>, room: usize) -> UNICODE_STRING {
-        let room = room.min(self.units.saturating_sub(start));
-        let Some(length) = room.checked_sub(1) else {
-            return UNICODE_STRING {
-                Length: 0,
-                MaximumLength: 0,
-                Buffer: core::ptr::null_mut(),
-            };
-        };
-        // SAFETY: `room` units from `start` on are inside the block, which is this value's own.
-        let first = unsafe {
-            let first = self.block.add(start);
-            for (at, unit) in name.units().take(length).enumerate() {
-                first.add(at).write(unit);
-            }
-            first
-        };
-        // No more than `LONGEST`.
-        #[allow(clippy::cast_possible_truncation)]
-        UNICODE_STRING {
-            Length: (length * size_of::<u16>()) as u16,
-            MaximumLength: (room * size_of::<u16>()) as u16,
-            Buffer: first.as_ptr(),
-        }
-    }
-}
-
-impl Drop for Names {
-    fn drop(&mut self) {
-        if self.units > 0 {
-            // SAFETY: by the invariant the block came from `allocate`, and is freed once.
-            unsafe { memory::free(self.block.cast()) };
-        }
+    match u16::try_from(length) {
+        Ok(units) if length <= LONGEST && name.units().all(|unit| unit != 0) => Ok(units),
+        _ => Err(Error::BadName { length }),
     }
 }

@@ -3,21 +3,16 @@
 //! descriptor of a socket, which is a pointer to one that WSK has cached.
 
 use core::marker::PhantomData;
-use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, SO_WSK_SECURITY, SOL_SOCKET};
-
+use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::registration::{DescriptorRoom, SecurityDescriptor};
-use crate::request::control::{GET, Parameters, SET, control};
+use crate::request::control::control;
 use crate::request::sealed::Sealed;
-use crate::request::way::{Ingredient, Loan};
-use crate::request::{Function, Operation, Own, Owning, Request, of_socket};
+use crate::request::{Function, Operation, Own, Owning, Request};
+use crate::socket::calls::{Bound, LentControlCall};
 use crate::socket::{Category, Handle};
-
-/// A pointer, as a number.
-const POINTER: usize = size_of::<usize>();
 
 /// The request to set the security descriptor of a socket.
 pub struct SetSecurity<C>(PhantomData<fn() -> C>);
@@ -66,43 +61,38 @@ impl<C> Sealed for SetSecurity<C> {}
 impl<C: Category> Function<SecurityDescriptor> for SetSecurity<C> {
     type Operation = SettingSecurity<C>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
-        lent: Loan<SecurityDescriptor>,
+        socket: &'x Handle<C>,
+        lent: Lending<'x, SecurityDescriptor>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let descriptor: [u8; POINTER] = lent.get().as_ptr().expose_provenance().to_ne_bytes();
-        arguments.set_value(&descriptor);
-        let mut parameters = Parameters::new(socket, SET, SO_WSK_SECURITY, SOL_SOCKET);
-        parameters.input = Some(places.value(POINTER));
-        Ok(parameters)
+        places: Places<'x>,
+    ) -> Result<Bound<'x, LentControlCall>, Error> {
+        Ok(LentControlCall::set_security(
+            socket,
+            lent.lend(),
+            arguments,
+            places,
+        ))
     }
 }
 
 /// What both operations have in common.
 macro_rules! security {
-    ($C:ty, $B:ty, $output:ty) => {
+    ($C:ty, $output:ty) => {
         type Way = Own;
         type Run = Owning;
 
-        control!($C, $B, $output);
+        control!($C, LentControlCall, $output);
     };
 }
 
 impl<C> Sealed for SettingSecurity<C> {}
 
-// SAFETY: one call is made, whose parameters point at the arguments, with a pointer to the cached descriptor that is carried; the
-// socket is the target's.
-unsafe impl<C: Category> Operation<SecurityDescriptor> for SettingSecurity<C> {
-    security!(C, SecurityDescriptor, ());
+impl<C: Category> Operation<SecurityDescriptor> for SettingSecurity<C> {
+    security!(C, ());
 
-    unsafe fn read(
-        outcome: Outcome,
-        _: &mut Arguments,
-        _: &mut SecurityDescriptor,
-    ) -> Result<(), Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, _: &mut SecurityDescriptor) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }
@@ -112,16 +102,14 @@ impl<C> Sealed for GetSecurity<C> {}
 impl<C: Category> Function<DescriptorRoom> for GetSecurity<C> {
     type Operation = ReadingSecurity<C>;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<C>,
-        lent: Loan<DescriptorRoom>,
+        socket: &'x Handle<C>,
+        lent: Lending<'x, DescriptorRoom>,
         _: &mut Arguments,
-        _: Places,
-    ) -> Result<Parameters, Error> {
-        let mut parameters = Parameters::new(socket, GET, SO_WSK_SECURITY, SOL_SOCKET);
-        parameters.output = lent.get().place();
-        Ok(parameters)
+        _: Places<'x>,
+    ) -> Result<Bound<'x, LentControlCall>, Error> {
+        Ok(LentControlCall::get_security(socket, lent.lend()))
     }
 }
 
@@ -134,11 +122,10 @@ fn clear_unless_given(outcome: Outcome, room: &mut DescriptorRoom) {
 
 impl<C> Sealed for ReadingSecurity<C> {}
 
-// SAFETY: one call is made, whose parameters point at what is carried; the socket is the target's.
-unsafe impl<C: Category> Operation<DescriptorRoom> for ReadingSecurity<C> {
-    security!(C, DescriptorRoom, SecurityDescriptor);
+impl<C: Category> Operation<DescriptorRoom> for ReadingSecurity<C> {
+    security!(C, SecurityDescriptor);
 
-    unsafe fn read(
+    fn read(
         outcome: Outcome,
         _: &mut Arguments,
         room: &mut DescriptorRoom,
@@ -149,7 +136,7 @@ unsafe impl<C: Category> Operation<DescriptorRoom> for ReadingSecurity<C> {
     }
 
     /// What nobody takes is released with the room.
-    unsafe fn unread(outcome: Outcome, room: &mut DescriptorRoom) {
+    fn unread(outcome: Outcome, room: &mut DescriptorRoom) {
         clear_unless_given(outcome, room);
     }
 }

@@ -2,22 +2,15 @@
 //! [`WskSendEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex): bytes are sent over a
 //! connection, perhaps with control information.
 
-use core::ptr::NonNull;
-
-use wsk_sys::{
-    DispatchError, IRP, NTSTATUS, WSK_BUF, WSK_FLAG_OOB, WSK_SOCKET, WskProviderConnectionDispatch,
-};
+use wsk_sys::WSK_FLAG_OOB;
 
 use crate::buffer::SendBuffer;
+use crate::buffer::carry::Sent;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::memory::atomic::Ordering;
 use crate::request::sealed::Sealed;
-use crate::request::send_to::put_control;
-use crate::request::way::Sent;
-use crate::request::{
-    Function, InPlace, Operation, Outgoing, Repeat, Request, Shown, held_by_handle, of_connection,
-};
+use crate::request::{Function, InPlace, Operation, Outgoing, Repeat, Request, Shown};
+use crate::socket::calls::{Bound, OfSocket, Renewed, SendCall};
 use crate::socket::{ConnectionCategory, Handle};
 
 /// The request of [`send`](crate::ConnectedSocket::send): bytes over a connection.
@@ -50,21 +43,6 @@ pub struct Send {
 /// ```
 #[derive(Debug)]
 pub struct Sending;
-
-/// The parameters of `WskSend`, or of `WskSendEx`, which takes control information.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderConnectionDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    buffer: NonNull<WSK_BUF>,
-    flags: u32,
-    control: Option<NonNull<[u8]>>,
-}
-
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl core::marker::Send for Parameters {}
-// SAFETY: as above.
-unsafe impl Sync for Parameters {}
 
 pub(crate) fn send<B: SendBuffer>(
     socket: &Handle<ConnectionCategory>,
@@ -105,8 +83,8 @@ impl<B: SendBuffer> Request<'_, Send, B> {
 }
 
 /// Last data takes no control information.
-pub(super) fn refuse_control(lent: Sent) -> Result<(), Error> {
-    match lent.control.get().len() {
+pub(super) fn refuse_control(lent: Sent<'_>) -> Result<(), Error> {
+    match lent.control().len() {
         0 => Ok(()),
         needed => Err(Error::ControlFull { needed, room: 0 }),
     }
@@ -117,22 +95,16 @@ impl Sealed for Send {}
 impl<B: SendBuffer> Function<B> for Send {
     type Operation = Sending;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<ConnectionCategory>,
-        lent: Sent,
+        socket: &'x Handle<ConnectionCategory>,
+        lent: Sent<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let (length, _) = put_control(lent.control, arguments, places)?;
-        arguments.length = lent.length;
-        Ok(Parameters {
-            table: socket.dispatch(),
-            socket: socket.as_ptr(),
-            buffer: lent.buffer,
-            flags: socket.send_flags.load(Ordering::Relaxed) | self.flags,
-            control: (length > 0).then(|| places.control(length as usize)),
-        })
+        places: Places<'x>,
+    ) -> Result<Bound<'x, SendCall>, Error> {
+        let call = SendCall::new(socket, lent, self.flags, arguments, places)?;
+        arguments.length = lent.length();
+        Ok(call)
     }
 }
 
@@ -144,55 +116,37 @@ pub(super) fn moved(call: Call, outcome: Outcome, arguments: &Arguments) -> Resu
 
 impl Sealed for Sending {}
 
-// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
-unsafe impl<B: SendBuffer> Operation<B> for Sending {
+impl<B: SendBuffer> Operation<B> for Sending {
     type Way = Outgoing;
     type Run = InPlace;
     type Output = usize;
-    type Parameters = Parameters;
+    type Asked = OfSocket<ConnectionCategory>;
+    type Parameters = SendCall;
     const CALL: Call = Call::WskSend;
     const CANCEL_ON_DROP: bool = false;
 
-    of_connection!(B);
-
-    unsafe fn submit(p: &Parameters, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open, and buffer and control information are as `WskSend` and `WskSendEx` ask.
-        unsafe {
-            match p.control {
-                None => p.table.wsk_send(p.socket, p.buffer, p.flags, irp),
-                control => p
-                    .table
-                    .wsk_send_ex(p.socket, p.buffer, p.flags, control, irp),
-            }
-        }
-    }
-
-    unsafe fn read(outcome: Outcome, arguments: &mut Arguments, _: &mut B) -> Result<usize, Error> {
+    fn read(outcome: Outcome, arguments: &mut Arguments, _: &mut B) -> Result<usize, Error> {
         moved(Call::WskSend, outcome, arguments)
     }
 }
 
-// SAFETY: `WskSend` reads what its parameters point at.
-unsafe impl<B: SendBuffer> Repeat<B> for Sending {
-    held_by_handle!(ConnectionCategory);
-
+impl<B: SendBuffer> Repeat<B> for Sending {
     type Seen<'a>
         = usize
     where
         B: 'a;
 
-    fn renew(
-        parameters: &mut Parameters,
-        socket: &Handle<ConnectionCategory>,
-        lent: Sent,
+    fn renew<'x>(
+        before: &SendCall,
+        socket: &'x Handle<ConnectionCategory>,
+        lent: Sent<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<(), Error> {
+        places: Places<'x>,
+    ) -> Result<Renewed<'x, SendCall>, Error> {
         let function = Send {
-            flags: parameters.flags & WSK_FLAG_OOB,
+            flags: before.flags() & WSK_FLAG_OOB,
         };
-        *parameters = Function::<B>::put(function, socket, lent, arguments, places)?;
-        Ok(())
+        Function::<B>::put(function, socket, lent, arguments, places).map(Renewed::from)
     }
 
     fn look<'a>(

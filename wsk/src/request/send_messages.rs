@@ -1,21 +1,14 @@
 //! [`WskSendMessages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages): several datagrams
 //! are sent to one address.
 
-use core::ptr::NonNull;
-
-use wsk_sys::{SOCKADDR, WSK_SOCKET, WskProviderDatagramDispatch};
-
 use crate::address::{Destination, RemoteAddress, Sender};
-use crate::buffer::{LockedList, SendList};
+use crate::buffer::SendList;
+use crate::buffer::carry::SentList;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::send_to::{put_control, why_not};
-use crate::request::submitted;
-use crate::request::way::SentList;
-use crate::request::{
-    Function, InPlace, List, Operation, Repeat, Request, Shown, held_by_handle, of_datagrams,
-};
+use crate::request::{Function, InPlace, List, Operation, Repeat, Request, Shown};
+use crate::socket::calls::{Bound, OfSocket, Renewed, SendMessagesCall, why_not};
 use crate::socket::{DatagramCategory, Handle};
 
 /// The request of [`send_messages`](crate::DatagramSocket::send_messages): several datagrams to one address.
@@ -53,21 +46,6 @@ pub struct SendMessages<D> {
 #[derive(Debug)]
 pub struct SendingMessages;
 
-/// The parameters of `WskSendMessages`.
-#[derive(Clone, Copy)]
-pub struct Parameters {
-    table: WskProviderDatagramDispatch,
-    socket: NonNull<WSK_SOCKET>,
-    list: LockedList,
-    address: Option<NonNull<SOCKADDR>>,
-    control: Option<NonNull<[u8]>>,
-}
-
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for Parameters {}
-// SAFETY: as above.
-unsafe impl Sync for Parameters {}
-
 pub(crate) fn send_messages<L: SendList, D: Destination>(
     socket: &Handle<DatagramCategory>,
     messages: L,
@@ -97,74 +75,56 @@ impl<D> Sealed for SendMessages<D> {}
 impl<L: SendList, D: Destination> Function<L> for SendMessages<D> {
     type Operation = SendingMessages;
 
-    fn put(
+    fn put<'x>(
         self,
-        socket: &Handle<DatagramCategory>,
-        lent: SentList,
+        socket: &'x Handle<DatagramCategory>,
+        lent: SentList<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<Parameters, Error> {
-        let longest = lent.list.longest;
+        places: Places<'x>,
+    ) -> Result<Bound<'x, SendMessagesCall>, Error> {
+        let longest = lent.list().longest;
         if !self.to.put(socket.ready(), longest, &mut arguments.address) {
             return Err(why_not(socket, &self.to, longest));
         }
-        let (length, _) = put_control(lent.control, arguments, places)?;
-        Ok(Parameters {
-            table: socket.dispatch(),
-            socket: socket.as_ptr(),
-            list: lent.list,
-            address: (!self.fixed).then(|| places.address()),
-            control: (length > 0).then(|| places.control(length as usize)),
-        })
+        SendMessagesCall::new(socket, lent, self.fixed, arguments, places)
     }
 }
 
 impl Sealed for SendingMessages {}
 
-// SAFETY: one call is made, whose parameters point at the arguments and at what is lent; the socket is the target's.
-unsafe impl<L: SendList> Operation<L> for SendingMessages {
+impl<L: SendList> Operation<L> for SendingMessages {
     type Way = List;
     type Run = InPlace;
     type Output = usize;
-    type Parameters = Parameters;
+    type Asked = OfSocket<DatagramCategory>;
+    type Parameters = SendMessagesCall;
     const CALL: Call = Call::WskSendMessages;
     const CANCEL_ON_DROP: bool = false;
 
-    of_datagrams!(L);
-
-    // List, address and control information are as `WskSendMessages` asks.
-    submitted!(Parameters: p => p.table.wsk_send_messages(
-        p.socket, p.list.first, p.address, p.control
-    ));
-
-    unsafe fn read(outcome: Outcome, _: &mut Arguments, _: &mut L) -> Result<usize, Error> {
+    fn read(outcome: Outcome, _: &mut Arguments, _: &mut L) -> Result<usize, Error> {
         outcome.check(Call::WskSendMessages)?;
         Ok(outcome.information)
     }
 }
 
-// SAFETY: `WskSendMessages` reads what its parameters point at.
-unsafe impl<L: SendList> Repeat<L> for SendingMessages {
-    held_by_handle!(DatagramCategory);
-
+impl<L: SendList> Repeat<L> for SendingMessages {
     type Seen<'a>
         = usize
     where
         L: 'a;
 
-    fn renew(
-        parameters: &mut Parameters,
-        socket: &Handle<DatagramCategory>,
-        lent: SentList,
+    fn renew<'x>(
+        before: &SendMessagesCall,
+        socket: &'x Handle<DatagramCategory>,
+        lent: SentList<'x>,
         arguments: &mut Arguments,
-        places: Places,
-    ) -> Result<(), Error> {
+        places: Places<'x>,
+    ) -> Result<Renewed<'x, SendMessagesCall>, Error> {
         let function = SendMessages {
             to: Sender::of(&arguments.address).remote(),
-            fixed: parameters.address.is_none(),
+            fixed: before.is_fixed(),
         };
-        *parameters = Function::<L>::put(function, socket, lent, arguments, places)?;
-        Ok(())
+        Function::<L>::put(function, socket, lent, arguments, places).map(Renewed::from)
     }
 
     fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, L>) -> Result<usize, Error> {

@@ -15,7 +15,7 @@ use wsk_sys::{
 };
 
 /// A category of sockets: which table of functions they have, and what every category has in its own table.
-pub trait Category: Sized + 'static {
+pub trait Category: Copy + 'static {
     /// `SOCK_…`.
     const KIND: u16;
     /// `IPPROTO_…`.
@@ -83,7 +83,7 @@ macro_rules! category {
         $entries:ty, $local:ty, $bound:ident
     ) => {
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Debug, Clone, Copy)]
         pub struct $name;
 
         impl Category for $name {

@@ -36,8 +36,9 @@ use wsk_sys::{
 };
 
 use crate::address::{self, Encoded};
-use crate::error::Error;
-use crate::memory;
+use crate::buffer::carry::Ingredient;
+use crate::error::{Error, Memory};
+use crate::memory::{self, Values};
 use crate::socket::inspection::InspectId;
 
 /// Input or output that is not an address.
@@ -559,80 +560,47 @@ impl ControlRequest {
 }
 
 /// Nonpaged copies of the input and the output of a request.
-///
-/// # Invariants
-///
-/// `block` is a pool block of this value's own, or dangling when there are no bytes: `input` bytes with their padding, then `output`
-/// bytes, all initialised.
-#[derive(Debug)]
-pub struct Bytes {
-    block: NonNull<u8>,
-    input: usize,
-    output: usize,
+#[derive(Default)]
+pub struct Copies {
+    input: Option<Values<u8>>,
+    output: Option<Values<u8>>,
 }
 
-// SAFETY: the block is memory of this value's own, bound to no thread.
-unsafe impl Send for Bytes {}
-
-/// What any structure of C may want.
-const ALIGNMENT: usize = 16;
-
-impl Bytes {
-    /// Copies the input. IRQL: `<= DISPATCH_LEVEL`.
-    pub(crate) fn new(input: &[u8], output: usize) -> Option<Self> {
-        let start = input.len().checked_next_multiple_of(ALIGNMENT)?;
-        let size = start.checked_add(output)?;
-        let block = if size == 0 {
-            NonNull::dangling()
-        } else {
-            let layout = core::alloc::Layout::from_size_align(size, ALIGNMENT).ok()?;
-            memory::allocate(layout)?
-        };
-        // SAFETY: the block has `size` bytes, of which the input's are the first, and is nobody else's. Nothing is written through a
-        // dangling pointer: then there are none.
-        unsafe {
-            block.write_bytes(0, size);
-            block
-                .as_ptr()
-                .copy_from_nonoverlapping(input.as_ptr(), input.len());
-        }
-        // INVARIANT: allocated and initialised above.
-        Some(Self {
-            block,
-            input: input.len(),
-            output,
-        })
+impl Copies {
+    /// Copies the input, and makes room for the output. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn make(&mut self, input: &[u8], output: usize) -> Result<(), Error> {
+        let none = Error::NoMemory(Memory::Buffer);
+        let mut copy = Values::zeroed(input.len()).ok_or(none)?;
+        memory::copy(input, &mut copy);
+        self.input = Some(copy);
+        self.output = Some(Values::zeroed(output).ok_or(none)?);
+        Ok(())
     }
 
     /// The input, if there is any.
     pub(crate) fn input(&self) -> Option<NonNull<[u8]>> {
-        (self.input > 0).then(|| NonNull::slice_from_raw_parts(self.block, self.input))
+        let input = self.input.as_ref().map(Values::place)?;
+        (!input.is_empty()).then_some(input)
     }
 
     /// The room for the output, if there is any.
     pub(crate) fn output(&self) -> Option<NonNull<[u8]>> {
-        let start = self.input.next_multiple_of(ALIGNMENT);
-        (self.output > 0).then(|| {
-            // SAFETY: by the invariant the output's room, which is not empty, begins there in the block.
-            let place = unsafe { self.block.add(start) };
-            NonNull::slice_from_raw_parts(place, self.output)
-        })
+        let output = self.output.as_ref().map(Values::place)?;
+        (!output.is_empty()).then_some(output)
     }
 
     /// Copies the output.
     pub(crate) fn read(&self, to: &mut [u8]) {
-        if let Some(output) = self.output() {
-            // SAFETY: by the invariant the bytes are initialised; the request that wrote them is over.
-            memory::copy(unsafe { output.as_ref() }, to);
+        if let Some(output) = &self.output {
+            memory::copy(output, to);
         }
     }
 }
 
-impl Drop for Bytes {
-    fn drop(&mut self) {
-        if self.input > 0 || self.output > 0 {
-            // SAFETY: there are bytes, so the block came from `allocate`. Where a request might still use them this is not dropped.
-            unsafe { memory::free(self.block) };
-        }
+impl Ingredient for Copies {}
+
+impl core::fmt::Debug for Copies {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Copies").finish_non_exhaustive()
     }
 }

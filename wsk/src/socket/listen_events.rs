@@ -18,7 +18,7 @@ use crate::address;
 use crate::error::Error;
 use crate::irp::Idle;
 use crate::memory::shared::Shared;
-use crate::registration::hold;
+use crate::socket::calls::{InspectCall, launch};
 use crate::socket::event_context::{Context, Events};
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::{ConnectedSocket, Handle, ListenCategory, ListenSocket, Making, Socket};
@@ -194,18 +194,9 @@ impl Question<'_> {
 impl Handle<ListenCategory> {
     /// Rejects a connection whose inspection was put off, without waiting. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn reject(&self, operation: Idle<()>, id: InspectId) {
-        let mut operation = operation;
-        operation.arguments().set_value(&id.bytes());
-        let id = operation.places().value(InspectId::SIZE).cast();
-        let (table, socket) = (self.dispatch(), self.as_ptr());
-        let action = WSK_INSPECT_ACTION::WskInspectReject;
-        // SAFETY: the socket is open until the call has returned, as there is a handle, and the identifier is in the arguments. The
-        // capture is kept until the routine is done.
-        let launched = unsafe {
-            operation.launch_observed(hold(self.capture()), |irp| {
-                table.wsk_inspect_complete(socket, id, action, irp)
-            })
-        };
+        let launched = launch(operation, self, |listener, arguments, places| {
+            InspectCall::reject(listener, id, arguments, places)
+        });
         // A provider without the entry has put nothing off.
         if let Ok(flight) = launched {
             flight.leave();

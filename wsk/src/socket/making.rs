@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use wsk_sys::{SOCKADDR, WSK_SOCKET};
+use wsk_sys::WSK_SOCKET;
 
 use crate::address::Family;
 use crate::error::{Error, Memory};
@@ -14,7 +14,7 @@ use crate::memory::shared::{Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
-use crate::socket::{Category, ConnectionCategory, Handle, Socket};
+use crate::socket::{Category, Handle, Socket};
 
 /// All that a socket needs besides what WSK gives, so that nothing can fail once WSK has made it.
 struct Prepared<C: Category> {
@@ -166,18 +166,6 @@ impl<C: Category> Making<C> {
                 before: None,
             },
         ))
-    }
-}
-
-impl Making<ConnectionCategory> {
-    /// The place of the local address.
-    ///
-    /// # Safety
-    ///
-    /// `this` is where it stays as long as the result is used.
-    pub(crate) unsafe fn local_place(this: NonNull<Self>) -> NonNull<SOCKADDR> {
-        // SAFETY: of what the caller gives only the address of a member is taken, which is not null.
-        unsafe { NonNull::new_unchecked(&raw mut (*this.as_ptr()).local) }.cast()
     }
 }
 

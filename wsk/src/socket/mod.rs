@@ -1,6 +1,7 @@
 //! What the handles of a socket share, whatever its category: the `WSK_SOCKET`, the operations that are set aside for it, and how it
 //! is opened and closed.
 
+pub(crate) mod calls;
 mod category;
 pub(crate) mod datagram_events;
 pub(crate) mod either_events;
@@ -34,11 +35,12 @@ use core::ptr::NonNull;
 use wsk_sys::{NTSTATUS, WSK_SOCKET};
 
 use crate::address::Family;
-use crate::error::Error;
-use crate::irp::{Idle, Observer, Spares};
+use crate::error::{Call, Error};
+use crate::irp::{Flight, Idle, Observer, Spares};
+use crate::irql::MayWait;
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::memory::shared::{Counted, Reserved, Shared};
-use crate::registration::Capture;
+use crate::registration::{Capture, hold};
 use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
 
@@ -177,43 +179,6 @@ impl<C: Category> Socket<C> {
     pub(crate) fn give_back(&self, operation: Idle<()>) {
         self.spares.put(operation);
     }
-
-    /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
-    fn close_without_waiting(this: Shared<Self>) {
-        /// The observer of a close: drops the reference that was turned into `context`. If WSK could not close the socket it may
-        /// still use it, and the reference stays.
-        ///
-        /// # Safety
-        ///
-        /// `context` came from `Shared::<Socket<C>>::into_raw` and is used this once.
-        unsafe fn release<C: Category>(context: NonNull<c_void>, status: NTSTATUS) {
-            if status.is_success() {
-                // SAFETY: the caller gives the reference that `into_raw` made the context of, this once. WSK calls no event once the close
-                // has completed, and who asks for the handler has a handle of the socket, of which there will be none.
-                unsafe {
-                    let socket = Shared::<Socket<C>>::from_raw(context);
-                    if let Some(events) = socket.events() {
-                        events.end();
-                    }
-                }
-            }
-        }
-        let Some(operation) = this.closing.take() else {
-            return;
-        };
-        let (socket, table) = (this.socket, C::basic(this.dispatch));
-        // SAFETY: the observer takes the reference that is turned into its context, once; a socket's memory may go at any IRQL up to
-        // DISPATCH_LEVEL, on any thread. The last handle is gone, so nothing calls the socket now or later, and it is closed once. There
-        // are no parameters to point at anything.
-        let launched = unsafe {
-            let observer = Observer::new(release::<C>, Shared::into_raw(this));
-            operation.launch_observed(observer, |irp| table.wsk_close_socket(socket, irp))
-        };
-        // A close that cannot even be called leaves the socket, and the reference to it, for ever.
-        if let Ok(flight) = launched {
-            flight.leave();
-        }
-    }
 }
 
 /// One of the handles of an open socket, which closes when the last is dropped.
@@ -279,15 +244,109 @@ impl<C: Category> Handle<C> {
             return Err(Error::InUse);
         }
         fence(Ordering::Acquire);
-        let operation = socket.closing.take().ok_or(Error::Taken)?;
-        Ok(Closing { socket, operation })
+        Closing::of(socket)
     }
 }
 
 /// A socket that has lost its last handle, and the operation to close it with.
+///
+/// # Invariants
+///
+/// Nothing calls the socket now or later, and it is closed by this alone.
 pub(crate) struct Closing<C: Category> {
-    pub(crate) socket: Shared<Socket<C>>,
-    pub(crate) operation: Idle<()>,
+    socket: Shared<Socket<C>>,
+    operation: Idle<()>,
+}
+
+/// A socket that WSK was asked to close.
+///
+/// # Invariants
+///
+/// The flight is that of the socket's close.
+struct Closed<C: Category> {
+    socket: Shared<Socket<C>>,
+    flight: Flight<()>,
+}
+
+impl<C: Category> Closing<C> {
+    /// The socket that has just lost its last handle.
+    fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
+        let operation = socket.closing.take().ok_or(Error::Taken)?;
+        // INVARIANT: callers say so.
+        Ok(Self { socket, operation })
+    }
+
+    fn begin(self) -> Result<Closed<C>, Error> {
+        let Self { socket, operation } = self;
+        let (place, table) = (socket.socket, C::basic(socket.dispatch));
+        // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once. There are no parameters to point at
+        // anything.
+        match unsafe { operation.launch(|irp| table.wsk_close_socket(place, irp)) } {
+            Ok(flight) => Ok(Closed { socket, flight }),
+            Err(refused) => {
+                // A close that cannot even be called leaves the socket, and the reference to it, for ever.
+                core::mem::forget(socket);
+                Err(refused.error)
+            }
+        }
+    }
+
+    /// Closes the socket and waits until WSK is done with it.
+    pub(crate) fn wait(self, may_wait: MayWait) -> Result<(), Error> {
+        let Closed { socket, flight } = self.begin()?;
+        let call = Call::WskCloseSocket;
+        flight.wait_or_give_up(may_wait);
+        match flight.end() {
+            Ok(operation) => {
+                let outcome = operation.outcome();
+                drop(operation);
+                // SAFETY: that was the close, which is over.
+                unsafe { closed(socket, outcome.status) };
+                outcome.check(call)
+            }
+            Err(flight) => {
+                let status = flight.returned();
+                flight.leave_observed(hold(socket.capture()));
+                // WSK may still use the socket's memory, for events: it stays for ever.
+                core::mem::forget(socket);
+                Err(Error::Abandoned { call, status })
+            }
+        }
+    }
+
+    /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
+    fn leave(self) {
+        /// The observer of a close, with the reference that was turned into `context`.
+        ///
+        /// # Safety
+        ///
+        /// `context` came from `Shared::<Socket<C>>::into_raw` and is used this once, when the close has completed.
+        unsafe fn release<C: Category>(context: NonNull<c_void>, status: NTSTATUS) {
+            // SAFETY: the caller gives the reference that `into_raw` made the context of, this once; that was the close.
+            unsafe { closed(Shared::<Socket<C>>::from_raw(context), status) };
+        }
+        let Ok(Closed { socket, flight }) = self.begin() else {
+            return;
+        };
+        // SAFETY: the observer takes the reference that is turned into its context, once; a socket's memory may go at any IRQL up to
+        // DISPATCH_LEVEL, on any thread.
+        flight.leave_observed(unsafe { Observer::new(release::<C>, Shared::into_raw(socket)) });
+    }
+}
+
+/// Drops the reference to a socket, with the handler for its events. If WSK could not close it it may still use it, and the reference stays.
+///
+/// # Safety
+///
+/// Its close has completed with this status.
+unsafe fn closed<C: Category>(socket: Shared<Socket<C>>, status: NTSTATUS) {
+    if !status.is_success() {
+        core::mem::forget(socket);
+    } else if let Some(events) = socket.events() {
+        // SAFETY: WSK calls no event once the close has completed, as the caller says, and who asks for the handler has a handle of the
+        // socket, of which there will be none.
+        unsafe { events.end() };
+    }
 }
 
 impl<C: Category> Deref for Handle<C> {
@@ -315,7 +374,9 @@ impl<C: Category> Drop for Handle<C> {
         let socket = unsafe { ManuallyDrop::take(&mut self.shared) };
         if socket.handles.fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
-            Socket::close_without_waiting(socket);
+            if let Ok(closing) = Closing::of(socket) {
+                closing.leave();
+            }
         }
     }
 }

@@ -1,0 +1,1700 @@
+//! The calls of WSK's functions that take an IRP: their parameters, each made for one operation of what that carries and of its
+//! arguments, so that whoever makes a request does so safely.
+
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    ADDRINFOEXW, CMSGHDR, DispatchError, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS,
+    SIO_WSK_REGISTER_EXTENSION, SIO_WSK_SET_RECEIVE_EX_CALLBACK, SO_WSK_EVENT_CALLBACK,
+    SO_WSK_SECURITY, SOCK_STREAM, SOCKADDR, SOL_SOCKET, STATUS_CANCELLED, UNICODE_STRING, WSK_BUF,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
+    WSK_EVENT_DISABLE, WSK_EXTENSION_CONTROL_IN, WSK_EXTENSION_CONTROL_OUT, WSK_FLAG_DRAIN,
+    WSK_FLAG_WAITALL, WSK_INSPECT_ACTION, WSK_INSPECT_ID, WSK_SOCKET, WSK_TRANSPORT_LIST_CHANGE,
+    WskProviderBasicDispatch, WskProviderConnectionDispatch, WskProviderDatagramDispatch,
+    WskProviderDispatch, WskProviderListenDispatch, WskProviderStreamDispatch,
+};
+
+use crate::address::{self, Destination};
+use crate::buffer::carry::{Beside, Ingredient, Loan, Room, Sent, SentList};
+use crate::buffer::{Extent, LockedList};
+use crate::error::{Call as CallName, Error};
+use crate::irp::{Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places};
+use crate::memory;
+use crate::memory::atomic::Ordering;
+use crate::memory::shared::Shared;
+use crate::memory::unicode::UnicodeString;
+use crate::registration::{
+    AddressList, Capture, ClientControl, DescriptorRoom, OwnerPointers, Provider,
+    SecurityDescriptor, hold,
+};
+use crate::socket::inspection::{InspectId, Pended};
+use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider, Input, Ioctl};
+use crate::socket::option::{self, ReadableOption, SocketOption};
+use crate::socket::{
+    Category, Committed, ConnectionCategory, ConnectionSocket, DatagramCategory, Handle,
+    ListenCategory, Making, Socket, StreamCategory,
+};
+
+/// The parameters of a function of WSK, for an operation that carries `B`.
+///
+/// # Safety
+///
+/// `submit` makes one call with the IRP, or fails without one. What is made of them points at the arguments of an operation, at what is
+/// lent to it, or at what the target keeps.
+pub unsafe trait Call<B>: Copy {
+    /// Whether it may [go on](Self::goes_on).
+    #[doc(hidden)]
+    const GOES_ON: bool = false;
+
+    /// Calls WSK.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is that of the operation that they were [bound](Bound) to, to which is lent still what was then; the target is open.
+    #[doc(hidden)]
+    unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError>;
+
+    /// Notes in what is carried what WSK has made.
+    ///
+    /// # Safety
+    ///
+    /// An operation with such parameters, which were bound to it, has completed with this outcome; `carried` is what it carries.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn made(outcome: Outcome, carried: &mut B) {
+        let _ = (outcome, carried);
+    }
+
+    /// With what it goes on, because it has not got all that it asks for; or the status that it ends with, because it can't.
+    ///
+    /// # Safety
+    ///
+    /// As for [`made`](Self::made); what was lent is lent still, and `'x` stands for the operation.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn goes_on(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        places: Places<'_>,
+        carried: NonNull<B>,
+    ) -> Option<Result<More, NTSTATUS>> {
+        let _ = (outcome, arguments, places, carried);
+        None
+    }
+
+    /// Makes the parameters those of a request that is waited for, and may be ended before it is done.
+    #[doc(hidden)]
+    #[inline]
+    fn may_end_early(&mut self) {}
+}
+
+/// Parameters that are good for more than one run of their operation, as long as the same is lent to it.
+///
+/// # Safety
+///
+/// So it is.
+pub unsafe trait Repeatable {}
+
+/// Parameters that point at nothing but the arguments.
+///
+/// # Safety
+///
+/// So it is.
+pub unsafe trait Constant: Repeatable {}
+
+/// The parameters of a call for the operation `'x`.
+///
+/// # Invariants
+///
+/// What they point at is as the function asks: in the operation's arguments, lent to it, or there as long as the target, which is
+/// borrowed for `'x` and open.
+#[derive(Debug)]
+pub struct Bound<'x, P> {
+    call: P,
+    _operation: Brand<'x>,
+}
+
+impl<P> Bound<'_, P> {
+    // INVARIANT: callers, which are in this file, say so.
+    #[inline]
+    const fn new(call: P) -> Self {
+        Self {
+            call,
+            _operation: Brand::NEW,
+        }
+    }
+
+    /// The parameters, for whoever has the operation.
+    #[inline]
+    pub(crate) fn into_call(self) -> P {
+        self.call
+    }
+}
+
+/// The parameters for what is lent to the operation `'x` anew.
+#[derive(Debug)]
+pub struct Renewed<'x, P>(Option<Bound<'x, P>>);
+
+impl<P: Constant> Renewed<'_, P> {
+    /// They are what they were.
+    pub(crate) const fn same() -> Self {
+        Self(None)
+    }
+}
+
+impl<'x, P> From<Bound<'x, P>> for Renewed<'x, P> {
+    fn from(bound: Bound<'x, P>) -> Self {
+        Self(Some(bound))
+    }
+}
+
+impl<P> Renewed<'_, P> {
+    /// The parameters, for whoever has the operation, unless they are what they were.
+    pub(crate) fn into_call(self) -> Option<P> {
+        self.0.map(Bound::into_call)
+    }
+}
+
+/// What operations are asked of: a socket, or the provider.
+///
+/// # Safety
+///
+/// The capture is that of what is asked; `During` keeps what is asked, where what is carried does.
+pub unsafe trait Asked<B>: 'static {
+    /// The target of a request.
+    #[doc(hidden)]
+    type Target<'s>: Copy;
+
+    /// A handle of the socket that is carried, to be kept until the call has returned: whoever is told of the completion, which may
+    /// come before, may drop the socket, and WSK lets nobody close it while it is called.
+    #[doc(hidden)]
+    type During;
+
+    /// The capture that keeps the driver.
+    #[doc(hidden)]
+    fn capture<'a, 't: 'a>(target: Self::Target<'t>, carried: &'a B) -> &'a Shared<Capture>;
+
+    #[doc(hidden)]
+    fn during_call(carried: &B) -> Self::During;
+
+    /// An operation for a request that is waited for.
+    #[doc(hidden)]
+    #[inline]
+    fn operation(target: Self::Target<'_>) -> Result<Idle<()>, Error> {
+        let _ = target;
+        Idle::new()
+    }
+
+    /// Gives it back.
+    #[doc(hidden)]
+    #[inline]
+    fn give_back(target: Self::Target<'_>, operation: Idle<()>) {
+        let _ = target;
+        drop(operation);
+    }
+}
+
+/// What operations are asked of that can be run again and again.
+///
+/// # Safety
+///
+/// What is held keeps the target, which is the same whenever it is asked for.
+pub unsafe trait Held<B>: Asked<B> {
+    /// What keeps the target.
+    #[doc(hidden)]
+    type Held: Send + Sync + 'static;
+
+    #[doc(hidden)]
+    fn hold(target: Self::Target<'_>) -> Self::Held;
+
+    #[doc(hidden)]
+    fn target(held: &Self::Held) -> Self::Target<'_>;
+}
+
+/// A socket of the category `C` is asked.
+#[derive(Debug)]
+pub struct OfSocket<C>(PhantomData<C>);
+
+// SAFETY: the capture is the socket's, which is the target.
+unsafe impl<C: Category, B> Asked<B> for OfSocket<C> {
+    type Target<'s> = &'s Handle<C>;
+    type During = ();
+
+    fn capture<'a, 't: 'a>(socket: &'t Handle<C>, _: &'a B) -> &'a Shared<Capture> {
+        socket.capture()
+    }
+
+    #[inline]
+    fn during_call(_: &B) {}
+
+    #[inline]
+    fn operation(socket: &Handle<C>) -> Result<Idle<()>, Error> {
+        (**socket).operation()
+    }
+
+    #[inline]
+    fn give_back(socket: &Handle<C>, operation: Idle<()>) {
+        (**socket).give_back(operation);
+    }
+}
+
+// SAFETY: it is another handle of the same socket.
+unsafe impl<C: Committed, B> Held<B> for OfSocket<C> {
+    type Held = Handle<C>;
+
+    fn hold(socket: &Handle<C>) -> Handle<C> {
+        socket.clone()
+    }
+
+    fn target(socket: &Handle<C>) -> &Handle<C> {
+        socket
+    }
+}
+
+/// The provider is asked.
+#[derive(Debug)]
+pub struct OfProvider;
+
+// SAFETY: the capture is that of the provider, which is the target.
+unsafe impl<B> Asked<B> for OfProvider {
+    type Target<'s> = &'s Provider;
+    type During = ();
+
+    fn capture<'a, 't: 'a>(provider: &'t Provider, _: &'a B) -> &'a Shared<Capture> {
+        provider.capture()
+    }
+
+    #[inline]
+    fn during_call(_: &B) {}
+}
+
+// SAFETY: it is another handle of the same capture.
+unsafe impl<B> Held<B> for OfProvider {
+    type Held = Provider;
+
+    fn hold(provider: &Provider) -> Provider {
+        provider.clone()
+    }
+
+    fn target(provider: &Provider) -> &Provider {
+        provider
+    }
+}
+
+/// What is carried is asked, or what that is for.
+#[derive(Debug)]
+pub struct OfCarried;
+
+/// Writes what is asked where it is carried: whose the capture is, and what keeps the socket open.
+macro_rules! asked_where_carried {
+    ([$($generics:tt)*] $B:ty: $carried:ident => $captured:expr, $During:ty, $during:expr) => {
+        // SAFETY: the capture is that of what is carried. A socket in it is kept open during the call.
+        unsafe impl<$($generics)*> Asked<$B> for OfCarried {
+            type Target<'s> = ();
+            type During = $During;
+
+            fn capture<'a, 't: 'a>((): (), $carried: &'a $B) -> &'a Shared<Capture> {
+                $captured.capture()
+            }
+
+            fn during_call($carried: &$B) -> $During {
+                $during
+            }
+        }
+    };
+}
+
+// There is no socket yet.
+asked_where_carried!([C: Category] Making<C>: making => making, (), {
+    let _ = making;
+});
+asked_where_carried!([] ConnectionSocket: socket => socket.handle, Handle<ConnectionCategory>, {
+    socket.handle.clone()
+});
+asked_where_carried!(
+    [B] Beside<ConnectionSocket, B>: carried => carried.ingredient.handle, Handle<ConnectionCategory>, {
+        carried.ingredient.handle.clone()
+    }
+);
+asked_where_carried!([] Pended: pended => pended, Option<Handle<ListenCategory>>, {
+    pended.kept_open().cloned()
+});
+
+/// Makes a request without a buffer that nothing is taken from: the capture is kept until the routine is done. IRQL: `<= DISPATCH_LEVEL`.
+///
+/// # Errors
+///
+/// Why it could not be made.
+pub(crate) fn launch<C: Category, P: Call<()>>(
+    operation: Idle<()>,
+    socket: &Handle<C>,
+    put: impl for<'x> FnOnce(&'x Handle<C>, &mut Arguments, Places<'x>) -> Bound<'x, P>,
+) -> Result<Flight<()>, Error> {
+    let mut operation = operation;
+    // SAFETY: `'x` is any lifetime for whoever puts it together, and so this operation's alone. What the parameters point at is in its
+    // arguments, as nothing is lent; the socket is open, as there is a handle.
+    let launched = unsafe {
+        let places = operation.places();
+        let call = put(socket, operation.arguments(), places).into_call();
+        operation.launch_observed(hold(socket.capture()), |irp| call.submit(irp))
+    };
+    launched.map_err(|refused| refused.error)
+}
+
+/// Implements [`Call`] by one call: with what the parameters say, and with the IRP, which comes last.
+macro_rules! calls {
+    (
+        $(#[$why:meta])*
+        [$($generics:tt)*] $Call:ty, $B:ty: $p:ident, $irp:ident => $call:expr
+        $(; $($rest:item)*)?
+    ) => {
+        // SAFETY: one call is made, or none.
+        unsafe impl<$($generics)*> Call<$B> for $Call {
+            #[inline]
+            unsafe fn submit(&self, $irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+                let $p = self;
+                // SAFETY: as the caller says the IRP is that of the operation that the parameters were bound to: by the invariant of `Bound`
+                // what they point at is as the function asks, and the target, which has the table, is open.
+                unsafe { $call }
+            }
+
+            $($($rest)*)?
+        }
+    };
+}
+
+/// Implements [`Call`] for the parameters of a function that makes a socket.
+macro_rules! makes {
+    ([$($generics:tt)*] $Call:ty, $C:ty: $p:ident, $irp:ident => $call:expr) => {
+        calls!([$($generics)*] $Call, Making<$C>: $p, $irp => $call;
+            #[inline]
+            unsafe fn made(outcome: Outcome, making: &mut Making<$C>) {
+                if outcome.status.is_success() {
+                    let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
+                    // SAFETY: WSK has made the socket for this request, by the callbacks of what is carried, as the parameters were bound to that.
+                    unsafe { making.made(socket) };
+                }
+            }
+        );
+    };
+}
+
+/// The parameters of `WskAccept`.
+#[derive(Clone, Copy)]
+pub struct AcceptCall {
+    table: WskProviderListenDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    remote: NonNull<SOCKADDR>,
+    context: Option<NonNull<c_void>>,
+    callbacks: Option<NonNull<WSK_CLIENT_CONNECTION_DISPATCH>>,
+}
+
+impl AcceptCall {
+    pub(crate) fn new<'x>(
+        listener: &'x Handle<ListenCategory>,
+        making: Loan<'x, Making<ConnectionCategory>>,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        let (context, callbacks) = making.callbacks();
+        // INVARIANT: context and callbacks stay until the socket is closed: whoever takes it has them.
+        Bound::new(Self {
+            table: listener.dispatch(),
+            socket: listener.as_ptr(),
+            remote: places.address(),
+            context,
+            callbacks,
+        })
+    }
+}
+
+makes!([] AcceptCall, ConnectionCategory: p, irp => p.table.wsk_accept(
+    p.socket, p.context, p.callbacks, None, Some(p.remote), irp
+));
+
+/// The parameters of `WskSocket`.
+#[derive(Clone, Copy)]
+pub struct SocketCall<C: Category> {
+    table: WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+    family: u16,
+    kind: u16,
+    protocol: u32,
+    context: Option<NonNull<c_void>>,
+    callbacks: Option<NonNull<c_void>>,
+    owner: OwnerPointers,
+    category: PhantomData<fn() -> C>,
+}
+
+impl<C: Category> SocketCall<C> {
+    pub(crate) fn new<'x>(
+        making: Loan<'x, Making<C>>,
+        kind: u16,
+        protocol: u32,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let (context, callbacks) = making.callbacks();
+        // INVARIANT: client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it
+        // has them. The owner is in what is carried.
+        Ok(Bound::new(Self {
+            table: making.capture().dispatch()?,
+            client: making.capture().client(),
+            family: making.family().number(),
+            kind,
+            protocol,
+            context,
+            callbacks: callbacks.map(NonNull::cast),
+            owner: making.owner(),
+            category: PhantomData,
+        }))
+    }
+}
+
+makes!([C: Category] SocketCall<C>, C: p, irp => p.table.wsk_socket(
+    p.client, p.family, p.kind, p.protocol, C::FLAG, p.context, p.callbacks,
+    p.owner.process, p.owner.thread, p.owner.security, irp
+));
+
+/// The parameters of `WskSocketConnect`.
+#[derive(Clone, Copy)]
+pub struct SocketConnectCall {
+    table: WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+    protocol: u32,
+    local: NonNull<SOCKADDR>,
+    remote: NonNull<SOCKADDR>,
+    context: Option<NonNull<c_void>>,
+    callbacks: Option<NonNull<WSK_CLIENT_CONNECTION_DISPATCH>>,
+    owner: OwnerPointers,
+}
+
+impl SocketConnectCall {
+    pub(crate) fn new<'x>(
+        making: Loan<'x, Making<ConnectionCategory>>,
+        protocol: u32,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let (context, callbacks) = making.callbacks();
+        // INVARIANT: as for `WskSocket`; the addresses are in the arguments and in what is carried.
+        Ok(Bound::new(Self {
+            table: making.capture().dispatch()?,
+            client: making.capture().client(),
+            protocol,
+            local: Loan::place(making.part(|making| &making.local)).cast(),
+            remote: places.address(),
+            context,
+            callbacks,
+            owner: making.owner(),
+        }))
+    }
+}
+
+makes!([] SocketConnectCall, ConnectionCategory: p, irp => p.table.wsk_socket_connect(
+    p.client, SOCK_STREAM, p.protocol, p.local, p.remote,
+    p.context, p.callbacks, p.owner.process, p.owner.thread, p.owner.security, irp
+));
+
+/// The parameters of `WskGetAddressInfo`.
+#[derive(Clone, Copy)]
+pub struct AddressInfoCall {
+    table: WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+    name: Option<NonNull<UNICODE_STRING>>,
+    name_space: u32,
+    service: Option<NonNull<UNICODE_STRING>>,
+    hints: NonNull<ADDRINFOEXW>,
+    result: NonNull<*mut ADDRINFOEXW>,
+}
+
+impl AddressInfoCall {
+    pub(crate) fn new<'x>(
+        provider: &'x Provider,
+        name: Option<Loan<'x, UnicodeString>>,
+        name_space: u32,
+        service: Option<Loan<'x, UnicodeString>>,
+        list: Loan<'x, AddressList>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let capture = provider.capture();
+        // INVARIANT: client and table are the captured provider's; names, hints and the place of the result are in what is carried.
+        Ok(Bound::new(Self {
+            table: capture.dispatch()?,
+            client: capture.client(),
+            name: name.map(|name| name.string()),
+            name_space,
+            service: service.map(|service| service.string()),
+            hints: list.hints(),
+            result: list.result(),
+        }))
+    }
+}
+
+calls!([B] AddressInfoCall, B: p, irp => p.table.wsk_get_address_info(
+    p.client, p.name, p.service, p.name_space, None, Some(p.hints), p.result, None, None, irp
+));
+
+/// The parameters of `WskGetNameInfo`.
+#[derive(Clone, Copy)]
+pub struct NameInfoCall {
+    table: WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+    address: NonNull<SOCKADDR>,
+    length: u32,
+    host: NonNull<UNICODE_STRING>,
+    service: NonNull<UNICODE_STRING>,
+    flags: u32,
+}
+
+impl NameInfoCall {
+    pub(crate) fn new<'x>(
+        provider: &'x Provider,
+        host: Loan<'x, UnicodeString>,
+        service: Loan<'x, UnicodeString>,
+        flags: u32,
+        arguments: &Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let capture = provider.capture();
+        let length = address::size_of_family(arguments.address.ss_family)?;
+        // INVARIANT: client and table are the captured provider's; the address is in the arguments, the strings in what is carried.
+        Ok(Bound::new(Self {
+            table: capture.dispatch()?,
+            client: capture.client(),
+            address: places.address(),
+            // That of a socket address.
+            #[allow(clippy::cast_possible_truncation)]
+            length: length as u32,
+            host: host.string(),
+            service: service.string(),
+            flags,
+        }))
+    }
+}
+
+calls!([B] NameInfoCall, B: p, irp => p.table.wsk_get_name_info(
+    p.client, p.address, p.length, Some(p.host), Some(p.service), p.flags, None, None, irp
+));
+
+/// The parameters of `WskBind`, or of what else is done to a socket before it can be used.
+#[derive(Clone, Copy)]
+pub enum SetUpCall<C: Category> {
+    #[doc(hidden)]
+    Bind(AddressCall<C>),
+    #[doc(hidden)]
+    Control(ControlCall),
+}
+
+/// The parameters of a function that takes the place of an address.
+#[derive(Clone, Copy)]
+pub struct AddressCall<C: Category> {
+    table: C::Dispatch,
+    socket: NonNull<WSK_SOCKET>,
+    address: NonNull<SOCKADDR>,
+}
+
+impl<C: Category> AddressCall<C> {
+    fn of<'x>(socket: &'x Handle<C>, places: Places<'x>) -> Self {
+        Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            address: places.address(),
+        }
+    }
+}
+
+impl<C: Category> SetUpCall<C> {
+    /// Binds the socket to the address of the arguments.
+    pub(crate) fn bind<'x>(socket: &'x Handle<C>, places: Places<'x>) -> Bound<'x, Self> {
+        // INVARIANT: the address is in the arguments.
+        Bound::new(Self::Bind(AddressCall::of(socket, places)))
+    }
+
+    /// Sets an option.
+    pub(crate) fn control(control: Bound<'_, ControlCall>) -> Bound<'_, Self> {
+        // INVARIANT: bound to the same operation.
+        Bound::new(Self::Control(control.call))
+    }
+}
+
+calls!([C: Category, B] SetUpCall<C>, B: p, irp => match p {
+    SetUpCall::Bind(p) => C::bind(p.table, p.socket, p.address, irp),
+    SetUpCall::Control(p) => p.call(Some(irp)),
+});
+
+/// The parameters of `WskGetLocalAddress`.
+#[derive(Clone, Copy)]
+pub struct LocalAddressCall<C: Category>(AddressCall<C>);
+
+impl<C: Category> LocalAddressCall<C> {
+    pub(crate) fn new<'x>(socket: &'x Handle<C>, places: Places<'x>) -> Bound<'x, Self> {
+        // INVARIANT: the place of the address is in the arguments.
+        Bound::new(Self(AddressCall::of(socket, places)))
+    }
+}
+
+calls!([C: Category, B] LocalAddressCall<C>, B: p, irp => C::local_address(p.0.table, p.0.socket, p.0.address, irp));
+
+/// The parameters of `WskGetRemoteAddress`.
+#[derive(Clone, Copy)]
+pub struct RemoteAddressCall(AddressCall<ConnectionCategory>);
+
+impl RemoteAddressCall {
+    pub(crate) fn new<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        // INVARIANT: the place of the address is in the arguments.
+        Bound::new(Self(AddressCall::of(socket, places)))
+    }
+}
+
+calls!([B] RemoteAddressCall, B: p, irp => p.0.table.wsk_get_remote_address(p.0.socket, p.0.address, irp));
+
+/// The parameters of `WskConnect`.
+#[derive(Clone, Copy)]
+pub struct ConnectCall {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    remote: NonNull<SOCKADDR>,
+}
+
+impl ConnectCall {
+    pub(crate) fn new<'x>(
+        socket: Loan<'x, ConnectionSocket>,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        // INVARIANT: the socket is the one that is carried, and so open; the address is in the arguments.
+        Bound::new(Self {
+            table: socket.handle.dispatch(),
+            socket: socket.handle.as_ptr(),
+            remote: places.address(),
+        })
+    }
+}
+
+calls!([B] ConnectCall, B: p, irp => p.table.wsk_connect(p.socket, p.remote, irp));
+
+/// The parameters of `WskConnectEx`.
+#[derive(Clone, Copy)]
+pub struct ConnectExCall {
+    connect: ConnectCall,
+    buffer: NonNull<WSK_BUF>,
+}
+
+impl ConnectExCall {
+    pub(crate) fn new<'x>(
+        socket: Loan<'x, ConnectionSocket>,
+        sent: Sent<'x>,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        // INVARIANT: as for `WskConnect`; the buffer is lent.
+        Bound::new(Self {
+            connect: ConnectCall::new(socket, places).call,
+            buffer: sent.buffer(),
+        })
+    }
+}
+
+calls!([B] ConnectExCall, B: p, irp => p.connect.table.wsk_connect_ex(
+    p.connect.socket, p.connect.remote, Some(p.buffer), irp
+));
+
+/// The parameters of `WskListen`.
+#[derive(Clone, Copy)]
+pub(crate) struct ListenCall {
+    table: WskProviderStreamDispatch,
+    socket: NonNull<WSK_SOCKET>,
+}
+
+impl ListenCall {
+    pub(crate) fn new(socket: &Handle<StreamCategory>) -> Bound<'_, Self> {
+        // INVARIANT: there is nothing to point at.
+        Bound::new(Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+        })
+    }
+}
+
+calls!([B] ListenCall, B: p, irp => p.table.wsk_listen(p.socket, irp));
+
+/// The parameters of `WskInspectComplete`.
+#[derive(Clone, Copy)]
+pub struct InspectCall {
+    table: WskProviderListenDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    id: NonNull<WSK_INSPECT_ID>,
+    action: WSK_INSPECT_ACTION,
+}
+
+impl InspectCall {
+    fn of(
+        listener: &Handle<ListenCategory>,
+        id: InspectId,
+        action: WSK_INSPECT_ACTION,
+        arguments: &mut Arguments,
+        places: Places<'_>,
+    ) -> Self {
+        arguments.set_value(&id.bytes());
+        Self {
+            table: listener.dispatch(),
+            socket: listener.as_ptr(),
+            id: places.value(InspectId::SIZE).cast(),
+            action,
+        }
+    }
+
+    /// Decides about a connection whose listener is kept open.
+    pub(crate) fn new<'x>(
+        pended: Loan<'x, Pended>,
+        action: WSK_INSPECT_ACTION,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let listener = pended.kept_open().ok_or(Error::Closed)?;
+        // INVARIANT: the identifier is in the arguments; what is carried keeps the socket open.
+        Ok(Bound::new(Self::of(
+            listener,
+            pended.id(),
+            action,
+            arguments,
+            places,
+        )))
+    }
+
+    /// Rejects a connection.
+    pub(crate) fn reject<'x>(
+        listener: &'x Handle<ListenCategory>,
+        id: InspectId,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        let action = WSK_INSPECT_ACTION::WskInspectReject;
+        // INVARIANT: the identifier is in the arguments.
+        Bound::new(Self::of(listener, id, action, arguments, places))
+    }
+}
+
+calls!([B] InspectCall, B: p, irp => p.table.wsk_inspect_complete(p.socket, p.id, p.action, irp));
+
+/// The parameters of `WskDisconnect`.
+#[derive(Clone, Copy)]
+pub struct DisconnectCall {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    buffer: Option<NonNull<WSK_BUF>>,
+    flags: u32,
+}
+
+impl DisconnectCall {
+    pub(crate) fn new<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        last: Option<Sent<'x>>,
+        flags: u32,
+    ) -> Bound<'x, Self> {
+        // INVARIANT: the buffer is lent.
+        Bound::new(Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            buffer: last.map(Sent::buffer),
+            flags,
+        })
+    }
+}
+
+calls!([B] DisconnectCall, B: p, irp => p.table.wsk_disconnect(p.socket, p.buffer, p.flags, irp));
+
+/// Copies control information to send into the arguments: its length, and where it is.
+fn put_control<'x>(
+    control: Loan<'x, [u8]>,
+    arguments: &mut Arguments,
+    places: Places<'x>,
+) -> Result<(u32, *mut CMSGHDR), Error> {
+    if control.is_empty() {
+        return Ok((0, core::ptr::null_mut()));
+    }
+    if control.len() > CONTROL_ROOM {
+        return Err(Error::ControlFull {
+            needed: control.len(),
+            room: CONTROL_ROOM,
+        });
+    }
+    memory::copy(&control, &mut arguments.control.0);
+    // No more than there is room for.
+    #[allow(clippy::cast_possible_truncation)]
+    let length = control.len() as u32;
+    Ok((length, places.control_room().1.as_ptr()))
+}
+
+/// The parameters of `WskSend`, or of `WskSendEx`, which takes control information.
+#[derive(Clone, Copy)]
+pub struct SendCall {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    buffer: NonNull<WSK_BUF>,
+    flags: u32,
+    control: Option<NonNull<[u8]>>,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for SendCall {}
+// SAFETY: as above.
+unsafe impl Sync for SendCall {}
+
+impl SendCall {
+    pub(crate) fn new<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        sent: Sent<'x>,
+        flags: u32,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let (length, _) = put_control(sent.control(), arguments, places)?;
+        // INVARIANT: the buffer is lent, and the control information is in the arguments.
+        Ok(Bound::new(Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            buffer: sent.buffer(),
+            flags: socket.send_flags.load(Ordering::Relaxed) | flags,
+            control: (length > 0).then(|| places.control(length as usize)),
+        }))
+    }
+
+    /// Its flags, with those of the socket.
+    pub(crate) const fn flags(&self) -> u32 {
+        self.flags
+    }
+}
+
+calls!([B] SendCall, B: p, irp => match p.control {
+    None => p.table.wsk_send(p.socket, p.buffer, p.flags, irp),
+    control => p.table.wsk_send_ex(p.socket, p.buffer, p.flags, control, irp),
+});
+
+// SAFETY: `WskSend` reads what they point at.
+unsafe impl Repeatable for SendCall {}
+
+/// The parameters of `WskSendMessages`.
+#[derive(Clone, Copy)]
+pub struct SendMessagesCall {
+    table: WskProviderDatagramDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    list: LockedList,
+    address: Option<NonNull<SOCKADDR>>,
+    control: Option<NonNull<[u8]>>,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for SendMessagesCall {}
+// SAFETY: as above.
+unsafe impl Sync for SendMessagesCall {}
+
+impl SendMessagesCall {
+    /// Sends to the address of the arguments, or to the one that is fixed.
+    pub(crate) fn new<'x>(
+        socket: &'x Handle<DatagramCategory>,
+        sent: SentList<'x>,
+        fixed: bool,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let (length, _) = put_control(sent.control(), arguments, places)?;
+        // INVARIANT: the list is lent; address and control information are in the arguments.
+        Ok(Bound::new(Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            list: sent.list(),
+            address: (!fixed).then(|| places.address()),
+            control: (length > 0).then(|| places.control(length as usize)),
+        }))
+    }
+
+    /// Whether it sends to the address that is fixed.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        self.address.is_none()
+    }
+}
+
+calls!([B] SendMessagesCall, B: p, irp => p.table.wsk_send_messages(
+    p.socket, p.list.first, p.address, p.control, irp
+));
+
+// SAFETY: `WskSendMessages` reads what they point at.
+unsafe impl Repeatable for SendMessagesCall {}
+
+/// The parameters of `WskSendTo`.
+#[derive(Clone, Copy)]
+pub struct SendToCall {
+    /// Ready, so that it has the entry.
+    socket: NonNull<Socket<DatagramCategory>>,
+    buffer: NonNull<WSK_BUF>,
+    address: *mut SOCKADDR,
+    control_length: u32,
+    control: *mut CMSGHDR,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for SendToCall {}
+// SAFETY: as above.
+unsafe impl Sync for SendToCall {}
+
+/// Why a datagram cannot be sent.
+#[cold]
+#[inline(never)]
+pub(crate) fn why_not<D: Destination>(
+    socket: &Handle<DatagramCategory>,
+    to: &D,
+    length: usize,
+) -> Error {
+    match socket.require_bound() {
+        Ok(()) => to.why_not(socket.family(), length),
+        Err(error) => error,
+    }
+}
+
+impl SendToCall {
+    /// Sends to an address, or to the one that is fixed, which is not passed on.
+    #[inline]
+    pub(crate) fn new<'x, D: Destination>(
+        socket: &'x Handle<DatagramCategory>,
+        sent: Sent<'x>,
+        to: &D,
+        fixed: bool,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        // A socket that is not ready takes no address.
+        if !to.put(socket.ready(), sent.length(), &mut arguments.address) {
+            return Err(why_not(socket, to, sent.length()));
+        }
+        let (control_length, control) = put_control(sent.control(), arguments, places)?;
+        // INVARIANT: the buffer is lent; address and control information are in the arguments.
+        Ok(Bound::new(Self {
+            socket: NonNull::from(&**socket),
+            buffer: sent.buffer(),
+            address: if fixed {
+                core::ptr::null_mut()
+            } else {
+                places.address().as_ptr()
+            },
+            control_length,
+            control,
+        }))
+    }
+
+    /// Whether it sends to the address that is fixed.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        self.address.is_null()
+    }
+
+    /// Another address, for a buffer that is ready.
+    ///
+    /// # Safety
+    ///
+    /// The parameters were bound to an operation at rest, to which is lent still what was then; arguments and places are its own.
+    pub(crate) unsafe fn set_address(
+        &mut self,
+        socket: &Handle<DatagramCategory>,
+        to: impl Destination,
+        arguments: &mut Arguments,
+        places: Places<'_>,
+    ) -> Result<(), Error> {
+        // SAFETY: the buffer is lent, so its `WSK_BUF` is there.
+        let length = unsafe { self.buffer.as_ref() }.Length;
+        if to.put(socket.ready(), length, &mut arguments.address) {
+            // Passed on from now on, if it was the socket's before.
+            self.address = places.address().as_ptr();
+            Ok(())
+        } else {
+            Err(why_not(socket, &to, length))
+        }
+    }
+}
+
+// The socket is ready, so that its entries are there.
+calls!([B] SendToCall, B: p, irp => {
+    let socket = p.socket.as_ref();
+    Ok((socket.entries().send_to.unwrap_unchecked())(
+        socket.as_ptr().as_ptr(),
+        p.buffer.as_ptr(),
+        0,
+        p.address,
+        p.control_length,
+        p.control,
+        irp.as_ptr(),
+    ))
+});
+
+// SAFETY: `WskSendTo` reads what they point at.
+unsafe impl Repeatable for SendToCall {}
+
+/// The parameters of `WskReceiveFrom`.
+#[derive(Clone, Copy)]
+pub struct ReceiveFromCall {
+    /// Ready, so that it has the entry.
+    socket: NonNull<Socket<DatagramCategory>>,
+    buffer: NonNull<WSK_BUF>,
+    address: NonNull<SOCKADDR>,
+    control_length: *mut u32,
+    control: *mut CMSGHDR,
+    flags: NonNull<u32>,
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for ReceiveFromCall {}
+// SAFETY: as above.
+unsafe impl Sync for ReceiveFromCall {}
+
+impl ReceiveFromCall {
+    #[inline]
+    pub(crate) fn new<'x>(
+        socket: &'x Handle<DatagramCategory>,
+        room: Room<'x>,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        socket.require_bound()?;
+        let (mut control_length, mut control) = (core::ptr::null_mut(), core::ptr::null_mut());
+        if room.control() > 0 {
+            let (length, room) = places.control_room();
+            (control_length, control) = (length.as_ptr(), room.as_ptr());
+        }
+        // INVARIANT: the buffer is lent; all else is in the arguments.
+        Ok(Bound::new(Self {
+            socket: NonNull::from(&**socket),
+            buffer: room.buffer(),
+            address: places.address(),
+            control_length,
+            control,
+            flags: places.control_flags(),
+        }))
+    }
+}
+
+// The socket is ready, so that its entries are there.
+calls!([B] ReceiveFromCall, B: p, irp => {
+    let socket = p.socket.as_ref();
+    Ok((socket.entries().receive_from.unwrap_unchecked())(
+        socket.as_ptr().as_ptr(),
+        p.buffer.as_ptr(),
+        0,
+        p.address.as_ptr(),
+        p.control_length,
+        p.control,
+        p.flags.as_ptr(),
+        irp.as_ptr(),
+    ))
+});
+
+// SAFETY: what they point at is written anew by each run.
+unsafe impl Repeatable for ReceiveFromCall {}
+
+/// The parameters of `WskReceive`, or of `WskReceiveEx`, which gives control information.
+#[derive(Clone, Copy)]
+pub struct ReceiveCall {
+    table: WskProviderConnectionDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    buffer: NonNull<WSK_BUF>,
+    flags: u32,
+    control: Wanted,
+}
+
+/// What control information is asked for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// None: `WskReceive` is called.
+    None,
+    /// None, by `WskReceiveEx`.
+    NoneEx,
+    /// What there is room for: the place of the length, and of the bytes.
+    Room(NonNull<u32>, NonNull<CMSGHDR>),
+}
+
+// SAFETY: parameters are numbers and addresses, which are used by the call alone.
+unsafe impl Send for ReceiveCall {}
+// SAFETY: as above.
+unsafe impl Sync for ReceiveCall {}
+
+impl ReceiveCall {
+    fn of(
+        socket: &Handle<ConnectionCategory>,
+        buffer: NonNull<WSK_BUF>,
+        flags: u32,
+        control: Wanted,
+    ) -> Self {
+        Self {
+            table: socket.dispatch(),
+            socket: socket.as_ptr(),
+            buffer,
+            flags,
+            control,
+        }
+    }
+
+    /// Receives what has arrived, with its control information if there is room for any.
+    pub(crate) fn new<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        room: Room<'x>,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        let control = if room.control() > 0 {
+            let (length, control) = places.control_room();
+            Wanted::Room(length, control)
+        } else {
+            Wanted::None
+        };
+        // INVARIANT: the buffer is lent; the room for control information is in the arguments.
+        Bound::new(Self::of(socket, room.buffer(), 0, control))
+    }
+
+    fn of_nothing<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        flags: u32,
+        control: Wanted,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        arguments.length = 0;
+        arguments.set_no_buffer();
+        // INVARIANT: the buffer, of no bytes, is in the arguments.
+        Bound::new(Self::of(socket, places.buffer(), flags, control))
+    }
+
+    /// Throws away what arrives.
+    pub(crate) fn drain<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        Self::of_nothing(socket, WSK_FLAG_DRAIN, Wanted::None, arguments, places)
+    }
+
+    /// Receives nothing.
+    pub(crate) fn nothing<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        // What an event with control information has not accepted is asked for by the function that gives control information.
+        let control = if socket.indicates_control.load(Ordering::Relaxed) {
+            Wanted::NoneEx
+        } else {
+            Wanted::None
+        };
+        Self::of_nothing(socket, 0, control, arguments, places)
+    }
+}
+
+calls!([B] ReceiveCall, B: p, irp => match p.control {
+    Wanted::None => p.table.wsk_receive(p.socket, p.buffer, p.flags, irp),
+    Wanted::NoneEx => p.table.wsk_receive_ex(p.socket, p.buffer, p.flags, None, None, irp),
+    Wanted::Room(length, control) => {
+        p.table.wsk_receive_ex(p.socket, p.buffer, p.flags, Some(length), Some(control), irp)
+    }
+});
+
+// SAFETY: what they point at is written anew by each run.
+unsafe impl Repeatable for ReceiveCall {}
+
+/// How far a buffer that is to be filled has got: not every provider waits until it is full.
+#[derive(Debug)]
+pub struct Progress {
+    /// The socket, which may be closed meanwhile.
+    socket: Shared<Socket<ConnectionCategory>>,
+    pub(crate) received: usize,
+}
+
+impl Progress {
+    /// None yet.
+    pub(crate) fn none(socket: &Handle<ConnectionCategory>) -> Self {
+        Self {
+            socket: socket.share(),
+            received: 0,
+        }
+    }
+}
+
+impl Ingredient for Progress {}
+
+impl core::fmt::Debug for Shared<Socket<ConnectionCategory>> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Socket")
+    }
+}
+
+/// The parameters of `WskReceive` until a buffer is full.
+#[derive(Clone, Copy)]
+pub struct ReceiveAllCall(ReceiveCall);
+
+impl ReceiveAllCall {
+    pub(crate) fn new<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        room: Room<'x>,
+        arguments: &mut Arguments,
+    ) -> Bound<'x, Self> {
+        arguments.length = room.extent().len();
+        // SAFETY: the rest is a part of this, wherever that lies, and is lent with it: see `goes_on`.
+        unsafe { arguments.set_whole(room.extent().as_wsk_buf()) };
+        let flags = WSK_FLAG_WAITALL;
+        // INVARIANT: the buffer is lent.
+        Bound::new(Self(ReceiveCall::of(
+            socket,
+            room.buffer(),
+            flags,
+            Wanted::None,
+        )))
+    }
+}
+
+calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0, irp);
+    const GOES_ON: bool = true;
+
+    unsafe fn goes_on(
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        places: Places<'_>,
+        carried: NonNull<Beside<Progress, B>>,
+    ) -> Option<Result<More, NTSTATUS>> {
+        // SAFETY: the caller gives what is carried, of which the progress is no part that is lent.
+        let progress = unsafe { Beside::ingredient(carried).as_mut() };
+        let whole = arguments.whole();
+        let received = progress.received.saturating_add(outcome.information);
+        // Nothing is the end, and full is full.
+        if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
+            return None;
+        }
+        progress.received = received;
+        // Fewer bytes than asked for would be the end.
+        let Some(socket) = Handle::from_open(&progress.socket) else {
+            return Some(Err(STATUS_CANCELLED));
+        };
+        // SAFETY: that is the extent of the buffer, which is still lent, since the parameters were bound; and so is its rest.
+        unsafe { arguments.set_buffer(Extent::from_wsk_buf(whole).rest(received).as_wsk_buf()) };
+        Some(Ok(More {
+            socket,
+            rest: places.buffer(),
+        }))
+    }
+
+    /// It is not documented what becomes of the bytes that have come for a request that waits for all and is cancelled: this one
+    /// asks for what there is, again and again.
+    fn may_end_early(&mut self) {
+        self.0.flags = 0;
+    }
+);
+
+/// A receive that goes on: the socket, which is open meanwhile, and the rest of the buffer.
+pub struct More {
+    socket: Handle<ConnectionCategory>,
+    rest: NonNull<WSK_BUF>,
+}
+
+impl More {
+    /// The capture that keeps the driver.
+    pub(crate) fn capture(&self) -> &Shared<Capture> {
+        self.socket.capture()
+    }
+
+    /// Passes the IRP on once more.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is that of the operation that goes on.
+    pub(crate) unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
+        let call = ReceiveCall::of(&self.socket, self.rest, 0, Wanted::None);
+        // SAFETY: the caller gives the IRP; the socket is open, and the rest of the buffer is in the operation's arguments.
+        unsafe { Call::<()>::submit(&call, irp) }
+    }
+}
+
+/// The parameters of `WskControlClient`.
+#[derive(Clone, Copy)]
+pub struct ClientCall(ClientControl<'static>);
+
+impl ClientCall {
+    /// Waits for a change of the list of transports.
+    pub(crate) fn transport_change(provider: &Provider) -> Result<Bound<'_, Self>, Error> {
+        let control = ClientControl::new(provider.capture(), WSK_TRANSPORT_LIST_CHANGE)?;
+        // INVARIANT: there is nothing to point at; client and table are the captured provider's.
+        Ok(Bound::new(Self(control)))
+    }
+}
+
+calls!([B] ClientCall, B: p, irp => p.0.submit(None, Some(irp)));
+
+// SAFETY: there is nothing to point at.
+unsafe impl Repeatable for ClientCall {}
+// SAFETY: as above.
+unsafe impl Constant for ClientCall {}
+
+/// The parameters of `WskControlClient` for a code that somebody vouches for.
+#[derive(Clone, Copy)]
+pub struct RawClientCall(ClientControl<'static>);
+
+impl RawClientCall {
+    pub(crate) fn new<'x>(
+        provider: &'x Provider,
+        code: Vouched<u32>,
+        copies: Loan<'x, Copies>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let control = ClientControl::new(provider.capture(), code.0)?;
+        // INVARIANT: client and table are the captured provider's; the copies are lent, and who has vouched for the code for what they are.
+        Ok(Bound::new(Self(
+            control.with(copies.input(), copies.output()),
+        )))
+    }
+}
+
+calls!([B] RawClientCall, B: p, irp => p.0.submit(None, Some(irp)));
+
+/// A request to WSK that has no type here.
+///
+/// # Invariants
+///
+/// Its input is what it asks for, it touches no memory but its input, its output and what stays as long as it needs that, and it changes
+/// nothing that this crate keeps account of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vouched<R>(R);
+
+impl<R> Vouched<R> {
+    /// A request that the caller vouches for.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    pub(crate) const unsafe fn new(request: R) -> Self {
+        // INVARIANT: the caller says so.
+        Self(request)
+    }
+}
+
+impl Vouched<ControlRequest> {
+    /// Reads or sets what WFP knows of a redirected connection: plain bytes, which WSK hands out or checks.
+    pub(crate) const fn redirection(what: Redirection) -> Self {
+        let code = what.code();
+        // INVARIANT: the codes take and give plain bytes, and change what the network does with the connection alone.
+        Self(ControlRequest::Ioctl { code })
+    }
+}
+
+/// What WFP knows of a redirected connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Redirection {
+    Records,
+    Context,
+    SetRecords,
+}
+
+impl Redirection {
+    const fn code(self) -> u32 {
+        match self {
+            Self::Records => wsk_sys::SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS,
+            Self::Context => wsk_sys::SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT,
+            Self::SetRecords => wsk_sys::SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS,
+        }
+    }
+}
+
+const SET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
+const GET: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskGetOption;
+const IOCTL: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
+
+/// The parameters of `WskControlSocket`, over the arguments.
+#[derive(Clone, Copy)]
+pub struct ControlCall {
+    table: WskProviderBasicDispatch,
+    socket: NonNull<WSK_SOCKET>,
+    kind: WSK_CONTROL_SOCKET_TYPE,
+    code: u32,
+    level: u32,
+    input: Option<NonNull<[u8]>>,
+    output: Option<NonNull<[u8]>>,
+}
+
+impl ControlCall {
+    fn of<C: Category>(
+        socket: &Handle<C>,
+        kind: WSK_CONTROL_SOCKET_TYPE,
+        code: u32,
+        level: u32,
+    ) -> Self {
+        Self {
+            table: C::basic(socket.dispatch()),
+            socket: socket.as_ptr(),
+            kind,
+            code,
+            level,
+            input: None,
+            output: None,
+        }
+    }
+
+    /// Sets an option.
+    pub(crate) fn set_option<'x, C: Category, O: SocketOption>(
+        socket: &'x Handle<C>,
+        option: &O,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        let mut value = [0; option::LARGEST];
+        let length = option.write(&mut value).min(value.len());
+        arguments.set_value(&value);
+        // INVARIANT: options are plain values; this one is in the arguments.
+        Bound::new(Self {
+            input: Some(places.value(length)),
+            ..Self::of(socket, SET, O::NAME, O::LEVEL)
+        })
+    }
+
+    /// Reads an option into the value.
+    pub(crate) fn get_option<'x, C: Category, O: ReadableOption>(
+        socket: &'x Handle<C>,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        const { assert!(O::SIZE <= option::LARGEST) };
+        // INVARIANT: options are plain values; the room for this one is in the arguments.
+        Bound::new(Self {
+            output: Some(places.value(O::SIZE)),
+            ..Self::of(socket, GET, O::NAME, O::LEVEL)
+        })
+    }
+
+    /// Carries out an I/O control operation: what it gives goes where control information would be, apart from what is asked with.
+    pub(crate) fn ioctl<'x, C: Category, O: Ioctl>(
+        socket: &'x Handle<C>,
+        request: &O,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        const { assert!(O::GIVES <= CONTROL_ROOM, "there is room for what is given") };
+        let mut call = Self::of(socket, IOCTL, O::CODE, 0);
+        match request.input() {
+            Input::Bytes(value, length) => {
+                arguments.set_value(&value);
+                let length = length.min(value.len());
+                call.input = (length > 0).then(|| places.value(length));
+                call.output = (O::GIVES > 0).then(|| places.control(O::GIVES));
+            }
+            Input::Address(address) => {
+                let family = socket.family();
+                family.check(&address)?;
+                family.write(address, &mut arguments.address);
+                let size = family.size();
+                call.input = Some(places.address_bytes(size));
+                call.output = Some(places.control(size));
+            }
+        }
+        // INVARIANT: the operations of `ioctl` take and give plain values of these sizes, or addresses of the socket's family; they are in
+        // the arguments.
+        Ok(Bound::new(call))
+    }
+
+    /// Fixes the remote address or the destination of a socket: that of the arguments, of the socket's family.
+    pub(crate) fn fix<'x>(
+        socket: &'x Handle<DatagramCategory>,
+        destination: bool,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        let code = if destination {
+            wsk_sys::SIO_WSK_SET_SENDTO_ADDRESS
+        } else {
+            wsk_sys::SIO_WSK_SET_REMOTE_ADDRESS
+        };
+        // INVARIANT: the address is in the arguments.
+        Bound::new(Self {
+            input: Some(places.address_bytes(socket.family().size())),
+            ..Self::of(socket, IOCTL, code, 0)
+        })
+    }
+
+    /// Disables events.
+    pub(crate) fn disable_events<'x, C: Category>(
+        socket: &'x Handle<C>,
+        mask: u32,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        may_have_events(socket)?;
+        arguments.set_events(mask | WSK_EVENT_DISABLE);
+        // INVARIANT: the structure is in the arguments, and points at a static.
+        Ok(Bound::new(Self {
+            input: Some(places.events()),
+            ..Self::of(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
+        }))
+    }
+
+    /// Sets the callback of a connection that is told control information, or takes it away.
+    pub(crate) fn indicate_control<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        on: bool,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self>, Error> {
+        let callback = socket.events().ok_or(Error::NoEvents)?.receive_ex();
+        let callback = callback
+            .filter(|_| on)
+            .map_or(core::ptr::null(), |callback| callback as *const c_void);
+        // INVARIANT: the callback is for the context that the socket was made with, and a static as all functions; NULL takes it away.
+        Ok(Bound::new(Self {
+            input: Some(pointer(callback, arguments, places)),
+            ..Self::of(socket, IOCTL, SIO_WSK_SET_RECEIVE_EX_CALLBACK, 0)
+        }))
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Call::submit`], or without an IRP where the code allows it.
+    unsafe fn call(&self, irp: Option<NonNull<IRP>>) -> Result<NTSTATUS, DispatchError> {
+        // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
+        unsafe {
+            self.table.wsk_control_socket(
+                self.socket,
+                self.kind,
+                self.code,
+                self.level,
+                self.input,
+                self.output,
+                None,
+                irp,
+            )
+        }
+    }
+
+    /// Makes a call that takes no IRP.
+    ///
+    /// # Safety
+    ///
+    /// The code takes none. Input and output are what it asks for, for the time of the call.
+    unsafe fn at_once(&self) -> Result<(), Error> {
+        // SAFETY: the caller keeps the same contract.
+        let status = unsafe { self.call(None) }?;
+        if status.is_success() {
+            return Ok(());
+        }
+        let call = CallName::WskControlSocket;
+        Err(Error::Call { call, status })
+    }
+}
+
+calls!([B] ControlCall, B: p, irp => p.call(Some(irp)));
+
+// SAFETY: what they point at is read, or written anew by each run.
+unsafe impl Repeatable for ControlCall {}
+// SAFETY: that is the arguments.
+unsafe impl Constant for ControlCall {}
+
+/// The parameters of `WskControlSocket`, over what is lent.
+#[derive(Clone, Copy)]
+pub struct LentControlCall(ControlCall);
+
+impl LentControlCall {
+    /// Gives a socket a security descriptor.
+    pub(crate) fn set_security<'x, C: Category>(
+        socket: &'x Handle<C>,
+        descriptor: Loan<'x, SecurityDescriptor>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Bound<'x, Self> {
+        // INVARIANT: what the pointer leads to is lent.
+        Bound::new(Self(ControlCall {
+            input: Some(pointer(descriptor.as_ptr(), arguments, places)),
+            ..ControlCall::of(socket, SET, SO_WSK_SECURITY, SOL_SOCKET)
+        }))
+    }
+
+    /// Reads the security descriptor of a socket.
+    pub(crate) fn get_security<'x, C: Category>(
+        socket: &'x Handle<C>,
+        room: Loan<'x, DescriptorRoom>,
+    ) -> Bound<'x, Self> {
+        // INVARIANT: the room for the pointer is lent.
+        Bound::new(Self(ControlCall {
+            output: room.place(),
+            ..ControlCall::of(socket, GET, SO_WSK_SECURITY, SOL_SOCKET)
+        }))
+    }
+
+    /// Asks for what has no type here.
+    pub(crate) fn raw<'x, C: Category>(
+        socket: &'x Handle<C>,
+        request: Vouched<ControlRequest>,
+        copies: Loan<'x, Copies>,
+    ) -> Bound<'x, Self> {
+        let (kind, code, level) = request.0.parts();
+        // INVARIANT: the copies are lent, and who has vouched for the request has for what they are.
+        Bound::new(Self(ControlCall {
+            input: copies.input(),
+            output: copies.output(),
+            ..ControlCall::of(socket, kind, code, level)
+        }))
+    }
+}
+
+calls!([B] LentControlCall, B: p, irp => p.0.call(Some(irp)));
+
+fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
+    if !socket.has_events() {
+        return Err(Error::NoEvents);
+    }
+    socket.require_bound()
+}
+
+/// Has WSK call back for the events in `mask`, of a socket with events. IRQL: `<= DISPATCH_LEVEL`.
+pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Result<(), Error> {
+    may_have_events(socket)?;
+    let mut control = WSK_EVENT_CALLBACK_CONTROL {
+        NpiId: &raw const NPI_WSK_INTERFACE_ID,
+        EventMask: mask & !WSK_EVENT_DISABLE,
+    };
+    let call = ControlCall {
+        input: Some(bytes_of(&mut control)),
+        ..ControlCall::of(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
+    };
+    // SAFETY: enabling takes no IRP, so the structure is used during the call only; the socket's context and table of events live until
+    // its close has completed.
+    unsafe { call.at_once() }
+}
+
+/// Registers a socket for an extension interface. IRQL: `<= DISPATCH_LEVEL`.
+#[expect(clippy::needless_pass_by_value, reason = "it is for one socket")]
+pub(crate) fn register_extension<C: Category>(
+    socket: &Handle<C>,
+    extension: Extension,
+) -> Result<ExtensionProvider, Error> {
+    let Extension {
+        interface,
+        context,
+        dispatch,
+    } = extension;
+    let mut input = WSK_EXTENSION_CONTROL_IN {
+        NpiId: interface,
+        ClientContext: context,
+        ClientDispatch: dispatch,
+    };
+    let mut output = WSK_EXTENSION_CONTROL_OUT {
+        ProviderContext: core::ptr::null_mut(),
+        ProviderDispatch: core::ptr::null(),
+    };
+    let call = ControlCall {
+        input: Some(bytes_of(&mut input)),
+        output: Some(bytes_of(&mut output)),
+        ..ControlCall::of(socket, IOCTL, SIO_WSK_REGISTER_EXTENSION, 0)
+    };
+    // SAFETY: registering takes no IRP, so the structures are used during the call only; by the invariant what they point at is as the
+    // interface wants it, for this socket.
+    unsafe { call.at_once() }?;
+    Ok(ExtensionProvider {
+        context: output.ProviderContext,
+        dispatch: output.ProviderDispatch,
+    })
+}
+
+/// Puts a pointer into the arguments, for a call whose parameters say what it leads to: its place.
+fn pointer<T>(pointer: *const T, arguments: &mut Arguments, places: Places<'_>) -> NonNull<[u8]> {
+    // SAFETY: callers, which are in this file, bind it to an operation for which that is there.
+    unsafe { arguments.set_pointer(pointer) };
+    places.pointer()
+}
+
+/// The place of a value, in bytes.
+fn bytes_of<T>(value: &mut T) -> NonNull<[u8]> {
+    NonNull::slice_from_raw_parts(NonNull::from(value).cast(), size_of::<T>())
+}
