@@ -268,7 +268,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
             let mut operation = self.rest().operation();
             // SAFETY: by the invariant the slot is this one's alone; where it is ready, what is carried is lent.
             unsafe {
-                CarryOf::<O, B>::take_back(slot.carried.place(), Lock::of(operation.locked()))
+                CarryOf::<O, B>::take_back(slot.carried.place(), Lock::of(operation.locked()));
             };
             slot.readiness.set(Readiness::Changed);
             slot.straight.store(false, Ordering::Relaxed);

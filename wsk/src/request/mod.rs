@@ -5,11 +5,11 @@
 //!
 //! 1. [`Function::put`] checks what can be wrong, in one order, lays out what the parameters point at, and binds the parameters to
 //!    the operation;
-//! 2. they [call](Call::submit) the entry of the dispatch table;
+//! 2. the parameters call the entry of the dispatch table;
 //! 3. [`Operation::read`] reads what the completed IRP says.
 //!
 //! The [`Way`] of a request says what it carries, and who gets that back. Nothing here is unsafe: what keeps the kernel's rules is in
-//! [`calls`](crate::socket::calls) and [`carry`](crate::buffer::carry).
+//! the modules `socket::calls` and `buffer::carry`.
 
 #![forbid(unsafe_code)]
 

@@ -428,11 +428,11 @@ pub struct SocketCall<C: Category> {
 }
 
 impl<C: Category> SocketCall<C> {
-    pub(crate) fn new<'x>(
-        making: Loan<'x, Making<C>>,
+    pub(crate) fn new(
+        making: Loan<'_, Making<C>>,
         kind: u16,
         protocol: u32,
-    ) -> Result<Bound<'x, Self>, Error> {
+    ) -> Result<Bound<'_, Self>, Error> {
         let (context, callbacks) = making.callbacks();
         // INVARIANT: client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it
         // has them. The owner is in what is carried.
@@ -611,7 +611,7 @@ impl<C: Category> SetUpCall<C> {
     /// Sets an option.
     pub(crate) fn control(control: Bound<'_, ControlCall>) -> Bound<'_, Self> {
         // INVARIANT: bound to the same operation.
-        Bound::new(Self::Control(control.call))
+        Bound::new(Self::Control(control.into_call()))
     }
 }
 
