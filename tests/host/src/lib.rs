@@ -1,4 +1,4 @@
-//! A user-mode stand-in for the part of the Windows kernel that Winsock Kernel (WSK) clients touch.
+//! A user-mode stand-in for the part of the Windows kernel that Winsock Kernel (WSK) clients use.
 //!
 //! A driver that uses WSK calls `ntoskrnl.exe` for IRPs, MDLs, events and memory, and `netio.sys` for sockets. This crate
 //! exports the same symbols with the same layouts and the same manners, over the real sockets of the host: link it into
@@ -74,7 +74,8 @@
 //! A build with unwinding is a test, and `wsk-sys` leaves its functions to this crate. A build with `panic = "abort"` is a driver, and imports
 //! from the kernel. Cargo builds tests with unwinding, whatever the profile says, so there is nothing to switch.
 //!
-//! A crate that is only named in `Cargo.toml` isn't linked: a test that uses nothing else of it says `use wsk_host as _;`.
+//! Cargo links no crate that is only named in `Cargo.toml`: a test that uses nothing else of this one has `use wsk_host as _;`. Otherwise the
+//! linker lists functions that are missing, one of them with a name that says so: `wsk_host_is_missing__...`.
 //!
 //! # Hosts
 //!

@@ -1,4 +1,4 @@
-//! Links a driver where there is no WDK to say how.
+//! Passes the linker the options for a driver, which otherwise a WDK would set.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -16,14 +16,14 @@ use wdk_sys::{
 };
 use wsk::{DatagramSocket, DriverMdl, DriverState, Error, Family, Registration, Wait};
 
-// `wsk` needs none: for `Box`, `Vec` and the like in the rest of the driver.
+// For `Box`, `Vec` and other types in the rest of the driver: `wsk` needs no allocator.
 #[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: WdkAllocator = WdkAllocator;
 
 static SENDER: DriverState<Sender> = DriverState::new();
 
-/// What the driver has while it is loaded. Dropped in this order.
+/// The state of the driver while it is loaded. Fields are dropped in this order.
 pub struct Sender {
     socket: DatagramSocket,
     _registration: Registration,
@@ -41,13 +41,13 @@ impl Sender {
         })
     }
 
-    /// Sends the first `length` bytes of what an MDL describes, and waits until they have been sent. IRQL: `PASSIVE_LEVEL`.
+    /// Sends the first `length` bytes of an MDL, and waits until they have been sent. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Safety
     ///
     /// The pages of the MDL are locked, and stay so until this returns; nobody writes them or changes the MDL meanwhile.
     unsafe fn send(&self, mdl: PMDL, length: usize, to: SocketAddr) -> Result<usize, Error> {
-        // The same bits under two names: a pointer of wdk-sys becomes one of wsk-sys by a cast.
+        // The two crates have different types with the same layout: a cast converts the pointer.
         let Some(mdl) = NonNull::new(mdl.cast::<wsk_sys::MDL>()) else {
             return Ok(0);
         };
@@ -57,7 +57,7 @@ impl Sender {
     }
 }
 
-/// Sends what a write request carries, with direct I/O, as a dispatch routine does. IRQL: `PASSIVE_LEVEL`.
+/// Sends the data of a write request with direct I/O, as a dispatch routine would. IRQL: `PASSIVE_LEVEL`.
 ///
 /// # Safety
 ///
@@ -74,7 +74,7 @@ pub unsafe fn write(irp: PIRP, length: usize) -> NTSTATUS {
     }
 }
 
-/// The status of wdk-sys is the number in that of wsk-sys.
+/// The status as wdk-sys has it: the number in that of wsk-sys.
 fn status(error: Error) -> NTSTATUS {
     wdk::println!("{error}");
     wsk::NTSTATUS::from(error).0
@@ -94,7 +94,7 @@ pub unsafe extern "system" fn driver_entry(
         Ok(sender) => sender,
         Err(error) => return status(error),
     };
-    // It is loaded once: no other is there.
+    // A driver is loaded once, so this does not happen.
     if SENDER.put(sender).is_err() {
         return STATUS_DEVICE_BUSY;
     }

@@ -1,6 +1,6 @@
 //! A driver that tells a server, over TCP, when it is loaded and when it is unloaded.
 //!
-//! The value `Server` of its `Parameters` key, such as `192.0.2.1:7777`, says where the server is.
+//! The value `Server` of its `Parameters` key has the address of the server, such as `192.0.2.1:7777`.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -16,14 +16,14 @@ use wsk::{
 use wsk_driver::{Parameters, driver_entry, report};
 use wsk_sys::STATUS_DEVICE_BUSY;
 
-/// Where the server is unless the driver is told otherwise.
+/// The address of the server if the value is not set.
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
-/// How long the server may take for each step.
+/// The time limit of each step.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 static DRIVER: DriverState<Driver> = DriverState::new();
 
-/// What the driver has while it is loaded. Dropped in this order: deregistering waits for all that came of the registration.
+/// The state of the driver while it is loaded. Fields are dropped in this order: deregistering waits until the socket has closed.
 struct Driver {
     socket: ConnectedSocket,
     _registration: Registration,
@@ -42,7 +42,7 @@ impl Driver {
         })
     }
 
-    /// Waits until the server has acknowledged it. IRQL: `PASSIVE_LEVEL`.
+    /// Sends a line, and waits until the server has acknowledged it. IRQL: `PASSIVE_LEVEL`.
     fn tell(&self, line: &[u8]) -> Result<(), Error> {
         self.socket.send(line).wait_timeout(PATIENCE)?;
         Ok(())
@@ -64,6 +64,6 @@ fn unload() {
     if let Some(Err(error)) = DRIVER.with(|driver| driver.tell(b"unloaded\n")) {
         let _ = report(c"{{project-name}}", error);
     }
-    // Closes the connection, and waits until nothing of the driver is in use any more.
+    // Closes the connection, and waits until WSK uses nothing of the driver any more.
     drop(DRIVER.take());
 }

@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ fn the_server_is_told() {
     assert_eq!(lines.next().unwrap().unwrap(), "loaded");
     driver.unload();
     assert_eq!(lines.next().unwrap().unwrap(), "unloaded");
-    // Fails when the driver has left anything behind.
+    // Panics if the driver has left anything behind.
     kernel.shutdown();
 }
 
