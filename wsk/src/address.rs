@@ -232,9 +232,10 @@ fn put(encoded: &Encoded, to: &mut SOCKADDR_STORAGE) {
     unsafe { core::ptr::from_mut(to).cast::<Encoded>().write(*encoded) };
 }
 
-/// The address of a peer, encoded for WSK and checked once: where a `SocketAddr` can be given to a datagram socket this can be too,
-/// and saves doing so again for each datagram. Sockets of another family than it was encoded for, if they can send there, encode it
-/// anew for each.
+/// The address of a peer, checked and encoded for WSK once.
+///
+/// Datagram sockets take it wherever they take a `SocketAddr`, and need not check and encode it for each datagram. A socket of another family
+/// than the one it was encoded for, if it can send there, encodes it again for each.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -9,8 +9,8 @@ use crate::memory::shared::{Shared, Signalled};
 
 /// Lets another thread end a wait, such as [`wait_until`](crate::operation::Request::wait_until).
 ///
-/// A handle: clones stand for the same one. A driver makes it when it is loaded, has its threads wait with it, and cancels it when it is
-/// unloaded. May be dropped at any IRQL up to `DISPATCH_LEVEL`.
+/// This is a handle: clones refer to the same event. A driver makes it when it is loaded, uses it in the waits of its threads, and cancels it
+/// when it is unloaded. It may be dropped at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

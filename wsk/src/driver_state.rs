@@ -11,7 +11,7 @@ use crate::Error;
 use crate::irql::at_passive_level;
 use crate::memory::rundown::{Rundown, Used};
 
-/// A place in a static for what a driver keeps from `DriverEntry` to `DriverUnload`, and uses in between.
+/// A static for the state of a driver, from `DriverEntry` to `DriverUnload`.
 ///
 /// | to | by | IRQL |
 /// |---|---|---|
@@ -133,7 +133,7 @@ impl<T> fmt::Debug for DriverState<T> {
     }
 }
 
-/// The state of a driver, which stays while this is there: what [`DriverState::get`] gives. IRQL of dropping: `<= DISPATCH_LEVEL`.
+/// A reference to the state of a driver, from [`DriverState::get`]. The state stays while there is one. IRQL of dropping: `<= DISPATCH_LEVEL`.
 ///
 /// ```
 /// use wsk::DriverState;

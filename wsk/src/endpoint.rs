@@ -12,9 +12,9 @@ use crate::family::{Family, OtherFamily};
 /// The most bytes that an address has.
 const ROOM: usize = size_of::<SOCKADDR_STORAGE>();
 
-/// An address of any family: of IP, or as many bytes as `SOCKADDR_STORAGE` has room for, which begin with the family.
+/// A socket address of any family: a `SocketAddr`, or the bytes of a `SOCKADDR_STORAGE`, which begin with the family.
 ///
-/// What is checked of a `SocketAddr` is checked of one in here too.
+/// A `SocketAddr` in an endpoint is checked like any other.
 #[doc(alias("SOCKADDR", "SOCKADDR_STORAGE"))]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Endpoint(Kind);
@@ -223,7 +223,7 @@ impl ReadAddress for Endpoint {
     }
 }
 
-/// An address of `AF_UNIX`: the path of a file that stands for the socket.
+/// An address of `AF_UNIX`: the path of a socket's file.
 ///
 /// ```
 /// use wsk::{Endpoint, UnixAddress};

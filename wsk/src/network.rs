@@ -20,10 +20,10 @@ use crate::socket::{ConnectionSocket, DatagramSocket};
 /// The bytes of each buffer, unless they are said: enough for a datagram that crosses an Ethernet in one piece.
 const BUFFER: usize = 2048;
 
-/// The network of a provider, which implements the traits of [`embedded-nal-async`](https://docs.rs/embedded-nal-async), for crates
-/// that connect, send datagrams or look names up by themselves.
+/// A provider as a network of [`embedded-nal-async`](https://docs.rs/embedded-nal-async), for crates that connect, send datagrams or look names
+/// up by themselves.
 ///
-/// Its sockets [have buffers of their own](crate::buffered), and are made with what this says of them.
+/// Its sockets [have buffers of their own](crate::buffered), with the sizes that are set here.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -21,7 +21,7 @@ use crate::operation::{Finished, InFlight};
 use crate::request::{Accepting, NewConnection, Received, ReceivingFrom};
 use crate::socket::{ConnectedSocket, DatagramSocket, ListenSocket};
 
-/// The datagrams that arrive at a socket, each in a buffer of its own: what [`datagrams`](DatagramSocket::datagrams) gives.
+/// A stream of the datagrams that arrive at a socket, each in its own buffer: see [`datagrams`](DatagramSocket::datagrams).
 ///
 /// An error ends the stream when the socket is [dead](Error::must_close); after any other one it goes on. Dropping it cancels the
 /// receive; a datagram that came first is lost.
@@ -217,8 +217,7 @@ fn noted(error: Error, ended: &mut bool) -> Error {
     error
 }
 
-/// The connections that come to a listening socket, with the addresses of the peers: what [`connections`](ListenSocket::connections)
-/// gives.
+/// A stream of the connections of a listening socket, with the addresses of the peers: see [`connections`](ListenSocket::connections).
 ///
 /// An error ends the stream when the socket is [dead](Error::must_close); after any other one it goes on. Dropping it cancels the
 /// accept; a connection that came first is closed.

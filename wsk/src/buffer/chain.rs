@@ -7,11 +7,10 @@ use crate::buffer::{Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
 use crate::error::Error;
 use crate::memory::atomic::{AtomicBool, Ordering};
 
-/// `N` nonpaged buffers as one: their MDLs form a chain, which is linked once and used any number of times.
+/// `N` nonpaged buffers as one buffer: a chain of their MDLs, which is linked once and used any number of times.
 ///
-/// To link MDLs is to write them, so the chain takes the buffers for itself; [`into_parts`](Self::into_parts) gives them back,
-/// each alone again. A part is as long as its buffer's length when it is taken. May be dropped at any IRQL up to
-/// `DISPATCH_LEVEL`.
+/// Linking writes the MDLs, so the chain owns the buffers; [`into_parts`](Self::into_parts) gives them back, unlinked. Each part has the length
+/// that its buffer had when the chain was made. The chain may be dropped at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -399,7 +399,7 @@ impl<const N: usize> fmt::Debug for Control<N> {
     }
 }
 
-/// Iterates over control information, whatever its bytes: a header that is cut off, too short or too long ends it.
+/// Iterates over control information. Any bytes are safe: it ends at a header that is truncated, too short or too long.
 ///
 /// ```
 /// use wsk::{Control, ControlMessage, ControlMessages};
@@ -501,10 +501,10 @@ fn message(level: i32, kind: i32, data: &[u8]) -> ControlMessage<'_> {
     typed.unwrap_or(ControlMessage::Other { level, kind, data })
 }
 
-/// A buffer with control information: sent along with it, or received along with what arrives in it.
+/// A buffer with control information, which is sent with the bytes, or received with them.
 ///
-/// It is copied to and from the operation, which has room for [`ControlMessage::SPACE_FOR_ALL`] bytes. What was received is copied
-/// when the operation is taken back: of one whose handle was dropped it is lost.
+/// The control information is copied to and from the operation, which has room for [`ControlMessage::SPACE_FOR_ALL`] bytes. When you take the
+/// result of the operation, received control information is copied back; if the handle was dropped, it is lost.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

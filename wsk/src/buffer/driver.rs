@@ -227,10 +227,10 @@ unsafe impl<O> SendBuffer for DriverMdl<O> {
     }
 }
 
-/// An MDL chain of the driver's own to receive into.
+/// A driver's own MDL chain to receive into.
 ///
-/// One operation at a time uses it, so it need not be mapped. [Its owner](Self::with_owner) may come with it, and comes back when
-/// that is over.
+/// One operation at a time uses it, so it need not be mapped. It can keep [the owner](Self::with_owner) of the memory, which comes back when the
+/// operation has completed.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -364,10 +364,10 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
     }
 }
 
-/// A header of its own in front of an MDL chain of the driver's: of one packet after the other, each with its owner. The header stays, so
-/// that it can be kept in a pool, and to put a packet behind it is to write a pointer.
+/// A header in front of a driver's own MDL chain, for one packet after the other, each with its owner.
 ///
-/// A [`DriverChain`] is any number of parts in any order, put together for one operation.
+/// The header remains, so a pool can keep it. Putting a packet behind it writes one pointer. A [`DriverChain`] has any number of parts in any
+/// order, but is made for one operation.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

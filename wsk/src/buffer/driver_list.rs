@@ -8,10 +8,10 @@ use wsk_sys::WSK_BUF_LIST;
 use crate::buffer::{Control, ControlMessage, Extent, LockedList, SendList};
 use crate::error::Error;
 
-/// A `WSK_BUF_LIST` of the driver's own, to be sent as it is by one operation at a time, with what owns it, which
-/// [comes back](Self::into_owner) when that is over, and with [control information](Self::control_mut) for all of its datagrams.
+/// A driver's own `WSK_BUF_LIST` to send, for one operation at a time.
 ///
-/// A list of buffers is made by [`Messages`](crate::Messages).
+/// It keeps the owner of the list, which [comes back](Self::into_owner) when the operation has completed, and has [control
+/// information](Self::control_mut) for all of the datagrams. To make a list from buffers, use [`Messages`](crate::Messages).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

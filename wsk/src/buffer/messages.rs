@@ -13,12 +13,11 @@ use crate::buffer::{Control, ControlMessage, Lock, PooledBuffer, SendBuffer};
 use crate::error::{Error, Memory};
 use crate::memory;
 
-/// Datagrams that are sent to one address by one request, with [control information](Self::control_mut) for all of them. May be
-/// dropped at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
+/// A list of datagrams that one request sends to one address, with [control information](Self::control_mut) for all of them. It may be dropped
+/// at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
 ///
-/// There is room for a number of buffers that is known [when the list is made](Self::with_capacity), at run time. It is filled, sent
-/// and emptied as often as wanted, without another allocation, and may come from a [pool](crate::BufferPool). A driver's own
-/// `WSK_BUF_LIST` is a [`DriverList`](crate::DriverList).
+/// The list has a fixed [capacity](Self::with_capacity). Fill it, send it and empty it as often as you want, without another allocation; it may
+/// come from a [pool](crate::BufferPool). For a driver's own `WSK_BUF_LIST`, use a [`DriverList`](crate::DriverList).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

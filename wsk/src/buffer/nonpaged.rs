@@ -12,10 +12,9 @@ use crate::error::{Error, Memory};
 use crate::memory;
 use crate::memory::atomic::{AtomicBool, Ordering};
 
-/// Bytes in nonpaged pool with their MDL, built once and used any number of times. May be dropped at any IRQL up to
-/// `DISPATCH_LEVEL`.
+/// A buffer in nonpaged pool, with an MDL that is built once. It may be dropped at any IRQL up to `DISPATCH_LEVEL`.
 ///
-/// It is as large as a pointer: moving it into an operation and back costs nothing.
+/// The value is as large as a pointer, so moving it into an operation and back costs nothing.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -408,7 +407,7 @@ unsafe impl ReceiveBuffer for NonPagedBuffer {
     }
 }
 
-/// A part of a [`NonPagedBuffer`], to be sent.
+/// A part of a [`NonPagedBuffer`], to send.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -117,8 +117,8 @@ as_slice! {
     }
 }
 
-/// Bytes in `N` places anywhere, as one buffer: `&[u8]` to send, `&mut [u8]` to receive into. Each place's pages are locked for
-/// the operation, at up to `APC_LEVEL`, and described by an MDL of its own.
+/// `N` slices as one buffer: `&[u8]` to send, `&mut [u8]` to receive into. Each slice gets an MDL, and its pages are locked for the operation, at
+/// up to `APC_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

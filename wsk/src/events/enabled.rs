@@ -6,8 +6,7 @@ use core::ops::{BitOr, BitOrAssign};
 
 use wsk_sys::{WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG};
 
-/// Some of the events of a connection, to be [enabled](crate::ConnectedSocket::enable) or
-/// [disabled](crate::ConnectedSocket::disable).
+/// A set of events of a connection, to [enable](crate::ConnectedSocket::enable) or [disable](crate::ConnectedSocket::disable).
 ///
 /// ```
 /// use wsk::events::ConnectionEvents;

@@ -1,4 +1,4 @@
-//! Events: WSK calls a driver's handler when something happens to a socket.
+//! Events and their handlers: WSK calls a driver's handler when something happens to a socket.
 //!
 //! A handler that panics aborts. In a driver, which is built with `panic = "abort"`, its panic handler decides what follows, which should be
 //! a bug check. On the host kernel the process ends.

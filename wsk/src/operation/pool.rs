@@ -20,11 +20,11 @@ use crate::request::{Function, Operation, Request, Way};
 /// The arena of operations that carry `B`, which holds the capture once for all of them.
 type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
 
-/// A fixed number of operations, for any request with a buffer `B`. An operation carries the buffer, which may belong to somebody else, and
-/// gives it back when it has completed and returns to the pool.
+/// A pool with a fixed number of operations, for any request with a buffer `B`. An operation carries the buffer, which may belong to somebody
+/// else. When it has completed, it gives the buffer back and returns to the pool.
 ///
-/// A handle: clones stand for the same pool, whose memory goes when the last of them and all of its operations are gone. Taking
-/// an operation and giving it back take no lock. May be dropped at any IRQL up to `DISPATCH_LEVEL`. It keeps the provider captured.
+/// This is a handle. Clones refer to the same pool, whose memory is freed with the last handle and the last operation. Taking an operation and
+/// giving it back take no lock. It may be dropped at any IRQL up to `DISPATCH_LEVEL`, and keeps the provider captured.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -206,7 +206,7 @@ unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
     hold(unsafe { Arena::<B>::last_of(block.cast()) })
 }
 
-/// An operation that was taken from a pool, to be used for a request. Dropping it gives it back.
+/// An operation that was taken from a pool, for a request. Dropping it gives it back.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

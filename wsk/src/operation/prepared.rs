@@ -515,7 +515,7 @@ impl<O: Repeat<B>, B> Drop for Unmade<O, B> {
     }
 }
 
-/// An operation `O` that carries `B` and is kept ready: see [`prepare`](Request::prepare).
+/// A prepared operation `O` with its buffer `B`, which can be run again and again: see [`prepare`](Request::prepare).
 ///
 /// Dropping it gives it back to the [pool](PreparedPool) that it came from, or frees it, at any IRQL up to `DISPATCH_LEVEL`.
 ///
@@ -914,7 +914,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 ///
 /// It is a [`Future`], and needs no particular executor. It may be dropped or forgotten at any moment, at any IRQL up to
 /// `DISPATCH_LEVEL`: dropping a send lets it go on, dropping a receive cancels it, and in either case the operation goes back to its
-/// pool when its IRP has completed. Forgetting it keeps it, and the socket open, for ever.
+/// pool when its IRP has completed. If it is forgotten, its socket stays open for ever.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -1213,11 +1213,10 @@ impl<O: Repeat<B>, B> fmt::Debug for Started<O, B> {
     }
 }
 
-/// A fixed number of prepared operations.
+/// A pool with a fixed number of prepared operations.
 ///
-/// Taking one and giving it back take no lock. One that was given back is taken again as it was left: with its bytes, its length and
-/// its address. The memory goes, and the handles of the sockets with it, when the pool and everything taken from it has been
-/// dropped.
+/// Taking one and giving it back take no lock. An operation keeps its bytes, its length and its address while it is in the pool. The memory is
+/// freed, and the handles of the sockets are dropped, when the pool and everything taken from it are dropped.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -18,7 +18,7 @@ use crate::irql::may_touch_pageable;
 use crate::registration::provider::Provider;
 use crate::registration::security::{ClientControl, SecurityDescriptor};
 
-/// A transport that sockets can be made for: a valid combination of the address family, the type and the protocol of a socket.
+/// A transport: a valid combination of the address family, the type and the protocol of a socket.
 ///
 /// [`WSK_TRANSPORT`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_transport).
 ///
@@ -84,7 +84,7 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// The device of a TDI transport that stands in for a transport that WSK does not have itself.
+/// A TDI device that replaces a transport which WSK itself does not have.
 ///
 /// [`WSK_TDI_MAP`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_tdi_map).
 ///
@@ -161,11 +161,10 @@ impl fmt::Debug for TdiDevice {
 /// [disable](crate::DatagramSocket::disable_receive_events) them. Enabling events on a socket is one call without an IRP.
 /// [`control_client_raw`](Provider::control_client_raw) says what a driver has to see to that enables them so all the same.
 impl Provider {
-    /// Has sockets use WSK's own transports, whatever TDI filter drivers there are. IRQL: `<= DISPATCH_LEVEL`.
+    /// Makes sockets use WSK's own transports, even if there are TDI filter drivers. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// Where a TDI filter driver is found, WSK diverts the sockets of a client to TDI unless it is told this, and packet information,
-    /// ECN and other control messages do not get through: a driver that asks for them calls this first. It has to be called before
-    /// the client makes its first socket.
+    /// If there is a TDI filter driver, WSK by default diverts sockets to TDI, where packet information, ECN and other control messages get
+    /// lost. A driver that needs these calls this method, before it makes its first socket.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -197,9 +196,9 @@ impl Provider {
         }
     }
 
-    /// Has TDI devices stand in for transports that WSK does not have itself. IRQL: `<= DISPATCH_LEVEL`.
+    /// Uses TDI devices for transports that WSK itself does not have. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// It has to be called before the client makes its first socket. Windows versions after Vista have no TDI transports of their own.
+    /// Call it before the driver makes its first socket. Windows versions after Vista have no TDI transports of their own.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -233,7 +232,7 @@ impl Provider {
         unsafe { control.with_input(&info).at_once(None) }
     }
 
-    /// How many transports there are just now. IRQL: `<= DISPATCH_LEVEL`.
+    /// The number of transports at this moment. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// [`WSK_TRANSPORT_LIST_QUERY`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-transport-list-query).
     ///
@@ -257,7 +256,7 @@ impl Provider {
         }
     }
 
-    /// The transports that sockets can be made for: the first of `room`, which the list is written to. IRQL: `<= APC_LEVEL`.
+    /// Writes the list of transports to `room`, and returns that part of it. IRQL: `<= APC_LEVEL`.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -301,9 +300,9 @@ impl Provider {
         Ok(room.get(..count).unwrap_or_default())
     }
 
-    /// Has WSK cache a security descriptor, to be given to sockets. IRQL: `PASSIVE_LEVEL`.
+    /// Has WSK cache a security descriptor for sockets. IRQL: `PASSIVE_LEVEL`.
     ///
-    /// Allocates room for the handle. WSK keeps what it needs of the descriptor, which may go afterwards.
+    /// Allocates the handle. WSK makes a copy: the driver may free the descriptor afterwards.
     ///
     /// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd).
     ///

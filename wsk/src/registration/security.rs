@@ -104,11 +104,11 @@ fn bytes<T>(value: NonNull<T>) -> NonNull<[u8]> {
     NonNull::slice_from_raw_parts(value.cast(), size_of::<T>())
 }
 
-/// A security descriptor that WSK has cached, to be given to sockets: it says who may share the local address of the socket.
+/// A security descriptor that WSK has cached, for sockets: it determines who may share the local address of a socket.
 ///
-/// A handle: clones stand for the same one, which WSK releases (`WSK_RELEASE_SD`) when the last of them is dropped, at any IRQL up to
-/// `DISPATCH_LEVEL`. Above `PASSIVE_LEVEL` it is released later: when a name is looked up, at the latest when the
-/// [`Registration`](crate::Registration) is dropped, which waits for all of them.
+/// This is a handle. Clones refer to the same descriptor, which WSK releases (`WSK_RELEASE_SD`) when the last handle is dropped, at any IRQL up
+/// to `DISPATCH_LEVEL`. If that is above `PASSIVE_LEVEL`, WSK releases it later: when a name is looked up, or at the latest when the
+/// [`Registration`](crate::Registration) is dropped, which waits for all handles.
 ///
 /// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd),
 /// [`WSK_RELEASE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-release-sd).

@@ -19,7 +19,7 @@ use crate::socket::{ConnectedSocket, ConnectionCategory, Handle, ListenCategory,
 #[derive(Debug)]
 pub struct Accept<A = SocketAddr>(PhantomData<fn() -> A>);
 
-/// The operation of [`accept`](crate::ListenSocket::accept), in the types of handles.
+/// The operation of [`accept`](crate::ListenSocket::accept), which the types of handles name.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -15,7 +15,7 @@ use crate::socket::ioctl::Copies;
 #[derive(Debug)]
 pub struct TransportChange;
 
-/// The operation of [`transport_change`](crate::Provider::transport_change), in the types of handles.
+/// The operation of [`transport_change`](crate::Provider::transport_change), which the types of handles name.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -40,7 +40,7 @@ pub struct ControlClientRaw {
     code: Vouched<u32>,
 }
 
-/// The operation of [`control_client_raw_request`](crate::Provider::control_client_raw_request), in the types of handles.
+/// The operation of [`control_client_raw_request`](crate::Provider::control_client_raw_request), which the types of handles name.
 #[derive(Debug)]
 pub struct ControllingClientRaw;
 

@@ -18,7 +18,7 @@ pub struct Connect {
     to: Endpoint,
 }
 
-/// The operation of [`ConnectionSocket::connect`](crate::ConnectionSocket::connect), in the types of handles.
+/// The operation of [`ConnectionSocket::connect`](crate::ConnectionSocket::connect), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -21,7 +21,7 @@ const MOST: usize = 65_535;
 #[derive(Debug)]
 pub struct ConnectWithData(Connect);
 
-/// The operation of [`with_first_data`](Request::with_first_data), in the types of handles.
+/// The operation of [`with_first_data`](Request::with_first_data), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -51,13 +51,13 @@ pub struct SetOption<C, O> {
     category: PhantomData<fn() -> C>,
 }
 
-/// The operation that sets an option, in the types of handles.
+/// The operation that sets an option, which the types of handles name.
 pub struct SettingOption<C>(PhantomData<fn() -> C>);
 
 /// The request to read an option.
 pub struct GetOption<C, O>(PhantomData<fn() -> (C, O)>);
 
-/// The operation that reads an option, in the types of handles.
+/// The operation that reads an option, which the types of handles name.
 pub struct ReadingOption<C, O>(PhantomData<fn() -> (C, O)>);
 
 pub(crate) fn set_option<C: Category, O: SocketOption>(
@@ -186,7 +186,7 @@ pub struct Control<C, O> {
     category: PhantomData<fn() -> C>,
 }
 
-/// An I/O control operation in flight, in the types of handles.
+/// An I/O control operation in flight, which the types of handles name.
 pub struct Controlling<C, O>(PhantomData<fn() -> (C, O)>);
 
 pub(crate) fn ioctl<C: Category, O: Ioctl + 'static>(
@@ -272,7 +272,7 @@ pub struct Fix {
     remote: SocketAddr,
 }
 
-/// The operation that fixes the remote address, or the destination, of a datagram socket, in the types of handles.
+/// The operation that fixes the remote address, or the destination, of a datagram socket, which the types of handles name.
 #[derive(Debug)]
 pub struct Fixing;
 
@@ -330,7 +330,7 @@ pub struct DisableEvents<C> {
     category: PhantomData<fn() -> C>,
 }
 
-/// The operation that disables events, in the types of handles.
+/// The operation that disables events, which the types of handles name.
 pub struct DisablingEvents<C>(PhantomData<fn() -> C>);
 
 pub(crate) fn disable_events<C: Category>(
@@ -382,7 +382,7 @@ pub struct ControlRaw<C> {
     category: PhantomData<fn() -> C>,
 }
 
-/// The operation of such a control code, in the types of handles.
+/// The operation of such a control code, which the types of handles name.
 pub struct ControllingRaw<C>(PhantomData<fn() -> C>);
 
 /// The input of a request, and the room for its output, with copies in nonpaged pool.

@@ -21,7 +21,7 @@ pub struct Disconnect;
 #[derive(Debug)]
 pub struct DisconnectAfter;
 
-/// The operation of [`disconnect`](crate::ConnectedSocket::disconnect), in the types of handles.
+/// The operation of [`disconnect`](crate::ConnectedSocket::disconnect), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -48,7 +48,7 @@ pub struct Disconnecting;
 #[derive(Debug)]
 pub struct Abort;
 
-/// The operation of [`abort`](crate::ConnectedSocket::abort), in the types of handles.
+/// The operation of [`abort`](crate::ConnectedSocket::abort), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -179,7 +179,7 @@ impl Operation<()> for Disconnecting {
     }
 }
 
-/// The operation of [`disconnect_after`](crate::ConnectedSocket::disconnect_after), in the types of handles.
+/// The operation of [`disconnect_after`](crate::ConnectedSocket::disconnect_after), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -19,7 +19,7 @@ pub struct IndicateControl {
     on: bool,
 }
 
-/// The operation of [`indicate_control`](crate::ConnectedSocket::indicate_control), in the types of handles.
+/// The operation of [`indicate_control`](crate::ConnectedSocket::indicate_control), which the types of handles name.
 ///
 /// ```
 /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -17,7 +17,7 @@ pub struct CompleteInspection {
     action: WSK_INSPECT_ACTION,
 }
 
-/// The operation of [`Pended::accept`] and [`Pended::reject`], in the types of handles.
+/// The operation of [`Pended::accept`] and [`Pended::reject`], which the types of handles name.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -1,4 +1,4 @@
-//! Requests: what WSK is asked to do, one item for each of its functions.
+//! Requests to WSK. There is a type for each function of WSK, and one for its operation.
 //!
 //! A request is a value that does nothing until a finisher of [`operation`](crate::operation) runs it. So each function is
 //! written once, in the file named after it, in three steps:
@@ -139,7 +139,7 @@ impl<F: Function<B>, B> core::fmt::Debug for Request<'_, F, B> {
     }
 }
 
-/// A function of WSK as a request asks for it, with its parameters.
+/// A function of WSK with the parameters of a request.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a function of WSK that takes `{B}`")]
 pub trait Function<B>: sealed::Sealed + Sized {
     /// The operation that the request becomes when it is started.

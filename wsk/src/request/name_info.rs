@@ -28,7 +28,7 @@ pub struct NameOf {
     flags: u32,
 }
 
-/// The operation of [`name_of`](crate::Provider::name_of), in the types of handles.
+/// The operation of [`name_of`](crate::Provider::name_of), which the types of handles name.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -21,7 +21,7 @@ pub struct Open {
     protocol: u32,
 }
 
-/// The operation that opens a socket, in the types of handles.
+/// The operation that opens a socket, which the types of handles name.
 #[derive(Debug)]
 pub struct Opening<C>(PhantomData<fn() -> C>);
 
@@ -32,7 +32,7 @@ pub struct OpenConnected {
     local: Endpoint,
 }
 
-/// The operation of [`ConnectedSocket::connect`](crate::ConnectedSocket::connect), in the types of handles.
+/// The operation of [`ConnectedSocket::connect`](crate::ConnectedSocket::connect), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -25,7 +25,7 @@ use crate::socket::{ConnectionCategory, Handle};
 #[derive(Debug)]
 pub struct Receive;
 
-/// The operation of [`receive`](crate::ConnectedSocket::receive), in the types of handles.
+/// The operation of [`receive`](crate::ConnectedSocket::receive), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -54,7 +54,7 @@ pub struct Receiving;
 #[derive(Debug)]
 pub struct ReceiveAll;
 
-/// The operation of [`receive_all`](crate::ConnectedSocket::receive_all), in the types of handles.
+/// The operation of [`receive_all`](crate::ConnectedSocket::receive_all), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -84,7 +84,7 @@ pub struct ReceivingAll;
 #[derive(Debug)]
 pub struct ReceiveExact;
 
-/// The operation of [`receive_exact`](crate::ConnectedSocket::receive_exact), in the types of handles.
+/// The operation of [`receive_exact`](crate::ConnectedSocket::receive_exact), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -114,7 +114,7 @@ pub struct ReceivingExact;
 #[derive(Debug)]
 pub struct Drain;
 
-/// The operation of [`drain`](crate::ConnectedSocket::drain), in the types of handles.
+/// The operation of [`drain`](crate::ConnectedSocket::drain), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -21,7 +21,7 @@ use crate::socket::{DatagramCategory, Handle};
 #[derive(Debug)]
 pub struct ReceiveFrom;
 
-/// The operation of [`receive_from`](crate::DatagramSocket::receive_from), in the types of handles.
+/// The operation of [`receive_from`](crate::DatagramSocket::receive_from), which the types of handles name.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -27,7 +27,7 @@ pub struct Resolve<'n> {
     lookup: Lookup<'n>,
 }
 
-/// The operation of [`resolve`](crate::Provider::resolve), in the types of handles.
+/// The operation of [`resolve`](crate::Provider::resolve), which the types of handles name.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -57,7 +57,7 @@ pub(crate) fn resolve<'s, 'n>(
     }
 }
 
-/// A name to be looked up: that of a host, or an address in digits; perhaps with a service, and the kind of socket it is for.
+/// A lookup: the name of a host, or an address in digits, with hints such as a service and the kind of socket.
 ///
 /// ```
 /// use wsk::{Family, Lookup};

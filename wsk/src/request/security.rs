@@ -17,13 +17,13 @@ use crate::socket::{Category, Handle};
 /// The request to set the security descriptor of a socket.
 pub struct SetSecurity<C>(PhantomData<fn() -> C>);
 
-/// The operation that sets the security descriptor of a socket, in the types of handles.
+/// The operation that sets the security descriptor of a socket, which the types of handles name.
 pub struct SettingSecurity<C>(PhantomData<fn() -> C>);
 
 /// The request to read the security descriptor of a socket.
 pub struct GetSecurity<C>(PhantomData<fn() -> C>);
 
-/// The operation that reads the security descriptor of a socket, in the types of handles.
+/// The operation that reads the security descriptor of a socket, which the types of handles name.
 pub struct ReadingSecurity<C>(PhantomData<fn() -> C>);
 
 pub(crate) fn set_security<C: Category>(

@@ -20,7 +20,7 @@ pub struct Send {
     flags: u32,
 }
 
-/// The operation of [`send`](crate::ConnectedSocket::send), in the types of handles.
+/// The operation of [`send`](crate::ConnectedSocket::send), which the types of handles name.
 ///
 /// ```
 /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -19,7 +19,7 @@ pub struct SendMessages<D> {
     fixed: bool,
 }
 
-/// The operation of [`send_messages`](crate::DatagramSocket::send_messages), in the types of handles.
+/// The operation of [`send_messages`](crate::DatagramSocket::send_messages), which the types of handles name.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

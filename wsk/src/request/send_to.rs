@@ -23,7 +23,7 @@ pub struct SendFixed {
 }
 
 /// The operation of [`send_to`](crate::DatagramSocket::send_to) and
-/// [`FixedDatagramSocket::send`](crate::FixedDatagramSocket::send), in the types of handles.
+/// [`FixedDatagramSocket::send`](crate::FixedDatagramSocket::send), which the types of handles name.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

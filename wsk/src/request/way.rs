@@ -82,7 +82,7 @@ pub struct Finished<T, B> {
     pub buffer: Option<B>,
 }
 
-/// An operation that was not started.
+/// A request that could not be started: the error, and the buffer.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -29,11 +29,11 @@ shows_family!(
     StreamSocket
 );
 
-/// A socket that can do nothing but tell and set what its transport has: [options](crate::option), [I/O control
-/// operations](crate::ioctl), and what [`control_raw`](Self::control_raw) carries.
+/// A basic socket: it sets and reads [options](crate::option) and runs [I/O control operations](crate::ioctl) of a transport, and
+/// sends and receives nothing.
 ///
-/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
-/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket.
+/// This is a handle. Clones refer to the same socket, which closes when the last handle is dropped. Dropping never waits, and is allowed at
+/// any IRQL up to `DISPATCH_LEVEL`. [`close`](Self::close) waits until the socket has closed.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -56,23 +56,23 @@ pub struct BasicSocket {
     pub(crate) handle: Handle<BasicCategory>,
 }
 
-/// A datagram socket for UDP.
+/// A UDP socket.
 ///
-/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
-/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket.
+/// This is a handle. Clones refer to the same socket, which closes when the last handle is dropped. Dropping never waits, and is allowed at
+/// any IRQL up to `DISPATCH_LEVEL`. [`close`](Self::close) waits until the socket has closed.
 ///
-/// Sends and receives may run at the same time, on any threads. Operations in flight do not keep the socket open: closing
-/// it completes them, with `STATUS_CANCELLED` where they were not done.
+/// Sends and receives may run at the same time, on any threads. Operations in flight do not keep the socket open: closing it completes them,
+/// those that were not done with `STATUS_CANCELLED`.
 #[doc(alias("WSK_FLAG_DATAGRAM_SOCKET", "WSK_SOCKET"))]
 #[derive(Clone)]
 pub struct DatagramSocket {
     pub(crate) handle: Handle<DatagramCategory>,
 }
 
-/// A socket for TCP that is not connected yet.
+/// A TCP socket that is not connected yet.
 ///
-/// It can neither send nor receive: [`connect`](Self::connect) turns it into a [`ConnectedSocket`], which can. To connect
-/// without setting options first, [`ConnectedSocket::connect`] is one call for all.
+/// [`connect`](Self::connect) turns it into a [`ConnectedSocket`], which can send and receive. If you set no options before,
+/// [`ConnectedSocket::connect`] opens, binds and connects in one call.
 ///
 /// Dropping it closes it, without waiting, at any IRQL up to `DISPATCH_LEVEL`.
 ///
@@ -104,16 +104,16 @@ pub struct ConnectionSocket {
     pub(crate) handle: Handle<ConnectionCategory>,
 }
 
-/// A socket for TCP that is, or was, connected.
+/// A TCP socket that is, or was, connected.
 ///
-/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
-/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket. Closing a socket
-/// that is not disconnected in both directions aborts the connection: what was sent may be lost, and the peer sees a
-/// reset. End it gracefully with [`disconnect`](Self::disconnect), and receive until there is nothing more.
+/// This is a handle. Clones refer to the same socket, which closes when the last handle is dropped. Dropping never waits, and is allowed at
+/// any IRQL up to `DISPATCH_LEVEL`. [`close`](Self::close) waits until the socket has closed. Closing
+/// a socket that is not disconnected in both directions aborts the connection: sent bytes may be lost, and the peer sees a reset. To end it
+/// gracefully, [`disconnect`](Self::disconnect), and receive until the end.
 ///
-/// Sends and receives may run at the same time, on any threads; several sends are sent, and several receives filled, in the
-/// order in which they were started. Operations in flight do not keep the socket open: closing it completes them, with
-/// `STATUS_CANCELLED` where they were not done.
+/// Sends and receives may run at the same time, on any threads. Several sends, and several receives, are carried out in the order in which
+/// they were started. Operations in flight do not keep the socket open: closing it completes them, those that were not done with
+/// `STATUS_CANCELLED`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -156,13 +156,13 @@ pub struct ConnectedSocket {
     pub(crate) handle: Handle<ConnectionCategory>,
 }
 
-/// A socket that accepts TCP connections, from when it is bound.
+/// A socket that accepts TCP connections. It listens once it is bound.
 ///
-/// A handle: clones stand for the same socket, which closes when the last of them is dropped. Dropping never waits and is
-/// allowed at any IRQL up to `DISPATCH_LEVEL`; [`close`](Self::close) waits until WSK is done with the socket. Connections that
-/// were accepted are sockets of their own, and stay.
+/// This is a handle. Clones refer to the same socket, which closes when the last handle is dropped. Dropping never waits, and is allowed at
+/// any IRQL up to `DISPATCH_LEVEL`. [`close`](Self::close) waits until the socket has closed. Accepted
+/// connections are sockets of their own, and stay open.
 ///
-/// Connections are accepted one by one, by [`accept`](Self::accept), or by [events](crate::events::AcceptEvent).
+/// [`accept`](Self::accept) accepts one connection. With [events](crate::events::AcceptEvent), WSK calls a handler for each.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -192,14 +192,13 @@ pub struct ListenSocket {
     pub(crate) handle: Handle<ListenCategory>,
 }
 
-/// A socket for TCP that has yet to connect or to listen. Windows 10, version 1703, and later.
+/// A stream socket: a TCP socket that neither connects nor listens yet. Windows 10, version 1703, and later.
 ///
-/// It can be bound and have options set. [`connect`](Self::connect) makes a [`ConnectedSocket`] of it, [`listen`](Self::listen) a
-/// [`ListenSocket`]: what is known only later need not be known when it is opened. Whatever it becomes, all that it needs is
-/// allocated when it is opened.
+/// Bind it, set its options, and decide later: [`connect`](Self::connect) turns it into a [`ConnectedSocket`], [`listen`](Self::listen) into a
+/// [`ListenSocket`]. Everything that these need is allocated when the stream socket is opened.
 ///
-/// Dropping it closes it, without waiting, at any IRQL up to `DISPATCH_LEVEL`. There is one handle of it, so nothing of it can be
-/// prepared: prepare that of what it becomes.
+/// Dropping it closes it, without waiting, at any IRQL up to `DISPATCH_LEVEL`. It has one handle, so its requests cannot be prepared; those of
+/// the later socket can.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
