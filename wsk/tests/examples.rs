@@ -84,10 +84,7 @@ const WITHOUT: [(&str, &[&str]); 7] = [
     (
         "what an operation carries that was made for it: nobody meets it but in the type of the operation, which has the example",
         &[
-            "wsk::request::connect_ex::FirstData",
-            "wsk::request::control::Raw",
             "wsk::request::name_info::NameRoom",
-            "wsk::request::receive::All",
             "wsk::request::resolve::Looking",
             "wsk::registration::security::DescriptorRoom",
         ],
@@ -96,12 +93,11 @@ const WITHOUT: [(&str, &[&str]); 7] = [
         "how a request carries what it carries: a type without values, for the crate's own traits",
         &[
             "wsk::request::Shown",
-            "wsk::request::more::More",
-            "wsk::request::way::Incoming",
-            "wsk::request::way::List",
-            "wsk::request::way::Nothing",
-            "wsk::request::way::Outgoing",
-            "wsk::request::way::Own",
+            "wsk::buffer::carry::Incoming",
+            "wsk::buffer::carry::List",
+            "wsk::buffer::carry::Nothing",
+            "wsk::buffer::carry::Outgoing",
+            "wsk::buffer::carry::Own",
         ],
     ),
     (
