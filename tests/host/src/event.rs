@@ -3,23 +3,29 @@
 //!
 //! An object is signalled when the `SignalState` in its header says so. Threads that wait sleep in one of some parking
 //! places chosen by the object's address, never in the object's memory: whoever signals an object doesn't touch it after
-//! its state has changed, since the thread that waited may free it at once.
+//! its state has changed, since the thread that waited may free it at once. Nor does a thread that slept touch it, since whoever
+//! signals it may free it too.
 
+use core::cell::Cell;
 use core::ffi::c_void;
+use core::mem::offset_of;
+use core::ops::Range;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 use wsk_sys::{
-    DISPATCHER_HEADER, EVENT_TYPE, KEVENT, KWAIT_REASON, LARGE_INTEGER, NTSTATUS, STATUS_SUCCESS,
-    STATUS_TIMEOUT,
+    DISPATCHER_HEADER, EVENT_TYPE, FAST_MUTEX, KEVENT, KWAIT_REASON, LARGE_INTEGER, NTSTATUS,
+    STATUS_SUCCESS, STATUS_TIMEOUT,
 };
 
 use crate::address_space::{is_on_stack, require_nonpaged};
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
+use crate::origin::{self, Thread};
+use crate::pool::Block;
 use crate::waits::{self, Waiting};
-use crate::{clock, pool};
+use crate::{clock, lock_order, pool};
 
 /// Types of dispatcher objects, as their headers hold them.
 pub(crate) mod kind {
@@ -28,30 +34,57 @@ pub(crate) mod kind {
     pub(crate) const THREAD: u8 = 6;
     pub(crate) const NOTIFICATION_TIMER: u8 = 8;
     pub(crate) const SYNCHRONIZATION_TIMER: u8 = 9;
+    /// No type of Windows's: the object is gone.
+    pub(crate) const GONE: u8 = 0xFF;
 }
 
 /// `KernelMode`
 const KERNEL_MODE: i8 = 0;
 
 struct Place {
+    /// How many threads sleep here, or are about to look for the last time before.
     sleepers: AtomicUsize,
-    lock: Mutex<()>,
+    asleep: Mutex<Vec<Sleeper>>,
     wake: Condvar,
+}
+
+/// A thread that waits for an object.
+struct Sleeper {
+    thread: u32,
+    object: usize,
+    /// The object was signalled for this thread, which doesn't look at it any more.
+    released: bool,
 }
 
 const PLACES: usize = 64;
 static PARKING: [Place; PLACES] = [const {
     Place {
         sleepers: AtomicUsize::new(0),
-        lock: Mutex::new(()),
+        asleep: Mutex::new(Vec::new()),
         wake: Condvar::new(),
     }
 }; PLACES];
 
 /// Where threads sleep that wait for several objects: whoever signals any object looks here too.
-static SEVERAL: Place = Place {
+struct Several {
+    sleepers: AtomicUsize,
+    asleep: Mutex<Vec<SeveralSleeper>>,
+    wake: Condvar,
+}
+
+/// A thread that waits for several objects.
+struct SeveralSleeper {
+    thread: u32,
+    objects: Vec<usize>,
+    /// Whether it waits for all of them. It takes their signals itself then.
+    all: bool,
+    /// Which of the objects was signalled for this thread, which doesn't look at any of them any more.
+    released: Option<usize>,
+}
+
+static SEVERAL: Several = Several {
     sleepers: AtomicUsize::new(0),
-    lock: Mutex::new(()),
+    asleep: Mutex::new(Vec::new()),
     wake: Condvar::new(),
 };
 
@@ -100,7 +133,8 @@ unsafe fn state<'h>(header: *mut DISPATCHER_HEADER) -> &'h AtomicI32 {
     unsafe { AtomicI32::from_ptr(&raw mut (*header).SignalState) }
 }
 
-/// Signals an object and wakes who waits for it; gives the former state. The object isn't touched after that.
+/// Signals an object and releases who waits for it; gives the former state. The object isn't touched after that, nor do those touch it
+/// who are released: whoever signals an object may free it then.
 ///
 /// # Safety
 ///
@@ -108,17 +142,111 @@ unsafe fn state<'h>(header: *mut DISPATCHER_HEADER) -> &'h AtomicI32 {
 #[inline]
 pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
     let place = place(header.cast());
+    if place.sleepers.load(Ordering::SeqCst) > 0 || SEVERAL.sleepers.load(Ordering::SeqCst) > 0 {
+        // SAFETY: the caller says so.
+        return unsafe { signal_sleepers(place, header) };
+    }
     // SAFETY: the caller says so. This is the last access.
     let old = unsafe { state(header) }.swap(1, Ordering::SeqCst);
     // A thread that goes to sleep counts itself before it looks at the state for the last time, so it is seen here or
     // sees the new state there.
-    for place in [place, &SEVERAL] {
-        if place.sleepers.load(Ordering::SeqCst) > 0 {
-            drop(place.lock.lock());
-            place.wake.notify_all();
-        }
+    if place.sleepers.load(Ordering::SeqCst) > 0 {
+        drop(place.asleep.lock());
+        place.wake.notify_all();
+    }
+    if SEVERAL.sleepers.load(Ordering::SeqCst) > 0 {
+        drop(SEVERAL.asleep.lock());
+        SEVERAL.wake.notify_all();
     }
     old
+}
+
+/// As [`signal`], where threads sleep that may wait for the object.
+///
+/// # Safety
+///
+/// As for [`signal`].
+#[cold]
+unsafe fn signal_sleepers(place: &Place, header: *mut DISPATCHER_HEADER) -> i32 {
+    let object = header as usize;
+    let mut asleep = place.asleep.lock();
+    let mut several = SEVERAL.asleep.lock();
+    // SAFETY: the caller says so.
+    let (kind, state) = unsafe { ((*header).Anonymous1.Anonymous1.Type, state(header)) };
+    let lets_one_through = matches!(
+        kind,
+        kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER
+    );
+    let ones = asleep
+        .iter_mut()
+        .filter(|sleeper| sleeper.object == object && !sleeper.released)
+        .map(|sleeper| sleeper.released = true);
+    let anys = several
+        .iter_mut()
+        .filter(|sleeper| !sleeper.all && sleeper.released.is_none())
+        .filter_map(|sleeper| {
+            let index = sleeper.objects.iter().position(|&other| other == object)?;
+            sleeper.released = Some(index);
+            Some(())
+        });
+    let mut released = ones.chain(anys);
+    let taken = if lets_one_through {
+        released.next().is_some()
+    } else {
+        released.for_each(drop);
+        false
+    };
+    let old = if taken {
+        state.load(Ordering::SeqCst)
+    } else {
+        // The last access.
+        state.swap(1, Ordering::SeqCst)
+    };
+    drop(several);
+    drop(asleep);
+    place.wake.notify_all();
+    SEVERAL.wake.notify_all();
+    old
+}
+
+/// The thread that waits for an object that lies in `range`, which is readable, and the object.
+pub(crate) fn waiting_for(range: &Range<usize>) -> Option<(Thread, usize)> {
+    let one = PARKING.iter().find_map(|place| {
+        if place.sleepers.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let asleep = place.asleep.lock();
+        let found = asleep
+            .iter()
+            .find(|sleeper| range.contains(&sleeper.object) && !sleeper.released)?;
+        Some((Thread(found.thread), found.object))
+    });
+    one.or_else(|| {
+        if SEVERAL.sleepers.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let asleep = SEVERAL.asleep.lock();
+        let mut waiting = asleep.iter().filter(|sleeper| sleeper.released.is_none());
+        waiting.find_map(|sleeper| {
+            let object = sleeper.objects.iter().copied().find(|object| {
+                // SAFETY: it is an object that a thread waits for, and the caller says that it is readable.
+                range.contains(object)
+                    && !(sleeper.all && unsafe { is_signalled(*object as *mut DISPATCHER_HEADER) })
+            })?;
+            Some((Thread(sleeper.thread), object))
+        })
+    })
+}
+
+/// A block is being freed: no thread may wait for an object in it.
+pub(crate) fn memory_freed(block: &Block) {
+    if let Some((thread, object)) = waiting_for(&block.range()) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, object, 0, 0),
+            [block],
+            "memory was freed that holds an object which {thread} waits for, at {object:#x}"
+        )
+    }
 }
 
 /// Gives the signal of an object back that was taken a moment ago, and not used.
@@ -148,42 +276,60 @@ pub(crate) unsafe fn is_signalled(header: *mut DISPATCHER_HEADER) -> bool {
     unsafe { state(header) }.load(Ordering::SeqCst) > 0
 }
 
-/// Waits until `end` gives something, which is asked whenever an object is signalled; `None` when the time is over. `first` is one
-/// of the objects.
-pub(crate) fn wait_for_several<R>(
-    first: *mut c_void,
+/// Waits for one of several objects, or for all of them: until one was signalled for this thread, of which the number is given, or
+/// `end` gives something, which is asked whenever an object is signalled; `None` when the time is over.
+pub(crate) fn wait_for_several(
+    objects: &[*mut c_void],
+    all: bool,
     deadline: Option<Instant>,
-    mut end: impl FnMut() -> Option<R>,
-) -> Option<R> {
+    mut end: impl FnMut() -> Option<u32>,
+) -> Option<u32> {
     if let Some(ended) = end() {
         return Some(ended);
     }
     let waiting = deadline
         .is_none()
-        .then(|| Waiting::begin("KeWaitForMultipleObjects", first as usize));
-    let mut guard = SEVERAL.lock.lock();
+        .then(|| Waiting::begin("KeWaitForMultipleObjects", objects[0] as usize));
+    let own = origin::thread_number();
+    let mut asleep = SEVERAL.asleep.lock();
     SEVERAL.sleepers.fetch_add(1, Ordering::SeqCst);
-    let ended = loop {
-        if let Some(ended) = end() {
-            break Some(ended);
-        }
-        match (deadline, &waiting) {
-            (Some(deadline), _) => {
-                if SEVERAL.wake.wait_until(&mut guard, deadline).timed_out() {
-                    break end();
+    // Nobody has signalled one for this thread since it counts: all are still there.
+    let mut ended = end();
+    if ended.is_none() {
+        asleep.push(SeveralSleeper {
+            thread: own,
+            objects: objects.iter().map(|&object| object as usize).collect(),
+            all,
+            released: None,
+        });
+        ended = loop {
+            let (until, over) = wake_up(deadline, waiting.as_ref());
+            let timed_out = SEVERAL.wake.wait_until(&mut asleep, until).timed_out();
+            let index = asleep.iter().position(|sleeper| sleeper.thread == own);
+            let released = index.and_then(|index| asleep[index].released);
+            let ended = released.map(|index| index as u32).or_else(&mut end);
+            if ended.is_some() || timed_out && over {
+                if let Some(index) = index {
+                    asleep.swap_remove(index);
                 }
+                break ended;
             }
-            (None, Some(waiting)) => {
-                let look = waiting.next_look();
-                if SEVERAL.wake.wait_until(&mut guard, look).timed_out() {
-                    waiting.give_up_when_hopeless(String::new);
-                }
+            if timed_out && let Some(waiting) = &waiting {
+                waiting.give_up_when_hopeless(String::new);
             }
-            (None, None) => SEVERAL.wake.wait(&mut guard),
-        }
-    };
+        };
+    }
     SEVERAL.sleepers.fetch_sub(1, Ordering::SeqCst);
     ended
+}
+
+/// When a thread that sleeps looks whether there is anything new, and whether its wait is over then.
+fn wake_up(deadline: Option<Instant>, waiting: Option<&Waiting>) -> (Instant, bool) {
+    match (deadline, waiting) {
+        (Some(deadline), _) => (deadline, true),
+        (None, Some(waiting)) => (waiting.next_look(), false),
+        (None, None) => (Instant::now() + waits::patience(), false),
+    }
 }
 
 /// Whether the object is signalled; takes the signal of an object that lets one thread through only.
@@ -224,36 +370,81 @@ pub(crate) unsafe fn wait(header: *mut DISPATCHER_HEADER, deadline: Option<Insta
 #[cold]
 unsafe fn sleep(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bool {
     let place = place(header.cast());
-    let mut guard = place.lock.lock();
-    place.sleepers.fetch_add(1, Ordering::SeqCst);
+    let own = origin::thread_number();
     let waiting = deadline
         .is_none()
         .then(|| Waiting::begin("KeWaitForSingleObject", header as usize));
-    let signalled = loop {
-        // SAFETY: the caller gives an object that lives until the wait is over, which is after this.
-        if unsafe { acquire(header) } {
-            break true;
-        }
-        match deadline {
-            None => {
-                let look = waiting.as_ref().map(Waiting::next_look);
-                let look = look.unwrap_or_else(|| Instant::now() + waits::patience());
-                if place.wake.wait_until(&mut guard, look).timed_out()
-                    && let Some(waiting) = &waiting
-                {
-                    waiting.give_up_when_hopeless(String::new);
+    let mut asleep = place.asleep.lock();
+    place.sleepers.fetch_add(1, Ordering::SeqCst);
+    // SAFETY: the caller gives an object that lives until the wait is over: nobody has signalled it since this thread counts.
+    let mut signalled = unsafe { acquire(header) };
+    if !signalled {
+        asleep.push(Sleeper {
+            thread: own,
+            object: header as usize,
+            released: false,
+        });
+        signalled = loop {
+            let (until, over) = wake_up(deadline, waiting.as_ref());
+            let timed_out = place.wake.wait_until(&mut asleep, until).timed_out();
+            let index = asleep.iter().position(|sleeper| sleeper.thread == own);
+            let released = index.is_some_and(|index| asleep[index].released);
+            // SAFETY: the caller gives an object that lives until the wait is over, which it is not before this thread is released.
+            let signalled = released || unsafe { acquire(header) };
+            if signalled || timed_out && over {
+                if let Some(index) = index {
+                    asleep.swap_remove(index);
                 }
+                break signalled;
             }
-            Some(deadline) => {
-                if place.wake.wait_until(&mut guard, deadline).timed_out() {
-                    // SAFETY: the caller gives an object that lives until the wait is over, which is after this.
-                    break unsafe { acquire(header) };
-                }
+            if timed_out && let Some(waiting) = &waiting {
+                waiting.give_up_when_hopeless(String::new);
             }
-        }
-    };
+        };
+    }
     place.sleepers.fetch_sub(1, Ordering::SeqCst);
     signalled
+}
+
+std::thread_local! {
+    /// This thread has told KeSetEvent that a wait follows at once.
+    static WAIT_FOLLOWS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The thread calls the kernel: stops when it has said that it would wait, and doesn't. Says whether that is still to come.
+pub(crate) fn require_wait(function: &str) -> bool {
+    // On Windows it is no call to look at the level.
+    if function == "KeGetCurrentIrql" {
+        return WAIT_FOLLOWS.get();
+    }
+    let waits = matches!(
+        function,
+        "KeWaitForSingleObject" | "KeWaitForMultipleObjects"
+    );
+    if WAIT_FOLLOWS.replace(false) && !waits {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, 0, 0, 0),
+            [],
+            "KeSetEvent was called with Wait TRUE, and then {function} instead of a wait: Windows leaves the dispatcher's lock held until the wait"
+        )
+    }
+    false
+}
+
+/// Stops when an object is initialised that a thread waits for.
+pub(crate) fn require_unused(function: &str, object: usize, what: &str) {
+    if place(object as *mut c_void).sleepers.load(Ordering::SeqCst) == 0
+        && SEVERAL.sleepers.load(Ordering::SeqCst) == 0
+    {
+        return;
+    }
+    if let Some((thread, object)) = waiting_for(&(object..object + 1)) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, object, 0, 0),
+            [pool::story(object)],
+            "{function} was called for {what} that {thread} waits for"
+        )
+    }
 }
 
 fn is_event(kind: u8) -> bool {
@@ -283,6 +474,10 @@ export! {
             kind::SYNCHRONIZATION_EVENT
         };
         require_nonpaged("KeInitializeEvent", Event, "an event");
+        require_unused("KeInitializeEvent", Event as usize, "an event");
+        // What initialises a fast mutex calls this for the event in it.
+        let mutex = (Event as usize).wrapping_sub(offset_of!(FAST_MUTEX, Event));
+        lock_order::require_not_held("ExInitializeFastMutex", mutex, lock_order::FAST_MUTEX);
         // SAFETY: the driver gives the memory.
         unsafe {
             initialize(
@@ -325,6 +520,10 @@ export! {
             )
         }
         require_event("KeSetEvent", Event);
+        if Wait != 0 {
+            WAIT_FOLLOWS.set(true);
+            irql::attend();
+        }
         // SAFETY: the driver gives an event.
         unsafe { signal(&raw mut (*Event).Header) }
     }
@@ -412,7 +611,10 @@ pub(crate) fn require_waitable(
     {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(object as usize, 0, 0, 0),
-            [pool::story(object as usize)],
+            [
+                crate::thread::story(object as usize)
+                    .unwrap_or_else(|| pool::story(object as usize))
+            ],
             "{function} was given something that can't be waited for (any more): the type in its header is {kind:#x}"
         )
     }
@@ -444,5 +646,72 @@ export! {
         // SAFETY: the driver gives the time.
         std::thread::sleep(clock::until(unsafe { clock::value(Interval) }));
         STATUS_SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ffi::c_void;
+    use core::ptr;
+    use std::time::Duration;
+
+    use wsk_sys::{
+        EVENT_TYPE, ExAllocatePoolWithTag, ExFreePoolWithTag, KEVENT, KWAIT_REASON,
+        KeInitializeEvent, KeSetEvent, KeWaitForMultipleObjects, KeWaitForSingleObject, POOL_TYPE,
+        STATUS_SUCCESS, WAIT_TYPE,
+    };
+
+    use super::waiting_for;
+    use crate::Kernel;
+
+    /// Waits for one event at a place, by either function.
+    fn wait(event: usize, several: bool) {
+        let mut objects = [event as *mut c_void];
+        // SAFETY: the event is there until it is signalled.
+        let status = unsafe {
+            if several {
+                KeWaitForMultipleObjects(
+                    1,
+                    objects.as_mut_ptr(),
+                    WAIT_TYPE::WaitAny,
+                    KWAIT_REASON::Executive,
+                    0,
+                    0,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                )
+            } else {
+                KeWaitForSingleObject(objects[0], KWAIT_REASON::Executive, 0, 0, ptr::null_mut())
+            }
+        };
+        assert_eq!(status, STATUS_SUCCESS);
+    }
+
+    #[test]
+    fn who_signals_an_event_may_free_it_while_who_waited_has_not_woken_up() {
+        let kernel = Kernel::boot();
+        for kind in [
+            EVENT_TYPE::NotificationEvent,
+            EVENT_TYPE::SynchronizationEvent,
+        ] {
+            for several in [false, true] {
+                let length = size_of::<KEVENT>();
+                // SAFETY: the block has room for an event, which is freed last.
+                unsafe {
+                    let event: *mut KEVENT =
+                        ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, length, 1).cast();
+                    KeInitializeEvent(event, kind, 0);
+                    let address = event as usize;
+                    let waiter = std::thread::spawn(move || wait(address, several));
+                    while waiting_for(&(address..address + length)).is_none() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    assert_eq!(KeSetEvent(event, 0, 0), 0);
+                    ExFreePoolWithTag(event.cast(), 1);
+                    waiter.join().unwrap();
+                }
+            }
+        }
+        kernel.shutdown();
     }
 }

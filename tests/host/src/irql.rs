@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::pool::paging;
-use crate::{page_fault, stack_places};
+use crate::{event, lock_order, page_fault, stack_places};
 
 /// Ordinary code.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -112,7 +112,8 @@ fn slow(function: &'static str, highest: u8) {
     let level = current();
     if LEVEL.get() != level {
         page_fault::prepare_thread();
-        if !stack_places::look(function) {
+        let wait_follows = event::require_wait(function);
+        if !stack_places::look(function) && !wait_follows {
             LEVEL.set(level);
         }
     }
@@ -172,6 +173,9 @@ fn lower(level: u8) {
             [],
             "KeLowerIrql was asked for IRQL {level} while at {old}: it can't raise"
         )
+    }
+    if level < DISPATCH_LEVEL && old >= DISPATCH_LEVEL {
+        lock_order::require_no_spin_lock("KeLowerIrql", level);
     }
     set(level);
 }

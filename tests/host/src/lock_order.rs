@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 
-use crate::address_space;
 use crate::bugcheck::{bugcheck, violation};
 use crate::origin::Origin;
 use crate::pool::{self, Block};
+use crate::{address_space, irql};
 
 std::thread_local! {
-    /// The locks that this thread holds, in the order in which it has taken them.
-    static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    /// The locks that this thread holds, in the order in which it has taken them, and what each is called.
+    static HELD: RefCell<Vec<(usize, &'static str)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// For each lock those that were taken while it was held, and where that was for the first time.
@@ -26,21 +26,41 @@ static TAKEN_AFTER: Mutex<BTreeMap<usize, BTreeMap<usize, Origin>>> = Mutex::new
 /// This thread is going to take a lock.
 pub(crate) fn taking(function: &'static str, lock: usize) {
     HELD.with_borrow(|held| {
-        for &before in held {
+        for &(before, _) in held {
             note(function, before, lock);
         }
     });
 }
 
-/// This thread has taken a lock.
-pub(crate) fn taken(lock: usize) {
-    HELD.with_borrow_mut(|held| held.push(lock));
+/// What spin locks are called.
+pub(crate) const SPIN_LOCK: &str = "spin lock";
+pub(crate) const EXECUTIVE_SPIN_LOCK: &str = "executive spin lock";
+/// What fast mutexes are called.
+pub(crate) const FAST_MUTEX: &str = "fast mutex";
+
+/// This thread has taken a lock of some kind.
+pub(crate) fn taken(lock: usize, kind: &'static str) {
+    HELD.with_borrow_mut(|held| held.push((lock, kind)));
+}
+
+/// Stops when `function` is going to lower the IRQL to `level`, below `DISPATCH_LEVEL`, while this thread holds a spin lock.
+pub(crate) fn require_no_spin_lock(function: &str, level: u8) {
+    let spins = |&&(_, kind): &&(usize, &str)| matches!(kind, SPIN_LOCK | EXECUTIVE_SPIN_LOCK);
+    let held = HELD.with_borrow(|held| held.iter().find(spins).copied());
+    if let Some((lock, kind)) = held {
+        bugcheck!(
+            IRQL_NOT_LESS_OR_EQUAL(lock, level.into(), 0, 0),
+            [pool::story(lock)],
+            "{function} was called to lower the IRQL to {} while this thread holds the {kind} at {lock:#x}: whoever wants it may interrupt this thread now, and spin for ever",
+            irql::name(level)
+        )
+    }
 }
 
 /// This thread has given a lock back.
 pub(crate) fn given_back(lock: usize) {
     HELD.with_borrow_mut(|held| {
-        if let Some(index) = held.iter().rposition(|&other| other == lock) {
+        if let Some(index) = held.iter().rposition(|&(other, _)| other == lock) {
             held.remove(index);
         }
     });
@@ -54,7 +74,7 @@ pub(crate) fn held() -> usize {
 /// Stops when code of the driver's has returned that holds more locks than there were before it was called.
 pub(crate) fn require_none_kept(before: usize, who: &dyn Display) {
     let kept = HELD.with_borrow(|held| held.get(before).copied());
-    if let Some(lock) = kept {
+    if let Some((lock, _)) = kept {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::THREAD_HOLDS_RESOURCES, lock, 0, 0),
             [pool::story(lock)],
@@ -125,11 +145,22 @@ fn is_known_by_address(lock: usize) -> bool {
     pool::containing(lock, |_| ()).is_some() || address_space::is_in_image(lock)
 }
 
+/// Stops when this thread holds the lock of some kind at `lock`, which is being initialised.
+pub(crate) fn require_not_held(function: &str, lock: usize, kind: &'static str) {
+    if HELD.with_borrow(|held| held.contains(&(lock, kind))) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MULTIPLE_INITIALIZATION, lock, 0, 0),
+            [pool::story(lock)],
+            "{function} was called for a {kind} that this thread holds"
+        )
+    }
+}
+
 /// A block is being freed: what is known of locks in it is forgotten, and this thread must not hold one of them.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
-    let held = HELD.with_borrow(|held| held.iter().copied().find(|lock| range.contains(lock)));
-    if let Some(lock) = held {
+    let held = HELD.with_borrow(|held| held.iter().copied().find(|(lock, _)| range.contains(lock)));
+    if let Some((lock, _)) = held {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_FREED, lock, range.start, 0),
             [block],

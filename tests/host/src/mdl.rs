@@ -350,7 +350,12 @@ export! {
         };
         // SAFETY: the block is an MDL and not yet released.
         let flags = unsafe { (*Mdl).MdlFlags };
-        if flags & LOCKED != 0 && flags & PARTIAL == 0 {
+        // One that was initialised anew tells nothing of what it has locked.
+        let has_locked = RECORDS
+            .lock(address)
+            .get(address)
+            .is_some_and(|record| record.locked.is_some());
+        if (flags & LOCKED != 0 || has_locked) && flags & PARTIAL == 0 {
             bugcheck!(
                 DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(0, address, 0, 0),
                 [

@@ -35,6 +35,45 @@ struct Fault {
     instruction: usize,
 }
 
+/// An exception of the processor that isn't about memory.
+#[derive(Clone, Copy)]
+enum Exception {
+    IllegalInstruction,
+    DivisionByZero,
+    Breakpoint,
+}
+
+/// Stops the system.
+fn report_exception(exception: Exception, instruction: usize) -> ! {
+    let (status, what) = match exception {
+        Exception::IllegalInstruction => (
+            STATUS_ILLEGAL_INSTRUCTION,
+            "ran an instruction that the processor has none like, which is how a failed assertion ends, too",
+        ),
+        Exception::DivisionByZero => (
+            STATUS_INTEGER_DIVIDE_BY_ZERO,
+            "divided by zero, or had a quotient that is too large",
+        ),
+        Exception::Breakpoint => (
+            STATUS_BREAKPOINT,
+            "came to a breakpoint without a debugger, or to a failed assertion",
+        ),
+    };
+    bugcheck!(
+        KMODE_EXCEPTION_NOT_HANDLED(status, instruction, 0, 0),
+        [],
+        "{} {what}",
+        match origin::host_function() {
+            Some(function) => format!("{function}, with what the driver gave it,"),
+            None => "the driver".to_owned(),
+        }
+    )
+}
+
+const STATUS_ILLEGAL_INSTRUCTION: usize = 0xC000_001D;
+const STATUS_INTEGER_DIVIDE_BY_ZERO: usize = 0xC000_0094;
+const STATUS_BREAKPOINT: usize = 0x8000_0003;
+
 /// Handles faults from now on.
 pub(crate) fn watch() {
     static INSTALLED: Once = Once::new();
@@ -189,7 +228,7 @@ mod host {
     use core::ptr;
     use std::sync::OnceLock;
 
-    use super::{Access, Fault};
+    use super::{Access, Exception, Fault};
     use crate::kernel;
 
     /// What a report needs: names and lines are looked up for it.
@@ -210,12 +249,18 @@ mod host {
     type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
     /// Who handled the signals before.
-    static BEFORE: OnceLock<[libc::sigaction; 2]> = OnceLock::new();
-    const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+    static BEFORE: OnceLock<[libc::sigaction; SIGNALS.len()]> = OnceLock::new();
+    const SIGNALS: [c_int; 5] = [
+        libc::SIGSEGV,
+        libc::SIGBUS,
+        libc::SIGILL,
+        libc::SIGFPE,
+        libc::SIGTRAP,
+    ];
 
     pub(super) fn install() {
         start_reporter();
-        let mut before = [const { MaybeUninit::<libc::sigaction>::zeroed() }; 2];
+        let mut before = [const { MaybeUninit::<libc::sigaction>::zeroed() }; SIGNALS.len()];
         for (signal, before) in SIGNALS.into_iter().zip(&mut before) {
             // SAFETY: both places hold a `sigaction`.
             unsafe { libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) };
@@ -233,6 +278,16 @@ mod host {
     }
 
     extern "C" fn handle(signal: c_int, information: *mut libc::siginfo_t, context: *mut c_void) {
+        if let Some(exception) = exception_of(signal) {
+            if kernel::is_booted() {
+                // SAFETY: the host gives the context.
+                let instruction = unsafe { registers(context) }.instruction;
+                // SAFETY: nothing is asked of the caller.
+                unsafe { libc::alarm(REPORTS_WITHIN) };
+                super::report_exception(exception, instruction);
+            }
+            return pass_on(signal, information, context);
+        }
         // SAFETY: the host gives both, as this is a handler with `SA_SIGINFO`.
         let (fault, stack) = unsafe {
             let registers = registers(context);
@@ -254,8 +309,9 @@ mod host {
             }
             // SAFETY: the host gives the context.
             unsafe { hand_over(context, &fault) };
-            if fault.access == Access::Call {
-                // SAFETY: the host gives the context of a function that was called, and had its stack.
+            // SAFETY: the host gives the context.
+            if fault.access == Access::Call || unsafe { has_no_frame(context) } {
+                // SAFETY: the host gives the context of a function that was called, or has no frame yet.
                 unsafe { step_back(context) };
             }
             // SAFETY: nothing is asked of the caller.
@@ -263,6 +319,16 @@ mod host {
             super::report(fault);
         }
         pass_on(signal, information, context);
+    }
+
+    /// What stands for a signal that isn't about memory.
+    fn exception_of(signal: c_int) -> Option<Exception> {
+        match signal {
+            libc::SIGILL => Some(Exception::IllegalInstruction),
+            libc::SIGFPE => Some(Exception::DivisionByZero),
+            libc::SIGTRAP => Some(Exception::Breakpoint),
+            _ => None,
+        }
     }
 
     /// Leaves a signal to who handled it before.
@@ -343,6 +409,32 @@ mod host {
                 unsafe { libc::pause() };
             }
         }
+    }
+
+    /// Whether the instruction is in a function that nothing is known of to find its caller by: on Arm what changes memory atomically
+    /// is such a function of the compiler's, and calls no other.
+    ///
+    /// # Safety
+    ///
+    /// `context` is what the host gave to a signal handler.
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    unsafe fn has_no_frame(context: *mut c_void) -> bool {
+        unsafe extern "C" {
+            fn _Unwind_FindEnclosingFunction(instruction: *mut c_void) -> *mut c_void;
+        }
+        // SAFETY: the caller says so; the address is looked up, and nothing else.
+        unsafe {
+            let instruction = (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc;
+            _Unwind_FindEnclosingFunction(instruction as *mut c_void).is_null()
+        }
+    }
+
+    /// # Safety
+    ///
+    /// None is needed: nothing is done.
+    #[cfg(not(all(target_os = "linux", target_arch = "aarch64")))]
+    unsafe fn has_no_frame(_context: *mut c_void) -> bool {
+        false
     }
 
     /// Goes back to the caller of a function that isn't there, so that the frames of the stack can be told.
@@ -603,13 +695,16 @@ mod host {
 
 #[cfg(windows)]
 mod host {
-    use windows_sys::Win32::Foundation::EXCEPTION_ACCESS_VIOLATION;
+    use windows_sys::Win32::Foundation::{
+        EXCEPTION_ACCESS_VIOLATION, EXCEPTION_BREAKPOINT, EXCEPTION_ILLEGAL_INSTRUCTION,
+        EXCEPTION_INT_DIVIDE_BY_ZERO,
+    };
     use windows_sys::Win32::System::Diagnostics::Debug::{
         AddVectoredExceptionHandler, EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH,
         EXCEPTION_POINTERS,
     };
 
-    use super::{Access, Fault};
+    use super::{Access, Exception, Fault};
     use crate::kernel;
 
     pub(super) fn install() {
@@ -637,6 +732,17 @@ mod host {
                 },
                 instruction: record.ExceptionAddress as usize,
             });
+        }
+        let exception = match record.ExceptionCode {
+            EXCEPTION_ILLEGAL_INSTRUCTION => Some(Exception::IllegalInstruction),
+            EXCEPTION_INT_DIVIDE_BY_ZERO => Some(Exception::DivisionByZero),
+            EXCEPTION_BREAKPOINT => Some(Exception::Breakpoint),
+            _ => None,
+        };
+        if let Some(exception) = exception
+            && kernel::is_booted()
+        {
+            super::report_exception(exception, record.ExceptionAddress as usize);
         }
         EXCEPTION_CONTINUE_SEARCH
     }

@@ -29,7 +29,7 @@ use crate::executive::lookaside;
 use crate::faults::{self, Resource};
 use crate::irql::{self, APC_LEVEL};
 use crate::origin::{Origin, Whose};
-use crate::{irp, kernel, lock_order, mdl, nmr, schedule, wsk};
+use crate::{event, irp, kernel, lock_order, mdl, nmr, schedule, wsk};
 
 /// Bytes before and after each block that must stay as they are.
 const GUARD: usize = 32;
@@ -657,6 +657,7 @@ fn free_for_driver(function: &'static str, address: usize, tag: u32) {
     wsk::memory_freed(&block);
     nmr::memory_freed(&block);
     schedule::memory_freed(&block);
+    event::memory_freed(&block);
     lock_order::memory_freed(&block);
     lookaside::memory_freed(&block);
     BLOCKS.down();

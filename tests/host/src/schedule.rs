@@ -11,13 +11,13 @@ use parking_lot::{Condvar, Mutex};
 use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 
 use crate::address_space::require_nonpaged;
-use crate::bugcheck::bugcheck;
+use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
 use crate::lock_order;
 use crate::origin::{self, Whose};
-use crate::pool::{Block, paging};
+use crate::pool::{self, Block, paging};
 use crate::waits::{self, Waiting};
-use crate::{clock, event, faults};
+use crate::{clock, event, faults, stack_places};
 
 /// When the provider completes the IRPs that it is given.
 ///
@@ -337,6 +337,9 @@ fn forget() {
 
 // Deferred procedure calls. A queued one is known by `DpcData` in its own memory, as in NT.
 
+/// The type of a deferred procedure call.
+const DPC_OBJECT: u8 = 0x13;
+
 /// A queued object of the driver's, which keeps it alive meanwhile.
 struct Queued<T>(*mut T);
 
@@ -350,6 +353,20 @@ static QUEUED: Mutex<BTreeMap<usize, u32>> = Mutex::new(BTreeMap::new());
 ///
 /// `dpc` is a deferred procedure call that stays alive while it is queued.
 unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> bool {
+    // SAFETY: the caller says so. One that is freed can't be read, or stays allocated in quarantine.
+    let kind = unsafe { (*dpc).Anonymous1.Anonymous1.Type };
+    if kind != DPC_OBJECT {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::UNINITIALIZED_RESOURCE,
+                dpc as usize,
+                0,
+                0
+            ),
+            [pool::story(dpc as usize)],
+            "something was to be queued that isn't an initialised deferred procedure call (any more): its type is {kind:#x}"
+        )
+    }
     // SAFETY: the caller says so; the member tells whether it is queued, and is changed atomically.
     let data = unsafe { AtomicPtr::from_ptr(&raw mut (*dpc).DpcData) };
     if data
@@ -411,9 +428,17 @@ export! {
         DeferredContext: *mut c_void,
     ), at most HIGH_LEVEL {
         require_nonpaged("KeInitializeDpc", Dpc, "a DPC");
+        if QUEUED.lock().contains_key(&(Dpc as usize)) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, Dpc as usize, 0, 0),
+                [pool::story(Dpc as usize)],
+                "KeInitializeDpc was called for a deferred procedure call that is queued"
+            )
+        }
         // SAFETY: the driver gives the memory; zero is fine for every member.
         unsafe {
             Dpc.cast::<u8>().write_bytes(0, size_of::<KDPC>());
+            (*Dpc).Anonymous1.Anonymous1.Type = DPC_OBJECT;
             (*Dpc).DeferredRoutine = DeferredRoutine;
             (*Dpc).DeferredContext = DeferredContext;
         }
@@ -472,6 +497,14 @@ export! {
             event::kind::SYNCHRONIZATION_TIMER
         };
         require_nonpaged("KeInitializeTimer", Timer, "a timer");
+        event::require_unused("KeInitializeTimer", Timer as usize, "a timer");
+        if TIMERS.lock().contains_key(&(Timer as usize)) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, Timer as usize, 0, 0),
+                [pool::story(Timer as usize)],
+                "KeInitializeTimer was called for a timer that is set"
+            )
+        }
         // SAFETY: the driver gives the memory; zero is fine for every member.
         unsafe {
             Timer.cast::<u8>().write_bytes(0, size_of::<KTIMER>());
@@ -497,6 +530,23 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
 ) -> u8 {
     {
         crate::export::enter!(KeSetTimer(Timer, Dpc), DISPATCH_LEVEL);
+        // SAFETY: the driver gives a timer. One that is freed can't be read, or stays allocated in quarantine.
+        let kind = unsafe { (*Timer).Header.Anonymous1.Anonymous1.Type };
+        if !matches!(
+            kind,
+            event::kind::NOTIFICATION_TIMER | event::kind::SYNCHRONIZATION_TIMER
+        ) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::UNINITIALIZED_RESOURCE,
+                    Timer as usize,
+                    0,
+                    0
+                ),
+                [pool::story(Timer as usize)],
+                "KeSetTimer was given something that isn't an initialised timer (any more): the type in its header is {kind:#x}"
+            )
+        }
         // SAFETY: every member of the union covers the 64 bits; the driver gives an initialised timer, which isn't
         // signalled from now on.
         let delay = unsafe {
@@ -509,6 +559,13 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
             driver: origin::driver(),
         };
         let was_set = TIMERS.lock().insert(Timer as usize, setting).is_some();
+        if stack_places::concerns(Timer as usize) {
+            let user = stack_places::User::Timer {
+                address: Timer as usize,
+                setting: setting.number,
+            };
+            stack_places::watch(user, "KeSetTimer", Timer as usize, "the timer");
+        }
         let queued = (Queued(Timer), Queued(Dpc));
         push(
             When { delay, rank: 0 },
@@ -539,6 +596,14 @@ export! {
     fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
         u8::from(TIMERS.lock().remove(&(Timer as usize)).is_some())
     }
+}
+
+/// Whether a timer is set, as it was then.
+pub(crate) fn is_set(timer: usize, setting: u64) -> bool {
+    TIMERS
+        .lock()
+        .get(&timer)
+        .is_some_and(|now| now.number == setting)
 }
 
 /// A block is being freed: no timer that is set may lie in it, nor a deferred procedure call that is queued.

@@ -69,7 +69,7 @@ fn acquire(function: &'static str, lock: &AtomicUsize) {
             core::hint::spin_loop();
         }
     }
-    lock_order::taken(lock.as_ptr() as usize);
+    lock_order::taken(lock.as_ptr() as usize, lock_order::SPIN_LOCK);
 }
 
 fn release(function: &str, lock: &AtomicUsize) {
@@ -165,6 +165,9 @@ export! {
                 [],
                 "KeReleaseSpinLock was asked to raise the IRQL to {NewIrql}"
             )
+        }
+        if NewIrql < DISPATCH_LEVEL {
+            lock_order::require_no_spin_lock("KeReleaseSpinLock", NewIrql);
         }
         irql::set(NewIrql);
     }

@@ -8,7 +8,7 @@ use core::cell::RefCell;
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::origin::Origin;
-use crate::{address_space, irp, irql, wsk};
+use crate::{address_space, irp, irql, schedule, wsk};
 
 /// Who uses a place.
 #[derive(Clone, Copy)]
@@ -17,6 +17,8 @@ pub(crate) enum User {
     Call { irp: usize, use_of_irp: (u64, u64) },
     /// WSK, for a client that is registered: where its registration lies, and what tells it from others there.
     Registration { address: usize, client: usize },
+    /// A timer that is set, and what tells that it is so for the same reason.
+    Timer { address: usize, setting: u64 },
 }
 
 impl User {
@@ -24,6 +26,7 @@ impl User {
         match self {
             Self::Call { irp, use_of_irp } => irp::is_in_flight(irp, use_of_irp),
             Self::Registration { address, client } => wsk::is_registered(address, client),
+            Self::Timer { address, setting } => schedule::is_set(address, setting),
         }
     }
 
@@ -33,6 +36,7 @@ impl User {
             Self::Registration { address, .. } => {
                 format!("the client whose WSK_REGISTRATION is at {address:#x} is registered")
             }
+            Self::Timer { address, .. } => format!("the timer at {address:#x} is set"),
         }
     }
 }
@@ -138,6 +142,7 @@ fn report(used: &Used, noticed_by: &str) -> ! {
     let use_of_it = match user {
         User::Call { .. } => "the call in flight",
         User::Registration { .. } => "the client that is registered",
+        User::Timer { .. } => "the timer that is set",
     };
     bugcheck!(
         DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, 0, 0),

@@ -3,6 +3,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -28,6 +29,8 @@ use crate::{clock, page_fault, stack_places, waits};
 struct Thread {
     header: DISPATCHER_HEADER,
     references: AtomicI64,
+    /// Those among them that are the running thread's and its handle's, and not the driver's to give up.
+    own: AtomicI64,
     routine: PKSTART_ROUTINE,
     context: *mut c_void,
     /// The number that the running thread has; 0 before it runs.
@@ -41,11 +44,18 @@ pub(crate) enum Handle {
     Key(Key),
 }
 
+// SAFETY: what it points at is the driver's, and isn't looked at through the object.
+unsafe impl Send for Thread {}
+
 // SAFETY: a handle to a thread holds a reference to it, which keeps the object; the object may be used from any thread.
 unsafe impl Send for Handle {}
 
 /// Objects by address, so that a wrong pointer is noticed.
 static OBJECTS: Table<()> = Table::new();
+/// Objects that are gone, the latest last: a driver that looks at one is told so.
+static GONE: Mutex<VecDeque<Box<Thread>>> = Mutex::new(VecDeque::new());
+/// How many of them are kept.
+const QUARANTINE: usize = 256;
 /// Handles, each with the driver that has opened it.
 static HANDLES: Mutex<std::collections::BTreeMap<usize, (Handle, u32)>> =
     Mutex::new(std::collections::BTreeMap::new());
@@ -144,11 +154,27 @@ fn reference(object: *mut c_void, function: &str) -> i64 {
 
 fn dereference(object: *mut c_void, function: &str) -> i64 {
     require_object(object, function);
+    let thread = object.cast::<Thread>();
+    // SAFETY: objects in the table are alive.
+    let (all, own) = unsafe {
+        (
+            (*thread).references.load(Ordering::SeqCst),
+            (*thread).own.load(Ordering::SeqCst),
+        )
+    };
+    if all <= own {
+        bugcheck!(
+            REFERENCE_BY_POINTER(0, object as usize, 2, 0),
+            // SAFETY: as above.
+            [format!("created by {}", unsafe { &(*thread).origin })],
+            "{function} was called for a system thread that the driver has given all its references back of: those that are left are the running thread's and its handle's"
+        )
+    }
     // SAFETY: objects in the table are alive, and the caller gives up one reference.
-    unsafe { release(object.cast()) }
+    unsafe { release(thread) }
 }
 
-/// Gives up a reference; the last one frees the object.
+/// Gives up a reference; with the last one the object is gone.
 ///
 /// # Safety
 ///
@@ -158,10 +184,43 @@ unsafe fn release(thread: *mut Thread) -> i64 {
     let left = unsafe { (*thread).references.fetch_sub(1, Ordering::SeqCst) - 1 };
     if left == 0 {
         let _ = OBJECTS.lock(thread as usize).remove(thread as usize);
-        // SAFETY: the last reference is gone, and the object came from a box.
-        drop(unsafe { Box::from_raw(thread) });
+        // SAFETY: the last reference is gone, and the object came from a box. A driver may still look at its header.
+        let gone = unsafe {
+            (*thread).header.Anonymous1.Anonymous1.Type = event::kind::GONE;
+            Box::from_raw(thread)
+        };
+        let mut quarantine = GONE.lock();
+        if quarantine.len() >= QUARANTINE {
+            quarantine.pop_front();
+        }
+        quarantine.push_back(gone);
     }
     left
+}
+
+/// Gives up a reference that is the running thread's or the handle's.
+///
+/// # Safety
+///
+/// As for [`release`].
+unsafe fn release_own(thread: *mut Thread) -> i64 {
+    // SAFETY: the caller says so.
+    unsafe {
+        (*thread).own.fetch_sub(1, Ordering::SeqCst);
+        release(thread)
+    }
+}
+
+/// What is known of an object that is gone, for a report.
+pub(crate) fn story(object: usize) -> Option<String> {
+    let quarantine = GONE.lock();
+    let gone = quarantine
+        .iter()
+        .rfind(|gone| &raw const ***gone as usize == object)?;
+    Some(format!(
+        "system thread at {object:#x}, whose last reference was given back; created by {}",
+        gone.origin
+    ))
 }
 
 fn require_object(object: *mut c_void, function: &str) {
@@ -188,7 +247,7 @@ fn end(thread: *mut Thread) {
     unsafe { event::signal(&raw mut (*thread).header) };
     // SAFETY: this is the running thread's reference. A kernel that was shut down meanwhile has forgotten the object, but
     // not freed it.
-    unsafe { release(thread) };
+    unsafe { release_own(thread) };
 }
 
 export! {
@@ -210,6 +269,7 @@ export! {
             header: DISPATCHER_HEADER::default(),
             // One for the running thread, one for the handle.
             references: AtomicI64::new(2),
+            own: AtomicI64::new(2),
             routine: StartRoutine,
             context: StartContext,
             number: AtomicU32::new(0),
@@ -339,7 +399,9 @@ export! {
         let closed = HANDLES.lock().remove(&(Handle as usize));
         match closed {
             Some((self::Handle::Thread(object), _)) => {
-                dereference(object, "ZwClose");
+                require_object(object, "ZwClose");
+                // SAFETY: objects in the table are alive, and the handle gives up its reference.
+                unsafe { release_own(object.cast()) };
                 STATUS_SUCCESS
             }
             Some((self::Handle::Key(_), _)) => STATUS_SUCCESS,

@@ -88,7 +88,7 @@ export! {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
         let all = WaitType == WAIT_TYPE::WaitAll;
         // SAFETY: the driver gives objects that live until the wait is over.
-        match event::wait_for_several(objects[0], deadline, || unsafe { end(objects, all) }) {
+        match event::wait_for_several(objects, all, deadline, || unsafe { end(objects, all) }) {
             Some(index) => NTSTATUS(STATUS_SUCCESS.0 + index.cast_signed()),
             None => STATUS_TIMEOUT,
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use driver::*;
 use wsk_host::testing::{BugCheck, expect_bugcheck};
-use wsk_host::{DriverEntry, Kernel};
+use wsk_host::{DISPATCH_LEVEL, DriverEntry, Kernel, at_irql};
 use wsk_sys::*;
 
 /// A bug check that tells of a wait.
@@ -331,10 +331,10 @@ fn completion_routine_that_keeps_a_lock() {
         _irp: *mut IRP,
         _context: *mut c_void,
     ) -> NTSTATUS {
-        // SAFETY: it is a lock, in a block that is never freed.
-        unsafe { KeAcquireSpinLockRaiseToDpc(lock()) };
-        // SAFETY: nothing is asked of the caller. The lock is kept nevertheless.
-        unsafe { KeLowerIrql(0) };
+        // SAFETY: it is a lock, in a block that is never freed. It is kept.
+        at_irql(DISPATCH_LEVEL, || unsafe {
+            KeAcquireSpinLockAtDpcLevel(lock())
+        });
         STATUS_MORE_PROCESSING_REQUIRED
     }
     expect_bugcheck(VERIFIER, || {

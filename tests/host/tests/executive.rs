@@ -628,8 +628,9 @@ fn levels_of_executive_spin_locks() {
         let lock = Shared::<i32>::new();
         // SAFETY: breaks the rule; the kernel looks at the level first.
         unsafe {
-            ExAcquireSpinLockShared(lock.get());
-            KeLowerIrql(0);
+            at_irql(DISPATCH_LEVEL, || {
+                ExAcquireSpinLockSharedAtDpcLevel(lock.get())
+            });
             ExReleaseSpinLockShared(lock.get(), 0);
         }
     })

@@ -987,9 +987,10 @@ fn spin_lock_released_at_passive_level() {
         let mut lock = 0;
         // SAFETY: the lock is there, and used as one only. The kernel checks the level.
         unsafe {
-            let level = KeAcquireSpinLockRaiseToDpc(&raw mut lock);
-            KeLowerIrql(level);
-            KeReleaseSpinLock(&raw mut lock, level);
+            at_irql(DISPATCH_LEVEL, || {
+                KeAcquireSpinLockAtDpcLevel(&raw mut lock)
+            });
+            KeReleaseSpinLock(&raw mut lock, 0);
         }
     })
     .tells("(0x32,");

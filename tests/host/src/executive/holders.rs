@@ -89,7 +89,7 @@ impl Holders {
             origin: Origin::here(function),
         });
         drop(locked);
-        lock_order::taken(address);
+        lock_order::taken(address, self.kind);
         true
     }
 

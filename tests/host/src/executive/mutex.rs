@@ -15,7 +15,7 @@ use crate::lock_order;
 use crate::origin::{self, Whose};
 use crate::waits::Waiting;
 
-static HELD: Holders = Holders::new("fast mutex");
+static HELD: Holders = Holders::new(lock_order::FAST_MUTEX);
 
 std::thread_local! {
     /// How many critical regions the thread is in.

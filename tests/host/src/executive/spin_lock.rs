@@ -8,9 +8,10 @@ use super::holders::Holders;
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
+use crate::lock_order;
 use crate::origin::Whose;
 
-static HELD: Holders = Holders::new("executive spin lock");
+static HELD: Holders = Holders::new(lock_order::EXECUTIVE_SPIN_LOCK);
 
 const WRITER: i32 = i32::MIN;
 
