@@ -83,20 +83,19 @@ impl Header {
         self.irp.place().cast().as_ptr()
     }
 
-    /// What the completed IRP says, and whether the provider was asked to cancel it.
+    /// What the completed IRP says.
     ///
     /// # Safety
     ///
-    /// It has completed, and nobody else has the IRP.
+    /// It has completed, and nobody else has the IRP, but whoever still asks to cancel it.
     #[inline]
-    pub(super) unsafe fn outcome(&self) -> (Outcome, bool) {
-        // SAFETY: the caller has the IRP. What was asked before it completed is there until it is reused.
-        let (io_status, cancel) = unsafe { ((*self.irp()).IoStatus, (*self.irp()).Cancel) };
-        let outcome = Outcome {
+    pub(super) unsafe fn outcome(&self) -> Outcome {
+        // SAFETY: the caller has the IRP.
+        let io_status = unsafe { (*self.irp()).IoStatus };
+        Outcome {
             status: io_status.status(),
             information: io_status.Information,
-        };
-        (outcome, cancel != 0)
+        }
     }
 }
 
@@ -281,8 +280,8 @@ impl<P> Idle<P> {
     /// The same, with whether the provider was asked to cancel the request, which has completed all the same.
     #[inline]
     pub(crate) fn outcome_and_cancelled(&self) -> (Outcome, bool) {
-        // SAFETY: by the invariant nothing else touches the IRP.
-        unsafe { self.header().outcome() }
+        // SAFETY: by the invariant nothing else touches the IRP. What was asked before it completed is there until it is reused.
+        unsafe { (self.header().outcome(), (*self.header().irp()).Cancel != 0) }
     }
 
     /// The place of the payload.

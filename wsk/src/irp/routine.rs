@@ -42,7 +42,7 @@ pub(crate) unsafe extern "system" fn completed_observed(
     // routine's while it is in flight, and the IRP has its status. Who is notified is what the state gives.
     let (observer, status) = unsafe {
         let observer = (*header).observer.with_mut(|observer| (*observer).take());
-        let status = (*header).outcome().0.status;
+        let status = (*header).outcome().status;
         let notify = (*header).state.complete();
         if notify == Notify::Spurious {
             // There was none to take: it was told of the true completion.
@@ -85,7 +85,7 @@ pub(crate) unsafe extern "system" fn completed_unheld<E: Unheld>(
     unsafe {
         let observer = if E::OBSERVED {
             let observer = (*header).observer.with_mut(|observer| (*observer).take());
-            observer.map(|observer| (observer, (*header).outcome().0.status))
+            observer.map(|observer| (observer, (*header).outcome().status))
         } else {
             None
         };
