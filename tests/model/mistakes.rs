@@ -130,12 +130,12 @@ const PLACES: &[Place] = &[
     Place {
         file: "irp/routine.rs",
         right: "        let observer = (*header).observer.with_mut(|observer| (*observer).take());
-        let status = (*header).outcome().0.status;
+        let status = (*header).outcome().status;
         let notify = (*header).state.complete();",
         with: r#"        let late = made("observer_read_late");
         let mut observer = None;
         if !late { observer = (*header).observer.with_mut(|observer| (*observer).take()); }
-        let status = (*header).outcome().0.status;
+        let status = (*header).outcome().status;
         let notify = (*header).state.complete();
         if late { observer = (*header).observer.with_mut(|observer| (*observer).take()); }"#,
     },

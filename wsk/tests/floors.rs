@@ -43,8 +43,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 387;
-const UNSAFE_FILES: usize = 55;
+const UNSAFE_BLOCKS: usize = 386;
+const UNSAFE_FILES: usize = 51;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
@@ -243,7 +243,12 @@ fn upper_floors_forbid_unsafe_code() {
         "network",
         "request/mod",
         "resolution",
+        "socket/datagram_events",
+        "socket/indicated",
+        "socket/indicated_bytes",
         "socket/inspection",
+        "socket/listen_events",
+        "socket/stream_events",
         "stream",
         "streams",
     ] {

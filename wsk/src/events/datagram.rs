@@ -10,9 +10,11 @@ use wsk_sys::{MSG_BCAST, MSG_MCAST, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_RELEA
 use crate::error::Error;
 use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
 use crate::memory::shared::Shared;
-use crate::socket::datagram_events::{self, Told};
+use crate::socket::callbacks;
+use crate::socket::datagram_events::Told;
 use crate::socket::event_context::Events;
-use crate::socket::indicated::{Datagrams, List};
+use crate::socket::indicated::Datagrams;
+use crate::socket::indications::List;
 use crate::socket::retained::Retained;
 use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 
@@ -175,7 +177,7 @@ pub enum Verdict {
 /// The list is what the callback has been given for `'i`; it is what [`Retained`] has once it is gone.
 #[doc(alias = "WSK_DATAGRAM_INDICATION")]
 pub struct Indication<'i> {
-    list: &'i mut Option<List>,
+    list: &'i mut Option<List<DatagramCategory>>,
     flags: u32,
     socket: &'i Shared<Socket<DatagramCategory>>,
 }
@@ -185,9 +187,7 @@ impl Indication<'_> {
     #[must_use]
     pub fn datagrams(&self) -> Datagrams<'_> {
         // Once retained, they may be released at any moment.
-        self.list
-            .as_ref()
-            .map_or(Datagrams::none(), List::datagrams)
+        self.list.as_ref().map_or(Datagrams::none(), Datagrams::of)
     }
 
     /// Keeps the datagrams beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
@@ -197,13 +197,8 @@ impl Indication<'_> {
     /// socket would never close by its last handle.
     #[must_use]
     pub fn retain(&mut self) -> Option<Retained> {
-        let list = self.list.take()?;
-        let Some(socket) = self.socket() else {
-            *self.list = Some(list);
-            return None;
-        };
         // The callback tells WSK that they were retained.
-        Some(Retained::new(list, socket))
+        Retained::of(self.list, self.socket)
     }
 
     /// A handle of the socket at which they arrived, to answer with; `None` when it is being closed.
@@ -254,13 +249,13 @@ impl fmt::Debug for Indication<'_> {
 pub(crate) fn of_datagrams<H: ReceiveFromEvent>(
     handler: H,
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
-    datagram_events::of_datagrams(Handler(handler))
+    callbacks::of_datagrams(Handler(handler))
 }
 
 impl<H: ReceiveFromEvent> Told for Handler<H> {
     fn arrived(
         &self,
-        list: &mut Option<List>,
+        list: &mut Option<List<DatagramCategory>>,
         flags: u32,
         socket: &Shared<Socket<DatagramCategory>>,
     ) -> bool {

@@ -11,10 +11,10 @@ use wsk_sys::{WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH};
 use crate::error::Error;
 use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
 use crate::events::stream::{ConnectionEvent, of_connection};
-use crate::socket::either_events;
+use crate::socket::callbacks;
 use crate::socket::event_context::Events;
 use crate::socket::inspection::{InspectId, Pended};
-use crate::socket::listen_events::{self, Offer, Question, Told};
+use crate::socket::listen_events::{Offer, Question, Told};
 use crate::socket::{ConnectedSocket, ListenSocket, StreamSocket};
 
 /// The handler of a listening socket: WSK calls it when a connection arrives.
@@ -323,14 +323,14 @@ impl fmt::Debug for Inspection<'_> {
 pub(crate) fn of_listener<H: AcceptEvent>(
     handler: H,
 ) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
-    listen_events::of_listener(Handler(handler))
+    callbacks::of_listener(Handler(handler))
 }
 
 /// The events of a stream socket that are told to `handler`, whatever it becomes.
 pub(crate) fn of_stream<H: ConnectionEvent + AcceptEvent>(
     handler: H,
 ) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {
-    either_events::of_stream(Handler(handler))
+    callbacks::of_stream(Handler(handler))
 }
 
 impl<H: AcceptEvent> Told for Handler<H> {

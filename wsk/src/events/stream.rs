@@ -14,11 +14,12 @@ use crate::buffer::{ControlMessages, pieces};
 use crate::error::Error;
 use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
 use crate::memory::shared::Shared;
+use crate::socket::callbacks;
 use crate::socket::event_context::Events;
 use crate::socket::indicated_bytes::ByteList;
 pub use crate::socket::indicated_bytes::{RetainedBytes, StreamPieces};
 pub use crate::socket::stream_events::StreamVerdict;
-use crate::socket::stream_events::{self, Told};
+use crate::socket::stream_events::Told;
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, Socket};
 
 /// The events of a connection, ready for WSK.
@@ -309,7 +310,7 @@ impl fmt::Debug for SendBacklog<'_> {
 #[doc(alias = "WSK_DATA_INDICATION")]
 pub struct StreamIndication<'i> {
     /// The callback's, unless it was retained.
-    list: &'i mut Option<ByteList>,
+    list: &'i mut ByteList,
     length: usize,
     flags: u32,
     socket: &'i Shared<Socket<ConnectionCategory>>,
@@ -332,9 +333,7 @@ impl StreamIndication<'_> {
     #[must_use]
     pub fn pieces(&self) -> StreamPieces<'_> {
         // Once retained, they may be released at any moment.
-        self.list
-            .as_ref()
-            .map_or(StreamPieces::none(), ByteList::pieces)
+        self.list.pieces()
     }
 
     /// Copies the bytes to `to`, as many as fit, and returns their number. It stops early at memory that cannot be mapped.
@@ -352,10 +351,7 @@ impl StreamIndication<'_> {
     #[doc(alias("PFN_WSK_RECEIVE_EX_EVENT", "WskReceiveExEvent"))]
     #[must_use]
     pub fn control(&self) -> ControlMessages<'_> {
-        // Once retained, they may be released at any moment, and it with them.
-        self.list
-            .as_ref()
-            .map_or(ControlMessages::new(&[]), ByteList::control)
+        self.list.control()
     }
 
     /// Keeps the bytes beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
@@ -365,13 +361,8 @@ impl StreamIndication<'_> {
     /// socket would never close by its last handle.
     #[must_use]
     pub fn retain(&mut self) -> Option<RetainedBytes> {
-        let list = self.list.take()?;
-        let Some(socket) = self.socket() else {
-            *self.list = Some(list);
-            return None;
-        };
         // The callback tells WSK that they were retained.
-        Some(RetainedBytes::new(list, self.length, socket))
+        RetainedBytes::of(self.list, self.length, self.socket)
     }
 
     /// A handle of the socket, to answer with; `None` when it is being closed.
@@ -410,20 +401,20 @@ impl fmt::Debug for StreamIndication<'_> {
         f.debug_struct("StreamIndication")
             .field("length", &self.length)
             .field("flags", &self.flags)
-            .field("retained", &self.list.is_none())
+            .field("retained", &self.list.is_retained())
             .finish_non_exhaustive()
     }
 }
 
 /// The events of a connection that are told to `handler`.
 pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
-    stream_events::of_connection(Handler(handler))
+    callbacks::of_connection(Handler(handler))
 }
 
 impl<H: ConnectionEvent> Told for Handler<H> {
     fn arrived(
         &self,
-        list: &mut Option<ByteList>,
+        list: &mut ByteList,
         length: usize,
         flags: u32,
         socket: &Shared<Socket<ConnectionCategory>>,

@@ -1,67 +1,14 @@
 //! [`Datagram`]: a datagram that has arrived, as WSK tells of it (`WSK_DATAGRAM_INDICATION`).
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
-use core::marker::PhantomData;
 use core::net::SocketAddr;
-use core::ptr::NonNull;
 
-use wsk_sys::{WSK_BUF, WSK_DATAGRAM_INDICATION};
-
-use crate::address;
 use crate::buffer::{ControlMessage, ControlMessages, Pieces, Segments, pieces};
 use crate::error::Error;
-
-/// A list of indications that is the driver's.
-///
-/// # Invariants
-///
-/// `first` heads a list of valid indications, which nothing else refers to and WSK leaves alone until they are released, or the event
-/// that brought them returns; neither happens while this is borrowed.
-pub(crate) struct List {
-    first: NonNull<WSK_DATAGRAM_INDICATION>,
-}
-
-impl List {
-    /// The list of an event.
-    ///
-    /// # Safety
-    ///
-    /// As the invariant asks.
-    pub(crate) const unsafe fn new(first: NonNull<WSK_DATAGRAM_INDICATION>) -> Self {
-        // INVARIANT: the caller says so.
-        Self { first }
-    }
-
-    /// Where it begins, to be released.
-    pub(crate) const fn as_ptr(&self) -> NonNull<WSK_DATAGRAM_INDICATION> {
-        self.first
-    }
-
-    pub(crate) const fn datagrams(&self) -> Datagrams<'_> {
-        // INVARIANT: the list is valid as long as this is borrowed.
-        Datagrams {
-            next: self.first.as_ptr(),
-            indication: PhantomData,
-        }
-    }
-
-    pub(crate) const fn first(&self) -> Datagram<'_> {
-        // SAFETY: by the invariant the indication is valid as long as this is borrowed.
-        let indication = unsafe { self.first.as_ref() };
-        Datagram { indication }
-    }
-
-    /// Takes all but the first out, if there are others.
-    pub(crate) const fn split(&mut self) -> Option<Self> {
-        // SAFETY: by the invariant the indication is valid, and nothing else refers to it.
-        let next = unsafe { &mut (*self.first.as_ptr()).Next };
-        // INVARIANT: what comes next is a list, to which nothing leads from here any more.
-        match NonNull::new(core::mem::replace(next, core::ptr::null_mut())) {
-            Some(first) => Some(Self { first }),
-            None => None,
-        }
-    }
-}
+use crate::socket::DatagramCategory;
+use crate::socket::indications::{Indicated, Indications, List};
 
 /// Iterates over indicated datagrams.
 ///
@@ -93,23 +40,16 @@ impl List {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-///
-/// # Invariants
-///
-/// `next` is null, or a list of indications that are valid for `'i`.
 #[derive(Clone)]
-pub struct Datagrams<'i> {
-    next: *const WSK_DATAGRAM_INDICATION,
-    indication: PhantomData<&'i WSK_DATAGRAM_INDICATION>,
-}
+pub struct Datagrams<'i>(Indications<'i, DatagramCategory>);
 
-impl Datagrams<'_> {
+impl<'i> Datagrams<'i> {
     pub(crate) const fn none() -> Self {
-        // INVARIANT: null.
-        Self {
-            next: core::ptr::null(),
-            indication: PhantomData,
-        }
+        Self(Indications::none())
+    }
+
+    pub(crate) const fn of(list: &'i List<DatagramCategory>) -> Self {
+        Self(list.iter())
     }
 }
 
@@ -117,10 +57,7 @@ impl<'i> Iterator for Datagrams<'i> {
     type Item = Datagram<'i>;
 
     fn next(&mut self) -> Option<Datagram<'i>> {
-        // SAFETY: by the invariant it is null or valid for `'i`.
-        let indication = unsafe { self.next.as_ref() }?;
-        self.next = indication.Next;
-        Some(Datagram { indication })
+        self.0.next().map(Datagram::of)
     }
 }
 
@@ -133,31 +70,26 @@ impl fmt::Debug for Datagrams<'_> {
 }
 
 /// An indicated datagram.
-///
-/// # Invariants
-///
-/// The indication, its MDL chain, address and control information are valid for `'i`.
 #[derive(Clone, Copy)]
 pub struct Datagram<'i> {
-    indication: &'i WSK_DATAGRAM_INDICATION,
+    indication: Indicated<'i, DatagramCategory>,
 }
 
 impl<'i> Datagram<'i> {
+    pub(crate) const fn of(indication: Indicated<'i, DatagramCategory>) -> Self {
+        Self { indication }
+    }
+
     /// The number of bytes.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.indication.Buffer.Length
+    pub fn len(&self) -> usize {
+        self.indication.len()
     }
 
     /// Whether there are no bytes.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Where the payload lies.
-    pub(crate) const fn buffer(self) -> WSK_BUF {
-        self.indication.Buffer
     }
 
     /// The address of the sender.
@@ -166,15 +98,13 @@ impl<'i> Datagram<'i> {
     ///
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
-        // SAFETY: by the invariant this is a socket address, or null.
-        unsafe { address::read_raw(self.indication.RemoteAddress) }
+        self.indication.remote_address()
     }
 
     /// The payload, piece by piece as it lies in the MDL chain.
     #[must_use]
     pub fn pieces(&self) -> Pieces<'i> {
-        // SAFETY: by the invariant the chain is valid for `'i`.
-        unsafe { Pieces::of(&self.indication.Buffer) }
+        self.indication.pieces()
     }
 
     /// Copies the payload to `to`, as much as fits, and returns the number of bytes. It stops early at memory that cannot be mapped.
@@ -260,15 +190,7 @@ impl<'i> Datagram<'i> {
     /// The control information.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'i> {
-        let (bytes, length) = (
-            self.indication.ControlInfo,
-            self.indication.ControlInfoLength,
-        );
-        if bytes.is_null() {
-            return ControlMessages::new(&[]);
-        }
-        // SAFETY: by the invariant there are that many bytes, for `'i`.
-        ControlMessages::new(unsafe { core::slice::from_raw_parts(bytes.cast(), length as usize) })
+        ControlMessages::new(self.indication.control())
     }
 }
 

@@ -1,58 +1,46 @@
 //! Bytes that have arrived at a connection, as WSK tells of them (`WSK_DATA_INDICATION`), until the driver gives them back
 //! (`WskRelease`).
 
-use core::fmt;
-use core::ptr::NonNull;
+#![forbid(unsafe_code)]
 
-use wsk_sys::WSK_DATA_INDICATION;
+use core::fmt;
 
 use crate::buffer::{ControlMessages, Pieces, pieces};
-use crate::socket::ConnectedSocket;
+use crate::memory::shared::Shared;
+use crate::socket::indications::{Indications, Kept, List, Meanwhile};
+use crate::socket::{ConnectionCategory, Socket};
 
-/// Indications of bytes, as WSK gives them to a callback.
-///
-/// # Invariants
-///
-/// `first` begins a list of valid indications, to which nothing else refers, and which stays until whoever has this gives it back.
-/// `control` is there as long, until the callback returns, after which nobody has it.
+/// Bytes, as WSK gives them to a callback, with their control information, which is not documented to stay longer than the callback takes.
 pub(crate) struct ByteList {
-    first: NonNull<WSK_DATA_INDICATION>,
-    /// What was told with the bytes. It is not documented to stay longer than the callback takes.
-    control: Option<NonNull<[u8]>>,
+    list: Option<List<ConnectionCategory>>,
+    control: Meanwhile,
 }
 
 impl ByteList {
     /// What WSK has given.
-    ///
-    /// # Safety
-    ///
-    /// It is a list of valid indications, the caller's until it is given back, as it is not before the result is used no more; and
-    /// control information that is there as long, but no longer than until the callback returns.
-    pub(crate) const unsafe fn new(
-        first: NonNull<WSK_DATA_INDICATION>,
-        control: Option<NonNull<[u8]>>,
-    ) -> Self {
-        // INVARIANT: the caller says so.
-        Self { first, control }
+    pub(crate) const fn new(list: List<ConnectionCategory>, control: Meanwhile) -> Self {
+        Self {
+            list: Some(list),
+            control,
+        }
     }
 
-    /// The control information that came with the bytes.
+    /// Whether the bytes are kept beyond the callback.
+    pub(crate) const fn is_retained(&self) -> bool {
+        self.list.is_none()
+    }
+
+    /// The control information that came with the bytes; none once they are retained: they may be released at any moment, and it with them.
     pub(crate) const fn control(&self) -> ControlMessages<'_> {
-        ControlMessages::new(match &self.control {
-            // SAFETY: by the invariant it is there while this is borrowed.
-            Some(control) => unsafe { control.as_ref() },
+        ControlMessages::new(match &self.list {
+            Some(_) => self.control.get(),
             None => &[],
         })
     }
 
-    /// The bytes, piece by piece.
-    pub(crate) const fn pieces(&self) -> StreamPieces<'_> {
-        // INVARIANT: the list is valid as long as this is borrowed.
-        StreamPieces {
-            next: self.first.as_ptr(),
-            pieces: None,
-            skip: 0,
-        }
+    /// The bytes, piece by piece; none once they are retained.
+    pub(crate) fn pieces(&self) -> StreamPieces<'_> {
+        StreamPieces::of(self.list.as_ref().map_or(Indications::none(), List::iter))
     }
 }
 
@@ -92,31 +80,21 @@ impl ByteList {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-///
-/// # Invariants
-///
-/// What is in the list was retained from the socket, and not released. It is not `Sync`: to look at the bytes may be to map their MDLs,
-/// which writes them.
 #[doc(alias = "WskRelease")]
 pub struct RetainedBytes {
-    list: ByteList,
+    kept: Kept<ConnectionCategory>,
     length: usize,
-    socket: ConnectedSocket,
 }
 
-// SAFETY: the indications are memory that belongs to this value, not to a thread.
-unsafe impl Send for RetainedBytes {}
-
 impl RetainedBytes {
-    /// Bytes that a callback says to WSK are retained, with the socket that they came to.
-    pub(crate) const fn new(mut list: ByteList, length: usize, socket: ConnectedSocket) -> Self {
-        // INVARIANT: the caller says so. The control information stays with the callback.
-        list.control = None;
-        Self {
-            list,
-            length,
-            socket,
-        }
+    /// Bytes that a callback says to WSK are retained, unless the socket that they came to is being closed.
+    pub(crate) fn of(
+        bytes: &mut ByteList,
+        length: usize,
+        socket: &Shared<Socket<ConnectionCategory>>,
+    ) -> Option<Self> {
+        let kept = Kept::of(&mut bytes.list, socket)?;
+        Some(Self { kept, length })
     }
 
     /// The number of bytes.
@@ -134,7 +112,7 @@ impl RetainedBytes {
     /// The bytes, piece by piece as they lie in memory.
     #[must_use]
     pub fn pieces(&self) -> StreamPieces<'_> {
-        self.list.pieces()
+        StreamPieces::of(self.kept.list().iter())
     }
 
     /// Copies the bytes to `to`, as many as fit, and returns their number. It stops early at memory that cannot be mapped.
@@ -145,19 +123,6 @@ impl RetainedBytes {
     /// Copies the bytes after the first `offset` to `to`, as many as fit, and returns their number.
     pub fn copy_from(&self, offset: usize, to: &mut [u8]) -> usize {
         pieces::copy(self.pieces().from(offset), to)
-    }
-}
-
-impl Drop for RetainedBytes {
-    fn drop(&mut self) {
-        let socket = &self.socket.handle;
-        // SAFETY: by the invariant the list was retained from this socket, which is open while there is a handle, and is released
-        // this once. A provider without the entry gave no indications.
-        let _ = unsafe {
-            socket
-                .dispatch()
-                .wsk_release(socket.as_ptr(), self.list.first)
-        };
     }
 }
 
@@ -199,31 +164,25 @@ impl fmt::Debug for RetainedBytes {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-///
-/// # Invariants
-///
-/// `next` is null, or a list of indications that are valid for `'i`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StreamPieces<'i> {
-    next: *const WSK_DATA_INDICATION,
+    indications: Indications<'i, ConnectionCategory>,
     pieces: Option<Pieces<'i>>,
     /// So many bytes of what is next are left out.
     skip: usize,
 }
 
-impl StreamPieces<'_> {
-    /// None.
-    pub(crate) const fn none() -> Self {
-        // INVARIANT: null.
+impl<'i> StreamPieces<'i> {
+    const fn of(indications: Indications<'i, ConnectionCategory>) -> Self {
         Self {
-            next: core::ptr::null(),
+            indications,
             pieces: None,
             skip: 0,
         }
     }
 
     /// Those of the bytes from `offset` on, of what has not been begun.
-    pub(crate) const fn from(self, offset: usize) -> Self {
+    pub(crate) fn from(self, offset: usize) -> Self {
         Self {
             skip: offset,
             ..self
@@ -242,21 +201,21 @@ impl<'i> Iterator for StreamPieces<'i> {
                 }
                 if !pieces.is_complete() {
                     // It cannot be mapped: what follows would be taken for what is missing.
-                    self.next = core::ptr::null();
+                    self.indications = Indications::none();
                 }
                 self.pieces = None;
             }
-            // SAFETY: by the invariant it is null or valid for `'i`, and so is its buffer.
-            let (next, length, pieces) = unsafe {
-                let indication = self.next.as_ref()?;
-                let pieces = Pieces::of(&indication.Buffer);
-                (indication.Next, indication.Buffer.Length, pieces)
-            };
-            self.next = next;
-            self.pieces = Some(pieces.part(self.skip, usize::MAX));
-            self.skip = self.skip.saturating_sub(length);
+            let indicated = self.indications.next()?;
+            self.pieces = Some(indicated.pieces().part(self.skip, usize::MAX));
+            self.skip = self.skip.saturating_sub(indicated.len());
         }
     }
 }
 
 impl core::iter::FusedIterator for StreamPieces<'_> {}
+
+impl fmt::Debug for StreamPieces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamPieces").finish_non_exhaustive()
+    }
+}

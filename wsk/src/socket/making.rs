@@ -1,10 +1,11 @@
 //! [`Making`]: a socket that WSK is asked for, whoever makes it: `WskSocket`, `WskSocketConnect`, `WskAccept` or an accept event.
 
+use core::cell::Cell;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use wsk_sys::WSK_SOCKET;
+use wsk_sys::{WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET};
 
 use crate::address::Family;
 use crate::error::{Error, Memory};
@@ -14,7 +15,7 @@ use crate::memory::shared::{Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::category::Entries as _;
 use crate::socket::event_context::Events;
-use crate::socket::{Category, Handle, Socket};
+use crate::socket::{Category, ConnectionCategory, Handle, Socket};
 
 /// All that a socket needs besides what WSK gives, so that nothing can fail once WSK has made it.
 struct Prepared<C: Category> {
@@ -180,5 +181,77 @@ impl<C: Category> core::fmt::Debug for Making<C> {
         f.debug_struct("Making")
             .field("family", &self.family)
             .finish_non_exhaustive()
+    }
+}
+
+/// A connection that an accept event brings, with the places for what it is to have.
+///
+/// # Invariants
+///
+/// `socket` is an open connection socket that nobody else has, unless it is `taken`. WSK gives it the context and the callbacks that are
+/// in their places when the event returns, if it is.
+pub(crate) struct Arriving<'e> {
+    socket: NonNull<WSK_SOCKET>,
+    context: &'e Cell<*mut c_void>,
+    callbacks: &'e Cell<*const WSK_CLIENT_CONNECTION_DISPATCH>,
+    taken: Cell<bool>,
+}
+
+impl Arriving<'_> {
+    /// What an accept event brings, without context and callbacks; `None` where something is missing.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant asks: who makes it tells WSK that the socket was accepted exactly where it [was taken](Self::is_taken). The places
+    /// are there during the event.
+    pub(crate) unsafe fn new(
+        socket: Option<NonNull<WSK_SOCKET>>,
+        context: Option<NonNull<*mut c_void>>,
+        callbacks: Option<NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>>,
+    ) -> Option<Self> {
+        let (context, callbacks) = (context?, callbacks?);
+        // SAFETY: the caller gives the places, which nobody else uses meanwhile, and in which there is something then.
+        let (context, callbacks) = unsafe {
+            context.write(core::ptr::null_mut());
+            callbacks.write(core::ptr::null());
+            (context.cast().as_ref(), callbacks.cast().as_ref())
+        };
+        // INVARIANT: the caller says so.
+        Some(Self {
+            socket: socket?,
+            context,
+            callbacks,
+            taken: Cell::new(false),
+        })
+    }
+
+    /// Whether the socket was taken.
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.taken.get()
+    }
+
+    /// Takes the socket, once.
+    pub(crate) fn take(
+        &self,
+        making: Making<ConnectionCategory>,
+    ) -> Result<Handle<ConnectionCategory>, Error> {
+        let mut making = making;
+        making.prepare()?;
+        if self.taken.get() {
+            return Err(Error::Taken);
+        }
+        // SAFETY: by the invariant the socket is open, and nobody else's; it gets the callbacks of this.
+        unsafe { making.made(self.socket.as_ptr()) };
+        let callbacks = making.callbacks();
+        // There is one, as it was prepared and made, but for a provider that gives no dispatch table: then nothing is accepted, and WSK
+        // does not keep the context, which goes.
+        let handle = making.take().ok_or(Error::Taken)?;
+        if let (Some(context), Some(callbacks)) = callbacks {
+            self.context.set(context.as_ptr());
+            self.callbacks.set(callbacks.as_ptr());
+        }
+        // INVARIANT: it is somebody's from here on.
+        self.taken.set(true);
+        Ok(handle)
     }
 }

@@ -1,13 +1,14 @@
 //! What the handles of a socket share, whatever its category: the `WSK_SOCKET`, the operations that are set aside for it, and how it
 //! is opened and closed.
 
+pub(crate) mod callbacks;
 pub(crate) mod calls;
 mod category;
 pub(crate) mod datagram_events;
-pub(crate) mod either_events;
 pub(crate) mod event_context;
 pub(crate) mod indicated;
 pub(crate) mod indicated_bytes;
+pub(crate) mod indications;
 pub(crate) mod inspection;
 pub mod ioctl;
 pub(crate) mod listen_events;
@@ -22,7 +23,7 @@ pub(crate) use category::{
     BasicCategory, Category, Committed, ConnectionCategory, DatagramCategory, ListenCategory,
     StreamCategory,
 };
-pub(crate) use making::Making;
+pub(crate) use making::{Arriving, Making};
 pub use sockets::{
     BasicSocket, ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket, StreamSocket,
 };

@@ -4,41 +4,37 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-use crate::buffer::{DriverMdl, Extent};
+use crate::buffer::DriverMdl;
 use crate::error::Error;
-use crate::socket::DatagramSocket;
-use crate::socket::indicated::{Datagram, Datagrams, List};
+use crate::memory::shared::Shared;
+use crate::socket::indicated::{Datagram, Datagrams};
+use crate::socket::indications::{Kept, List, Owns, into_mdl};
+use crate::socket::{DatagramCategory, DatagramSocket, Socket};
 
 /// Indicated datagrams that a driver keeps after the callback. Dropping them releases them together, at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// [`into_datagrams`](Self::into_datagrams) splits them, so that different threads can have and release them.
 ///
 /// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
-///
-/// # Invariants
-///
-/// What is in the list was retained from the open socket and not released; each indication has MDLs of its own.
-/// It is not `Sync`: to look at a datagram may be to map its MDLs, which writes them.
 #[doc(alias = "WskRelease")]
 pub struct Retained {
-    list: List,
-    socket: DatagramSocket,
+    kept: Kept<DatagramCategory>,
 }
 
-// SAFETY: the indications, with all that they point at, are memory that belongs to this value, not to a thread.
-unsafe impl Send for Retained {}
-
 impl Retained {
-    /// Datagrams that were just retained from the socket: the event returns `STATUS_PENDING`.
-    pub(crate) const fn new(list: List, socket: DatagramSocket) -> Self {
-        // INVARIANT: the caller says so.
-        Self { list, socket }
+    /// Datagrams that a callback says to WSK are retained, unless the socket that they came to is being closed.
+    pub(crate) fn of(
+        list: &mut Option<List<DatagramCategory>>,
+        socket: &Shared<Socket<DatagramCategory>>,
+    ) -> Option<Self> {
+        let kept = Kept::of(list, socket)?;
+        Some(Self { kept })
     }
 
     /// The datagrams, in the order in which they arrived.
     #[must_use]
     pub fn datagrams(&self) -> Datagrams<'_> {
-        self.list.datagrams()
+        Datagrams::of(self.kept.list())
     }
 
     /// Splits the datagrams. Each can go to another thread, and is released when it is dropped. IRQL: `<= DISPATCH_LEVEL`. Allocates
@@ -93,25 +89,8 @@ impl Retained {
 
     /// The first of the datagrams by itself, and the others, if there are any.
     fn split_first(mut self) -> (RetainedDatagram, Option<Self>) {
-        // INVARIANT: they were retained from this socket, and each is in one list.
-        let rest = self.list.split().map(|list| Self {
-            list,
-            socket: self.socket.clone(),
-        });
+        let rest = self.kept.split().map(|kept| Self { kept });
         (RetainedDatagram { one: self }, rest)
-    }
-}
-
-impl Drop for Retained {
-    fn drop(&mut self) {
-        let socket = &self.socket.handle;
-        // SAFETY: by the invariant what is in the list was retained from this socket, which is open while there is a handle, and is
-        // released this once. A provider without the entry gave no indications.
-        let _ = unsafe {
-            socket
-                .dispatch()
-                .wsk_release(socket.as_ptr(), self.list.as_ptr())
-        };
     }
 }
 
@@ -195,13 +174,14 @@ impl RetainedDatagram {
     /// The datagram.
     #[must_use]
     pub fn datagram(&self) -> Datagram<'_> {
-        self.one.list.first()
+        Datagram::of(self.one.kept.list().first())
     }
 
     /// A handle of the socket at which it arrived, to answer with.
     #[must_use]
     pub fn socket(&self) -> DatagramSocket {
-        self.one.socket.clone()
+        let handle = self.one.kept.socket().clone();
+        DatagramSocket { handle }
     }
 
     /// The payload from byte `from` on, to be sent without copying it: the send uses the MDLs that WSK has
@@ -263,14 +243,14 @@ impl RetainedDatagram {
     /// [`Error::OutOfBounds`] when there are not that many bytes, with the datagram.
     #[doc(alias = "WSK_BUF")]
     pub fn into_mdl(self, from: usize) -> Result<DriverMdl<Self>, (Error, Self)> {
-        let buffer = self.datagram().buffer();
-        let length = buffer.Length;
-        if from > length {
-            return Err((Error::OutOfBounds { end: from, length }, self));
-        }
-        // SAFETY: by the invariant of what was retained the indication's chain is valid, locked or nonpaged, and used by nothing else
-        // until the datagram is released, which as the owner it is last; it may be so on any thread.
-        Ok(unsafe { DriverMdl::of(Extent::from_wsk_buf(buffer).rest(from), self) })
+        into_mdl(self, from)
+    }
+}
+
+// SAFETY: there is one in its list, which nothing else has.
+unsafe impl Owns for RetainedDatagram {
+    fn kept(&self) -> &Kept<DatagramCategory> {
+        &self.one.kept
     }
 }
 

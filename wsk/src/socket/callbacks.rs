@@ -1,0 +1,389 @@
+//! The callbacks of sockets with events (`WSK_CLIENT_DATAGRAM_DISPATCH`, `WSK_CLIENT_CONNECTION_DISPATCH`, `WSK_CLIENT_LISTEN_DISPATCH`,
+//! `WSK_CLIENT_STREAM_DISPATCH`): what WSK gives them gets its types here, and is told to whoever the socket was made for.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ptr::NonNull;
+
+use wsk_macros::dispatch_events;
+use wsk_sys::{
+    CMSGHDR, NTSTATUS, SOCKADDR, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING,
+    STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH,
+    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
+    WSK_DATA_INDICATION, WSK_DATAGRAM_INDICATION, WSK_INSPECT_ACTION, WSK_INSPECT_ID, WSK_SOCKET,
+    WskClientConnectionDispatchEvents, WskClientDatagramDispatchEvents,
+    WskClientListenDispatchEvents, WskClientStreamDispatchEvents,
+    wsk_client_connection_dispatch_table, wsk_client_datagram_dispatch_table,
+    wsk_client_listen_dispatch_table, wsk_client_stream_dispatch_table,
+};
+
+use crate::error::Error;
+use crate::memory::shared::Shared;
+use crate::socket::event_context::{Context, Events};
+use crate::socket::indicated_bytes::ByteList;
+use crate::socket::indications::{Arrives, Brought, List, Meanwhile};
+use crate::socket::inspection::InspectId;
+use crate::socket::listen_events::{Ends, Offer, Question};
+use crate::socket::stream_events::StreamVerdict;
+use crate::socket::{
+    Arriving, Category, ConnectionCategory, DatagramCategory, ListenCategory, Socket,
+    datagram_events, listen_events, stream_events,
+};
+
+/// The events of a datagram socket that are told to `told`.
+pub(crate) fn of_datagrams<T: datagram_events::Told>(
+    told: T,
+) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
+    Events::new(told, wsk_client_datagram_dispatch_table::<Datagrams<T>>())
+}
+
+/// The events of a connection that are told to `told`.
+pub(crate) fn of_connection<T: stream_events::Told>(
+    told: T,
+) -> Result<Events<WSK_CLIENT_CONNECTION_DISPATCH>, Error> {
+    Ok(told_control::<T, _>(Events::new(told, connection::<T>())?))
+}
+
+/// The events of a listening socket that are told to `told`.
+pub(crate) fn of_listener<T: listen_events::Told>(
+    told: T,
+) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
+    Events::new(told, listener::<T>())
+}
+
+/// The events of a stream socket that are told to `told`, whatever it becomes.
+pub(crate) fn of_stream<T: stream_events::Told + listen_events::Told>(
+    told: T,
+) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {
+    let events = Events::new(told, wsk_client_stream_dispatch_table::<Streams<T>>())?;
+    Ok(told_control::<T, _>(events))
+}
+
+/// The callbacks of connections whose context is that of events for a `T`.
+const fn connection<T: stream_events::Told>() -> &'static WSK_CLIENT_CONNECTION_DISPATCH {
+    wsk_client_connection_dispatch_table::<Connections<T>>()
+}
+
+/// The callbacks of listening sockets whose context is that of events for a `T`.
+const fn listener<T: listen_events::Told>() -> &'static WSK_CLIENT_LISTEN_DISPATCH {
+    wsk_client_listen_dispatch_table::<Listeners<T>>()
+}
+
+/// Events that were made for a `T`, with the callback that no table has.
+fn told_control<T: stream_events::Told, U>(events: Events<U>) -> Events<U> {
+    // INVARIANT: the callback is for a context of the same type.
+    events.with_receive_ex(Some(receive_ex_event::<T>))
+}
+
+/// What a callback finds by its context: who is told, and the socket, unless that is about to go.
+struct Found<T, C: Category> {
+    context: ManuallyDrop<Shared<Context<T>>>,
+    socket: Option<ManuallyDrop<Shared<Socket<C>>>>,
+}
+
+impl<T, C: Category> Found<T, C> {
+    /// # Safety
+    ///
+    /// The context, if there is one, is that of events for a `T`, of a socket of this category that was made with it. Both live until its
+    /// close has completed, which waits for the callback, and the result is not used after that.
+    unsafe fn by(context: Option<NonNull<c_void>>) -> Option<Self> {
+        // SAFETY: the caller keeps the same contract.
+        let (context, socket) = unsafe { Context::of_callback(context?) };
+        Some(Self { context, socket })
+    }
+
+    fn told(&self) -> &T {
+        self.context.handler()
+    }
+
+    fn socket(&self) -> Option<&Shared<Socket<C>>> {
+        self.socket.as_deref()
+    }
+}
+
+impl<T, C: Arrives> Found<T, C> {
+    /// What has arrived at the socket.
+    ///
+    /// # Safety
+    ///
+    /// It is the callback's.
+    unsafe fn list(&self, first: Option<NonNull<C::Indication>>) -> Option<List<C>> {
+        // SAFETY: the caller keeps the same contract.
+        Some(unsafe { List::new(first?, self.socket()?) })
+    }
+}
+
+/// The callbacks of datagram sockets for those of type `T`.
+struct Datagrams<T>(PhantomData<T>);
+
+// SAFETY: the callback does what WSK documents: it returns `STATUS_PENDING` exactly where the indications were kept, and neither
+// blocks nor keeps anything else.
+#[dispatch_events]
+unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagrams<T> {
+    unsafe fn wsk_receive_from_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+        data_indication: Option<NonNull<WSK_DATAGRAM_INDICATION>>,
+    ) -> NTSTATUS {
+        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The list is the callback's.
+        let (found, list) = unsafe {
+            let found = Found::<T, DatagramCategory>::by(socket_context);
+            let list = found.as_ref().and_then(|found| found.list(data_indication));
+            (found, list)
+        };
+        let Some(found) = found else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        if data_indication.is_none() {
+            found.told().died();
+            return STATUS_SUCCESS;
+        }
+        let Some(socket) = found.socket() else {
+            return STATUS_DATA_NOT_ACCEPTED;
+        };
+        let mut list = list;
+        let dealt_with = found.told().arrived(&mut list, flags, socket);
+        match list {
+            None => STATUS_PENDING,
+            Some(_) if dealt_with => STATUS_SUCCESS,
+            Some(_) => STATUS_DATA_NOT_ACCEPTED,
+        }
+    }
+}
+
+/// The callbacks of connections for those of type `T`.
+struct Connections<T>(PhantomData<T>);
+
+/// Tells somebody what has arrived, and WSK what is answered: `STATUS_PENDING` exactly where the indications were retained.
+///
+/// # Safety
+///
+/// The parameters are those of `WskReceiveEvent`, or of `WskReceiveExEvent`, for a socket that was made with a context of such a `T`.
+unsafe fn received<T: stream_events::Told>(
+    socket_context: Option<NonNull<c_void>>,
+    flags: u32,
+    data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
+    control: Option<NonNull<[u8]>>,
+    bytes_indicated: usize,
+    bytes_accepted: Option<NonNull<usize>>,
+) -> NTSTATUS {
+    // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The list is the callback's, and so
+    // is the control information; WSK gives a place for the number.
+    let (found, list, accepted) = unsafe {
+        let found = Found::<T, ConnectionCategory>::by(socket_context);
+        let list = found.as_ref().and_then(|found| found.list(data_indication));
+        (
+            found,
+            list.map(|list| ByteList::new(list, Meanwhile::new(control))),
+            bytes_accepted.map(|place| place.cast::<MaybeUninit<usize>>().as_mut()),
+        )
+    };
+    let Some(found) = found else {
+        return STATUS_DATA_NOT_ACCEPTED;
+    };
+    if data_indication.is_none() {
+        found.told().died();
+        return STATUS_SUCCESS;
+    }
+    let (Some(socket), Some(mut list)) = (found.socket(), list) else {
+        return STATUS_DATA_NOT_ACCEPTED;
+    };
+    let told = found.told();
+    match told.arrived(&mut list, bytes_indicated, flags, socket) {
+        _ if list.is_retained() => STATUS_PENDING,
+        StreamVerdict::Consumed => STATUS_SUCCESS,
+        StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
+        StreamVerdict::ConsumedPart(part) => {
+            if let Some(accepted) = accepted {
+                accepted.write(part.min(bytes_indicated));
+            }
+            STATUS_SUCCESS
+        }
+    }
+}
+
+/// `WskReceiveExEvent`, for somebody of type `T`: `WskReceiveEvent` with control information.
+///
+/// # Safety
+///
+/// WSK calls it, for a socket that was made with a context of such a `T`.
+unsafe extern "system" fn receive_ex_event<T: stream_events::Told>(
+    socket_context: *mut c_void,
+    flags: u32,
+    data_indication: *mut WSK_DATA_INDICATION,
+    control: *mut CMSGHDR,
+    control_length: u32,
+    bytes_indicated: usize,
+    bytes_accepted: *mut usize,
+) -> NTSTATUS {
+    // No reference: it may go before this returns, with bytes that were retained.
+    let control = NonNull::new(control.cast());
+    let control =
+        control.map(|control| NonNull::slice_from_raw_parts(control, control_length as usize));
+    // SAFETY: WSK gives what is documented.
+    unsafe {
+        received::<T>(
+            NonNull::new(socket_context),
+            flags,
+            NonNull::new(data_indication),
+            control,
+            bytes_indicated,
+            NonNull::new(bytes_accepted),
+        )
+    }
+}
+
+// SAFETY: the callbacks do what WSK documents: a receive event returns `STATUS_PENDING` exactly where the indications were
+// retained, and neither blocks nor keeps anything else.
+#[dispatch_events]
+unsafe impl<T: stream_events::Told> WskClientConnectionDispatchEvents for Connections<T> {
+    unsafe fn wsk_receive_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+        data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
+        bytes_indicated: usize,
+        bytes_accepted: Option<NonNull<usize>>,
+    ) -> NTSTATUS {
+        // SAFETY: WSK gives what is documented.
+        unsafe {
+            received::<T>(
+                socket_context,
+                flags,
+                data_indication,
+                None,
+                bytes_indicated,
+                bytes_accepted,
+            )
+        }
+    }
+
+    unsafe fn wsk_disconnect_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+    ) -> NTSTATUS {
+        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback.
+        if let Some(found) = unsafe { Found::<T, _>::by(socket_context) } {
+            found.told().disconnected(flags, found.socket());
+        }
+        STATUS_SUCCESS
+    }
+
+    unsafe fn wsk_send_backlog_event(
+        socket_context: Option<NonNull<c_void>>,
+        ideal_backlog_size: usize,
+    ) -> NTSTATUS {
+        // SAFETY: as for `wsk_disconnect_event`.
+        if let Some(found) = unsafe { Found::<T, _>::by(socket_context) } {
+            let told = found.told();
+            told.send_backlog_changed(ideal_backlog_size, found.socket());
+        }
+        STATUS_SUCCESS
+    }
+}
+
+/// The callbacks of listening sockets for those of type `T`.
+struct Listeners<T>(PhantomData<T>);
+
+// SAFETY: the callbacks do what WSK documents: an accept event returns `STATUS_SUCCESS` exactly where the socket was taken, whose
+// context and callbacks it has written then, an inspect event returns `WskInspectPend` exactly where it is answered later, and none
+// blocks.
+#[dispatch_events]
+unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<T> {
+    unsafe fn wsk_accept_event(
+        socket_context: Option<NonNull<c_void>>,
+        flags: u32,
+        local_address: Option<NonNull<SOCKADDR>>,
+        remote_address: Option<NonNull<SOCKADDR>>,
+        accept_socket: Option<NonNull<WSK_SOCKET>>,
+        accept_socket_context: Option<NonNull<*mut c_void>>,
+        accept_socket_dispatch: Option<NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>>,
+    ) -> NTSTATUS {
+        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. WSK gives places for what the accepted
+        // socket is to have, which is nobody's yet, and socket addresses, for the time of that.
+        let (found, arriving, local, remote) = unsafe {
+            (
+                Found::<T, ListenCategory>::by(socket_context),
+                Arriving::new(accept_socket, accept_socket_context, accept_socket_dispatch),
+                Brought::new(local_address),
+                Brought::new(remote_address),
+            )
+        };
+        let Some(found) = found else {
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        if accept_socket.is_none() {
+            found.told().died();
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        }
+        let (Some(listener), Some(arriving)) = (found.socket(), arriving) else {
+            return STATUS_REQUEST_NOT_ACCEPTED;
+        };
+        let ends = Ends::new(listener, local, remote);
+        found.told().came(Offer::new(&arriving, ends, flags));
+        if arriving.is_taken() {
+            STATUS_SUCCESS
+        } else {
+            STATUS_REQUEST_NOT_ACCEPTED
+        }
+    }
+
+    unsafe fn wsk_inspect_event(
+        socket_context: Option<NonNull<c_void>>,
+        local_address: Option<NonNull<SOCKADDR>>,
+        remote_address: Option<NonNull<SOCKADDR>>,
+        inspect_id: Option<NonNull<WSK_INSPECT_ID>>,
+    ) -> WSK_INSPECT_ACTION {
+        // SAFETY: as for the accept event; WSK gives an identifier for the time of the callback.
+        let (found, local, remote, id) = unsafe {
+            (
+                Found::<T, ListenCategory>::by(socket_context),
+                Brought::new(local_address),
+                Brought::new(remote_address),
+                inspect_id.map(|id| InspectId::new(id.as_ref())),
+            )
+        };
+        let answer = Cell::new(WSK_INSPECT_ACTION::WskInspectReject);
+        if let Some(found) = found {
+            match (id, found.socket()) {
+                (None, _) => found.told().died(),
+                (Some(id), Some(listener)) => {
+                    let ends = Ends::new(listener, local, remote);
+                    found.told().asked(Question::new(ends, id, &answer));
+                }
+                _ => {}
+            }
+        }
+        answer.get()
+    }
+
+    unsafe fn wsk_abort_event(
+        socket_context: Option<NonNull<c_void>>,
+        inspect_id: NonNull<WSK_INSPECT_ID>,
+    ) -> NTSTATUS {
+        // SAFETY: as for the inspect event.
+        let (found, id) = unsafe {
+            (
+                Found::<T, ListenCategory>::by(socket_context),
+                InspectId::new(inspect_id.as_ref()),
+            )
+        };
+        if let Some(found) = found {
+            found.told().aborted(id);
+        }
+        STATUS_SUCCESS
+    }
+}
+
+/// The callbacks of stream sockets for those of type `T`: once they have connected, and once they listen.
+struct Streams<T>(PhantomData<T>);
+
+// SAFETY: both tables are for the same context, and WSK calls those of what the socket has become.
+#[dispatch_events]
+unsafe impl<T: stream_events::Told + listen_events::Told> WskClientStreamDispatchEvents
+    for Streams<T>
+{
+    const LISTEN: Option<&'static WSK_CLIENT_LISTEN_DISPATCH> = Some(listener::<T>());
+    const CONNECT: Option<&'static WSK_CLIENT_CONNECTION_DISPATCH> = Some(connection::<T>());
+}
