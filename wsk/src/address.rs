@@ -22,8 +22,8 @@ impl Family {
         }
     }
 
-    /// The address to bind to when any will do: of every interface, with a port that WSK chooses. For families that are not of IP it is
-    /// one that their sockets refuse.
+    /// The unspecified address with port 0, to bind to: every interface, and a port that WSK chooses. For families other than IPv4 and
+    /// IPv6, an address that their sockets refuse.
     ///
     /// ```
     /// assert_eq!(wsk::Family::V4.any().to_string(), "0.0.0.0:0");

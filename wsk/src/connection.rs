@@ -43,7 +43,7 @@ impl ConnectionSocket {
         Ok(Self { handle })
     }
 
-    /// Opens a socket whose events are told to `handler`, once it is connected and they are
+    /// Opens a socket with a handler of its events, which WSK calls once the socket is connected and they are
     /// [enabled](ConnectedSocket::enable_events). IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
@@ -65,8 +65,8 @@ impl ConnectionSocket {
         Ok(Self { handle })
     }
 
-    /// Connects: the request takes the socket, and gives a [`ConnectedSocket`], or an error
-    /// [with the socket](crate::operation::NotConnected).
+    /// Connects. The request takes the socket. Its result is a [`ConnectedSocket`], or an error [with the
+    /// socket](crate::operation::NotConnected).
     ///
     /// Dropping an operation that was started cancels it; the socket is closed when it has completed.
     ///
@@ -93,8 +93,8 @@ impl ConnectionSocket {
 }
 
 impl ConnectedSocket {
-    /// Opens a socket, binds it to any local address (or [to one](Request::bound_to)) and connects it: the request gives the
-    /// connected socket.
+    /// Opens a socket, binds it to any local address (or [to one](Request::bound_to)), and connects it. The result is the connected
+    /// socket.
     ///
     /// With [a handler for its events](Request::with_events) if wanted. Allocates the socket's state and operations, one of them for
     /// closing, which can therefore not fail for lack of memory. Dropping an operation that was started cancels it; a connection
@@ -184,15 +184,15 @@ impl ConnectedSocket {
         request::remote_address(&self.handle).wait()
     }
 
-    /// Whether later sends ask the transport to send at once, together with queued bytes, rather than to
-    /// gather small amounts. The default is `false`. IRQL: `<= DISPATCH_LEVEL`.
+    /// Whether later sends are sent at once, together with queued bytes, instead of gathering small segments (Nagle algorithm). The
+    /// default is `false`. IRQL: `<= DISPATCH_LEVEL`.
     #[doc(alias("WSK_FLAG_NODELAY", "TCP_NODELAY"))]
     pub fn set_no_delay(&self, no_delay: bool) {
         let flags = if no_delay { WSK_FLAG_NODELAY } else { 0 };
         self.handle.send_flags.store(flags, Ordering::Relaxed);
     }
 
-    /// Sends bytes: the request gives their number.
+    /// Sends bytes. The result is their number.
     ///
     /// WSK does not buffer: the request completes when the transport is done with all bytes, or has failed. If you drop an
     /// operation that was started, the bytes are still sent. After a send that failed or was cancelled it is unknown how many bytes
@@ -215,7 +215,7 @@ impl ConnectedSocket {
         request::send(&self.handle, buffer)
     }
 
-    /// Receives bytes: as many as have come, at most those that fit. The request gives their number.
+    /// Receives the bytes that have arrived, as many as fit. The result is their number.
     ///
     /// 0 is the end: the peer has disconnected gracefully, and nothing comes any more. (With an empty buffer it says
     /// nothing.) Dropping an operation that was started cancels it; bytes that came first are lost.
@@ -256,7 +256,7 @@ impl ConnectedSocket {
         request::receive(&self.handle, buffer)
     }
 
-    /// Receives until the buffer is full: the request gives the number of bytes.
+    /// Receives until the buffer is full, or the peer has disconnected. The result is the number of bytes.
     ///
     /// A number below the buffer's length means that the peer has disconnected gracefully after these bytes. Otherwise this is like
     /// [`receive`](Self::receive), but without control information, which would be that of several receives. When it is cancelled,
@@ -301,7 +301,7 @@ impl ConnectedSocket {
         request::receive_all(&self.handle, buffer)
     }
 
-    /// Receives as many bytes as the buffer has, and no fewer.
+    /// Receives until the buffer is full. Fewer bytes are an error.
     ///
     /// All else is as for [`receive_all`](Self::receive_all). A buffer of no bytes is full at once.
     ///
@@ -335,7 +335,7 @@ impl ConnectedSocket {
         request::receive_exact(&self.handle, buffer)
     }
 
-    /// Throws away what still comes, until the peer has disconnected. Dropping an operation that was started cancels it.
+    /// Discards everything that still arrives, until the peer has disconnected. Dropping an operation that was started cancels it.
     ///
     /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) with `WSK_FLAG_DRAIN`.
     ///
@@ -347,7 +347,7 @@ impl ConnectedSocket {
         request::drain(&self.handle)
     }
 
-    /// Disconnects gracefully: the request completes when all sent bytes have arrived and the peer knows of the end.
+    /// Disconnects gracefully. The request completes when the peer has acknowledged all sent bytes and the disconnect.
     ///
     /// Nothing can be sent any more. You can still receive, until the peer disconnects too. If the peer takes no more bytes, this may
     /// take for ever: when the time of [`wait_timeout`](Request::wait_timeout) runs out, the
@@ -390,7 +390,7 @@ impl ConnectedSocket {
         request::abort(&self.handle)
     }
 
-    /// Has WSK call the handler when bytes have come that no receive waits for, and when the peer disconnects; which may be
+    /// Enables the events: WSK calls the handler when bytes arrive that no receive waits for, and when the peer disconnects, perhaps
     /// before this returns. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// [`SEND_BACKLOG`](ConnectionEvents::SEND_BACKLOG) is enabled [by name](Self::enable) only.
@@ -405,7 +405,7 @@ impl ConnectedSocket {
         self.enable(ConnectionEvents::USUAL)
     }
 
-    /// Has WSK call the handler for some events; others stay as they are. IRQL: `<= DISPATCH_LEVEL`.
+    /// Enables some events; the others stay as they are. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// With [`DISCONNECT`](ConnectionEvents::DISCONNECT) alone the bytes are left to [`receive`](Self::receive):
     ///
@@ -489,7 +489,7 @@ impl ConnectedSocket {
         request::enable_events(&self.handle, events.mask())
     }
 
-    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `<= APC_LEVEL`.
+    /// Disables the events, and waits until calls of the handler have returned. IRQL: `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -502,8 +502,7 @@ impl ConnectedSocket {
         self.disable(ConnectionEvents::ALL)
     }
 
-    /// Has WSK no longer call the handler for some events; waits until calls of these that are under way have returned. IRQL:
-    /// `<= APC_LEVEL`.
+    /// Disables some events, and waits until calls of the handler for them have returned. IRQL: `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -555,8 +554,8 @@ impl ConnectedSocket {
         request::indicate_control(&self.handle, on)
     }
 
-    /// Has WSK indicate received bytes to the handler again, after a [`StreamVerdict`](crate::events::StreamVerdict) has stopped that.
-    /// IRQL: `<= DISPATCH_LEVEL`. Allocates an operation.
+    /// Makes WSK indicate received bytes to the handler again, after a [`StreamVerdict`](crate::events::StreamVerdict) has stopped
+    /// that. IRQL: `<= DISPATCH_LEVEL`. Allocates an operation.
     ///
     /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) of no bytes.
     ///

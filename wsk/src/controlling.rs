@@ -28,8 +28,8 @@ secured!(ListenSocket, ListenCategory, set);
 /// Redirections of connections by the Windows Filtering Platform (WFP): a driver that stands in between accepts a connection that was
 /// redirected to it, and hands its records on to the connection that it makes instead.
 impl ConnectedSocket {
-    /// Reads the redirect records of an accepted connection: the request gives the number of bytes written to `records`. They say nothing
-    /// to a driver but are [handed on](ConnectionSocket::set_redirect_records).
+    /// Reads the redirect records of an accepted connection. The result is the number of bytes written to `records`. A driver only
+    /// [passes them on](ConnectionSocket::set_redirect_records).
     ///
     /// The bytes are copied from nonpaged pool, which is allocated for the request.
     ///
@@ -47,8 +47,8 @@ impl ConnectedSocket {
         request::control_raw(&self.handle, request, &[], records)
     }
 
-    /// Reads the redirect context of an accepted connection: what the driver that redirected it has said of it. The request gives the
-    /// number of bytes written to `context`.
+    /// Reads the redirect context of an accepted connection, which the driver that redirected it has set. The result is the number of
+    /// bytes written to `context`.
     ///
     /// The bytes are copied from nonpaged pool, which is allocated for the request.
     ///
@@ -68,8 +68,8 @@ impl ConnectedSocket {
 }
 
 impl ConnectionSocket {
-    /// Says which redirection the connection goes on for, by the [records](ConnectedSocket::redirect_records) of the one that was
-    /// redirected; before it is connected. Without them it would be redirected anew. The request gives 0.
+    /// Sets the redirect records of a connection before it is connected: those [of the redirected
+    /// connection](ConnectedSocket::redirect_records) that it continues. Without them it would be redirected again. The result is 0.
     ///
     /// The bytes are copied to nonpaged pool, which is allocated for the request.
     ///
@@ -89,7 +89,7 @@ impl ConnectionSocket {
 }
 
 impl Provider {
-    /// Waits for a transport to come or go: the request is over when the list of [transports](Self::transports) has changed.
+    /// Waits for a change of the list of [transports](Self::transports).
     ///
     /// Dropping an operation that was started cancels it. One that is kept keeps the [`Registration`](crate::Registration) from being
     /// dropped.

@@ -36,8 +36,8 @@ impl DatagramSocket {
         Self::open_within(Making::of(provider, family, false))
     }
 
-    /// Opens a socket whose arriving datagrams are told to `handler`, once events are
-    /// [enabled](Self::enable_receive_events). IRQL: `<= APC_LEVEL`; waits.
+    /// Opens a socket with a handler of arriving datagrams, which WSK calls once events are [enabled](Self::enable_receive_events).
+    /// IRQL: `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
     /// completed, at up to `DISPATCH_LEVEL`.
@@ -62,7 +62,7 @@ impl DatagramSocket {
         Ok(Self { handle })
     }
 
-    /// Has WSK call the handler when datagrams arrive, which may be before this returns. IRQL: `<= DISPATCH_LEVEL`.
+    /// Enables receive events: WSK calls the handler when datagrams arrive, perhaps before this returns. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -74,8 +74,8 @@ impl DatagramSocket {
         request::enable_events(&self.handle, WSK_EVENT_RECEIVE_FROM)
     }
 
-    /// Has WSK no longer call the handler; waits until calls that are under way have returned, so it must not be called from the
-    /// handler. IRQL: `<= APC_LEVEL`.
+    /// Disables receive events, and waits until calls of the handler have returned. So it must not be called from the handler. IRQL:
+    /// `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -88,7 +88,7 @@ impl DatagramSocket {
         request::disable_events(&self.handle, WSK_EVENT_RECEIVE_FROM).wait()
     }
 
-    /// Sends a datagram: the request gives the number of bytes sent, that of the buffer.
+    /// Sends a datagram. The result is the number of bytes sent, which is the length of the buffer.
     ///
     /// WSK does not buffer: the request is over when the datagram has left, or failed to. Dropping an operation that was started lets
     /// the datagram be sent all the same.
@@ -109,7 +109,7 @@ impl DatagramSocket {
         request::send_to(&self.handle, buffer, to)
     }
 
-    /// Sends several datagrams to one address: the request gives the number of bytes of all of them.
+    /// Sends several datagrams to one address. The result is the number of bytes of all of them.
     ///
     /// Dropping an operation that was started lets the datagrams be sent all the same.
     ///
@@ -163,8 +163,8 @@ impl DatagramSocket {
         request::receive_from(&self.handle, buffer)
     }
 
-    /// Fixes the remote address: datagrams are sent there unless they have an address of their own, and only those that come
-    /// from there are received. IRQL: `<= APC_LEVEL`; waits.
+    /// Fixes the remote address: datagrams without an address go there, and only datagrams from there are received. IRQL: `<=
+    /// APC_LEVEL`; waits.
     ///
     /// [`SIO_WSK_SET_REMOTE_ADDRESS`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-remote-address).
     ///
@@ -180,8 +180,7 @@ impl DatagramSocket {
         self.fix(false, remote.into())
     }
 
-    /// Fixes the destination: datagrams are sent there unless they have an address of their own; they are received from
-    /// anywhere. IRQL: `<= APC_LEVEL`; waits.
+    /// Fixes the destination: datagrams without an address go there. Datagrams from anywhere are received. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// [`SIO_WSK_SET_SENDTO_ADDRESS`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-set-sendto-address).
     ///
@@ -255,7 +254,7 @@ pub struct FixedDatagramSocket {
 }
 
 impl FixedDatagramSocket {
-    /// The address that was fixed.
+    /// The fixed address.
     #[must_use]
     pub const fn remote_address(&self) -> SocketAddr {
         self.remote

@@ -72,7 +72,7 @@ pub struct DriverState<T> {
 }
 
 impl<T> DriverState<T> {
-    /// An empty place.
+    /// A static without a state.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -80,7 +80,7 @@ impl<T> DriverState<T> {
         }
     }
 
-    /// Puts the state here. IRQL: any, but drop a state that comes back only where dropping it is allowed.
+    /// Puts a state into the static. IRQL: any, but drop a state that comes back only where dropping it is allowed.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl<T> DriverState<T> {
         self.state.put(state)
     }
 
-    /// Takes the state out: [`get`](Self::get) and [`with`](Self::with) find nothing from here on, and this call waits until
-    /// everybody who has found it before is done. `None` where there is no state, or another thread puts or takes it at this moment.
+    /// Takes the state out. [`get`](Self::get) and [`with`](Self::with) no longer find it, and this call waits until everyone who has
+    /// found it before is done. `None` if there is no state, or another thread puts or takes it at this moment.
     ///
     /// A thread must not take what it uses itself: it would wait for itself. IRQL: `PASSIVE_LEVEL`.
     ///
@@ -110,8 +110,8 @@ impl<T: Sync> DriverState<T> {
         self.get().map(|state| f(&state))
     }
 
-    /// The state to use, if there is one. [`take`](Self::take) waits until what this gives is dropped, and for ever where it is
-    /// forgotten. IRQL: `<= DISPATCH_LEVEL`.
+    /// A reference to the state, if there is one. [`take`](Self::take) waits until the reference is dropped; if it is forgotten, for
+    /// ever. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn get(&self) -> Option<DriverStateRef<'_, T>> {
         let state = self.state.get()?;

@@ -44,8 +44,8 @@ fn begin(family: u16) -> [u8; ROOM] {
 }
 
 impl Endpoint {
-    /// An address from its bytes as C has them: the family in the first two, then what the family makes of them. `None` for more bytes
-    /// than there is room for or fewer than two, and for an IP address, which is a `SocketAddr`.
+    /// An address from the bytes of a `SOCKADDR`: the family in the first two, then the rest. `None` for fewer than two bytes, for more
+    /// than `SOCKADDR_STORAGE` has, and for an address of IPv4 or IPv6, which is a `SocketAddr`.
     ///
     /// ```
     /// use wsk::Endpoint;
@@ -67,7 +67,7 @@ impl Endpoint {
         }))
     }
 
-    /// The address of a family without a name: what a socket that connects is bound to where that is nothing in particular.
+    /// The unnamed address of a family, to which a socket is bound before it connects if it needs no particular address.
     #[must_use]
     pub fn unnamed(family: OtherFamily) -> Self {
         Self(Kind::Other {

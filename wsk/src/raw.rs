@@ -1,4 +1,4 @@
-//! What is asked of sockets and of the client that has no type here: its caller vouches for it.
+//! Requests to sockets and to the client that have no type here: the caller vouches for their input and output.
 
 use crate::ioctl::ControlRequest;
 use crate::registration::Provider;
@@ -21,8 +21,8 @@ macro_rules! vouched {
 macro_rules! controlled_raw {
     ($Socket:ident, $Category:ident) => {
         impl $Socket {
-            /// Sets or reads an option, or carries out an I/O control operation, that has no type here: the request gives the number
-            /// of bytes of `output` that were written.
+            /// Sets or reads an option, or runs an I/O control operation, that has no type here. The result is the number of
+            /// bytes written to `output`.
             ///
             /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request.
             ///
@@ -63,8 +63,7 @@ controlled_raw!(BasicSocket, BasicCategory);
 controlled_raw!(StreamSocket, StreamCategory);
 
 impl Provider {
-    /// Carries out an operation on the client that has no method here, with an IRP: the request gives the number of bytes of `output`
-    /// that were written.
+    /// Runs an operation on the client that has no method here, with an IRP. The result is the number of bytes written to `output`.
     ///
     /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request. Dropping an
     /// operation that was started cancels it. For operations that take no IRP there is

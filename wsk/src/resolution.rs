@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 use crate::request::{self, Looking, Lookup, NameOf, NameRoom, Request, Resolve};
 
 impl Provider {
-    /// Looks up the addresses of a name: the request gives them. IRQL: `PASSIVE_LEVEL`, whichever way it is run.
+    /// Looks up the addresses of a name. IRQL: `PASSIVE_LEVEL`, whichever finisher runs it.
     ///
     /// Allocates room for the name, and for what is found. Dropping an operation that was started cancels it.
     ///
@@ -42,7 +42,7 @@ impl Provider {
         request::resolve(self, lookup.into())
     }
 
-    /// Looks up the names of an address and of its port: the request gives them. IRQL: `PASSIVE_LEVEL`, whichever way it is run.
+    /// Looks up the names of an address and of its port. IRQL: `PASSIVE_LEVEL`, whichever finisher runs it.
     ///
     /// Allocates room for the names. Dropping an operation that was started cancels it.
     ///

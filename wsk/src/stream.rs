@@ -35,7 +35,7 @@ impl StreamSocket {
         Self::make(provider, Making::of(provider, family, false))
     }
 
-    /// Opens a socket whose events are told to `handler`, once they are enabled: those of the connection when it has
+    /// Opens a socket with a handler of its events, which WSK calls once they are enabled: those of a connection when it has
     /// [connected](crate::ConnectedSocket::enable_events), those of a listening socket when it
     /// [listens](ListenSocket::enable_accept_events). IRQL: `<= APC_LEVEL`; waits.
     ///
@@ -107,8 +107,8 @@ impl StreamSocket {
         Ok(Self { handle, room })
     }
 
-    /// Connects: the request takes the socket, and gives a [`ConnectedSocket`](crate::ConnectedSocket), or an error
-    /// [with a socket that can be connected](crate::operation::NotConnected), and no longer listen.
+    /// Connects. The request takes the socket. Its result is a [`ConnectedSocket`](crate::ConnectedSocket), or an error [with a
+    /// socket](crate::operation::NotConnected) that can still be connected, but can no longer listen.
     ///
     /// All else is as for [`ConnectionSocket::connect`].
     ///
@@ -138,14 +138,14 @@ impl StreamSocket {
         self.into_connection().connect_to(remote)
     }
 
-    /// The socket as one that connects, and never listens. IRQL: `<= DISPATCH_LEVEL`.
+    /// Turns the socket into one that connects, and never listens. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     pub fn into_connection(self) -> ConnectionSocket {
         let handle = self.handle.into_connection(self.room);
         ConnectionSocket { handle }
     }
 
-    /// Listens: connections can be accepted from then on. IRQL: `<= APC_LEVEL`; waits.
+    /// Makes the socket listen: connections can be accepted from then on. IRQL: `<= APC_LEVEL`; waits.
     ///
     /// [`WskListen`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_listen).
     ///

@@ -81,8 +81,8 @@ pub struct Datagrams<B: ReceiveBuffer, M> {
 }
 
 impl DatagramSocket {
-    /// The datagrams that arrive, as a stream. One receive at a time is in flight, from when the stream is polled on, with a buffer
-    /// that `buffers` gives. IRQL: `<= DISPATCH_LEVEL`; that of the [buffers](crate::operation::Request::start), for polling.
+    /// A stream of the datagrams that arrive. From the first poll on, one receive at a time is in flight, with a buffer from `buffers`.
+    /// IRQL: `<= DISPATCH_LEVEL`; for polling that of the [buffers](crate::operation::Request::start).
     ///
     /// An error of `buffers` is an item of the stream. The next poll asks `buffers` again.
     ///
@@ -278,8 +278,7 @@ pub struct Connections {
 }
 
 impl ListenSocket {
-    /// The connections that come, as a stream. One accept at a time is in flight, from when the stream is polled on. IRQL:
-    /// `<= DISPATCH_LEVEL`.
+    /// A stream of the connections that arrive. From the first poll on, one accept at a time is in flight. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// Each accept allocates its operation, and what [`accept`](Self::accept) does.
     ///

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use wsk_sys::{KeQueryInterruptTime, LARGE_INTEGER};
 
-/// How long a provider that has answered with an error, or was asked to cancel, may take to complete the IRP.
+/// The time that a provider has to complete an IRP after it has returned an error, or was asked to cancel.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// A time from now as the kernel takes it.
@@ -49,7 +49,7 @@ impl Deadline {
         }
     }
 
-    /// What is left of the time.
+    /// The remaining time.
     #[inline]
     pub(crate) fn left(&self) -> Duration {
         match self.start {

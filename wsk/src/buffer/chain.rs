@@ -137,7 +137,7 @@ impl<const N: usize> MdlChain<N> {
         Ok(self.extent)
     }
 
-    /// The bytes of a part, whether in range or not; `None` when there are not so many parts.
+    /// The bytes of a part, in range or not; `None` if there is no such part.
     ///
     /// There are no bytes any more when the chain [is lost](Self::is_lost).
     #[must_use]
@@ -154,7 +154,7 @@ impl<const N: usize> MdlChain<N> {
         Some(if lost { &mut [] } else { part.as_mut_slice() })
     }
 
-    /// Gives the buffers back, each alone again.
+    /// Gives the buffers back, unlinked.
     #[must_use]
     pub fn into_parts(self) -> [NonPagedBuffer; N] {
         let mut this = ManuallyDrop::new(self);

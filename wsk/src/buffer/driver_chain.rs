@@ -274,7 +274,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
         self.extent = Extent::empty();
     }
 
-    /// Gives the parts back, each alone again.
+    /// Gives the parts back, unlinked.
     #[must_use]
     pub fn into_parts(self) -> [ChainPart<D, H>; N] {
         let mut this = ManuallyDrop::new(self);
@@ -427,7 +427,7 @@ pub struct Framed<O = ()> {
 }
 
 impl<O> Framed<O> {
-    /// A header that is as long as its buffer is now, with nothing behind it. IRQL: `<= DISPATCH_LEVEL`.
+    /// A header with the length that the buffer has now, and no packet. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -461,7 +461,7 @@ impl<O> Framed<O> {
         self.header.as_mut_slice()
     }
 
-    /// Puts a packet behind the header; one that was there is dropped. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
+    /// Puts a packet behind the header, and drops the packet that was there. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
     ///
     /// # Errors
     ///
@@ -502,7 +502,7 @@ impl<O> Framed<O> {
         self.extent.len()
     }
 
-    /// Never: there is a header.
+    /// Always `false`: there is a header.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.extent.is_empty()

@@ -85,7 +85,7 @@ unsafe impl<B: Send> Send for Messages<B> {}
 unsafe impl<B: Sync> Sync for Messages<B> {}
 
 impl<B> Messages<B> {
-    /// Room for so many datagrams. IRQL: `<= DISPATCH_LEVEL`. Allocates the list.
+    /// An empty list with room for `capacity` datagrams. IRQL: `<= DISPATCH_LEVEL`. Allocates the list.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl<B> Messages<B> {
         })
     }
 
-    /// The datagrams, in the order in which they are sent. IRQL: `<= DISPATCH_LEVEL`. Allocates the list.
+    /// A list of these datagrams, in the order in which they are sent. IRQL: `<= DISPATCH_LEVEL`. Allocates the list.
     ///
     /// # Errors
     ///
@@ -182,7 +182,7 @@ impl<B> Messages<B> {
         Some(unsafe { (*Self::node(self.list, last)).buffer.assume_init_read() })
     }
 
-    /// Takes every datagram out.
+    /// Removes all datagrams.
     pub fn clear(&mut self) {
         while self.pop().is_some() {}
     }

@@ -146,7 +146,7 @@ impl NonPagedBuffer {
         }
     }
 
-    /// Sets the number of bytes that are sent, or that there is room for, up to the capacity; the bytes stay as they are.
+    /// Sets the length: the number of bytes to send, or to receive into, up to the capacity. The bytes do not change.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -180,7 +180,7 @@ impl NonPagedBuffer {
         Ok(())
     }
 
-    /// Makes the buffer hold a copy of `bytes`, and no more; allocates nothing.
+    /// Copies `bytes` into the buffer, and sets the length to theirs. Allocates nothing.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -201,7 +201,7 @@ impl NonPagedBuffer {
         Ok(())
     }
 
-    /// The bytes. None any more when the buffer [is lost](Self::is_lost).
+    /// The bytes; an empty slice when the buffer [is lost](Self::is_lost).
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: by the invariant so many initialised bytes lie behind the head, and nothing writes them while the buffer is borrowed,
@@ -212,7 +212,7 @@ impl NonPagedBuffer {
         }
     }
 
-    /// The bytes, to be written. None any more when the buffer [is lost](Self::is_lost).
+    /// The bytes, to be written; an empty slice when the buffer [is lost](Self::is_lost).
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: by the invariant so many initialised bytes lie behind the head, and are borrowed exclusively with the buffer, unless
@@ -223,7 +223,7 @@ impl NonPagedBuffer {
         }
     }
 
-    /// The part of the buffer in `range`, to be sent.
+    /// The part of the buffer in `range`, to send.
     ///
     /// # Errors
     ///

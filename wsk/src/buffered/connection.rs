@@ -90,7 +90,7 @@ pub struct BufferedConnection {
 }
 
 impl BufferedConnection {
-    /// Over a connected socket, with buffers of so many bytes to receive into and to send from. IRQL: `<= DISPATCH_LEVEL`.
+    /// Makes a connection over a connected socket, with buffers of `receive` and `send` bytes. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// Allocates the buffers, of one byte at least, and two operations; nothing is allocated after that. Other handles of the socket
     /// should not be used to send or receive at the same time: the bytes would be mixed.
@@ -119,7 +119,7 @@ impl BufferedConnection {
         Ok(Self { reader, writer })
     }
 
-    /// The two directions, each by itself: for two tasks, or for a protocol that reads and writes at the same time.
+    /// Splits the two directions: for two tasks, or for a protocol that reads and writes at the same time.
     #[must_use]
     pub fn split(self) -> (ReadHalf, WriteHalf) {
         (self.reader, self.writer)
@@ -456,8 +456,8 @@ impl WriteHalf {
         self.poll_rest(context)
     }
 
-    /// Waits until what was written is sent, and [disconnects gracefully](ConnectedSocket::disconnect): nothing can be written any more,
-    /// and what the peer still sends can be read. IRQL: `<= DISPATCH_LEVEL`.
+    /// Sends the bytes that were written, and [disconnects gracefully](ConnectedSocket::disconnect): after that nothing can be written,
+    /// and bytes that the peer still sends can be read. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// One that is dropped lets the disconnection go on once it was begun, which it is when all is sent.
     ///

@@ -822,14 +822,14 @@ where
 }
 
 impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
-    /// The bytes of the buffer. None any more when it [was abandoned](Self::is_abandoned).
+    /// The bytes of the buffer; an empty slice when the operation [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         // Its bytes cannot be lent as the buffer can, which the next run would have to look after.
         self.rest().map_or(&[], |rest| rest.carried().as_slice())
     }
 
-    /// The bytes of the buffer, to be written, which costs nothing. None any more when it [was abandoned](Self::is_abandoned).
+    /// The bytes of the buffer, to be written, without any cost; an empty slice when the operation [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         if self.is_abandoned() {
@@ -845,7 +845,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
         self.buffer().map_or(0, NonPagedBuffer::capacity)
     }
 
-    /// Sets the number of bytes that are sent, or that there is room for, up to the capacity; the bytes stay as they are.
+    /// Sets the length: the number of bytes to send, or to receive into, up to the capacity. The bytes do not change.
     ///
     /// # Errors
     ///
@@ -870,7 +870,7 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
         crate::address::read(&self.rest()?.arguments().address).ok()
     }
 
-    /// Sends to another address from now on, also where that of the socket is fixed. IRQL: `<= DISPATCH_LEVEL`.
+    /// Changes the address for all later runs, even if the socket has a fixed one. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -1026,8 +1026,8 @@ impl<O: Repeat<B>, B> Started<O, B> {
         }
     }
 
-    /// Cancels the operation and waits for it, at most for the two seconds that a provider has to complete what was cancelled. After
-    /// that it is left to the provider. IRQL: `<= APC_LEVEL`.
+    /// Cancels the operation, and waits at most the two seconds that a provider has to complete it. After that the operation is left to
+    /// the provider. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -1250,8 +1250,8 @@ unsafe impl<O: Repeat<B>, B: Send> Send for PreparedPool<O, B> {}
 unsafe impl<O: Repeat<B>, B: Send> Sync for PreparedPool<O, B> {}
 
 impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
-    /// Prepares `depth` requests that `make` makes, which is told their numbers. IRQL: as for [`Request::prepare`], if `make` may be
-    /// called there.
+    /// Prepares `depth` requests. `make` makes each, and gets its number. IRQL: as for [`Request::prepare`], if `make` may be called
+    /// there.
     ///
     /// # Errors
     ///

@@ -200,7 +200,7 @@ unsafe impl<B> Carries<B> for Borrowing<B> {
 }
 
 impl<'s, F: Function<B>, B> Request<'s, F, B> {
-    /// Makes the request in a scope, without waiting. IRQL: as for [`start`](Self::start).
+    /// Starts the request in a scope. IRQL: as for [`start`](Self::start).
     ///
     /// The buffer may borrow memory that outlives the scope. The scope waits for the operation: cancel it when nobody wants it any more.
     /// Allocates the operation.
@@ -587,7 +587,8 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         self.wait_within(&Deadline::after(limit, O::Parameters::GOES_ON))
     }
 
-    /// Waits until another thread [cancels](Cancel::cancel), at most, and gives the result with the buffer. IRQL: `<= APC_LEVEL`.
+    /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel), and gives the result with the buffer.
+    /// IRQL: `<= APC_LEVEL`.
     ///
     /// The inner result is that of WSK. The scope waits all the same: [`cancel`](Self::cancel) the operation that comes back.
     ///

@@ -102,7 +102,7 @@ unsafe impl Send for Registration {}
 unsafe impl Sync for Registration {}
 
 impl Registration {
-    /// Registers. IRQL: `PASSIVE_LEVEL`. Allocates the registration.
+    /// Registers with WSK. IRQL: `PASSIVE_LEVEL`. Allocates the registration.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl Registration {
         Ok(Self { client })
     }
 
-    /// Captures the provider, waiting for it as told. IRQL: `PASSIVE_LEVEL`. Allocates the provider's state.
+    /// Captures the provider, and waits for it for as long as `wait` says. IRQL: `PASSIVE_LEVEL`. Allocates the state of the provider.
     ///
     /// # Errors
     ///
@@ -204,7 +204,7 @@ impl Registration {
     }
 }
 
-/// The versions of WSK's interface that its provider speaks: the high byte is the major number, and `0x0100` is 1.0.
+/// The versions of the WSK interface that a provider supports. The high byte is the major version: `0x0100` is 1.0.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -228,8 +228,8 @@ pub struct ProviderCharacteristics {
 }
 
 impl Registration {
-    /// Which versions of WSK's interface the provider speaks. This crate speaks 1.0, the only one that there is so far. IRQL:
-    /// `<= DISPATCH_LEVEL`.
+    /// The versions of the WSK interface that the provider supports. This crate uses 1.0, the only one so far. IRQL: `<=
+    /// DISPATCH_LEVEL`.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();

@@ -71,8 +71,8 @@ impl Provider {
         &self.owner
     }
 
-    /// Another handle of the same capture, whose sockets are of a process, and perhaps of one of its threads: when such a socket is
-    /// bound, WSK looks at their security context to decide whether an address in use can be shared. IRQL: `<= DISPATCH_LEVEL`.
+    /// Another handle of the same provider. Its sockets belong to a process, and perhaps to one of its threads. When such a socket is
+    /// bound, WSK uses their security context to decide whether an address in use can be shared. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// Without it sockets are of the process in which they are opened: in a driver's own threads, that is `System`.
     ///
@@ -114,8 +114,8 @@ impl Provider {
         provider
     }
 
-    /// Another handle of the same capture, whose sockets have a security descriptor: it says who may share the local address of such a
-    /// socket. IRQL: `<= DISPATCH_LEVEL`.
+    /// Another handle of the same provider. Its sockets have a security descriptor, which determines who may share their local address.
+    /// IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// Without it nobody may.
     ///

@@ -60,9 +60,9 @@ const fn complete_inspection(
 }
 
 impl Pended {
-    /// Accepts the connection: it is made, and comes to [`accept`](crate::ListenSocket::accept) or to
-    /// [`AcceptEvent::accepted`](crate::events::AcceptEvent::accepted), unless the peer gives up before, which
-    /// [`AcceptEvent::aborted`](crate::events::AcceptEvent::aborted) tells.
+    /// Accepts the connection. It then arrives at [`ListenSocket::accept`](crate::ListenSocket::accept) or
+    /// [`AcceptEvent::accepted`](crate::events::AcceptEvent::accepted). If the peer gives up before, WSK calls
+    /// [`AcceptEvent::aborted`](crate::events::AcceptEvent::aborted).
     ///
     /// The listener stays open until the request is over. One that could not be made, or was cancelled, rejects the connection.
     /// Dropping an operation that was started lets it go on.
@@ -78,7 +78,7 @@ impl Pended {
         complete_inspection(self, WSK_INSPECT_ACTION::WskInspectAccept)
     }
 
-    /// Rejects the connection, which is never made: as dropping it does, where nobody asks what comes of it.
+    /// Rejects the connection, as dropping it does, and gives the result.
     ///
     /// [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete) with
     /// `WskInspectReject`.

@@ -68,19 +68,19 @@ impl Request<'_, NameOf, NameRoom> {
         }
     }
 
-    /// Both in digits: nobody is asked for a name.
+    /// Gives both in digits, so that no name server is asked (`NI_NUMERICHOST`, `NI_NUMERICSERV`).
     #[doc(alias("NI_NUMERICHOST", "NI_NUMERICSERV"))]
     pub fn numeric(self) -> Self {
         self.flagged(NI_NUMERICHOST | NI_NUMERICSERV)
     }
 
-    /// An address that has no name is an error; else it is given in digits.
+    /// Makes an address without a name an error (`NI_NAMEREQD`). By default it is given in digits.
     #[doc(alias = "NI_NAMEREQD")]
     pub fn must_have_name(self) -> Self {
         self.flagged(NI_NAMEREQD)
     }
 
-    /// The service is that of datagram sockets.
+    /// Gives the service of the port for datagrams (`NI_DGRAM`).
     #[doc(alias = "NI_DGRAM")]
     pub fn for_datagrams(self) -> Self {
         self.flagged(NI_DGRAM)

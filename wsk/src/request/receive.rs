@@ -290,14 +290,14 @@ pub struct StreamArrival<'a, B> {
 }
 
 impl<'a, B> StreamArrival<'a, B> {
-    /// The number of bytes that were received: 0 is the end.
+    /// The number of bytes that were received; 0 at the end of the connection.
     #[must_use]
     #[inline]
     pub const fn length(&self) -> usize {
         self.length
     }
 
-    /// The buffer that they are in.
+    /// The buffer with the bytes.
     #[must_use]
     pub fn buffer(&self) -> &'a B {
         self.buffer.given()
@@ -305,7 +305,7 @@ impl<'a, B> StreamArrival<'a, B> {
 }
 
 impl<'a, B: ReceiveBuffer> StreamArrival<'a, B> {
-    /// The control information that came with them, if the buffer has room for any.
+    /// The control information of the bytes, if the buffer has room for any.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'a> {
         let room = self.buffer.looked_at().control_room();

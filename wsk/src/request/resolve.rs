@@ -99,13 +99,13 @@ impl Text<'_> {
 const LONGEST: usize = 1024;
 
 impl<'n> Lookup<'n> {
-    /// The addresses of a host, of any family, for connections to port 0.
+    /// A lookup of the addresses of a host, of any family, for connections, with port 0.
     #[must_use]
     pub const fn new(name: &'n str) -> Self {
         Self::of(Text::Utf8(name))
     }
 
-    /// The same, of a name in UTF-16, as the kernel's strings have it.
+    /// As [`new`](Self::new), with a name in UTF-16, as in the strings of the kernel.
     #[doc(alias = "UNICODE_STRING")]
     #[must_use]
     pub const fn utf16(name: &'n [u16]) -> Self {
@@ -123,42 +123,42 @@ impl<'n> Lookup<'n> {
         }
     }
 
-    /// With the port of a service, by its name or number.
+    /// Adds a service, by its name or number: the addresses have its port.
     #[must_use]
     pub const fn service(self, service: &'n str) -> Self {
         let service = Text::Utf8(service);
         Self { service, ..self }
     }
 
-    /// The same, of a service in UTF-16.
+    /// As [`service`](Self::service), in UTF-16.
     #[must_use]
     pub const fn service_utf16(self, service: &'n [u16]) -> Self {
         let service = Text::Utf16(service);
         Self { service, ..self }
     }
 
-    /// Only an address in digits: nobody is asked for a name.
+    /// Accepts only an address in digits, so that no name server is asked (`AI_NUMERICHOST`).
     #[doc(alias = "AI_NUMERICHOST")]
     #[must_use]
     pub const fn numeric(self) -> Self {
         self.flagged(AI_NUMERICHOST)
     }
 
-    /// Addresses to bind a socket to: without a name, that of any interface.
+    /// Gives addresses to bind a socket to; without a name, the unspecified one (`AI_PASSIVE`).
     #[doc(alias = "AI_PASSIVE")]
     #[must_use]
     pub const fn to_bind(self) -> Self {
         self.flagged(AI_PASSIVE)
     }
 
-    /// Only addresses of a family that this machine has an address of.
+    /// Gives only addresses of families that this machine has an address of (`AI_ADDRCONFIG`).
     #[doc(alias = "AI_ADDRCONFIG")]
     #[must_use]
     pub const fn only_configured(self) -> Self {
         self.flagged(AI_ADDRCONFIG)
     }
 
-    /// Only in this name space (`NS_DNS`, say), instead of in all that there are.
+    /// Searches only this name space, such as `NS_DNS`, instead of all.
     #[doc(alias("NS_ALL", "NS_DNS", "NS_NETBT"))]
     #[must_use]
     pub const fn name_space(self, name_space: u32) -> Self {
@@ -172,7 +172,7 @@ impl<'n> Lookup<'n> {
         }
     }
 
-    /// Only addresses that a socket of this family can use.
+    /// Gives only addresses that a socket of this family can use.
     #[must_use]
     pub const fn family(self, family: Family) -> Self {
         let family = match family {
@@ -184,7 +184,7 @@ impl<'n> Lookup<'n> {
         Self { family, ..self }
     }
 
-    /// For datagram sockets.
+    /// Gives addresses for datagram sockets.
     #[must_use]
     pub const fn for_datagrams(self) -> Self {
         Self {
