@@ -88,7 +88,7 @@ impl Endpoint {
         }
     }
 
-    /// The address, if it is one of IP.
+    /// The address, if it is of IPv4 or IPv6.
     #[must_use]
     pub fn ip(&self) -> Option<SocketAddr> {
         match self.0 {
@@ -97,7 +97,7 @@ impl Endpoint {
         }
     }
 
-    /// The bytes as C has them, if it is not one of IP. Those of an address that WSK gave are all that there is room for.
+    /// The bytes of the `SOCKADDR`, unless it is of IPv4 or IPv6. An address from WSK has all bytes of a `SOCKADDR_STORAGE`.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match &self.0 {
@@ -246,7 +246,7 @@ impl UnixAddress {
     #[doc(alias = "UNIX_PATH_MAX")]
     pub const LONGEST: usize = 107;
 
-    /// The address of a path, in UTF-8. `None` for one that is empty, longer than [`LONGEST`](Self::LONGEST) or has a zero in it.
+    /// The address of a path in UTF-8. `None` for a path that is empty, longer than [`LONGEST`](Self::LONGEST), or contains a zero.
     #[must_use]
     pub fn new(path: &[u8]) -> Option<Self> {
         if path.is_empty() || path.len() > Self::LONGEST || path.contains(&0) {
@@ -260,7 +260,7 @@ impl UnixAddress {
         })
     }
 
-    /// The address in an endpoint, if it is such a one, with a path.
+    /// The address in an endpoint, if it is of this family and has a path.
     #[must_use]
     pub fn of(endpoint: &Endpoint) -> Option<Self> {
         let bytes = endpoint
@@ -332,7 +332,7 @@ impl HypervAddress {
     /// The bytes of `SOCKADDR_HV`: family, a reserved word, and two identifiers.
     const SIZE: usize = 4 + 16 + 16;
 
-    /// The address in an endpoint, if it is such a one.
+    /// The address in an endpoint, if it is of this family.
     #[must_use]
     pub fn of(endpoint: &Endpoint) -> Option<Self> {
         let bytes = endpoint

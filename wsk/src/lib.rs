@@ -52,10 +52,10 @@
 //! | [`start_with`](operation::Request::start_with) a closure | moved in, given to the closure with the result | nobody | the same, when you want to keep no handle |
 //!
 //! There is no guard that borrows the buffer and waits when it is dropped, because it would be unsound: `mem::forget` ends the
-//! borrow without the wait, and the kernel goes on using memory that is something else by then.
+//! borrow without the wait, and the kernel goes on using memory that has been reused by then.
 //!
 //! Each request that is started allocates one block of nonpaged pool. With an operation [`from`](operation::Request::from) a pool of
-//! [`Operations`](operation::Operations), sending and receiving allocate nothing, whoever owns the buffer. A request that
+//! [`Operations`](operation::Operations), sending and receiving nonpaged memory allocates nothing, whoever owns it. A request that
 //! is [`prepare`](operation::Request::prepare)d also keeps its address and its checks, and can be run again and again.
 //! See [which finisher to use](guide::shapes), [which request has which finisher](guide::requests), and [the picture of one
 //! send](guide::one_send).
@@ -72,7 +72,7 @@
 //! [event handlers](events), and drops the buffers of dropped operations at up to `DISPATCH_LEVEL`. The guide lists the IRQL [function by
 //! function](guide::irql).
 //!
-//! # What holds everywhere
+//! # Guarantees
 //!
 //! * The crate is `no_std` and needs no allocator. It allocates nonpaged pool only where its documentation says so, and returns an error when
 //!   that runs out.

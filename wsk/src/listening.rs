@@ -41,7 +41,7 @@ impl ListenSocket {
         Ok(Self { handle })
     }
 
-    /// Opens a socket whose connections are told to `handler`, once events are [enabled](Self::enable_accept_events). IRQL:
+    /// Opens a socket with a handler, which WSK calls for each connection once events are [enabled](Self::enable_accept_events). IRQL:
     /// `<= APC_LEVEL`; waits.
     ///
     /// Allocates what [`open`](Self::open) does, and room for the handler. The handler is dropped when the socket's close has
@@ -122,7 +122,7 @@ impl ListenSocket {
         Ok(socket)
     }
 
-    /// Accepts the next connection: the request gives its socket, and the address of the peer.
+    /// Accepts the next connection. The result is its socket, and the address of the peer.
     ///
     /// [`with_events`](Request::with_events) adds a handler for the connection's events. Allocates the socket's state and operations.
     /// Dropping an operation that was started cancels it; if a connection arrives nevertheless, it is closed.
@@ -147,8 +147,8 @@ impl ListenSocket {
         request::accept(&self.handle)
     }
 
-    /// Has WSK call the handler when a connection has come that no [`accept`](Self::accept) waits for, which may be before this
-    /// returns. IRQL: `<= DISPATCH_LEVEL`.
+    /// Enables accept events: WSK calls the handler when a connection arrives that no [`accept`](Self::accept) waits for, perhaps
+    /// before this returns. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///
@@ -160,7 +160,7 @@ impl ListenSocket {
         request::enable_events(&self.handle, WSK_EVENT_ACCEPT)
     }
 
-    /// Has WSK no longer call the handler; waits until calls that are under way have returned. IRQL: `<= APC_LEVEL`.
+    /// Disables accept events, and waits until calls of the handler have returned. IRQL: `<= APC_LEVEL`.
     ///
     /// [`SO_WSK_EVENT_CALLBACK`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
     ///

@@ -135,7 +135,7 @@ macro_rules! controlled {
                 $crate::request::get_option(&self.handle)
             }
 
-            /// Carries out an I/O control operation.
+            /// Runs an I/O control operation.
             ///
             /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
             ///
@@ -150,8 +150,9 @@ macro_rules! controlled {
                 $crate::request::ioctl(&self.handle, request)
             }
 
-            /// Registers the socket for an extension interface, and gives what WSK implements of that; it is
-            /// [made](crate::ioctl::Extension::new) with unsafe code, which says what it asks. IRQL: `<= DISPATCH_LEVEL`.
+            /// Registers the socket for an extension interface, and returns the functions that WSK implements. The
+            /// [extension](crate::ioctl::Extension::new) is made with unsafe code, which says what the driver has to keep to.
+            /// IRQL: `<= DISPATCH_LEVEL`.
             ///
             /// [`SIO_WSK_REGISTER_EXTENSION`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-register-extension).
             ///
@@ -173,8 +174,9 @@ macro_rules! controlled {
 macro_rules! secured {
     ($Socket:ident, $Category:ty) => {
         impl $Socket {
-            /// Reads the security descriptor of the socket: the request gives a copy that WSK has cached for it. A socket that was given
-            /// none has the system's own, by which nobody may share its local address. Allocates room for the copy.
+            /// Reads the security descriptor of the socket. The result is a copy, which WSK has cached. A socket without a
+            /// descriptor of its own has that of the system, which lets nobody share its local address. Allocates room for the
+            /// copy.
             ///
             /// [`SO_WSK_SECURITY`](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-security).
             ///
@@ -194,8 +196,7 @@ macro_rules! secured {
         $crate::methods::secured!($Socket, $Category);
 
         impl $Socket {
-            /// Gives the socket a security descriptor in place of the one that it has, before it is bound: it says who may share the local
-            /// address.
+            /// Sets the security descriptor of the socket before it is bound: it determines who may share the local address.
             ///
             /// A socket [has it from the start](crate::Provider::secured_by) where it is opened so.
             ///

@@ -79,7 +79,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of a provider, whose sockets have 2,048 bytes of buffer in each direction.
+    /// Makes a network of a provider. Its sockets have buffers of 2,048 bytes for each direction.
     #[must_use]
     pub fn new(provider: &Provider) -> Self {
         Self {
@@ -89,8 +89,8 @@ impl Network {
         }
     }
 
-    /// With so many bytes to receive into, and so many to send from, for each socket that is made from now on. They are nonpaged
-    /// memory. Of a datagram they are the most that can be received, and sent.
+    /// Sets the sizes of the buffers, in nonpaged memory, of sockets that are made from now on: `receive` and `send` bytes. A datagram
+    /// that is longer can be neither received nor sent.
     #[must_use]
     pub fn with_buffers(self, receive: usize, send: usize) -> Self {
         Self {

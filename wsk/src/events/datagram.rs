@@ -190,8 +190,7 @@ impl Indication<'_> {
         self.list.as_ref().map_or(Datagrams::none(), Datagrams::of)
     }
 
-    /// Keeps the datagrams beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
-    /// closed.
+    /// Keeps the datagrams after the callback, whatever it returns. `None` if they are kept already, or the socket is being closed.
     ///
     /// They hold memory of the network stack, and keep the socket open: drop them soon. A handler must not keep them in itself: the
     /// socket would never close by its last handle.
@@ -201,7 +200,7 @@ impl Indication<'_> {
         Retained::of(self.list, self.socket)
     }
 
-    /// A handle of the socket at which they arrived, to answer with; `None` when it is being closed.
+    /// A handle of the socket, to answer with; `None` when it is being closed.
     ///
     /// A handler must not keep it in itself: the socket would never close by its last handle.
     #[must_use]
@@ -228,7 +227,7 @@ impl Indication<'_> {
         self.flags & WSK_FLAG_RELEASE_ASAP != 0
     }
 
-    /// Whether WSK calls the handler at `DISPATCH_LEVEL`. Otherwise the IRQL may be any up to that.
+    /// Whether WSK says that it calls the handler at `DISPATCH_LEVEL`. If not, the IRQL is any up to that.
     #[doc(alias = "WSK_FLAG_AT_DISPATCH_LEVEL")]
     #[must_use]
     pub const fn at_dispatch_level(&self) -> bool {

@@ -199,8 +199,9 @@ impl Incoming<'_> {
         self.0.accept(None)
     }
 
-    /// Accepts the connection, whose events are told to `handler` once they are [enabled](ConnectedSocket::enable_events), which is
-    /// refused until the callback has returned: only then WSK knows of the handler. IRQL: `<= DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
+    /// Accepts the connection with a handler of its events, which WSK calls once they are [enabled](ConnectedSocket::enable_events).
+    /// They cannot be enabled before the callback has returned, because WSK does not know the handler before that. IRQL: `<=
+    /// DISPATCH_LEVEL`. Allocates what [`accept`](Self::accept) does, and room for the handler.
     ///
     /// # Errors
     ///

@@ -185,8 +185,8 @@ pub struct Disconnection<'i> {
 }
 
 impl Disconnection<'_> {
-    /// Whether the peer has aborted the connection: nothing more can be sent or received. Otherwise it has disconnected gracefully: all bytes
-    /// that it sent have arrived, and it still receives.
+    /// Whether the peer has aborted the connection, so that nothing more can be sent or received. Otherwise it has disconnected
+    /// gracefully: all bytes that it sent have arrived, and it still receives.
     #[doc(alias = "WSK_FLAG_ABORTIVE")]
     #[must_use]
     pub const fn is_abortive(&self) -> bool {
@@ -354,8 +354,7 @@ impl StreamIndication<'_> {
         self.list.control()
     }
 
-    /// Keeps the bytes beyond the callback, whatever that returns; `None` when they are kept already, or the socket is being
-    /// closed.
+    /// Keeps the bytes after the callback, whatever it returns. `None` if they are kept already, or the socket is being closed.
     ///
     /// They hold memory of the network stack, and keep the socket open: drop them soon. A handler must not keep them in itself: the
     /// socket would never close by its last handle.

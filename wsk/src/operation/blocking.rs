@@ -25,7 +25,7 @@ impl<F: Function<B>, B> Request<'_, F, B>
 where
     <F::Operation as Operation<B>>::Run: Blocking<F, B>,
 {
-    /// Makes the request and waits until it has completed. IRQL: `<= APC_LEVEL`.
+    /// Starts the request, and waits until it has completed. IRQL: `<= APC_LEVEL`.
     ///
     /// A buffer that you pass by reference is yours again afterwards. One that you pass by value is dropped: pass a reference to keep it.
     /// A request of a socket uses an operation that the socket keeps: nothing is allocated for it, unless more than two threads wait for

@@ -15,8 +15,8 @@ use crate::request::{Function, Operation, Request, Way};
 use crate::socket::calls::{Asked as _, Call as _};
 
 impl<F: Function<B>, B> Request<'_, F, B> {
-    /// Makes the request, without waiting, and calls `completion` with the result and the buffer when the request has completed. IRQL:
-    /// as for [`start`](Self::start).
+    /// Starts the request, and calls `completion` with the result and the buffer when it has completed. IRQL: as for
+    /// [`start`](Self::start).
     ///
     /// `completion` is called at up to `DISPATCH_LEVEL`, on any thread, perhaps before this returns. It must not wait. It may capture at most
     /// four words, such as a reference or a counted one. There is no handle: only closing the socket cancels the operation.

@@ -26,7 +26,7 @@ pub(crate) type NotStartedOf<F, B> =
     <WayOf<<F as Function<B>>::Operation, B> as Way<B>>::NotStarted;
 
 impl<F: Function<B>, B> Request<'_, F, B> {
-    /// Makes the request, without waiting. IRQL: `<= DISPATCH_LEVEL`; `<= APC_LEVEL` for memory whose pages have to be locked, and
+    /// Starts the request, without waiting. IRQL: `<= DISPATCH_LEVEL`; `<= APC_LEVEL` for memory whose pages have to be locked, and
     /// `PASSIVE_LEVEL` for a lookup.
     ///
     /// The buffer moves into the operation and comes back with the result. The operation is a future; you can also wait for it, poll, cancel,
@@ -272,8 +272,8 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         Ok(lose::<O, B>())
     }
 
-    /// Cancels the operation and waits for it, at most for the two seconds that a provider has to complete what was cancelled. After
-    /// that it is left to the provider, with all that it owns. IRQL: `<= APC_LEVEL`.
+    /// Cancels the operation, and waits at most the two seconds that a provider has to complete it. After that the operation is left to
+    /// the provider, with everything that it owns. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -456,7 +456,7 @@ impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-#[must_use = "the request is made already; dropping anything but a send or a disconnect cancels it"]
+#[must_use = "the request is started already; dropping anything but a send or a disconnect cancels it"]
 pub struct Run<O: Operation<B>, B> {
     run: Result<InFlight<O, B>, Option<(Error, B)>>,
 }
