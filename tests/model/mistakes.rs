@@ -264,8 +264,8 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "memory/arena.rs",
-        right: "Self::count_off(this, core.made - free)",
-        with: r#"Self::count_off(this, if made("missing_not_counted") { 0 } else { core.made - free })"#,
+        right: "Self::count_off(this, missing)",
+        with: r#"Self::count_off(this, if made("missing_not_counted") { 0 } else { missing })"#,
     },
     Place {
         file: "memory/shared.rs",

@@ -6,7 +6,8 @@ use core::hash::{Hash, Hasher};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{
-    AF_INET, AF_INET6, IN_ADDR, IN6_ADDR, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE,
+    AF_INET, AF_INET6, IN_ADDR, IN6_ADDR, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
+    SOCKADDR_IN6_Anonymous1, SOCKADDR_STORAGE,
 };
 
 use crate::error::Error;
@@ -125,7 +126,7 @@ impl Family {
     #[inline]
     pub(crate) fn write(self, address: SocketAddr, to: &mut SOCKADDR_STORAGE) {
         match (self, &address) {
-            (Self::V4, SocketAddr::V4(v4)) => write_v4(v4, to),
+            (Self::V4, SocketAddr::V4(v4)) => write_v4(*v4, to),
             _ => self.write_longer(&address, to),
         }
     }
@@ -144,7 +145,7 @@ impl Family {
                 };
                 write_v6(&SocketAddrV6::new(ip, v4.port(), 0, 0), to);
             }
-            (_, SocketAddr::V4(v4)) => write_v4(v4, to),
+            (_, SocketAddr::V4(v4)) => write_v4(*v4, to),
             (_, SocketAddr::V6(v6)) => write_v6(v6, to),
         }
     }
@@ -173,15 +174,14 @@ const fn is_v4(address: &SocketAddr) -> bool {
 }
 
 #[inline]
-fn write_v4(address: &SocketAddrV4, to: &mut SOCKADDR_STORAGE) {
+fn write_v4(address: SocketAddrV4, to: &mut SOCKADDR_STORAGE) {
     let mut v4 = SOCKADDR_IN {
         sin_family: AF_INET,
         sin_port: address.port().to_be(),
         ..SOCKADDR_IN::default()
     };
-    v4.sin_addr = ipv4(*address.ip());
-    // SAFETY: the storage is larger and more aligned than `SOCKADDR_IN`, by the assertion below.
-    unsafe { core::ptr::from_mut(to).cast::<SOCKADDR_IN>().write(v4) };
+    *seen_mut(&mut v4.sin_addr) = address.ip().octets();
+    *seen_mut(to) = v4;
 }
 
 fn write_v6(address: &SocketAddrV6, to: &mut SOCKADDR_STORAGE) {
@@ -191,45 +191,78 @@ fn write_v6(address: &SocketAddrV6, to: &mut SOCKADDR_STORAGE) {
     };
     v6.sin6_port = address.port().to_be();
     v6.sin6_flowinfo = address.flowinfo();
-    v6.sin6_addr = ipv6(*address.ip());
+    *seen_mut(&mut v6.sin6_addr) = address.ip().octets();
     v6.Anonymous1.sin6_scope_id = address.scope_id();
-    // SAFETY: the storage is larger and more aligned than `SOCKADDR_IN6`, by the assertion below.
-    unsafe { core::ptr::from_mut(to).cast::<SOCKADDR_IN6>().write(v6) };
+    *seen_mut(to) = v6;
 }
 
-const _: () = assert!(size_of::<SOCKADDR_STORAGE>() >= size_of::<SOCKADDR_IN6>());
-const _: () = assert!(align_of::<SOCKADDR_STORAGE>() >= align_of::<SOCKADDR_IN6>());
-const _: () = assert!(align_of::<SOCKADDR_STORAGE>() >= align_of::<SOCKADDR_IN>());
+/// A number, an address, or a part of one, which may be looked at as another.
+///
+/// # Safety
+///
+/// It has no padding and no cell, and any bytes are a value of it.
+pub(crate) unsafe trait Plain: Copy {}
 
-fn ipv4(address: Ipv4Addr) -> IN_ADDR {
-    // SAFETY: `IN_ADDR` is four bytes in network order; every value of them is valid.
-    unsafe { core::mem::transmute(address.octets()) }
+// SAFETY: sixteen bytes and no more: family, port, address, and eight of padding that are a member.
+unsafe impl Plain for SOCKADDR_IN {}
+// SAFETY: 28 bytes and no more: family, port, flow information, address, and the scope, of which any member is 32 bits.
+unsafe impl Plain for SOCKADDR_IN6 {}
+// SAFETY: what the members leave between themselves are members.
+unsafe impl Plain for SOCKADDR_STORAGE {}
+// SAFETY: four bytes in network order.
+unsafe impl Plain for IN_ADDR {}
+// SAFETY: sixteen bytes in network order.
+unsafe impl Plain for IN6_ADDR {}
+// SAFETY: 32 bits, whichever member they are.
+unsafe impl Plain for SOCKADDR_IN6_Anonymous1 {}
+// SAFETY: a number.
+unsafe impl Plain for u8 {}
+// SAFETY: a number.
+unsafe impl Plain for u16 {}
+// SAFETY: a number.
+unsafe impl Plain for u32 {}
+// SAFETY: a number.
+unsafe impl Plain for u64 {}
+// SAFETY: nothing is between the elements of an array.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+const _: () = assert!(size_of::<SOCKADDR_IN>() == 2 + 2 + 4 + 8);
+const _: () = assert!(size_of::<SOCKADDR_IN6>() == 2 + 2 + 4 + 16 + 4);
+const _: () = assert!(size_of::<SOCKADDR_STORAGE>() == 2 + 6 + 8 + 112);
+
+/// Does not compile unless what one type has begins with what the other has.
+const fn begins_with<A, B>() {
+    const {
+        assert!(size_of::<A>() >= size_of::<B>());
+        assert!(align_of::<A>() >= align_of::<B>());
+    }
 }
 
-fn ipv6(address: Ipv6Addr) -> IN6_ADDR {
-    // SAFETY: `IN6_ADDR` is sixteen bytes in network order; every value of them is valid.
-    unsafe { core::mem::transmute(address.octets()) }
+/// The beginning of something, looked at as another type.
+#[inline]
+pub(crate) const fn seen<A: Plain, B: Plain>(as_it_is: &A) -> &B {
+    begins_with::<A, B>();
+    // SAFETY: it is large and aligned enough, and by the promises of both its bytes are initialised and a value of the other.
+    unsafe { &*core::ptr::from_ref(as_it_is).cast() }
+}
+
+/// As [`seen`], to be written.
+#[inline]
+pub(crate) const fn seen_mut<A: Plain, B: Plain>(as_it_is: &mut A) -> &mut B {
+    begins_with::<A, B>();
+    // SAFETY: as for `seen`; and whatever is written there is a value of the first type.
+    unsafe { &mut *core::ptr::from_mut(as_it_is).cast() }
 }
 
 /// The bytes of an address as WSK takes it, of the families that this crate knows.
 pub(crate) type Encoded = [u64; 4];
 
-const _: () = assert!(size_of::<Encoded>() >= size_of::<SOCKADDR_IN6>());
-const _: () = assert!(size_of::<Encoded>() <= size_of::<SOCKADDR_STORAGE>());
-const _: () = assert!(align_of::<Encoded>() <= align_of::<SOCKADDR_STORAGE>());
+const _: () = begins_with::<Encoded, SOCKADDR_IN6>();
 
 /// The address at the beginning of a storage.
 #[inline]
 pub(crate) fn encoded(storage: &SOCKADDR_STORAGE) -> &Encoded {
-    // SAFETY: the storage is larger and as aligned, by the assertions above, and initialised.
-    unsafe { &*core::ptr::from_ref(storage).cast::<Encoded>() }
-}
-
-/// Writes an address to the beginning of a storage.
-#[inline]
-fn put(encoded: &Encoded, to: &mut SOCKADDR_STORAGE) {
-    // SAFETY: the storage is larger and as aligned, by the assertions above.
-    unsafe { core::ptr::from_mut(to).cast::<Encoded>().write(*encoded) };
+    seen(storage)
 }
 
 /// The address of a peer, checked and encoded for WSK once.
@@ -426,7 +459,7 @@ impl Destination for RemoteAddress {
         if length > self.limit as usize {
             return false;
         }
-        put(&self.encoded, to);
+        *seen_mut(to) = self.encoded;
         true
     }
 
@@ -449,7 +482,7 @@ impl Destination for SocketAddr {
             Self::V4(v4)
                 if ready == Family::V4.bit() && length <= Family::LIMIT_V4 && v4.port() != 0 =>
             {
-                write_v4(v4, to);
+                write_v4(*v4, to);
                 true
             }
             _ => put_longer(self, ready, length, to),
@@ -582,11 +615,8 @@ const fn family(from: &Encoded) -> u16 {
 /// The bytes as an IPv4 address.
 #[inline]
 fn v4_of(from: &Encoded) -> SocketAddrV4 {
-    // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN`, of which every value is valid, as it is of the four in it.
-    let (v4, octets) = unsafe {
-        let v4 = &*core::ptr::from_ref(from).cast::<SOCKADDR_IN>();
-        (v4, core::mem::transmute::<IN_ADDR, [u8; 4]>(v4.sin_addr))
-    };
+    let v4: &SOCKADDR_IN = seen(from);
+    let octets: [u8; 4] = *seen(&v4.sin_addr);
     SocketAddrV4::new(octets.into(), u16::from_be(v4.sin_port))
 }
 
@@ -596,13 +626,9 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
     match family(from) {
         AF_INET => Ok(v4_of(from).into()),
         AF_INET6 => {
-            // SAFETY: the bytes are more and as aligned as `SOCKADDR_IN6`, of which every value is valid, as it is of the sixteen in
-            // it, and of either member of its union.
-            let (v6, octets, scope) = unsafe {
-                let v6 = &*core::ptr::from_ref(from).cast::<SOCKADDR_IN6>();
-                let octets = core::mem::transmute::<IN6_ADDR, [u8; 16]>(v6.sin6_addr);
-                (v6, octets, v6.Anonymous1.sin6_scope_id)
-            };
+            let v6: &SOCKADDR_IN6 = seen(from);
+            let octets: [u8; 16] = *seen(&v6.sin6_addr);
+            let scope: u32 = *seen(&v6.Anonymous1);
             let (ip, port) = (u128::from_be_bytes(octets), u16::from_be(v6.sin6_port));
             #[allow(
                 clippy::cast_possible_truncation,

@@ -1,5 +1,7 @@
 //! [`Cancel`]: how another thread ends a wait.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 
 use crate::error::{Error, Memory};

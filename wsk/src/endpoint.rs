@@ -1,11 +1,13 @@
 //! [`Endpoint`]: an address of any family, and the types for `AF_UNIX` and `AF_HYPERV`.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{AF_HYPERV, AF_UNIX, SOCKADDR_STORAGE};
 
-use crate::address::{Destination, ReadAddress, decode, encoded, sealed};
+use crate::address::{Destination, ReadAddress, decode, encoded, sealed, seen, seen_mut};
 use crate::error::Error;
 use crate::family::{Family, OtherFamily};
 
@@ -130,8 +132,7 @@ impl Endpoint {
                         address: OtherFamily::new(self.family(), 0).map_or(family, Family::Other),
                     });
                 }
-                // SAFETY: the structure is as many bytes without padding, of which every value is valid.
-                *to = unsafe { core::mem::transmute::<[u8; ROOM], SOCKADDR_STORAGE>(*bytes) };
+                *seen_mut(to) = *bytes;
                 Ok(())
             }
         }
@@ -142,8 +143,7 @@ impl Endpoint {
         match decode(encoded(from)) {
             Ok(address) => Self(Kind::Ip(address)),
             Err(_) => Self(Kind::Other {
-                // SAFETY: the structure is as many bytes without padding, all of them initialised.
-                bytes: unsafe { core::mem::transmute::<SOCKADDR_STORAGE, [u8; ROOM]>(*from) },
+                bytes: *seen(from),
                 length: ROOM,
             }),
         }

@@ -1,5 +1,7 @@
 //! The errors of this crate: which call failed, its `NTSTATUS`, and what that means for the socket.
 
+#![forbid(unsafe_code)]
+
 use core::ffi::CStr;
 use core::fmt;
 

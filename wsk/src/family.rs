@@ -1,5 +1,7 @@
 //! [`Family`]: IPv4, IPv6, both, or another address family.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 
 use wsk_sys::{AF_HYPERV, AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};

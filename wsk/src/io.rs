@@ -1,6 +1,8 @@
 //! The traits of the crate `embedded-io` for connections, so that crates which speak a protocol over any stream of bytes do it over
 //! WSK. The feature `embedded-io`.
 
+#![forbid(unsafe_code)]
+
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 use wsk_sys::{
     NTSTATUS, STATUS_ADDRESS_ALREADY_EXISTS, STATUS_CONNECTION_ABORTED,

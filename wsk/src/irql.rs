@@ -1,8 +1,11 @@
 //! Interrupt request levels: which functions may wait, and which may touch pageable memory.
 
-use wsk_sys::{APC_LEVEL, KeGetCurrentIrql, PASSIVE_LEVEL, host_kernel};
+#![forbid(unsafe_code)]
 
-use crate::Error;
+use wsk_sys::{APC_LEVEL, PASSIVE_LEVEL, host_kernel};
+
+use crate::error::Error;
+use crate::system;
 
 /// The proof that waiting is allowed: the IRQL was at most `APC_LEVEL` when this was made.
 ///
@@ -55,8 +58,7 @@ pub(crate) fn may_touch_pageable() -> Result<(), Error> {
 #[inline]
 fn at_most(limit: u8) -> Result<(), Error> {
     host_kernel();
-    // SAFETY: reading the IRQL has no precondition.
-    let current = unsafe { KeGetCurrentIrql() };
+    let current = system::irql();
     if current <= limit {
         Ok(())
     } else {

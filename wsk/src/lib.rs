@@ -141,6 +141,7 @@ mod socket;
 mod stream;
 #[cfg(feature = "futures-core")]
 pub mod streams;
+mod system;
 mod time;
 
 // Stable rustdoc loses the aliases of what is re-exported from private modules: they stand here too.

@@ -1,8 +1,12 @@
 //! Times as the kernel takes them: relative ones are negative, in units of 100 nanoseconds (`LARGE_INTEGER`).
 
+#![forbid(unsafe_code)]
+
 use core::time::Duration;
 
-use wsk_sys::{KeQueryInterruptTime, LARGE_INTEGER};
+use wsk_sys::LARGE_INTEGER;
+
+pub(crate) use crate::system::interrupt_time as now;
 
 /// The time that a provider has to complete an IRP after it has returned an error, or was asked to cancel.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
@@ -24,12 +28,6 @@ fn interval_of(units: u64) -> LARGE_INTEGER {
     // Not more than half the range, so that the kernel's sum with the time since boot does not overflow.
     let units = i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2);
     LARGE_INTEGER { QuadPart: -units }
-}
-
-/// The time since the system started, in units of 100 nanoseconds. IRQL: any.
-pub(crate) fn now() -> u64 {
-    // SAFETY: may be called at any IRQL.
-    unsafe { KeQueryInterruptTime() }
 }
 
 /// A moment up to which something is waited for.

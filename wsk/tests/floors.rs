@@ -14,7 +14,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// What stands on each floor, from the lowest.
 const FLOORS: [&[&str]; 10] = [
-    &["address", "endpoint", "error", "family", "irql", "time"],
+    &[
+        "address", "endpoint", "error", "family", "irql", "system", "time",
+    ],
     &["memory"],
     &["irp"],
     &["buffer", "cancel"],
@@ -43,8 +45,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 386;
-const UNSAFE_FILES: usize = 51;
+const UNSAFE_BLOCKS: usize = 298;
+const UNSAFE_FILES: usize = 44;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
@@ -228,17 +230,32 @@ fn unsafe_blocks_are_counted() {
 #[test]
 fn upper_floors_forbid_unsafe_code() {
     for name in [
+        "buffer/chain",
+        "buffer/control",
+        "buffer/pool",
+        "buffer/segments",
+        "buffer/slices",
         "buffered/mod",
+        "cancel",
         "connection",
         "controlling",
         "datagram",
         "driver_state",
+        "endpoint",
+        "error",
         "events/datagram",
         "events/enabled",
         "events/handler",
         "events/listen",
         "events/stream",
+        "family",
+        "io",
+        "irp/outcome",
+        "irp/state",
+        "irql",
         "listening",
+        "memory/atomic",
+        "memory/stack",
         "methods",
         "network",
         "request/mod",
@@ -248,9 +265,12 @@ fn upper_floors_forbid_unsafe_code() {
         "socket/indicated_bytes",
         "socket/inspection",
         "socket/listen_events",
+        "socket/option",
+        "socket/sockets",
         "socket/stream_events",
         "stream",
         "streams",
+        "time",
     ] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{name}.rs"));
         let text = std::fs::read_to_string(&file).unwrap();

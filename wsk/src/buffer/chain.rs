@@ -1,9 +1,10 @@
 //! [`MdlChain`]: several nonpaged buffers as one, for scatter and gather.
 
-use core::fmt;
-use core::mem::ManuallyDrop;
+#![forbid(unsafe_code)]
 
-use crate::buffer::{Extent, Lock, NonPagedBuffer, ReceiveBuffer, SendBuffer};
+use core::fmt;
+
+use crate::buffer::{Extent, NonPagedBuffer};
 use crate::error::Error;
 use crate::memory::atomic::{AtomicBool, Ordering};
 
@@ -43,7 +44,7 @@ use crate::memory::atomic::{AtomicBool, Ordering};
 ///
 /// The MDLs of the parts that are not empty are linked in order, with a null `Next` at the end, and each describes its
 /// part's length. The extent lies in this chain. Once `lost` is set a provider may use the chain for ever, and this side
-/// neither touches nor frees it.
+/// neither touches nor frees it: the parts are lost too.
 pub struct MdlChain<const N: usize> {
     parts: [NonPagedBuffer; N],
     extent: Extent,
@@ -87,17 +88,11 @@ impl<const N: usize> MdlChain<N> {
             return Err(Error::BufferLost);
         }
         let first = self.parts.iter().find_map(NonPagedBuffer::mdl);
-        self.extent = match first {
-            // SAFETY: by the invariant this heads a chain over nonpaged memory, which this owns.
-            Some(mdl) => unsafe { Extent::new(mdl, offset, length) }?,
-            None if offset == 0 && length == 0 => Extent::empty(),
-            None => {
-                return Err(Error::OutOfBounds {
-                    end: offset.saturating_add(length),
-                    length: 0,
-                });
-            }
-        };
+        let (mdl, first) = first.map_or((core::ptr::null_mut(), 0), |(mdl, count)| {
+            (mdl.as_ptr(), count)
+        });
+        // By the invariant the MDLs of the chain describe so many bytes.
+        self.extent = Extent::within(mdl, first, self.capacity(), offset, length)?;
         Ok(())
     }
 
@@ -130,7 +125,7 @@ impl<const N: usize> MdlChain<N> {
     }
 
     #[inline]
-    fn extent(&self) -> Result<Extent, Error> {
+    pub(super) fn extent(&self) -> Result<Extent, Error> {
         if self.is_lost() {
             return Err(Error::BufferLost);
         }
@@ -154,31 +149,22 @@ impl<const N: usize> MdlChain<N> {
         Some(if lost { &mut [] } else { part.as_mut_slice() })
     }
 
-    /// Gives the buffers back, unlinked.
+    /// Gives the buffers back, unlinked, or lost.
     #[must_use]
     pub fn into_parts(self) -> [NonPagedBuffer; N] {
-        let mut this = ManuallyDrop::new(self);
-        this.unlink();
-        // SAFETY: `this` is neither dropped nor used again, so the parts are moved out once; nothing else of it needs to be dropped.
-        unsafe { core::ptr::read(&raw const this.parts) }
-    }
-
-    /// Makes each MDL what it was before it was linked, or leaves them all to the provider that may still use them.
-    fn unlink(&mut self) {
-        let lost = self.lost.load(Ordering::Relaxed);
-        for part in &mut self.parts {
-            if lost {
-                part.lose();
-            } else {
-                part.unchain();
-            }
+        let mut parts = self.parts;
+        for part in &mut parts {
+            part.unchain();
         }
+        parts
     }
-}
 
-impl<const N: usize> Drop for MdlChain<N> {
-    fn drop(&mut self) {
-        self.unlink();
+    /// Leaves all of it to a provider that may use it for ever.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+        for part in &self.parts {
+            part.lose();
+        }
     }
 }
 
@@ -188,45 +174,5 @@ impl<const N: usize> fmt::Debug for MdlChain<N> {
             .field("parts", &N)
             .field("extent", &self.extent)
             .finish_non_exhaustive()
-    }
-}
-
-// SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; what is lost
-// stays for ever.
-unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
-    const LOCKS: bool = false;
-
-    #[inline]
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        let extent = self.extent()?;
-        // SAFETY: the extent lies in the chain, which is borrowed, and which `unlink` leaves alone once it is lost.
-        Ok(unsafe { lock.describe(extent) })
-    }
-
-    fn abandon(&self) -> bool {
-        self.lost.store(true, Ordering::Relaxed);
-        true
-    }
-}
-
-// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
-unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
-    const LOCKS: bool = false;
-
-    #[inline]
-    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        let extent = self.extent()?;
-        // SAFETY: as for sending.
-        Ok(unsafe { lock.describe(extent) })
-    }
-
-    fn abandon(&self) -> bool {
-        self.lost.store(true, Ordering::Relaxed);
-        true
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        self.is_lost()
     }
 }

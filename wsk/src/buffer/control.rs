@@ -1,10 +1,11 @@
 //! Control information: the `CMSGHDR` objects that travel with a datagram, to be sent or as they were received.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::mem::offset_of;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use core::ptr::NonNull;
 use wsk_sys::{
     CMSGHDR, IN_RECVERR, IP_ECN, IP_HOPLIMIT, IP_PKTINFO, IP_RECVERR, IP_TOS,
     IP_WFP_REDIRECT_CONTEXT, IP_WFP_REDIRECT_RECORDS, IPPROTO, IPPROTO_IP, IPV6_ECN, IPV6_HOPLIMIT,
@@ -12,7 +13,6 @@ use wsk_sys::{
     UDP_COALESCED_INFO, UDP_SEND_MSG_SIZE,
 };
 
-use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
 use crate::error::Error;
 use crate::irp::CONTROL_ROOM;
 use crate::memory;
@@ -312,7 +312,7 @@ impl<const N: usize> Control<N> {
     }
 
     /// Takes a copy of `CMSGHDR` objects, up to the room that there is.
-    fn set(&mut self, control: &[u8]) {
+    pub(super) fn set(&mut self, control: &[u8]) {
         // No more than fits 32 bits, as an operation's room does.
         #[allow(clippy::cast_possible_truncation)]
         {
@@ -543,68 +543,5 @@ impl<B, const N: usize> WithControl<B, N> {
     /// Puts the two together.
     pub const fn new(buffer: B, control: Control<N>) -> Self {
         Self { buffer, control }
-    }
-}
-
-// SAFETY: the buffer's promise is passed on.
-unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
-    const LOCKS: bool = B::LOCKS;
-
-    #[inline]
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { self.buffer.lock(lock) }
-    }
-
-    /// This one's; the buffer's own where there is none here.
-    fn control(&self) -> &[u8] {
-        match self.control.as_bytes() {
-            [] => self.buffer.control(),
-            control => control,
-        }
-    }
-
-    fn abandon(&self) -> bool {
-        self.buffer.abandon()
-    }
-
-    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives it, and with it the buffer, of which only the address is taken.
-        unsafe { B::abandon_at(NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)) }
-    }
-}
-
-// SAFETY: the buffer's promise is passed on.
-unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N> {
-    const LOCKS: bool = B::LOCKS;
-
-    #[inline]
-    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        self.control.clear();
-        // SAFETY: the caller keeps the same contract.
-        unsafe { self.buffer.lock_mut(lock) }
-    }
-
-    fn control_room(&self) -> usize {
-        N.max(self.buffer.control_room())
-    }
-
-    fn set_control(&mut self, control: &[u8]) {
-        self.control.set(control);
-        self.buffer.set_control(control);
-    }
-
-    fn abandon(&self) -> bool {
-        self.buffer.abandon()
-    }
-
-    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives it, and with it the buffer, of which only the address is taken.
-        unsafe { B::abandon_at(NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)) }
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        self.buffer.was_abandoned()
     }
 }

@@ -5,9 +5,8 @@ use core::ptr::NonNull;
 
 use wsk_sys::{MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MmGetSystemAddressForMdlSafe};
 
-use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
+use crate::buffer::{Alone, Extent};
 use crate::error::{Error, Memory};
-use crate::memory::atomic::AtomicBool;
 
 /// A driver's own MDL chain to send from: for example of an IRP or of a packet.
 ///
@@ -63,14 +62,11 @@ use crate::memory::atomic::AtomicBool;
 /// # Invariants
 ///
 /// The extent, and its chain, are as [`from_raw`](Self::from_raw) asks, whatever thread has this, and through a shared reference the
-/// chain, which is mapped, is only read; or as [`with_owner`](Self::with_owner) asks, and `alone` is set: then the operation that has
-/// set `in_use` is the only one that uses the chain. The owner is not reached through a shared reference.
+/// chain, which is mapped, is only read; or as [`with_owner`](Self::with_owner) asks, and `alone` is for one operation: then the one that has
+/// claimed it is the only one that uses the chain. The owner is not reached through a shared reference.
 #[doc(alias("IoAllocateMdl", "MDL", "NET_BUFFER_LIST", "WDFREQUEST"))]
 pub struct DriverMdl<O = ()> {
-    extent: Extent,
-    /// Whether it is for one operation at a time.
-    alone: bool,
-    in_use: AtomicBool,
+    alone: Alone,
     owner: O,
 }
 
@@ -118,9 +114,7 @@ impl DriverMdl {
         };
         // INVARIANT: mapped.
         Ok(Self {
-            extent,
-            alone: false,
-            in_use: AtomicBool::new(false),
+            alone: Alone::shared(extent),
             owner: (),
         })
     }
@@ -168,9 +162,7 @@ impl<O> DriverMdl<O> {
     pub(crate) unsafe fn of(extent: Extent, owner: O) -> Self {
         // INVARIANT: the caller says so.
         Self {
-            extent,
-            alone: true,
-            in_use: AtomicBool::new(false),
+            alone: Alone::new(extent),
             owner,
         }
     }
@@ -184,46 +176,35 @@ impl<O> DriverMdl<O> {
     /// The number of bytes.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.extent.len()
+        self.extent().len()
     }
 
     /// Whether there are no bytes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.extent.is_empty()
+        self.extent().is_empty()
     }
 
     pub(super) const fn extent(&self) -> Extent {
-        self.extent
+        self.alone.extent()
+    }
+
+    #[inline]
+    pub(super) const fn alone(&self) -> &Alone {
+        &self.alone
+    }
+
+    #[inline]
+    pub(super) const fn is_for_one(&self) -> bool {
+        self.alone.is_for_one()
     }
 }
 
 impl<O> fmt::Debug for DriverMdl<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DriverMdl")
-            .field("extent", &self.extent)
+            .field("extent", &self.extent())
             .finish_non_exhaustive()
-    }
-}
-
-// SAFETY: by the contract of its constructor the chain and its bytes stay as they are until this is dropped, and so while it is
-// borrowed; it is mapped, and may be shared, or claimed by one lock at a time.
-unsafe impl<O> SendBuffer for DriverMdl<O> {
-    #[inline]
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: until this is dropped the extent is valid by the contract of its constructor, and the caller unlocks before.
-        unsafe {
-            // No bytes are nobody's.
-            if self.alone && !self.extent.is_empty() {
-                lock.claim(&self.in_use)?;
-            }
-            Ok(lock.describe(self.extent))
-        }
-    }
-
-    /// No bytes are described without the chain, which stays its owner's.
-    fn abandon(&self) -> bool {
-        self.extent.is_empty()
     }
 }
 
@@ -356,22 +337,5 @@ impl<O> fmt::Debug for DriverMdlMut<O> {
         f.debug_struct("DriverMdlMut")
             .field("extent", &self.extent)
             .finish_non_exhaustive()
-    }
-}
-
-// SAFETY: by the contract of `from_raw` the chain stays as it is until this is dropped, and nothing else uses its bytes while an
-// operation has it, which borrows it exclusively.
-unsafe impl<O> ReceiveBuffer for DriverMdlMut<O> {
-    const LOCKS: bool = false;
-
-    #[inline]
-    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: until this is dropped the extent is valid by the contract of `from_raw`.
-        Ok(unsafe { lock.describe(self.extent) })
-    }
-
-    /// No bytes are described without the chain, which stays its owner's.
-    fn abandon(&self) -> bool {
-        self.extent.is_empty()
     }
 }

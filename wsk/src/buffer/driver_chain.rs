@@ -2,16 +2,12 @@
 //! header that a pool keeps, in front of one packet after the other.
 
 use core::fmt;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use wsk_sys::{MDL, MmGetMdlByteCount};
+use wsk_sys::MDL;
 
-use crate::buffer::{
-    DriverMdl, DriverMdlMut, Extent, Lock, NonPagedBuffer, PooledBuffer, ReceiveBuffer, SendBuffer,
-};
+use crate::buffer::{Alone, DriverMdl, DriverMdlMut, Extent, NonPagedBuffer, PooledBuffer};
 use crate::error::Error;
-use crate::memory::atomic::AtomicBool;
 
 /// A part of a [`DriverChain`].
 ///
@@ -95,38 +91,58 @@ mod sealed {
     }
 }
 
-use sealed::{DriverPart, OwnPart};
+use sealed::DriverPart;
+pub(super) use sealed::OwnPart;
 
-/// The last MDL that a part of the driver's uses, and what its `Next` is to be.
+/// The last MDL that a part uses, linked to another one: dropped, it is what it was.
 ///
 /// # Invariants
 ///
-/// The MDL is one of a part that the chain has, and that nothing else uses while it has it.
-#[derive(Clone, Copy)]
+/// The MDL is there as long as this, and nothing else uses it meanwhile. `next` is what its `Next` was, `count` its number of bytes.
 struct Link {
     tail: NonNull<MDL>,
     next: *mut MDL,
+    count: u32,
 }
 
 impl Link {
-    /// A link from the end of an extent to an MDL; `None` when it ends inside an MDL, which would follow it then.
+    /// Links the end of an extent to an MDL. Where it ends inside an MDL that may be cut, that describes no more for as long; `None` when it
+    /// may not, because what is behind would follow it then.
     ///
     /// # Safety
     ///
     /// As the invariant asks, for the MDLs of the extent, which has some bytes.
-    unsafe fn from_end(extent: &Extent, next: NonNull<MDL>) -> Option<Self> {
-        let last = extent.rest(extent.len().saturating_sub(1)).as_wsk_buf();
-        let tail = NonNull::new(last.Mdl)?;
-        // SAFETY: the last byte of the extent lies in this MDL, which the caller vouches for.
-        let count = unsafe { MmGetMdlByteCount(tail.as_ptr()) };
-        let next = next.as_ptr();
-        (last.Offset.checked_add(1)? == count).then_some(Self { tail, next })
+    unsafe fn from_end(extent: &Extent, next: NonNull<MDL>, may_be_cut: bool) -> Option<Self> {
+        // SAFETY: the caller vouches for the MDLs, in the last of which the last byte lies, and which nothing else uses. To describe fewer
+        // bytes leaves one valid.
+        unsafe {
+            let last = extent.rest(extent.len().saturating_sub(1)).as_wsk_buf();
+            let tail = NonNull::new(last.Mdl)?;
+            let (mdl, end) = (tail.as_ptr(), last.Offset.checked_add(1)?);
+            let count = (*mdl).ByteCount;
+            if end != count && !may_be_cut {
+                return None;
+            }
+            // INVARIANT: what they were.
+            let link = Self {
+                tail,
+                next: (*mdl).Next,
+                count,
+            };
+            (*mdl).Next = next.as_ptr();
+            (*mdl).ByteCount = end;
+            Some(link)
+        }
     }
+}
 
-    /// Exchanges `Next` of the MDL with what it is to be: links it, and next time restores what it was.
-    fn exchange(&mut self) {
-        // SAFETY: by the invariant nothing else uses the MDL.
-        unsafe { core::mem::swap(&mut (*self.tail.as_ptr()).Next, &mut self.next) };
+impl Drop for Link {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the MDL is there, and nothing else uses it.
+        unsafe {
+            (*self.tail.as_ptr()).Next = self.next;
+            (*self.tail.as_ptr()).ByteCount = self.count;
+        }
     }
 }
 
@@ -179,14 +195,14 @@ impl Link {
 ///
 /// # Invariants
 ///
-/// The MDLs of the parts that have bytes form a chain in their order, by `links` where a part is the driver's, and the extent is
-/// all of their bytes. Through a shared reference the operation that has set `in_use` is the only one that uses them.
+/// The MDLs of the parts that have bytes form a chain in their order, by `links`, and the extent is
+/// all of their bytes. Through a shared reference the operation that has claimed it is the only one that uses them.
 #[doc(alias = "MDL")]
 pub struct DriverChain<D: DriverPart, const N: usize, H: OwnPart = NonPagedBuffer> {
-    parts: [ChainPart<D, H>; N],
+    /// Dropped before the parts whose MDLs they have linked.
     links: [Option<Link>; N],
-    extent: Extent,
-    in_use: AtomicBool,
+    parts: [ChainPart<D, H>; N],
+    alone: Alone,
 }
 
 // SAFETY: the links are MDLs of the parts, which may be sent.
@@ -206,10 +222,9 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     pub fn new(parts: [ChainPart<D, H>; N]) -> Result<Self, (Error, [ChainPart<D, H>; N])> {
         // INVARIANT: nothing is linked yet, and no bytes are used.
         let mut chain = Self {
+            links: [const { None }; N],
             parts,
-            links: [None; N],
-            extent: Extent::empty(),
-            in_use: AtomicBool::new(false),
+            alone: Alone::new(Extent::empty()),
         };
         match chain.link() {
             Ok(()) => Ok(chain),
@@ -221,20 +236,15 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     fn link(&mut self) -> Result<(), Error> {
         // From the last part to the first.
         for (part, link) in self.parts.iter_mut().zip(&mut self.links).rev() {
-            let behind = self.extent.as_wsk_buf();
-            let (first, offset, length) = match part {
-                ChainPart::Own(own) => match own.buffer_mut().chain_to(behind.Mdl)? {
-                    Some((mdl, length)) => (mdl, 0, length),
-                    None => continue,
-                },
-                ChainPart::Driver(driver) => {
-                    let extent = driver.extent().as_wsk_buf();
-                    match NonNull::new(extent.Mdl) {
-                        Some(mdl) => (mdl, extent.Offset, extent.Length),
-                        None => continue,
-                    }
-                }
+            let behind = self.alone.extent().as_wsk_buf();
+            let extent = match part {
+                ChainPart::Own(own) => *own.buffer().extent()?,
+                ChainPart::Driver(driver) => driver.extent(),
             };
+            if extent.is_empty() {
+                continue;
+            }
+            let first = extent.as_wsk_buf();
             if let Some(next) = NonNull::new(behind.Mdl) {
                 if behind.Offset > 0 {
                     return Err(Error::OutOfBounds {
@@ -242,57 +252,48 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
                         length: 0,
                     });
                 }
-                if let ChainPart::Driver(driver) = part {
-                    // SAFETY: the part is this chain's, and whoever made it has said that nothing else uses its MDLs.
-                    *link = unsafe { Link::from_end(&driver.extent(), next) };
-                    let Some(link) = link else {
-                        return Err(Error::OutOfBounds {
-                            end: length,
-                            length,
-                        });
-                    };
-                    link.exchange();
+                let is_own = matches!(part, ChainPart::Own(_));
+                // SAFETY: the part is this chain's, which has the link no longer than the part. Nothing else uses the MDL of a buffer, and
+                // whoever made a part of the driver's has said so of its MDLs.
+                *link = unsafe { Link::from_end(&extent, next, is_own) };
+                if link.is_none() {
+                    let length = first.Length;
+                    return Err(Error::OutOfBounds {
+                        end: length,
+                        length,
+                    });
                 }
             }
-            let length = length.saturating_add(behind.Length);
+            let length = first.Length.saturating_add(behind.Length);
             // INVARIANT: the bytes of this part, and those behind, which are linked to it.
-            self.extent = Extent::of(first.as_ptr(), offset, length);
+            self.alone.set(Extent::of(first.Mdl, first.Offset, length));
         }
         Ok(())
-    }
-
-    /// Makes each MDL what it was before it was linked.
-    fn unlink(&mut self) {
-        for (part, link) in self.parts.iter_mut().zip(&mut self.links) {
-            if let Some(mut link) = link.take() {
-                link.exchange();
-            }
-            if let ChainPart::Own(own) = part {
-                own.buffer_mut().unchain();
-            }
-        }
-        self.extent = Extent::empty();
     }
 
     /// Gives the parts back, unlinked.
     #[must_use]
     pub fn into_parts(self) -> [ChainPart<D, H>; N] {
-        let mut this = ManuallyDrop::new(self);
-        this.unlink();
-        // SAFETY: `this` is neither dropped nor used again, so the parts are moved out once; nothing else of it needs to be dropped.
-        unsafe { core::ptr::read(&raw const this.parts) }
+        let Self { links, parts, .. } = self;
+        drop(links);
+        parts
+    }
+
+    #[inline]
+    pub(super) const fn alone(&self) -> &Alone {
+        &self.alone
     }
 
     /// The number of bytes of all parts.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.extent.len()
+        self.alone.extent().len()
     }
 
     /// Whether there are no bytes.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.extent.is_empty()
+        self.alone.extent().is_empty()
     }
 
     /// The bytes of a part that is a buffer.
@@ -314,53 +315,12 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     }
 }
 
-impl<D: DriverPart, const N: usize, H: OwnPart> Drop for DriverChain<D, N, H> {
-    fn drop(&mut self) {
-        self.unlink();
-    }
-}
-
 impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DriverChain")
             .field("parts", &N)
-            .field("extent", &self.extent)
+            .field("extent", &self.alone.extent())
             .finish_non_exhaustive()
-    }
-}
-
-// SAFETY: while the chain is borrowed its MDLs and its bytes stay as they are, as whoever made the driver's parts has said of them; one
-// lock at a time has them.
-unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<O>, N, H> {
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller unlocks before the borrow ends. By the invariant the extent lies in the chain, which stays as it is as long.
-        unsafe {
-            // No bytes are nobody's.
-            if !self.is_empty() {
-                lock.claim(&self.in_use)?;
-            }
-            Ok(lock.describe(self.extent))
-        }
-    }
-
-    /// No bytes are described without the chain, which stays its owner's.
-    fn abandon(&self) -> bool {
-        self.is_empty()
-    }
-}
-
-// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes, as whoever made the driver's parts has said.
-unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverMdlMut<O>, N, H> {
-    const LOCKS: bool = false;
-
-    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: by the invariant the extent lies in the chain, which is borrowed exclusively and stays as it is as long.
-        Ok(unsafe { lock.describe(self.extent) })
-    }
-
-    /// No bytes are described without the chain, which stays its owner's.
-    fn abandon(&self) -> bool {
-        self.is_empty()
     }
 }
 
@@ -416,14 +376,13 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
 /// # Invariants
 ///
 /// `head` is the extent of the header's bytes, which are not lost. Its MDL leads to the first one of the packet, if there is one, and `extent`
-/// is the bytes of both. Through a shared reference the operation that has set `in_use` is the only one that uses them.
+/// is the bytes of both. Through a shared reference the operation that has claimed it is the only one that uses them.
 #[doc(alias("MDL", "NET_BUFFER_LIST"))]
 pub struct Framed<O = ()> {
     header: NonPagedBuffer,
     head: Extent,
     packet: Option<DriverMdl<O>>,
-    extent: Extent,
-    in_use: AtomicBool,
+    alone: Alone,
 }
 
 impl<O> Framed<O> {
@@ -443,8 +402,7 @@ impl<O> Framed<O> {
             header,
             head,
             packet: None,
-            extent: head,
-            in_use: AtomicBool::new(false),
+            alone: Alone::new(head),
         })
     }
 
@@ -490,22 +448,28 @@ impl<O> Framed<O> {
     #[inline]
     fn lead_to(&mut self, packet: Extent) {
         let (head, behind) = (self.head.as_wsk_buf(), packet.as_wsk_buf());
-        // SAFETY: by the invariant the MDL is the header's own, which is borrowed exclusively: nothing uses it.
+        // SAFETY: by the invariant the MDL is the header's own, which is borrowed exclusively and not lost: nothing uses it.
         unsafe { (*head.Mdl).Next = behind.Mdl };
         // INVARIANT: the bytes of the header, and those behind, which are linked to it. No memory is so large that the sum wraps.
-        self.extent = Extent::of(head.Mdl, 0, head.Length.wrapping_add(behind.Length));
+        let length = head.Length.wrapping_add(behind.Length);
+        self.alone.set(Extent::of(head.Mdl, 0, length));
     }
 
     /// The number of bytes of header and packet.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.extent.len()
+        self.alone.extent().len()
+    }
+
+    #[inline]
+    pub(super) const fn alone(&self) -> &Alone {
+        &self.alone
     }
 
     /// Always `false`: there is a header.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.extent.is_empty()
+        self.alone.extent().is_empty()
     }
 }
 
@@ -515,19 +479,5 @@ impl<O> fmt::Debug for Framed<O> {
             .field("header", &self.header())
             .field("packet", &self.packet)
             .finish_non_exhaustive()
-    }
-}
-
-// SAFETY: while the frame is borrowed its MDLs and its bytes stay as they are, as whoever made the packet has said of it; one lock at a
-// time has them.
-unsafe impl<O> SendBuffer for Framed<O> {
-    #[inline]
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller unlocks before the borrow of the flag ends. By the invariant the extent lies in the chain, which stays as it
-        // is as long as this is borrowed.
-        unsafe {
-            lock.claim(&self.in_use)?;
-            Ok(lock.describe(self.extent))
-        }
     }
 }

@@ -34,8 +34,8 @@ use crate::error::Error;
 ///
 /// # Invariants
 ///
-/// With a length of zero the MDL is NULL; else it heads a chain of locked or nonpaged memory, the offset lies inside its first
-/// MDL, and offset and length together inside the chain.
+/// It says where memory is, and whoever gives it to WSK vouches for that: with a length of zero the MDL is NULL; else it heads a chain of
+/// locked or nonpaged memory, the offset lies inside its first MDL, and offset and length together inside the chain.
 #[doc(alias = "WSK_BUF")]
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -94,6 +94,31 @@ impl Extent {
         Ok(Self::of(mdl.as_ptr(), offset, length))
     }
 
+    /// The part of a chain at `mdl` of whose bytes, `total` in all, the first MDL has `first`, that starts at `offset` and is `length` bytes
+    /// long.
+    pub(super) fn within(
+        mdl: *mut MDL,
+        first: usize,
+        total: usize,
+        offset: usize,
+        length: usize,
+    ) -> Result<Self, Error> {
+        let out_of_bounds = |end, length| Err(Error::OutOfBounds { end, length });
+        let Some(end) = offset.checked_add(length) else {
+            return out_of_bounds(usize::MAX, first);
+        };
+        if offset > first || (offset == first && length > 0) {
+            return out_of_bounds(if first > 0 { offset } else { end }, first);
+        }
+        if end > total {
+            return out_of_bounds(end, total);
+        }
+        // An offset inside one MDL fits its 32-bit byte count.
+        #[allow(clippy::cast_possible_truncation)]
+        // INVARIANT: checked above.
+        Ok(Self::of(mdl, offset as u32, length))
+    }
+
     /// The extent of what was checked. Where nothing is used the chain stays its owner's, whatever becomes of the operation.
     pub(super) const fn of(mdl: *mut MDL, offset: u32, length: usize) -> Self {
         if length == 0 {
@@ -106,6 +131,13 @@ impl Extent {
                 Length: length,
             },
         }
+    }
+
+    /// The extent that a structure is.
+    #[inline]
+    pub(super) const fn at(buffer: &WSK_BUF) -> &Self {
+        // SAFETY: the same layout, by `transparent`. What it says is vouched for by whoever uses it.
+        unsafe { &*core::ptr::from_ref(buffer).cast() }
     }
 
     /// An extent without bytes, as of an empty datagram.
@@ -132,11 +164,15 @@ impl Extent {
     }
 
     /// The part of the extent from byte `from` on: what is left to receive into.
-    pub(crate) fn rest(&self, from: usize) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// Its chain is there.
+    pub(crate) unsafe fn rest(&self, from: usize) -> Self {
         let left = self.buffer.Length.saturating_sub(from);
         let (mut mdl, mut offset) = (self.buffer.Mdl, self.buffer.Offset as usize + from);
         while left > 0 && !mdl.is_null() {
-            // SAFETY: by the invariant the chain has the bytes of the extent, and so this MDL.
+            // SAFETY: by the invariant the chain, which the caller says is there, has the bytes of the extent, and so this MDL.
             let (count, next) = unsafe { (MmGetMdlByteCount(mdl) as usize, (*mdl).Next) };
             if offset < count {
                 break;

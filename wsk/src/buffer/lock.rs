@@ -2,88 +2,25 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use wsk_sys::{IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmUnlockPages, TryProbeAndLockPages};
 
 use crate::buffer::Extent;
 use crate::error::{Call, Error, Memory};
-use crate::irp::Locked;
+pub use crate::irp::Lock;
 use crate::irql::may_touch_pageable;
 use crate::memory::atomic::{AtomicBool, Ordering};
 use crate::memory::event::KERNEL_MODE;
 
-/// The place in an operation for its buffer: room for an [`Extent`], and the pages that were locked for it.
-///
-/// Implementations of [`SendBuffer`](crate::SendBuffer) and [`ReceiveBuffer`](crate::ReceiveBuffer) get one, and either pass it on
-/// to a buffer inside them or [put an extent into it](Self::describe).
-///
-/// ```
-/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-/// # let to = peer.local_addr().unwrap();
-/// # let kernel = wsk_host::Kernel::boot();
-/// # let registration = wsk::Registration::new()?;
-/// # let provider = registration.capture(wsk::Wait::Forever)?;
-/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
-/// # socket.bind(([127, 0, 0, 1], 0))?;
-/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a request's memory")?;
-/// # let mdl = unsafe {
-/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 18, 0, 0, core::ptr::null_mut());
-/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
-/// #     core::ptr::NonNull::new(mdl).unwrap()
-/// # };
-/// use core::ptr::NonNull;
-/// use wsk::{Error, Extent, Lock, SendBuffer};
-/// use wsk_sys::MDL;
-///
-/// /// Memory of a driver's, under an MDL that was built for nonpaged pool.
-/// ///
-/// /// # Invariants
-/// ///
-/// /// The MDL and its memory stay as they are while this exists.
-/// struct Memory(NonNull<MDL>);
-///
-/// // SAFETY: by the invariant the extent stays valid. An MDL for nonpaged pool is mapped, so several operations may share it.
-/// unsafe impl SendBuffer for Memory {
-///     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-///         // SAFETY: by the invariant the chain is valid, also until the operation is over, which borrows this or owns it.
-///         unsafe {
-///             let extent = Extent::new(self.0, 0, 18)?;
-///             Ok(lock.describe(extent))
-///         }
-///     }
-/// }
-///
-/// let memory = Memory(mdl);
-/// assert_eq!(socket.send_to(&memory, to).wait()?, 18);
-/// # assert_eq!(peer.recv(&mut [0; 32]).unwrap(), 18);
-/// # drop(bytes);
-/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
-/// # drop((socket, provider, registration));
-/// # kernel.shutdown();
-/// # Ok::<(), wsk::Error>(())
-/// ```
-#[repr(transparent)]
-pub struct Lock {
-    locked: Locked,
-}
-
 impl Lock {
-    /// What an operation has of a lock.
-    #[inline]
-    pub(crate) fn of(locked: &mut Locked) -> &mut Self {
-        // SAFETY: the same layout, by `transparent`, with the same invariants.
-        unsafe { &mut *core::ptr::from_mut(locked).cast() }
-    }
-
     /// A lock that holds nothing.
     pub(crate) const fn new() -> Self {
         Self {
-            locked: Locked {
-                buffer: Extent::empty().as_wsk_buf(),
-                pages: core::ptr::null_mut(),
-                claimed: core::ptr::null(),
-            },
+            buffer: Extent::empty().as_wsk_buf(),
+            pages: core::ptr::null_mut(),
+            claimed: core::ptr::null(),
         }
     }
 
@@ -94,9 +31,14 @@ impl Lock {
     /// The extent is valid until the operation is over.
     #[inline]
     pub unsafe fn describe(&mut self, extent: Extent) -> &Extent {
-        self.locked.buffer = extent.as_wsk_buf();
-        // SAFETY: the place has what an extent is made of, by `transparent`; the caller vouches for it.
-        unsafe { &*(&raw const self.locked.buffer).cast() }
+        self.put(extent)
+    }
+
+    /// The extent, in the operation: whoever gives it to WSK vouches for what it says.
+    #[inline]
+    pub(super) fn put(&mut self, extent: Extent) -> &Extent {
+        self.buffer = extent.as_wsk_buf();
+        Extent::at(&self.buffer)
     }
 
     /// Claims a buffer that one operation at a time may use, for this one.
@@ -114,24 +56,8 @@ impl Lock {
             return Err(Error::BufferInUse);
         }
         // INVARIANT: the caller keeps the flag.
-        self.locked.claimed = in_use;
+        self.claimed = in_use;
         Ok(())
-    }
-
-    /// Locks `length` bytes at `start`. IRQL: `<= APC_LEVEL`.
-    ///
-    /// # Safety
-    ///
-    /// Until the lock is unlocked the memory is valid for reads, for writes too with `IoWriteAccess`, and is neither freed nor
-    /// unmapped.
-    pub(super) unsafe fn pages(
-        &mut self,
-        start: NonNull<u8>,
-        length: usize,
-        access: LOCK_OPERATION,
-    ) -> Result<&Extent, Error> {
-        // SAFETY: the caller keeps the same contract, for one place.
-        unsafe { self.pages_of(core::iter::once((start, length)), access, 0, length) }
     }
 
     /// Locks the bytes of several places, each given by start and length, as one chain, of which `length` bytes from `offset` on
@@ -139,59 +65,47 @@ impl Lock {
     ///
     /// # Safety
     ///
-    /// As for [`pages`](Self::pages), for each place.
-    pub(super) unsafe fn pages_of(
+    /// Until the lock is unlocked the memory of each place is valid for reads, for writes too with `IoWriteAccess`, and is neither freed
+    /// nor unmapped.
+    pub(super) unsafe fn pages(
         &mut self,
-        places: impl Iterator<Item = (NonNull<u8>, usize)>,
+        places: impl DoubleEndedIterator<Item = (NonNull<u8>, usize)>,
         access: LOCK_OPERATION,
         offset: usize,
         length: usize,
     ) -> Result<&Extent, Error> {
-        let mut last: Option<NonNull<MDL>> = None;
-        // Nothing is locked for nothing.
-        for (start, length) in places.filter(|_| length > 0).filter(|place| place.1 > 0) {
+        let (mut chain, mut first, mut total) = (None, 0, 0_usize);
+        // From the last to the first. Nothing is locked for nothing.
+        let places = places.filter(|place| length > 0 && place.1 > 0);
+        for (start, length) in places.rev() {
             // SAFETY: the caller vouches for the memory of each place.
-            let mdl = match unsafe { lock_pages(start, length, access) } {
-                Ok(mdl) => mdl,
-                Err(error) => {
-                    self.unlock();
-                    return Err(error);
-                }
-            };
-            match last {
-                // SAFETY: both MDLs were made here, are this lock's own, and nobody uses them yet.
-                Some(last) => unsafe { (*last.as_ptr()).Next = mdl.as_ptr() },
-                // INVARIANT: they head the chain, which is this lock's own.
-                None => self.locked.pages = mdl.as_ptr(),
-            }
-            last = Some(mdl);
+            let pages = unsafe { Pages::lock(start, length, access, chain) }?;
+            (chain, first, total) = (Some(pages), length, total.saturating_add(length));
         }
-        let extent = match NonNull::new(self.locked.pages) {
-            // SAFETY: the chain was made and locked above, and stays until this is unlocked.
-            Some(mdl) => match unsafe { Extent::new(mdl, offset, length) } {
-                Ok(extent) => extent,
-                Err(error) => {
-                    self.unlock();
-                    return Err(error);
-                }
-            },
+        let extent = match &chain {
+            Some(pages) => Extent::within(pages.first.as_ptr(), first, total, offset, length)?,
             None => Extent::empty(),
         };
-        // SAFETY: as above.
-        Ok(unsafe { self.describe(extent) })
+        // INVARIANT: the chain is this lock's own.
+        self.pages = chain.map_or(core::ptr::null_mut(), Pages::into_raw);
+        Ok(self.put(extent))
     }
 
     /// Unlocks what was locked. The operation is over, or was not begun.
     #[inline]
     pub(crate) fn unlock(&mut self) {
-        if let Some(pages) = NonNull::new(self.locked.pages) {
-            self.locked.pages = core::ptr::null_mut();
-            // SAFETY: by the invariant the chain is this lock's own and locked, and no longer is in it. Who unlocks is done with it.
-            unsafe { unlock_pages(pages) };
+        let pages = NonNull::new(self.pages);
+        if pages.is_some() {
+            self.pages = core::ptr::null_mut();
         }
-        let claimed = core::mem::replace(&mut self.locked.claimed, core::ptr::null());
-        // SAFETY: by the invariant it is null, or a flag that is still there.
-        if let Some(in_use) = unsafe { claimed.as_ref() } {
+        let claimed = core::mem::replace(&mut self.claimed, core::ptr::null());
+        // SAFETY: by the invariant the chain is this lock's own, and no longer is in it; and the flag is null, or still there.
+        let (pages, claimed) = unsafe {
+            let pages = pages.map(|pages| Pages::from_raw(pages));
+            (pages, claimed.as_ref())
+        };
+        drop(pages);
+        if let Some(in_use) = claimed {
             in_use.store(false, Ordering::Release);
         }
     }
@@ -248,55 +162,124 @@ impl Drop for Undo<'_> {
     }
 }
 
-/// An MDL of its own for the bytes, which are locked.
+/// Locked pages, described by MDLs of their own. Dropped, they are unlocked: who unlocks them is done with them.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// As for [`Lock::pages`]. There are some bytes.
-unsafe fn lock_pages(
-    start: NonNull<u8>,
-    length: usize,
-    access: LOCK_OPERATION,
-) -> Result<NonNull<MDL>, Error> {
-    may_touch_pageable()?;
-    let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
-    // SAFETY: the MDL is this function's own, and describes memory that the caller vouches for; it is locked at an IRQL that was
-    // checked. Where that fails it is as it was before, has nothing to unlock, and is freed once.
-    unsafe {
-        let mdl = IoAllocateMdl(
-            start.as_ptr().cast(),
-            described,
-            0,
-            0,
-            core::ptr::null_mut(),
-        );
-        let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
-        let status = TryProbeAndLockPages(mdl.as_ptr(), KERNEL_MODE, access);
-        if status.is_success() {
-            return Ok(mdl);
+/// `first` heads a chain of MDLs that were allocated for this, which nobody else has, each with its pages locked.
+struct Pages {
+    first: NonNull<MDL>,
+}
+
+impl Pages {
+    /// Locks some bytes, in front of others.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Lock::pages`], as long as the result is there.
+    unsafe fn lock(
+        start: NonNull<u8>,
+        length: usize,
+        access: LOCK_OPERATION,
+        behind: Option<Self>,
+    ) -> Result<Self, Error> {
+        may_touch_pageable()?;
+        let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
+        // SAFETY: the MDL is this function's own, and describes memory that the caller vouches for; it is locked at an IRQL that was
+        // checked. Where that fails it is as it was before, has nothing to unlock, and is freed once.
+        unsafe {
+            let start = start.as_ptr().cast();
+            let mdl = IoAllocateMdl(start, described, 0, 0, core::ptr::null_mut());
+            let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
+            let status = TryProbeAndLockPages(mdl.as_ptr(), KERNEL_MODE, access);
+            if status.is_success() {
+                (*mdl.as_ptr()).Next = behind.map_or(core::ptr::null_mut(), Self::into_raw);
+                return Ok(Self { first: mdl });
+            }
+            IoFreeMdl(mdl.as_ptr());
+            Err(Error::Call {
+                call: Call::MmProbeAndLockPages,
+                status,
+            })
         }
-        IoFreeMdl(mdl.as_ptr());
-        Err(Error::Call {
-            call: Call::MmProbeAndLockPages,
-            status,
-        })
+    }
+
+    /// Gives the chain away: [`from_raw`](Self::from_raw) takes it back.
+    fn into_raw(self) -> *mut MDL {
+        ManuallyDrop::new(self).first.as_ptr()
+    }
+
+    /// Takes a chain back.
+    ///
+    /// # Safety
+    ///
+    /// It came from [`into_raw`](Self::into_raw), and is taken back once.
+    const unsafe fn from_raw(first: NonNull<MDL>) -> Self {
+        // INVARIANT: the caller says so.
+        Self { first }
     }
 }
 
-/// # Safety
-///
-/// The chain is the caller's own, with its pages locked, and what used it is done.
-#[cold]
-#[inline(never)]
-unsafe fn unlock_pages(pages: NonNull<MDL>) {
-    let mut next = pages.as_ptr();
-    while !next.is_null() {
-        let mdl = next;
-        // SAFETY: the caller gives the chain, of which this MDL is a part, locked and not freed yet; its `Next` is read before it is.
-        unsafe {
-            next = (*mdl).Next;
-            MmUnlockPages(mdl);
-            IoFreeMdl(mdl);
+impl Drop for Pages {
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        let mut next = self.first.as_ptr();
+        while !next.is_null() {
+            let mdl = next;
+            // SAFETY: by the invariant the MDL is this one's, locked and not freed yet; its `Next` is read before it is.
+            unsafe {
+                next = (*mdl).Next;
+                MmUnlockPages(mdl);
+                IoFreeMdl(mdl);
+            }
         }
+    }
+}
+
+/// An extent that one operation at a time may use, which claims it, unless it may be shared.
+pub(super) struct Alone {
+    extent: Extent,
+    /// Whether it is for one operation at a time.
+    for_one: bool,
+    in_use: AtomicBool,
+}
+
+impl Alone {
+    /// An extent that no operation uses.
+    pub(super) fn new(extent: Extent) -> Self {
+        Self {
+            extent,
+            for_one: true,
+            in_use: AtomicBool::new(false),
+        }
+    }
+
+    /// An extent that any number of operations may use.
+    pub(super) fn shared(extent: Extent) -> Self {
+        Self {
+            for_one: false,
+            ..Self::new(extent)
+        }
+    }
+
+    #[inline]
+    pub(super) const fn is_for_one(&self) -> bool {
+        self.for_one
+    }
+
+    pub(super) const fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Another extent, while no operation uses this.
+    pub(super) const fn set(&mut self, extent: Extent) {
+        self.extent = extent;
+    }
+
+    /// Whether an operation uses it.
+    #[inline]
+    pub(super) const fn in_use(&self) -> &AtomicBool {
+        &self.in_use
     }
 }

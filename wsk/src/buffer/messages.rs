@@ -3,7 +3,6 @@
 use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use wsk_sys::WSK_BUF_LIST;
@@ -11,7 +10,7 @@ use wsk_sys::WSK_BUF_LIST;
 use crate::buffer::lock::Undo;
 use crate::buffer::{Control, ControlMessage, Lock, PooledBuffer, SendBuffer};
 use crate::error::{Error, Memory};
-use crate::memory;
+use crate::memory::{self, Owned, Room};
 
 /// A list of datagrams that one request sends to one address, with [control information](Self::control_mut) for all of them. It may be dropped
 /// at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
@@ -43,11 +42,11 @@ use crate::memory;
 ///
 /// # Invariants
 ///
-/// `list` begins a pool block of this value's own, with room behind it for `capacity` nodes, of which the first `length` have a
-/// buffer. While the list is in flight it is not touched; else nothing is locked.
+/// Behind `list` is room for `capacity` nodes, of which the first `length` are initialised. While the list is in flight the nodes are not
+/// touched; else nothing is locked.
 #[doc(alias = "WSK_BUF_LIST")]
 pub struct Messages<B> {
-    list: NonNull<List>,
+    list: Owned<List>,
     buffers: PhantomData<B>,
 }
 
@@ -67,7 +66,7 @@ struct List {
 struct Node<B> {
     entry: WSK_BUF_LIST,
     lock: Lock,
-    buffer: MaybeUninit<B>,
+    buffer: B,
 }
 
 /// A list that is ready to be sent.
@@ -93,22 +92,15 @@ impl<B> Messages<B> {
     pub fn with_capacity(capacity: usize) -> Result<Self, Error> {
         // Does not compile for buffers that want more alignment than the pool gives.
         let _ = memory::layout::<Node<B>>();
-        let layout = Layout::array::<Node<B>>(capacity)
-            .and_then(|nodes| Layout::new::<List>().extend(nodes))
-            .map_err(|_| Error::NoMemory(Memory::Buffer))?
-            .0;
-        let block = memory::allocate(layout).ok_or(Error::NoMemory(Memory::Buffer))?;
-        let list = block.cast::<List>();
-        // SAFETY: freshly allocated, with room for this.
-        unsafe {
-            list.write(List {
-                control: Control::new(),
-                capacity,
-                length: 0,
-                locked: 0,
-            });
-        }
-        // INVARIANT: no node has a buffer.
+        let none = Error::NoMemory(Memory::Buffer);
+        let nodes = Layout::array::<Node<B>>(capacity).map_err(|_| none)?;
+        // INVARIANT: no node is initialised.
+        let list = Room::reserve_with(nodes).ok_or(none)?.fill(List {
+            control: Control::new(),
+            capacity,
+            length: 0,
+            locked: 0,
+        });
         Ok(Self {
             list,
             buffers: PhantomData,
@@ -129,25 +121,19 @@ impl<B> Messages<B> {
         Ok(messages)
     }
 
-    #[inline]
-    fn list(&self) -> &List {
-        // SAFETY: by the invariant the list is there, and written only while this is borrowed exclusively.
-        unsafe { self.list.as_ref() }
+    /// The node of a number, if there is one.
+    fn node(list: &Owned<List>, index: usize) -> *mut Node<B> {
+        list.behind::<Node<B>>().wrapping_add(index)
     }
 
-    #[inline]
-    fn list_mut(&mut self) -> &mut List {
-        // SAFETY: by the invariant the list is this value's own, which is borrowed exclusively.
-        unsafe { self.list.as_mut() }
+    fn nodes(&self) -> &[Node<B>] {
+        // SAFETY: by the invariant so many nodes are initialised, and nobody writes them while this is borrowed.
+        unsafe { core::slice::from_raw_parts(Self::node(&self.list, 0), self.list.length) }
     }
 
-    /// The node of a number.
-    fn node(list: NonNull<List>, index: usize) -> *mut Node<B> {
-        const { assert!(size_of::<List>().is_multiple_of(align_of::<Node<B>>())) };
-        list.as_ptr()
-            .wrapping_add(1)
-            .cast::<Node<B>>()
-            .wrapping_add(index)
+    fn nodes_mut(&mut self) -> &mut [Node<B>] {
+        // SAFETY: by the invariant so many nodes are initialised; they are this value's own, which is borrowed exclusively.
+        unsafe { core::slice::from_raw_parts_mut(Self::node(&self.list, 0), self.list.length) }
     }
 
     /// Adds a datagram at the end.
@@ -156,30 +142,30 @@ impl<B> Messages<B> {
     ///
     /// The buffer, when the list is full.
     pub fn push(&mut self, buffer: B) -> Result<(), B> {
-        let (length, capacity) = (self.list().length, self.list().capacity);
-        if length == capacity {
+        let length = self.list.length;
+        if length == self.list.capacity {
             return Err(buffer);
         }
-        // SAFETY: by the invariant there is room for this node, which has no buffer.
-        unsafe {
-            Self::node(self.list, length).write(Node {
-                entry: WSK_BUF_LIST::default(),
-                lock: Lock::new(),
-                buffer: MaybeUninit::new(buffer),
-            });
-        }
-        // INVARIANT: one more has a buffer.
-        self.list_mut().length = length + 1;
+        let node = Node {
+            entry: WSK_BUF_LIST::default(),
+            lock: Lock::new(),
+            buffer,
+        };
+        // SAFETY: by the invariant there is room for this node, which is not initialised.
+        unsafe { Self::node(&self.list, length).write(node) };
+        // INVARIANT: one more is initialised.
+        self.list.length = length + 1;
         Ok(())
     }
 
     /// Takes the last datagram out.
     pub fn pop(&mut self) -> Option<B> {
-        let last = self.list().length.checked_sub(1)?;
-        // INVARIANT: one less has a buffer.
-        self.list_mut().length = last;
-        // SAFETY: by the invariant the node had a buffer, and no longer has.
-        Some(unsafe { (*Self::node(self.list, last)).buffer.assume_init_read() })
+        let last = self.list.length.checked_sub(1)?;
+        // INVARIANT: one less is initialised.
+        self.list.length = last;
+        // SAFETY: by the invariant the node was, and no longer counts as that.
+        let node = unsafe { Self::node(&self.list, last).read() };
+        Some(node.buffer)
     }
 
     /// Removes all datagrams.
@@ -190,7 +176,7 @@ impl<B> Messages<B> {
     /// The number of datagrams.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.list().length
+        self.list.length
     }
 
     /// Whether there are none.
@@ -202,56 +188,46 @@ impl<B> Messages<B> {
     /// The number of datagrams that there is room for.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.list().capacity
+        self.list.capacity
     }
 
     /// The buffer of a datagram.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&B> {
-        // SAFETY: by the invariant the node has a buffer, which is borrowed with this.
-        (index < self.len())
-            .then(|| unsafe { (*Self::node(self.list, index)).buffer.assume_init_ref() })
+        self.nodes().get(index).map(|node| &node.buffer)
     }
 
     /// The buffer of a datagram, to be changed.
     #[must_use]
     pub fn get_mut(&mut self, index: usize) -> Option<&mut B> {
-        // SAFETY: by the invariant the node has a buffer, which is borrowed exclusively with this.
-        (index < self.len())
-            .then(|| unsafe { (*Self::node(self.list, index)).buffer.assume_init_mut() })
+        self.nodes_mut().get_mut(index).map(|node| &mut node.buffer)
     }
 
     /// The buffers, in the order in which they are sent.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &B> {
-        let list = self.list;
-        // SAFETY: by the invariant so many nodes have a buffer, which is borrowed with this.
-        (0..self.len())
-            .map(move |index| unsafe { (*Self::node(list, index)).buffer.assume_init_ref() })
+        self.nodes().iter().map(|node| &node.buffer)
     }
 
     /// The control information that goes with each of the datagrams; none at first.
     #[must_use]
     pub fn control_mut(&mut self) -> &mut Control<{ ControlMessage::SPACE_FOR_ALL }> {
-        &mut self.list_mut().control
+        &mut self.list.control
     }
 }
 
 impl<B> Drop for Messages<B> {
     fn drop(&mut self) {
-        struct Free<'m, B>(&'m mut Messages<B>);
+        /// Those before one whose code has unwound.
+        struct Rest<'m, B>(&'m mut Messages<B>);
 
-        impl<B> Drop for Free<'_, B> {
+        impl<B> Drop for Rest<'_, B> {
             fn drop(&mut self) {
-                // Those before one whose code has unwound.
                 self.0.clear();
-                // SAFETY: the block came from `allocate`, is the messages' own, which are being dropped, and is freed once. While a
-                // request reads the list the messages are borrowed or owned by it, so that they are not dropped.
-                unsafe { memory::free(self.0.list.cast()) };
             }
         }
 
-        Free(self).0.clear();
+        Rest(self).0.clear();
     }
 }
 
@@ -304,17 +280,14 @@ unsafe impl<B: SendBuffer> SendList for Messages<B> {
         // SAFETY: the caller gives the list, which nothing else uses. The first `length` nodes have buffers, which stay until they are
         // unlocked.
         unsafe {
-            let list = (*this.as_ptr()).list;
-            let length = list.as_ref().length;
-            if length == 0 {
-                return Err(Error::NoMessages);
-            }
+            let list = &mut (*this.as_ptr()).list;
+            let length = list.length;
             // Unlocks what was locked when a lock fails, or unwinds.
             let undo = UndoList::<B>(list, PhantomData);
-            let (mut longest, mut next) = (0, core::ptr::null_mut());
+            let (mut longest, mut first) = (0, None);
             for index in (0..length).rev() {
-                let node = Self::node(list, index);
-                let buffer = (*node).buffer.assume_init_ref();
+                let node = Self::node(undo.0, index);
+                let buffer = &(*node).buffer;
                 if !buffer.control().is_empty() {
                     return Err(Error::ControlOfOne);
                 }
@@ -322,77 +295,76 @@ unsafe impl<B: SendBuffer> SendList for Messages<B> {
                 let extent = buffer.lock(lock.lock())?;
                 longest = longest.max(extent.len());
                 (*node).entry = WSK_BUF_LIST {
-                    Next: next,
+                    Next: first.map_or(core::ptr::null_mut(), NonNull::as_ptr),
                     Buffer: extent.as_wsk_buf(),
                 };
                 lock.done();
-                (*list.as_ptr()).locked += 1;
-                next = &raw mut (*node).entry;
+                undo.0.locked += 1;
+                first = NonNull::new(&raw mut (*node).entry);
             }
-            core::mem::forget(undo);
-            Ok(LockedList {
-                first: NonNull::new_unchecked(next),
-                longest,
-            })
+            let first = first.ok_or(Error::NoMessages)?;
+            undo.done();
+            Ok(LockedList { first, longest })
         }
     }
 
     unsafe fn unlock_list(this: NonNull<Self>) {
         // SAFETY: the caller gives the list.
-        drop(UndoList::<B>(unsafe { (*this.as_ptr()).list }, PhantomData));
+        let list = unsafe { &mut (*this.as_ptr()).list };
+        drop(UndoList::<B>(list, PhantomData));
     }
 
     fn control(&self) -> &[u8] {
-        self.list().control.as_bytes()
+        self.list.control.as_bytes()
     }
 }
 
 /// Unlocks the buffers of a list when dropped: those at its end, of which the list knows how many they are.
-struct UndoList<B>(NonNull<List>, PhantomData<B>);
+///
+/// # Invariants
+///
+/// The list is one of [`Messages<B>`](Messages), whose nodes nobody else uses.
+struct UndoList<'l, B>(&'l mut Owned<List>, PhantomData<B>);
 
-impl<B> Drop for UndoList<B> {
+impl<B> UndoList<'_, B> {
+    /// Leaves the buffers as they are.
+    fn done(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<B> Drop for UndoList<'_, B> {
     fn drop(&mut self) {
-        // SAFETY: who made this has the list, whose last `locked` nodes have a lock.
-        unsafe {
-            let List { length, locked, .. } = *self.0.as_ptr();
-            (*self.0.as_ptr()).locked = 0;
-            for index in length - locked..length {
-                (*Messages::<B>::node(self.0, index)).lock.unlock();
-            }
+        let List { length, locked, .. } = **self.0;
+        self.0.locked = 0;
+        for index in length - locked..length {
+            // SAFETY: by the invariant the last `locked` nodes of the list have a lock, which is touched by nobody else.
+            unsafe { (*Messages::<B>::node(self.0, index)).lock.unlock() };
         }
     }
 }
 
-// SAFETY: the list is borrowed exclusively at least as long as the reference to it.
-unsafe impl<L: SendList> SendList for &mut L {
-    unsafe fn lock_list(this: NonNull<Self>) -> Result<LockedList, Error> {
-        // SAFETY: the caller keeps the same contract for the reference, which is the one way to the list.
-        unsafe { L::lock_list(NonNull::from(&mut **this.as_ptr())) }
-    }
+/// What leads to a list passes its promise on.
+macro_rules! passes_on {
+    ($Owner:ty) => {
+        // SAFETY: the owner is the one way to the list, which it has, or borrows exclusively, at least as long as it is there.
+        unsafe impl<L: SendList> SendList for $Owner {
+            unsafe fn lock_list(this: NonNull<Self>) -> Result<LockedList, Error> {
+                // SAFETY: the caller keeps the same contract for the owner.
+                unsafe { L::lock_list(NonNull::from(&mut **this.as_ptr())) }
+            }
 
-    unsafe fn unlock_list(this: NonNull<Self>) {
-        // SAFETY: the caller keeps the same contract for the reference.
-        unsafe { L::unlock_list(NonNull::from(&mut **this.as_ptr())) };
-    }
+            unsafe fn unlock_list(this: NonNull<Self>) {
+                // SAFETY: the caller keeps the same contract for the owner.
+                unsafe { L::unlock_list(NonNull::from(&mut **this.as_ptr())) };
+            }
 
-    fn control(&self) -> &[u8] {
-        (**self).control()
-    }
+            fn control(&self) -> &[u8] {
+                (**self).control()
+            }
+        }
+    };
 }
 
-// SAFETY: the list is this holder's, as long as it has it.
-unsafe impl<L: SendList> SendList for PooledBuffer<L> {
-    unsafe fn lock_list(this: NonNull<Self>) -> Result<LockedList, Error> {
-        // SAFETY: the caller keeps the same contract for the holder, which is the one way to the list.
-        unsafe { L::lock_list(NonNull::from(&mut **this.as_ptr())) }
-    }
-
-    unsafe fn unlock_list(this: NonNull<Self>) {
-        // SAFETY: the caller keeps the same contract for the holder.
-        unsafe { L::unlock_list(NonNull::from(&mut **this.as_ptr())) };
-    }
-
-    fn control(&self) -> &[u8] {
-        (**self).control()
-    }
-}
+passes_on!(&mut L);
+passes_on!(PooledBuffer<L>);

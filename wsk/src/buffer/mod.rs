@@ -23,6 +23,7 @@ pub use driver::{DriverMdl, DriverMdlMut};
 pub use driver_chain::{ChainPart, DriverChain, Framed};
 pub use driver_list::DriverList;
 pub use extent::Extent;
+use lock::Alone;
 pub use lock::Lock;
 pub(crate) use lock::Undo as UndoLock;
 pub(crate) use messages::LockedList;

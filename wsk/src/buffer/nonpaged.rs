@@ -2,15 +2,16 @@
 
 use core::alloc::Layout;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::ops::{Bound, RangeBounds};
 use core::ptr::NonNull;
 
 use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool};
 
-use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
+use crate::buffer::Extent;
 use crate::error::{Error, Memory};
-use crate::memory;
 use crate::memory::atomic::{AtomicBool, Ordering};
+use crate::memory::{self, Owned, Room};
 
 /// A buffer in nonpaged pool, with an MDL that is built once. It may be dropped at any IRQL up to `DISPATCH_LEVEL`.
 ///
@@ -31,12 +32,12 @@ use crate::memory::atomic::{AtomicBool, Ordering};
 ///
 /// # Invariants
 ///
-/// `head` begins a pool block of this buffer's own, behind which lie `capacity` initialised bytes. With a capacity of zero there is
+/// Behind `head` lie `capacity` initialised bytes. With a capacity of zero there is
 /// no MDL; else it describes exactly these and is alone in its chain. The extent is the bytes up to the length, which is no
 /// more than the capacity. Once `lost` is set a provider may use all of it for ever, and this side neither touches nor frees it.
 #[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
 pub struct NonPagedBuffer {
-    head: NonNull<Head>,
+    head: ManuallyDrop<Owned<Head>>,
 }
 
 /// What a [`NonPagedBuffer`]'s block begins with; the bytes lie behind it.
@@ -61,37 +62,32 @@ impl NonPagedBuffer {
     /// [`Error::NoMemory`] when there is no memory for the bytes or for the MDL, or `length` is more than one MDL can
     /// describe.
     pub fn new(length: usize) -> Result<Self, Error> {
-        let layout = Layout::array::<u8>(length)
-            .and_then(|bytes| Layout::new::<Head>().extend(bytes))
-            .map(|(layout, _)| layout);
-        let (Ok(layout), Ok(described)) = (layout, u32::try_from(length)) else {
+        let (Ok(bytes), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length))
+        else {
             return Err(Error::NoMemory(Memory::Buffer));
         };
-        let block = memory::allocate(layout).ok_or(Error::NoMemory(Memory::Buffer))?;
-        let head = block.cast::<Head>();
-        // SAFETY: the block has room for the head and, behind it, `length` bytes; it is ours alone and nonpaged, as the MDL functions
-        // ask. When the MDL cannot be allocated nothing else refers to the block, which is freed.
-        unsafe {
-            let bytes = head.add(1).cast::<u8>();
+        let room = Room::<Head>::reserve_with(bytes).ok_or(Error::NoMemory(Memory::Buffer))?;
+        let bytes = room.behind::<u8>();
+        // SAFETY: there is room for so many bytes behind that of the head; it is ours alone and nonpaged, as the MDL functions ask.
+        let mdl = unsafe {
             bytes.write_bytes(0, length);
             let mut mdl = core::ptr::null_mut();
             if length > 0 {
-                let place = bytes.as_ptr().cast();
-                mdl = IoAllocateMdl(place, described, 0, 0, core::ptr::null_mut());
+                mdl = IoAllocateMdl(bytes.cast(), described, 0, 0, core::ptr::null_mut());
                 if mdl.is_null() {
-                    memory::free(block);
                     return Err(Error::NoMemory(Memory::Mdl));
                 }
                 MmBuildMdlForNonPagedPool(mdl);
             }
-            // INVARIANT: `length` initialised bytes, and the MDL over them.
-            head.write(Head {
-                extent: Extent::of(mdl, 0, length),
-                mdl,
-                capacity: length,
-                lost: AtomicBool::new(false),
-            });
-        }
+            mdl
+        };
+        // INVARIANT: `length` initialised bytes, and the MDL over them.
+        let head = ManuallyDrop::new(room.fill(Head {
+            extent: Extent::of(mdl, 0, length),
+            mdl,
+            capacity: length,
+            lost: AtomicBool::new(false),
+        }));
         Ok(Self { head })
     }
 
@@ -106,17 +102,11 @@ impl NonPagedBuffer {
         Ok(buffer)
     }
 
-    #[inline]
-    fn head(&self) -> &Head {
-        // SAFETY: by the invariant the head is there as long as the buffer, and only written while that is borrowed exclusively.
-        unsafe { self.head.as_ref() }
-    }
-
     /// Whether a provider that broke its contract may still use the memory: see [`Error::Abandoned`].
     #[must_use]
     #[inline]
     pub fn is_lost(&self) -> bool {
-        self.head().lost.load(Ordering::Relaxed)
+        self.head.lost.load(Ordering::Relaxed)
     }
 
     /// The number of bytes.
@@ -126,7 +116,7 @@ impl NonPagedBuffer {
         if self.is_lost() {
             0
         } else {
-            self.head().extent.len()
+            self.head.extent.len()
         }
     }
 
@@ -142,7 +132,7 @@ impl NonPagedBuffer {
         if self.is_lost() {
             0
         } else {
-            self.head().capacity
+            self.head.capacity
         }
     }
 
@@ -167,16 +157,15 @@ impl NonPagedBuffer {
         if self.is_lost() {
             return Err(Error::BufferLost);
         }
-        let capacity = self.head().capacity;
+        let capacity = self.head.capacity;
         if length > capacity {
             return Err(Error::OutOfBounds {
                 end: length,
                 length: capacity,
             });
         }
-        // SAFETY: by the invariant the head is this buffer's own, which is borrowed exclusively and not lost.
         // INVARIANT: no more than the capacity.
-        unsafe { (*self.head.as_ptr()).extent = Extent::of((*self.head.as_ptr()).mdl, 0, length) };
+        self.head.extent = Extent::of(self.head.mdl, 0, length);
         Ok(())
     }
 
@@ -206,10 +195,7 @@ impl NonPagedBuffer {
     pub fn as_slice(&self) -> &[u8] {
         // SAFETY: by the invariant so many initialised bytes lie behind the head, and nothing writes them while the buffer is borrowed,
         // unless it is lost: then there are none.
-        unsafe {
-            let bytes = self.head.add(1).cast::<u8>();
-            core::slice::from_raw_parts(bytes.as_ptr(), self.len())
-        }
+        unsafe { core::slice::from_raw_parts(self.head.behind(), self.len()) }
     }
 
     /// The bytes, to be written; an empty slice when the buffer [is lost](Self::is_lost).
@@ -217,10 +203,7 @@ impl NonPagedBuffer {
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: by the invariant so many initialised bytes lie behind the head, and are borrowed exclusively with the buffer, unless
         // it is lost: then there are none.
-        unsafe {
-            let bytes = self.head.add(1).cast::<u8>();
-            core::slice::from_raw_parts_mut(bytes.as_ptr(), self.len())
-        }
+        unsafe { core::slice::from_raw_parts_mut(self.head.behind(), self.len()) }
     }
 
     /// The part of the buffer in `range`, to send.
@@ -250,7 +233,7 @@ impl NonPagedBuffer {
         }
         // No more than the capacity, which fits 32 bits.
         #[allow(clippy::cast_possible_truncation)]
-        let extent = Extent::of(self.head().mdl, start as u32, end - start);
+        let extent = Extent::of(self.head.mdl, start as u32, end - start);
         // INVARIANT: the range was checked.
         Ok(BufferSlice {
             buffer: self,
@@ -258,9 +241,10 @@ impl NonPagedBuffer {
         })
     }
 
-    /// The MDL, if there are bytes.
-    pub(super) fn mdl(&self) -> Option<NonNull<MDL>> {
-        NonNull::new(self.head().mdl).filter(|_| !self.is_empty())
+    /// The MDL, if there are bytes, and how many.
+    pub(super) fn mdl(&self) -> Option<(NonNull<MDL>, usize)> {
+        let mdl = NonNull::new(self.head.mdl).filter(|_| !self.is_empty())?;
+        Some((mdl, self.len()))
     }
 
     /// Has the MDL describe the bytes up to the length alone, with `next` behind it in a chain: the MDL and the length; `None`, and
@@ -279,7 +263,7 @@ impl NonPagedBuffer {
         if self.is_lost() {
             return Err(Error::BufferLost);
         }
-        let length = self.head().extent.len();
+        let length = self.head.extent.len();
         let mdl = if length > 0 {
             self.describe::<false>(next)
         } else {
@@ -291,45 +275,48 @@ impl NonPagedBuffer {
     /// Undoes [`chain_to`](Self::chain_to).
     #[inline]
     pub(super) fn unchain(&mut self) {
-        if !self.is_lost() {
-            // INVARIANT: it describes exactly that, and is alone.
-            self.describe::<true>(core::ptr::null_mut());
-        }
+        // INVARIANT: it describes exactly that, and is alone.
+        self.describe::<true>(core::ptr::null_mut());
     }
 
-    /// Has the MDL, if there is one, describe all bytes or those up to the length, with `next` behind it. Callers know that the buffer is
-    /// not lost.
+    /// Has the MDL, if there is one that is not lost, describe all bytes or those up to the length, with `next` behind it.
     #[inline]
     fn describe<const ALL: bool>(&mut self, next: *mut MDL) -> Option<NonNull<MDL>> {
         let Head {
-            mdl,
-            capacity,
-            extent,
-            ..
-        } = self.head();
-        let mdl = NonNull::new(*mdl)?;
-        let count = if ALL { *capacity } else { extent.len() };
-        // SAFETY: by the invariant the MDL is the buffer's own, which is borrowed exclusively and not lost: nothing uses it. It was made for
-        // the whole capacity, which fits 32 bits, and to describe fewer bytes leaves it valid.
+            capacity, extent, ..
+        } = **self.head;
+        let count = if ALL { capacity } else { extent.len() };
+        let mdl = self.mdl_mut()?;
+        mdl.Next = next;
+        // It was made for the whole capacity, which fits 32 bits, and to describe fewer bytes leaves it valid.
         #[allow(clippy::cast_possible_truncation)]
-        unsafe {
-            (*mdl.as_ptr()).Next = next;
-            (*mdl.as_ptr()).ByteCount = count as u32;
+        {
+            mdl.ByteCount = count as u32;
         }
-        Some(mdl)
+        NonNull::new(self.head.mdl)
+    }
+
+    /// The MDL, if there is one that is not lost.
+    #[inline]
+    fn mdl_mut(&mut self) -> Option<&mut MDL> {
+        if self.is_lost() {
+            return None;
+        }
+        // SAFETY: by the invariant the MDL is the buffer's own, which is borrowed exclusively and not lost: nothing uses it.
+        unsafe { self.head.mdl.as_mut() }
     }
 
     /// Leaves all of it to a provider that may use it for ever.
     pub(super) fn lose(&self) {
-        self.head().lost.store(true, Ordering::Relaxed);
+        self.head.lost.store(true, Ordering::Relaxed);
     }
 
     #[inline]
-    fn extent(&self) -> Result<&Extent, Error> {
+    pub(super) fn extent(&self) -> Result<&Extent, Error> {
         if self.is_lost() {
             return Err(Error::BufferLost);
         }
-        Ok(&self.head().extent)
+        Ok(&self.head.extent)
     }
 }
 
@@ -338,14 +325,14 @@ impl Drop for NonPagedBuffer {
         if self.is_lost() {
             return;
         }
-        let mdl = self.head().mdl;
-        // SAFETY: by the invariant MDL and block are the buffer's own, and nobody uses them. An MDL built for nonpaged pool has nothing
-        // to unlock.
+        let mdl = self.head.mdl;
+        // SAFETY: by the invariant MDL and block are the buffer's own, which is gone after this, and nobody uses them. An MDL built for
+        // nonpaged pool has nothing to unlock.
         unsafe {
             if !mdl.is_null() {
                 IoFreeMdl(mdl);
             }
-            memory::free(self.head.cast());
+            ManuallyDrop::drop(&mut self.head);
         }
     }
 }
@@ -368,42 +355,6 @@ impl fmt::Debug for NonPagedBuffer {
             .field("length", &self.len())
             .field("lost", &self.is_lost())
             .finish_non_exhaustive()
-    }
-}
-
-// SAFETY: the extent and its MDL, which was built for nonpaged pool, lie in the buffer's own memory, and while it is borrowed its
-// bytes stay as they are; what is lost stays for ever.
-unsafe impl SendBuffer for NonPagedBuffer {
-    const LOCKS: bool = false;
-
-    #[inline]
-    unsafe fn lock<'l>(&'l self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
-        self.extent()
-    }
-
-    fn abandon(&self) -> bool {
-        self.lose();
-        true
-    }
-}
-
-// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
-unsafe impl ReceiveBuffer for NonPagedBuffer {
-    const LOCKS: bool = false;
-
-    #[inline]
-    unsafe fn lock_mut<'l>(&'l mut self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
-        self.extent()
-    }
-
-    fn abandon(&self) -> bool {
-        self.lose();
-        true
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        self.is_lost()
     }
 }
 
@@ -449,21 +400,14 @@ impl BufferSlice<'_> {
     pub const fn is_empty(&self) -> bool {
         self.extent.is_empty()
     }
-}
-
-// SAFETY: the slice borrows the buffer, whose promise it passes on.
-unsafe impl SendBuffer for BufferSlice<'_> {
-    const LOCKS: bool = false;
-
     #[inline]
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+    pub(super) fn extent(&self) -> Result<Extent, Error> {
         self.buffer.extent()?;
-        // SAFETY: by the invariant it is a part of the buffer, which is borrowed.
-        Ok(unsafe { lock.describe(self.extent) })
+        Ok(self.extent)
     }
 
-    fn abandon(&self) -> bool {
+    /// Leaves the buffer to a provider that may use it for ever.
+    pub(super) fn lose(&self) {
         self.buffer.lose();
-        true
     }
 }

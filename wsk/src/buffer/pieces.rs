@@ -108,17 +108,19 @@ impl<'d> Iterator for Pieces<'d> {
                 | MdlMappingNoExecute
                 | MdlMappingNoWrite;
             // SAFETY: the MDL's pages are locked or nonpaged, by the invariant, and nobody else maps it: what was indicated is one
-            // callback's, or one value's that is not `Sync`.
-            let start = unsafe { MmGetSystemAddressForMdlSafe(mdl, priority) }.cast::<u8>();
-            if start.is_null() {
+            // callback's, or one value's that is not `Sync`. It describes `count` bytes from `start` on, and this part lies inside.
+            let piece = unsafe {
+                let start = MmGetSystemAddressForMdlSafe(mdl, priority).cast::<u8>();
+                (!start.is_null()).then(|| core::slice::from_raw_parts(start.add(skip), length))
+            };
+            if piece.is_none() {
                 // It cannot be mapped: what follows would be taken for what is missing.
                 self.rest = 0;
                 self.mapped = false;
                 return None;
             }
             self.rest -= length;
-            // SAFETY: the MDL describes `count` bytes from `start` on, and this part lies inside.
-            return Some(unsafe { core::slice::from_raw_parts(start.add(skip), length) });
+            return piece;
         }
         None
     }

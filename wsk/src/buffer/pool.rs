@@ -1,15 +1,14 @@
 //! [`BufferPool`]: buffers that are made once and used again and again. Stands for the lookaside lists of C drivers, with a bound.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
-use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::ptr::NonNull;
 use core::time::Duration;
 
-use crate::buffer::{Extent, Lock, ReceiveBuffer, SendBuffer};
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::memory::arena::{Filling, Handle};
+use crate::memory::arena::{Filling, Handle, Taken};
 
 /// A pool with a fixed number of buffers `B`, or of anything else that a driver takes and gives back.
 ///
@@ -68,8 +67,7 @@ impl<B: Send + 'static> BufferPool<B> {
     #[must_use]
     #[inline]
     pub fn take(&self) -> Option<PooledBuffer<B>> {
-        // INVARIANT: just taken.
-        self.buffers.take().map(PooledBuffer::of)
+        self.buffers.take_owned().map(PooledBuffer)
     }
 
     /// Takes a buffer, waiting until one is there or `limit` runs out. IRQL: `<= APC_LEVEL`.
@@ -78,8 +76,8 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
     pub fn take_timeout(&self, limit: Duration) -> Result<PooledBuffer<B>, Error> {
-        let taken = self.buffers.take_within(Some(limit), None);
-        taken.map(PooledBuffer::of)
+        let taken = self.buffers.take_owned_within(Some(limit), None);
+        taken.map(PooledBuffer)
     }
 
     /// Takes a buffer, waiting until one is there or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
@@ -88,8 +86,8 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::PoolEmpty`] when it was cancelled; [`Error::WrongIrql`].
     pub fn take_until(&self, cancel: &Cancel) -> Result<PooledBuffer<B>, Error> {
-        let taken = self.buffers.take_within(None, Some(cancel.event()));
-        taken.map(PooledBuffer::of)
+        let taken = self.buffers.take_owned_within(None, Some(cancel.event()));
+        taken.map(PooledBuffer)
     }
 
     /// Takes a buffer, waiting until one is there. IRQL: `<= APC_LEVEL`.
@@ -98,7 +96,7 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<PooledBuffer<B>, Error> {
-        self.buffers.take_within(None, None).map(PooledBuffer::of)
+        self.buffers.take_owned_within(None, None).map(PooledBuffer)
     }
 
     /// The number of buffers, taken or not.
@@ -141,116 +139,26 @@ impl<B> fmt::Debug for BufferPool<B> {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-///
-/// # Invariants
-///
-/// The buffer was taken from a pool, and this is its only holder.
-pub struct PooledBuffer<B> {
-    buffer: NonNull<B>,
-    owned: PhantomData<B>,
-}
-
-// SAFETY: it is the buffer's only holder, and so sent with it.
-unsafe impl<B: Send> Send for PooledBuffer<B> {}
-// SAFETY: shared, it gives out the buffer as shared.
-unsafe impl<B: Sync> Sync for PooledBuffer<B> {}
-
-impl<B> PooledBuffer<B> {
-    const fn of(buffer: NonNull<B>) -> Self {
-        Self {
-            buffer,
-            owned: PhantomData,
-        }
-    }
-}
+pub struct PooledBuffer<B>(pub(super) Taken<B>);
 
 impl<B> Deref for PooledBuffer<B> {
     type Target = B;
 
     #[inline]
     fn deref(&self) -> &B {
-        // SAFETY: by the invariant the buffer is this holder's, which is borrowed.
-        unsafe { self.buffer.as_ref() }
+        &self.0
     }
 }
 
 impl<B> DerefMut for PooledBuffer<B> {
     #[inline]
     fn deref_mut(&mut self) -> &mut B {
-        // SAFETY: by the invariant the buffer is this holder's, which is borrowed exclusively.
-        unsafe { self.buffer.as_mut() }
-    }
-}
-
-impl<B> Drop for PooledBuffer<B> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: by the invariant this is the buffer's only holder, and gone after this.
-        unsafe { Handle::<B, ()>::give_back(self.buffer) };
+        &mut self.0
     }
 }
 
 impl<B: fmt::Debug> fmt::Debug for PooledBuffer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PooledBuffer").field(&**self).finish()
-    }
-}
-
-// SAFETY: the buffer's promise is passed on.
-unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
-    const LOCKS: bool = B::LOCKS;
-
-    #[inline]
-    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { (**self).lock(lock) }
-    }
-
-    #[inline]
-    fn control(&self) -> &[u8] {
-        (**self).control()
-    }
-
-    fn abandon(&self) -> bool {
-        (**self).abandon()
-    }
-
-    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives the holder, whose the buffer is.
-        unsafe { B::abandon_at(this.as_ref().buffer) }
-    }
-}
-
-// SAFETY: the buffer's promise is passed on.
-unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
-    const LOCKS: bool = B::LOCKS;
-
-    #[inline]
-    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { (**self).lock_mut(lock) }
-    }
-
-    #[inline]
-    fn control_room(&self) -> usize {
-        (**self).control_room()
-    }
-
-    fn set_control(&mut self, control: &[u8]) {
-        (**self).set_control(control);
-    }
-
-    fn abandon(&self) -> bool {
-        (**self).abandon()
-    }
-
-    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives the holder, whose the buffer is.
-        unsafe { B::abandon_at(this.as_ref().buffer) }
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        (**self).was_abandoned()
     }
 }

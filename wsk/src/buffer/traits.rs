@@ -1,8 +1,14 @@
-//! [`SendBuffer`] and [`ReceiveBuffer`]: memory that WSK can send from, or receive into.
+//! [`SendBuffer`] and [`ReceiveBuffer`]: memory that WSK can send from, or receive into; and why the buffers of this crate are such memory.
 
 use core::ptr::NonNull;
 
-use crate::buffer::{Extent, Lock};
+use wsk_sys::LOCK_OPERATION;
+
+use crate::buffer::driver_chain::OwnPart;
+use crate::buffer::{
+    Alone, BufferSlice, DriverChain, DriverMdl, DriverMdlMut, Extent, Framed, Lock, MdlChain,
+    NonPagedBuffer, PooledBuffer, SliceChain, WithControl,
+};
 use crate::error::Error;
 
 /// Memory that datagrams, or bytes of a connection, can be sent from.
@@ -233,15 +239,234 @@ pub unsafe trait ReceiveBuffer {
     }
 }
 
-// SAFETY: the buffer is borrowed at least as long as the reference to it.
-unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
-    const LOCKS: bool = B::LOCKS;
+// SAFETY: the extent and its MDL, which was built for nonpaged pool, lie in the buffer's own memory, and while it is borrowed its
+// bytes stay as they are; what is lost stays for ever.
+unsafe impl SendBuffer for NonPagedBuffer {
+    const LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock<'l>(&'l self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
+        self.extent()
+    }
+
+    fn abandon(&self) -> bool {
+        self.lose();
+        true
+    }
+}
+
+// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
+unsafe impl ReceiveBuffer for NonPagedBuffer {
+    const LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
+        self.extent()
+    }
+
+    fn abandon(&self) -> bool {
+        self.lose();
+        true
+    }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        self.is_lost()
+    }
+}
+
+// SAFETY: by its invariant the slice is a part of the buffer, which it borrows, and whose promise it passes on.
+unsafe impl SendBuffer for BufferSlice<'_> {
+    const LOCKS: bool = false;
 
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { (**self).lock(lock) }
+        Ok(lock.put(self.extent()?))
     }
+
+    fn abandon(&self) -> bool {
+        self.lose();
+        true
+    }
+}
+
+// SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; what is lost
+// stays for ever.
+unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
+    const LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        Ok(lock.put(self.extent()?))
+    }
+
+    fn abandon(&self) -> bool {
+        self.lose();
+        true
+    }
+}
+
+// SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
+unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
+    const LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        Ok(lock.put(self.extent()?))
+    }
+
+    fn abandon(&self) -> bool {
+        self.lose();
+        true
+    }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        self.is_lost()
+    }
+}
+
+// SAFETY: by the contract of its constructor the chain stays as it is until this is dropped, and nothing else uses its bytes while an
+// operation has it, which borrows it exclusively.
+unsafe impl<O> ReceiveBuffer for DriverMdlMut<O> {
+    const LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        Ok(lock.put(self.extent()))
+    }
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+// SAFETY: by the invariant the extent lies in the chain, which is borrowed exclusively; its MDLs and its bytes stay as they are as long, as
+// whoever made the driver's parts has said of them.
+unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverMdlMut<O>, N, H> {
+    const LOCKS: bool = false;
+
+    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        Ok(lock.put(self.alone().extent()))
+    }
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+// SAFETY: while it is borrowed what it describes stays as it is, as whoever made it has said; one lock at a time has it.
+unsafe impl SendBuffer for Alone {
+    #[inline]
+    unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the flag stays until the lock is unlocked: the caller unlocks it before this is moved or its borrow ends.
+        unsafe { lock.claim(self.in_use()) }?;
+        Ok(lock.put(self.extent()))
+    }
+
+    fn abandon(&self) -> bool {
+        self.extent().is_empty()
+    }
+}
+
+/// Locks the pages of bytes: how they are borrowed, for what, which part of them, and the places that they are in.
+macro_rules! locks_pages {
+    ($lock:ident($($receiver:tt)*), $access:ident, ($offset:expr, $length:expr) => $places:expr) => {
+        unsafe fn $lock<'l>($($receiver)*, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+            let (offset, length) = ($offset, $length);
+            let places = $places;
+            // SAFETY: slices are valid for reads while they are borrowed, and for writes while they are borrowed exclusively, which is
+            // until they are unlocked, as the caller says.
+            unsafe { lock.pages(places, LOCK_OPERATION::$access, offset, length) }
+        }
+
+        /// Nothing is locked for nothing.
+        fn abandon(&self) -> bool {
+            self.is_empty()
+        }
+    };
+}
+
+/// Bytes anywhere, whose pages are locked for the operation, at up to `APC_LEVEL`.
+///
+/// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages) raises an
+/// exception when there is nothing to lock pages with; it is caught, and becomes an error. A page can be locked some tens of
+/// thousands of times at once, no more. Use a [`NonPagedBuffer`](crate::NonPagedBuffer), which needs no lock, for what is sent often
+/// or many times at once.
+// SAFETY: the slice is borrowed until the operation is over, so nothing writes or frees it; its pages are locked, by an MDL of the
+// lock's own.
+unsafe impl SendBuffer for [u8] {
+    locks_pages! {
+        lock(&'l self), IoReadAccess, (0, self.len()) =>
+        core::iter::once((NonNull::from(self).cast(), self.len()))
+    }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        this.is_empty()
+    }
+}
+
+// SAFETY: the slice is borrowed exclusively until the operation is over; its pages are locked, by an MDL of the lock's own.
+unsafe impl ReceiveBuffer for [u8] {
+    locks_pages! {
+        lock_mut(&'l mut self), IoWriteAccess, (0, self.len()) =>
+        core::iter::once((NonNull::from(&mut *self).cast(), self.len()))
+    }
+
+    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
+        this.is_empty()
+    }
+}
+
+// SAFETY: the slices are borrowed until the operation is over, so nothing writes or frees them; their pages are locked, by MDLs of
+// the lock's own.
+unsafe impl<const N: usize> SendBuffer for SliceChain<&[u8], N> {
+    locks_pages! {
+        lock(&'l self), IoReadAccess, (self.offset(), self.len()) =>
+        self.slices().iter().map(|slice| (NonNull::from(*slice).cast(), slice.len()))
+    }
+}
+
+// SAFETY: the slices are borrowed exclusively until the operation is over; their pages are locked, by MDLs of the lock's own.
+unsafe impl<const N: usize> ReceiveBuffer for SliceChain<&mut [u8], N> {
+    locks_pages! {
+        lock_mut(&'l mut self), IoWriteAccess, (self.offset(), self.len()) =>
+        self.slices_mut().iter_mut().map(|slice| {
+            let length = slice.len();
+            (NonNull::from(&mut **slice).cast(), length)
+        })
+    }
+}
+
+/// Passes the promise of a buffer on: its type, the reference to it that is locked, and where it lies.
+macro_rules! passes_on {
+    (
+        $Buffer:ty as $Trait:ident:
+        $lock:ident($its_lock:ident: $($receiver:tt)*) $($before:block)? => $buffer:expr,
+        at($place:ident) => $at:expr
+    ) => {
+        const LOCKS: bool = <$Buffer as $Trait>::LOCKS;
+
+        #[inline]
+        unsafe fn $lock<'l>($($receiver)*, $its_lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+            $($before)?
+            let buffer = $buffer;
+            // SAFETY: the caller keeps the same contract.
+            unsafe { buffer.$lock($its_lock) }
+        }
+
+        unsafe fn abandon_at($place: NonNull<Self>) -> bool {
+            // SAFETY: the caller gives the owner, which has the buffer. Of what WSK may write only the address is taken.
+            unsafe { <$Buffer as $Trait>::abandon_at($at) }
+        }
+    };
+}
+
+// SAFETY: the buffer is borrowed at least as long as the reference to it.
+unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
+    passes_on!(B as SendBuffer: lock(lock: &'l self) => &**self, at(this) => this.cast::<NonNull<B>>().read());
 
     #[inline]
     fn control(&self) -> &[u8] {
@@ -251,22 +476,11 @@ unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
     fn abandon(&self) -> bool {
         (**self).abandon()
     }
-
-    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives the reference, which is read as a pointer; what it leads to is borrowed as long.
-        unsafe { B::abandon_at(this.cast::<NonNull<B>>().read()) }
-    }
 }
 
 // SAFETY: the buffer is borrowed exclusively at least as long as the reference to it.
 unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
-    const LOCKS: bool = B::LOCKS;
-
-    #[inline]
-    unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { (**self).lock_mut(lock) }
-    }
+    passes_on!(B as ReceiveBuffer: lock_mut(lock: &'l mut self) => &mut **self, at(this) => this.cast::<NonNull<B>>().read());
 
     #[inline]
     fn control_room(&self) -> usize {
@@ -281,13 +495,190 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
         (**self).abandon()
     }
 
-    unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives the reference, which is read as a pointer; what it leads to is borrowed as long.
-        unsafe { B::abandon_at(this.cast::<NonNull<B>>().read()) }
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        (**self).was_abandoned()
+    }
+}
+
+// SAFETY: the buffer's promise is passed on by its one holder.
+unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
+    passes_on!(B as SendBuffer: lock(lock: &'l self) => &**self, at(this) => this.as_ref().0.as_raw());
+
+    #[inline]
+    fn control(&self) -> &[u8] {
+        (**self).control()
+    }
+
+    fn abandon(&self) -> bool {
+        (**self).abandon()
+    }
+}
+
+// SAFETY: as for sending; the holder is borrowed exclusively.
+unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
+    passes_on!(B as ReceiveBuffer: lock_mut(lock: &'l mut self) => &mut **self, at(this) => this.as_ref().0.as_raw());
+
+    #[inline]
+    fn control_room(&self) -> usize {
+        (**self).control_room()
+    }
+
+    fn set_control(&mut self, control: &[u8]) {
+        (**self).set_control(control);
+    }
+
+    fn abandon(&self) -> bool {
+        (**self).abandon()
     }
 
     #[inline]
     fn was_abandoned(&self) -> bool {
         (**self).was_abandoned()
     }
+}
+
+// SAFETY: the buffer's promise is passed on.
+unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
+    passes_on!(
+        B as SendBuffer: lock(lock: &'l self) => &self.buffer,
+        at(this) => NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)
+    );
+
+    /// This one's; the buffer's own where there is none here.
+    fn control(&self) -> &[u8] {
+        match self.control.as_bytes() {
+            [] => self.buffer.control(),
+            control => control,
+        }
+    }
+
+    fn abandon(&self) -> bool {
+        self.buffer.abandon()
+    }
+}
+
+// SAFETY: the buffer's promise is passed on.
+unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N> {
+    passes_on!(
+        B as ReceiveBuffer: lock_mut(lock: &'l mut self) { self.control.clear() } => &mut self.buffer,
+        at(this) => NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)
+    );
+
+    fn control_room(&self) -> usize {
+        N.max(self.buffer.control_room())
+    }
+
+    fn set_control(&mut self, control: &[u8]) {
+        self.control.set(control);
+        self.buffer.set_control(control);
+    }
+
+    fn abandon(&self) -> bool {
+        self.buffer.abandon()
+    }
+
+    #[inline]
+    fn was_abandoned(&self) -> bool {
+        self.buffer.was_abandoned()
+    }
+}
+
+// SAFETY: by the contract of its constructor the chain and its bytes stay as they are until this is dropped, and so while it is
+// borrowed; it is mapped, and may be shared, or claimed by one lock at a time.
+unsafe impl<O> SendBuffer for DriverMdl<O> {
+    passes_on!(
+        Alone as SendBuffer: lock(lock: &'l self) {
+            // No bytes are nobody's.
+            if !self.is_for_one() || self.is_empty() {
+                return Ok(lock.put(self.extent()));
+            }
+        } => self.alone(),
+        at(this) => NonNull::from(this.as_ref().alone())
+    );
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+// SAFETY: while the chain is borrowed its MDLs and its bytes stay as they are, as whoever made the driver's parts has said of them; one
+// lock at a time has them.
+unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<O>, N, H> {
+    passes_on!(
+        Alone as SendBuffer: lock(lock: &'l self) {
+            // No bytes are nobody's.
+            if self.is_empty() {
+                return Ok(lock.put(self.alone().extent()));
+            }
+        } => self.alone(),
+        at(this) => NonNull::from(this.as_ref().alone())
+    );
+
+    /// No bytes are described without the chain, which stays its owner's.
+    fn abandon(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+// SAFETY: while the frame is borrowed its MDLs and its bytes stay as they are, as whoever made the packet has said of it; one lock at a
+// time has them.
+unsafe impl<O> SendBuffer for Framed<O> {
+    passes_on!(
+        Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
+        at(this) => NonNull::from(this.as_ref().alone())
+    );
+}
+
+/// What is locked as all of its bytes are, as a slice.
+macro_rules! as_slice {
+    ($(#[$attribute:meta])* [$($generics:tt)*] $Owner:ty, at($this:ident) => $at:expr) => {
+        $(#[$attribute])*
+        // SAFETY: the lock is that of all its bytes as a slice, which promises the same. They stay where they are until the owner is
+        // moved, changed or dropped, which is after it is unlocked.
+        unsafe impl<$($generics)*> SendBuffer for $Owner {
+            passes_on!([u8] as SendBuffer: lock(lock: &'l self) => &self[..], at($this) => $at);
+
+            /// Nothing is locked for nothing.
+            fn abandon(&self) -> bool {
+                self.is_empty()
+            }
+        }
+
+        $(#[$attribute])*
+        // SAFETY: as for sending; the owner is borrowed exclusively.
+        unsafe impl<$($generics)*> ReceiveBuffer for $Owner {
+            passes_on!([u8] as ReceiveBuffer: lock_mut(lock: &'l mut self) => &mut self[..], at($this) => $at);
+
+            /// Nothing is locked for nothing.
+            fn abandon(&self) -> bool {
+                self.is_empty()
+            }
+        }
+    };
+}
+
+as_slice!([const N: usize] [u8; N], at(this) => NonNull::slice_from_raw_parts(this.cast(), N));
+
+as_slice! {
+    /// Bytes from the global allocator, as many as there are; a vector does not grow. With the feature `alloc`.
+    ///
+    /// Their pages are locked for each operation, as those of a slice, at up to `APC_LEVEL`: the allocator may give memory of any kind,
+    /// and only that of a [`NonPagedBuffer`](crate::NonPagedBuffer) needs no lock. What an operation owns that nobody takes back is
+    /// dropped at up to `DISPATCH_LEVEL`, where the allocator has to be able to free it.
+    #[cfg(feature = "alloc")]
+    [] alloc::vec::Vec<u8>,
+    at(this) => {
+        let this = this.as_ref();
+        let bytes = this.as_ptr().cast_mut();
+        NonNull::slice_from_raw_parts(NonNull::new_unchecked(bytes), this.len())
+    }
+}
+
+as_slice! {
+    /// Bytes from the global allocator. All else is as for a vector.
+    #[cfg(feature = "alloc")]
+    [] alloc::boxed::Box<[u8]>,
+    at(this) => this.cast::<NonNull<[u8]>>().read()
 }

@@ -23,14 +23,63 @@ impl<const N: usize> Aligned<N> {
     pub(crate) const ZERO: Self = Self([0; N]);
 }
 
-/// What a buffer is locked by.
+/// The place in an operation for its buffer: room for an [`Extent`], and the pages that were locked for it.
+///
+/// Implementations of [`SendBuffer`](crate::SendBuffer) and [`ReceiveBuffer`](crate::ReceiveBuffer) get one, and either pass it on
+/// to a buffer inside them or [put an extent into it](Self::describe).
+///
+/// ```
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(([127, 0, 0, 1], 0))?;
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a request's memory")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 18, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     core::ptr::NonNull::new(mdl).unwrap()
+/// # };
+/// use core::ptr::NonNull;
+/// use wsk::{Error, Extent, Lock, SendBuffer};
+/// use wsk_sys::MDL;
+///
+/// /// Memory of a driver's, under an MDL that was built for nonpaged pool.
+/// ///
+/// /// # Invariants
+/// ///
+/// /// The MDL and its memory stay as they are while this exists.
+/// struct Memory(NonNull<MDL>);
+///
+/// // SAFETY: by the invariant the extent stays valid. An MDL for nonpaged pool is mapped, so several operations may share it.
+/// unsafe impl SendBuffer for Memory {
+///     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+///         // SAFETY: by the invariant the chain is valid, also until the operation is over, which borrows this or owns it.
+///         unsafe {
+///             let extent = Extent::new(self.0, 0, 18)?;
+///             Ok(lock.describe(extent))
+///         }
+///     }
+/// }
+///
+/// let memory = Memory(mdl);
+/// assert_eq!(socket.send_to(&memory, to).wait()?, 18);
+/// # assert_eq!(peer.recv(&mut [0; 32]).unwrap(), 18);
+/// # drop(bytes);
+/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///
 /// `pages`, if it is not null, heads a chain of MDLs whose pages were locked for this operation, and which nobody else has.
 /// `claimed`, if it is not null, is a flag of the buffer's, which stays where it is as long as the buffer is locked, and says so.
 #[repr(C)]
-pub(crate) struct Locked {
+pub struct Lock {
     /// Room for the `WSK_BUF` of a buffer that has none of its own in nonpaged memory.
     pub(crate) buffer: WSK_BUF,
     pub(crate) pages: *mut MDL,

@@ -10,7 +10,7 @@ use wsk_sys::{IO_STACK_LOCATION, IRP, IoInitializeIrp, IoSizeOfIrp};
 
 use crate::error::{Error, Memory};
 use crate::irp::answer::Answer;
-use crate::irp::arguments::{Arguments, Locked, Places};
+use crate::irp::arguments::{Arguments, Lock, Places};
 use crate::irp::observer::Observer;
 use crate::irp::outcome::Outcome;
 use crate::irp::state::State;
@@ -55,7 +55,7 @@ pub(crate) struct Header {
     /// What keeps the driver while the routine of an operation without observer wakes somebody.
     pub(super) hold: Option<Hold>,
     /// What the buffer is locked by, apart from the arguments because they point at it.
-    locked: Cell<Locked>,
+    locked: Cell<Lock>,
     arguments: Cell<Arguments>,
 }
 
@@ -248,7 +248,7 @@ impl<P> Idle<P> {
 
     /// What the buffer is locked by.
     #[inline]
-    pub(crate) fn locked(&mut self) -> &mut Locked {
+    pub(crate) fn locked(&mut self) -> &mut Lock {
         // SAFETY: by the invariant nothing else touches the block, which is borrowed exclusively.
         self.header()
             .locked

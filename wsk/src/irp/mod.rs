@@ -21,7 +21,8 @@ mod outcome;
 mod routine;
 mod state;
 
-pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM, Locked, Places};
+pub use arguments::Lock;
+pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM, Places};
 pub(crate) use block::{Block, Header, Idle, Spares, initialise};
 pub(crate) use flight::{Flight, Passed, Polled};
 pub(crate) use launch::NotLaunched;

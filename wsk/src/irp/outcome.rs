@@ -1,5 +1,7 @@
 //! [`Outcome`]: how a request ended.
 
+#![forbid(unsafe_code)]
+
 use wsk_sys::NTSTATUS;
 
 use crate::error::{Call, Error};

@@ -19,6 +19,8 @@
 //! Nothing here depends on the kernel or on a type of atomics: [`Word`] is all that is asked, so that a model checker can
 //! run this very code.
 
+#![forbid(unsafe_code)]
+
 use core::sync::atomic::Ordering;
 
 /// An atomic 32-bit word.

@@ -8,16 +8,17 @@
 use core::alloc::Layout;
 use core::convert::Infallible;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, offset_of};
+use core::mem::{MaybeUninit, offset_of};
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::error::{Error, Memory};
 use crate::irql::{MayWait, may_wait};
-use crate::memory;
 use crate::memory::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::memory::event::Event;
 use crate::memory::stack::{MOST, NotPushed, Stack};
+use crate::memory::{self, Owned, Room};
 use crate::time::Deadline;
 
 /// One of the values of an arena.
@@ -33,7 +34,7 @@ struct Slot<V> {
 
 /// What a slot has besides its value: where it belongs.
 struct Place {
-    arena: NonNull<Core>,
+    arena: Share,
     index: u32,
     link: AtomicU32,
 }
@@ -43,43 +44,27 @@ struct Place {
 /// # Invariants
 ///
 /// Its slots are [`Slot<V>`](Slot), with room for `depth`, of which the first `made` are initialised. While there are handles, or
-/// slots with holders, all of this is there.
+/// slots with holders, all of this is there, and `last` initialised.
 #[repr(C)]
 struct Arena<V, L> {
     core: Core,
-    last: ManuallyDrop<L>,
+    last: MaybeUninit<L>,
     values: PhantomData<V>,
-}
-
-impl<V, L> Arena<V, L> {
-    #[inline]
-    fn slots(&self) -> NonNull<Slot<V>> {
-        self.core.slots.cast()
-    }
-
-    /// A slot of those.
-    #[inline]
-    fn slot(slots: NonNull<Slot<V>>, index: u32) -> NonNull<Slot<V>> {
-        // SAFETY: by the invariant the slots are of that type; callers give the number of one for which there is room.
-        unsafe { slots.add(index as usize) }
-    }
 }
 
 /// What of an arena is the same whatever its values are, so that a driver has the code that is seldom run once.
 ///
 /// # Invariants
 ///
-/// It begins an [`Arena`], which `free` is for; each slot has so many bytes, its [`Place`] so many from where it begins.
+/// It begins an [`Arena`] with an [owner](Owned), of the types that `shape` is of.
 #[repr(C)]
 struct Core {
     // What every value is taken and given back with first, to have it together.
-    slots: NonNull<u8>,
+    slots: Owned<()>,
     stack: Stack<AtomicU64>,
     depth: u32,
     made: u32,
-    size: usize,
-    place: usize,
-    free: unsafe fn(NonNull<Core>),
+    shape: Shape,
     handles: AtomicUsize,
     /// The slots that are missing, from when the stack is closed on.
     missing: AtomicU32,
@@ -91,12 +76,47 @@ struct Core {
     idle: Event,
 }
 
+/// What the types of an arena make different.
+///
+/// # Invariants
+///
+/// `arena` is the layout of an [`Arena`] that `free` is for; each slot has `size` bytes, its [`Place`] `place` from where it begins.
+#[derive(Clone, Copy)]
+struct Shape {
+    arena: Layout,
+    size: usize,
+    place: usize,
+    free: unsafe fn(NonNull<Core>),
+}
+
+impl Shape {
+    /// The shape of an arena. Does not compile for what wants more alignment than the pool gives.
+    const fn of<V, L>() -> Self {
+        let _ = memory::layout::<Slot<V>>();
+        // INVARIANT: that is how the arena and its slots are laid out.
+        Self {
+            arena: memory::layout::<Arena<V, L>>(),
+            size: size_of::<Slot<V>>(),
+            place: offset_of!(Slot<V>, place),
+            free: free::<V, L>,
+        }
+    }
+}
+
+/// The place of a slot of an arena of these values, whose slots these are.
+#[inline]
+fn slot<V>(slots: *mut Slot<V>, index: u32) -> NonNull<Slot<V>> {
+    // SAFETY: by the invariant of the arena the slots are of that type; callers give the number of one for which there is room.
+    unsafe { NonNull::new_unchecked(slots.add(index as usize)) }
+}
+
 impl Core {
     fn link(&self, index: u32) -> &AtomicU32 {
         // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
         unsafe {
-            let slot = self.slots.add(index as usize * self.size);
-            &(*slot.add(self.place).cast::<Place>().as_ptr()).link
+            let slot = self.slots.behind::<Place>();
+            let slot = slot.byte_add(index as usize * self.shape.size);
+            &(*slot.byte_add(self.shape.place)).link
         }
     }
 
@@ -119,7 +139,8 @@ impl Core {
             let core = this.as_ptr();
             let index = (*core).made;
             place.write(Place {
-                arena: this,
+                // INVARIANT: used by the slot's holder alone, who keeps it.
+                arena: Share(this),
                 index,
                 link: AtomicU32::new(0),
             });
@@ -129,53 +150,65 @@ impl Core {
             }
         }
     }
+}
+
+/// What keeps an arena.
+///
+/// # Invariants
+///
+/// It accounts for one of the arena's `handles`; or for a slot that is not in the stack; or for what is missing when there are no handles any
+/// more. The arena is there as long as this is used.
+struct Share(NonNull<Core>);
+
+impl Deref for Share {
+    type Target = Core;
+
+    #[inline]
+    fn deref(&self) -> &Core {
+        // SAFETY: by the invariant the arena is there; what changes in it is atomic.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Share {
+    /// Another handle.
+    fn another(&self) -> Self {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: counted.
+        Self(self.0)
+    }
 
     /// One handle less. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// # Safety
-    ///
-    /// It was counted, and the caller uses the arena no more.
-    unsafe fn one_less(this: NonNull<Self>) {
-        // SAFETY: the arena is there as long as the handle is counted.
-        let core = unsafe { this.as_ref() };
-        if core.handles.fetch_sub(1, Ordering::Release) == 1 {
-            // SAFETY: this was the last handle.
-            unsafe { Self::close(this) };
+    fn one_less(this: Self) {
+        if this.handles.fetch_sub(1, Ordering::Release) == 1 {
+            // INVARIANT: of what is missing, which is to be counted.
+            Self::close(this);
         }
     }
 
     /// The last handle is gone.
-    ///
-    /// # Safety
-    ///
-    /// It is, and the caller uses the arena no more.
     #[cold]
     #[inline(never)]
-    unsafe fn close(this: NonNull<Self>) {
+    fn close(this: Self) {
         fence(Ordering::Acquire);
-        // SAFETY: the arena is there until the missing slots are counted.
-        let core = unsafe { this.as_ref() };
+        let core: &Core = &this;
         let free = core.stack.close(core.made, |index| core.link(index));
-        // SAFETY: the stack is closed, and this was the last handle, which is not used again.
-        unsafe { Self::count_off(this, core.made - free) };
+        let missing = core.made - free;
+        Self::count_off(this, missing);
     }
 
     /// One of the missing slots has come back, which is to add -1, or so many are missing.
-    ///
-    /// # Safety
-    ///
-    /// The stack is closed, and the caller uses the arena no more.
-    unsafe fn count_off(this: NonNull<Self>, change: u32) {
-        // SAFETY: the arena is there as long as a slot is missing, or until the last handle has counted.
-        let missing = unsafe { &(*this.as_ptr()).missing };
-        let left = missing
+    fn count_off(this: Self, change: u32) {
+        let left = this
+            .missing
             .fetch_add(change, Ordering::AcqRel)
             .wrapping_add(change);
         if left == 0 {
             fence(Ordering::Acquire);
+            let (free, Self(core)) = (this.shape.free, this);
             // SAFETY: the last of them sees 0: those that came before the handle went were counted below it. By the invariant it is an
-            // arena of the type that this is for.
-            unsafe { ((*this.as_ptr()).free)(this) };
+            // arena of the type that this is for, which nobody uses any more.
+            unsafe { free(core) };
         }
     }
 }
@@ -187,113 +220,96 @@ impl Core {
 /// It is the core of an arena of these types. All slots that were made have come back, nobody has a handle, and it is not used again.
 #[cold]
 unsafe fn free<V, L>(core: NonNull<Core>) {
-    let arena = core.cast::<Arena<V, L>>();
     // SAFETY: the caller gives the arena away, of which what goes last is initialised.
-    unsafe {
-        // Dropped when everything else is gone, also when a value's code unwinds.
-        let _last = ManuallyDrop::into_inner((&raw const (*arena.as_ptr()).last).read());
-        Values::free(arena);
-    }
+    let (arena, last) = unsafe {
+        let arena = Owned::from_raw(core.cast::<Arena<V, L>>());
+        let last = arena.last.assume_init_read();
+        (arena, last)
+    };
+    // Dropped when everything else is gone, also when a value's code unwinds.
+    let _last = last;
+    drop(arena);
 }
 
-/// The values of an arena, which are dropped, and its memory, which is freed then.
-///
-/// # Invariants
-///
-/// The arena and its slots, of which the first `made` are initialised, are this one's alone. Those before `dropped` have been dropped.
-struct Values<V, L> {
-    arena: NonNull<Arena<V, L>>,
-    dropped: usize,
-}
+/// Drops the values. Their slots go with the core.
+impl<V, L> Drop for Arena<V, L> {
+    fn drop(&mut self) {
+        /// The values that are not dropped yet, from `next` on.
+        ///
+        /// # Invariants
+        ///
+        /// The slots are this one's alone, of this type, and initialised from `next` on up to `made`.
+        struct Rest<'a, V> {
+            core: &'a Core,
+            next: u32,
+            values: PhantomData<V>,
+        }
 
-impl<V, L> Values<V, L> {
-    /// # Safety
-    ///
-    /// The arena and its slots are the caller's alone, who gives them away.
-    unsafe fn free(arena: NonNull<Arena<V, L>>) {
-        // INVARIANT: the caller says so.
-        let mut values = Self { arena, dropped: 0 };
-        values.drop_rest();
-    }
-
-    fn drop_rest(&mut self) {
-        let arena = self.arena.as_ptr();
-        // SAFETY: by the invariant the slots are this one's alone, and initialised; each is dropped once.
-        unsafe {
-            while self.dropped < (*arena).core.made as usize {
-                let slot = (*arena).core.slots.cast::<Slot<V>>();
-                let slot = slot.add(self.dropped).as_ptr();
-                // INVARIANT: counted before, because its code may unwind.
-                self.dropped += 1;
-                (&raw mut (*slot).value).drop_in_place();
+        impl<V> Rest<'_, V> {
+            fn drop_all(&mut self) {
+                while self.next < self.core.made {
+                    let slot = slot::<V>(self.core.slots.behind(), self.next).cast::<V>();
+                    // INVARIANT: counted before, because its code may unwind.
+                    self.next += 1;
+                    // SAFETY: by the invariant it is initialised, and dropped once. A slot begins with its value.
+                    unsafe { slot.drop_in_place() };
+                }
             }
         }
-    }
-}
 
-impl<V, L> Drop for Values<V, L> {
-    fn drop(&mut self) {
-        // Those behind one whose code has unwound.
-        self.drop_rest();
-        // SAFETY: by the invariant both blocks are this one's alone; they came from `allocate`, and nothing in them is left to drop.
-        unsafe {
-            memory::free((*self.arena.as_ptr()).core.slots);
-            memory::free(self.arena.cast());
+        impl<V> Drop for Rest<'_, V> {
+            fn drop(&mut self) {
+                // Those behind one whose code has unwound.
+                self.drop_all();
+            }
         }
+
+        // INVARIANT: by that of the arena, which is being dropped.
+        let mut rest = Rest::<V> {
+            core: &self.core,
+            next: 0,
+            values: PhantomData,
+        };
+        rest.drop_all();
     }
 }
 
-/// Allocates an arena and its slots, and initialises its core, with one handle and no slot made.
-///
-/// # Safety
-///
-/// `arena` is the layout of an [`Arena`] that `free` is for, and of which each slot has `size` bytes, the [`Place`] so many from where
-/// it begins.
+/// Allocates an arena of a shape and its slots, and initialises its core, with one handle and no slot made.
 #[inline(never)]
-unsafe fn new_core(
-    arena: Layout,
-    depth: u32,
-    size: usize,
-    slot_place: usize,
-    free: unsafe fn(NonNull<Core>),
-) -> Option<NonNull<Core>> {
+fn new_core(shape: &Shape, depth: u32) -> Option<NonNull<Core>> {
     if depth > MOST {
         return None;
     }
-    let slots = Layout::from_size_align(size.checked_mul(depth as usize)?, 1).ok()?;
-    let slots = memory::allocate(slots)?;
-    let Some(core) = memory::allocate(arena) else {
-        // SAFETY: it was just allocated, and nothing is in it.
-        unsafe { memory::free(slots) };
-        return None;
-    };
-    let core = core.cast::<Core>();
-    let place = core.as_ptr();
+    let slots = Layout::from_size_align(shape.size.checked_mul(depth as usize)?, 1).ok()?;
+    let slots = Room::reserve_with(slots)?.fill(());
+    let core = memory::allocate(shape.arena)?.cast::<Core>();
     // SAFETY: freshly allocated nonpaged memory, of a layout that begins with a core, where the events stay.
     unsafe {
-        (&raw mut (*place).slots).write(slots);
-        (&raw mut (*place).size).write(size);
-        (&raw mut (*place).place).write(slot_place);
-        (&raw mut (*place).free).write(free);
-        (&raw mut (*place).depth).write(depth);
-        (&raw mut (*place).made).write(0);
-        (&raw mut (*place).stack).write(Stack::new(AtomicU64::new(0)));
-        (&raw mut (*place).handles).write(AtomicUsize::new(1));
-        (&raw mut (*place).missing).write(AtomicU32::new(0));
-        (&raw mut (*place).waiting).write(AtomicU32::new(0));
-        Event::initialise(&raw mut (*place).available, false);
-        Event::initialise(&raw mut (*place).idle, false);
+        core.write(Core {
+            slots,
+            stack: Stack::new(AtomicU64::new(0)),
+            depth,
+            made: 0,
+            shape: *shape,
+            handles: AtomicUsize::new(1),
+            missing: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            available: Event::room(),
+            idle: Event::room(),
+        });
+        Event::initialise(&raw mut (*core.as_ptr()).available, false);
+        Event::initialise(&raw mut (*core.as_ptr()).idle, false);
+        Some(core)
     }
-    Some(core)
 }
 
 /// An arena that is being filled.
 ///
 /// # Invariants
 ///
-/// Nobody else has the arena, of which `last` is not initialised.
+/// `last` of the arena is not initialised.
 pub(crate) struct Filling<V, L> {
-    arena: NonNull<Arena<V, L>>,
+    arena: Owned<Arena<V, L>>,
 }
 
 impl<V, L> Filling<V, L> {
@@ -306,15 +322,11 @@ impl<V, L> Filling<V, L> {
         if depth == 0 {
             return Err(Error::NoOperations);
         }
-        // Does not compile for what wants more alignment than the pool gives.
-        let _ = memory::layout::<Slot<V>>();
-        let arena = memory::layout::<Arena<V, L>>();
-        let place = offset_of!(Slot<V>, place);
-        // SAFETY: that is how the arena and its slots are laid out, and they are of the types that `free` is for.
-        let core = unsafe { new_core(arena, depth, size_of::<Slot<V>>(), place, free::<V, L>) };
+        let core = new_core(const { &Shape::of::<V, L>() }, depth);
         let core = core.ok_or(Error::NoMemory(Memory::Irp))?;
-        let arena = core.cast::<Arena<V, L>>();
+        // SAFETY: of that shape, freshly allocated; but for the core nothing of it need be initialised.
         // INVARIANT: room for `depth`, none of them made.
+        let arena = unsafe { Owned::from_raw(core.cast()) };
         Ok(Self { arena })
     }
 
@@ -331,27 +343,19 @@ impl<V, L> Filling<V, L> {
         &mut self,
         make: impl FnOnce(NonNull<V>) -> Result<(), E>,
     ) -> Result<(), E> {
-        // SAFETY: by the invariant the arena is this one's alone.
-        let (count, depth) = unsafe {
-            let core = &(*self.arena.as_ptr()).core;
-            (core.made, core.depth)
-        };
-        if count == depth {
-            return Ok(());
-        }
-        // SAFETY: there is room, and the caller vouches for `make`.
+        // SAFETY: the caller vouches for `make`.
         unsafe { self.make(false, make) }.map(|_| ())
     }
 
     /// Adds a value; drops it when all are made.
     pub(crate) fn push(&mut self, value: V) {
-        let make = |place: NonNull<V>| {
-            // SAFETY: that is what the place is for.
-            unsafe { place.write(value) };
-            Ok(())
+        // SAFETY: the value is written to the place, which is for that.
+        let Ok(()) = unsafe {
+            self.add::<Infallible>(|place| {
+                place.write(value);
+                Ok(())
+            })
         };
-        // SAFETY: the value is written there.
-        let Ok(()) = unsafe { self.add::<Infallible>(make) };
     }
 
     /// Makes the first value, which is taken from the start: the arena goes when it is given back.
@@ -369,46 +373,46 @@ impl<V, L> Filling<V, L> {
         make: impl FnOnce(NonNull<V>) -> Result<(), E>,
     ) -> Result<NonNull<V>, E> {
         let mut filling = self;
-        // SAFETY: there is room for one at least, and the caller vouches for `make`.
+        // SAFETY: the caller vouches for `make`.
         let value = unsafe { filling.make(true, make) }?;
         drop(filling.finish(last));
         Ok(value)
     }
 
+    /// Makes the next value; its place, or that of the one that would follow when all are made.
+    ///
     /// # Safety
     ///
-    /// As for [`add`](Self::add), with room for another value.
+    /// As for [`add`](Self::add).
     unsafe fn make<E>(
         &mut self,
         taken: bool,
         make: impl FnOnce(NonNull<V>) -> Result<(), E>,
     ) -> Result<NonNull<V>, E> {
-        // SAFETY: by the invariant the arena is this one's alone; there is room behind the slots that are made.
-        unsafe {
-            let arena = self.arena.as_ref();
-            let slot = Arena::<V, L>::slot(arena.slots(), arena.core.made);
+        let core = &self.arena.core;
+        let slot = slot::<V>(core.slots.behind(), core.made);
+        if core.made < core.depth {
             // A slot begins with its value.
             make(slot.cast())?;
+            // SAFETY: by the invariant the arena is this one's alone; there is room behind the slots that are made.
             // INVARIANT: the caller's `make` has initialised it.
-            Core::made(self.arena.cast(), &raw mut (*slot.as_ptr()).place, taken);
-            Ok(slot.cast())
+            unsafe {
+                let place = &raw mut (*slot.as_ptr()).place;
+                Core::made(self.arena.as_raw().cast(), place, taken);
+            }
         }
+        Ok(slot.cast())
     }
 
     /// The arena, with what is dropped last.
     pub(crate) fn finish(self, last: L) -> Handle<V, L> {
-        let arena = ManuallyDrop::new(self).arena;
-        // SAFETY: by the invariant the arena is this one's alone.
-        unsafe { (&raw mut (*arena.as_ptr()).last).write(ManuallyDrop::new(last)) };
-        // INVARIANT: this is the one handle.
-        Handle { arena }
-    }
-}
-
-impl<V, L> Drop for Filling<V, L> {
-    fn drop(&mut self) {
-        // SAFETY: by the invariant the arena is this one's alone, and nobody has a slot. There is nothing that goes last.
-        unsafe { Values::free(self.arena) };
+        let mut arena = self.arena;
+        arena.last.write(last);
+        // INVARIANT: this is the one handle, which was counted when the arena was made.
+        Handle {
+            share: Share(arena.into_raw().cast()),
+            types: PhantomData,
+        }
     }
 }
 
@@ -416,9 +420,10 @@ impl<V, L> Drop for Filling<V, L> {
 ///
 /// # Invariants
 ///
-/// It accounts for one of the arena's `handles`.
+/// It accounts for one of the arena's `handles`, and the arena is of these types.
 pub(crate) struct Handle<V, L> {
-    arena: NonNull<Arena<V, L>>,
+    share: Share,
+    types: PhantomData<(V, L)>,
 }
 
 // SAFETY: values change hands through the stack and are dropped, as `L` is, by whoever is last, on any thread.
@@ -428,27 +433,21 @@ unsafe impl<V: Send, L: Send + Sync> Sync for Handle<V, L> {}
 
 impl<V, L> Handle<V, L> {
     #[inline]
-    fn arena(&self) -> &Arena<V, L> {
-        // SAFETY: by the invariant the arena is there as long as the handle; what changes in it is atomic.
-        unsafe { self.arena.as_ref() }
-    }
-
-    #[inline]
     fn core(&self) -> &Core {
-        &self.arena().core
+        &self.share
     }
 
     /// Takes a value, if one is free, until it is [given back](Self::give_back). IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<V>> {
-        let arena = self.arena();
+        let core = self.core();
         // Once: they stay where they are.
-        let slots = arena.slots();
+        let slots = core.slots.behind();
         // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
-        let link = |index| unsafe { &(*Arena::<V, L>::slot(slots, index).as_ptr()).place.link };
-        match arena.core.stack.pop(link) {
+        let link = |index| unsafe { &(*slot::<V>(slots, index).as_ptr()).place.link };
+        match core.stack.pop(link) {
             // A slot begins with its value.
-            Some(index) => Some(Arena::<V, L>::slot(slots, index).cast()),
+            Some(index) => Some(slot::<V>(slots, index).cast()),
             None => self.take_awaited(),
         }
     }
@@ -459,7 +458,7 @@ impl<V, L> Handle<V, L> {
     fn take_awaited(&self) -> Option<NonNull<V>> {
         let core = self.core();
         let index = core.stack.pop_awaited(|index| core.link(index))?;
-        Some(Arena::<V, L>::slot(self.arena().slots(), index).cast())
+        Some(slot::<V>(core.slots.behind(), index).cast())
     }
 
     /// Takes a value, waiting until one is free, `limit` runs out, or `other` is set. IRQL: `<= APC_LEVEL`.
@@ -553,10 +552,10 @@ impl<V, L> Handle<V, L> {
     ///
     /// `value` was [taken](Self::take) from an arena of these types, and not given back before the result is used no more.
     pub(crate) unsafe fn last_of<'l>(value: NonNull<V>) -> &'l L {
-        // SAFETY: a slot begins with its value; its arena is there as long as it has a holder.
+        // SAFETY: the caller is the holder; by the invariant of the arena what goes last is initialised.
         unsafe {
-            let arena = (*value.cast::<Slot<V>>().as_ptr()).place.arena;
-            &(*arena.cast::<Arena<V, L>>().as_ptr()).last
+            let arena = Holder::of(value).arena.0.cast::<Arena<V, L>>();
+            (*arena.as_ptr()).last.assume_init_ref()
         }
     }
 
@@ -567,69 +566,171 @@ impl<V, L> Handle<V, L> {
     /// `value` was [taken](Self::take) from an arena of these types; the caller, its one holder, leaves it alone from now on.
     #[inline]
     pub(crate) unsafe fn give_back(value: NonNull<V>) {
-        let slot = value.cast::<Slot<V>>();
-        // SAFETY: a slot begins with its value, and its arena is there as long as it has a holder: up to the push.
-        let (place, pushed) = unsafe {
-            let place = NonNull::new_unchecked(&raw mut (*slot.as_ptr()).place);
-            let (index, arena) = ((*place.as_ptr()).index, (*place.as_ptr()).arena);
-            let stack = &(*arena.as_ptr()).stack;
-            (place, stack.push(index, &(*place.as_ptr()).link, false))
-        };
+        // INVARIANT: the caller says so.
+        drop(Taken {
+            value,
+            owned: PhantomData,
+        });
+    }
+}
+
+/// The holder of a slot, by its place.
+///
+/// # Invariants
+///
+/// The slot is taken, and not given back. So its arena is there.
+struct Holder(*const Place);
+
+impl Deref for Holder {
+    type Target = Place;
+
+    #[inline]
+    fn deref(&self) -> &Place {
+        // SAFETY: by the invariant the place is there; what changes in it is atomic.
+        unsafe { &*self.0 }
+    }
+}
+
+impl Holder {
+    /// The holder of a value.
+    ///
+    /// # Safety
+    ///
+    /// The value was taken from an arena, and is not given back as long as the result is used, unless by that.
+    #[inline]
+    unsafe fn of<V>(value: NonNull<V>) -> Self {
+        // A slot begins with its value.
+        let place = value.as_ptr().wrapping_byte_add(offset_of!(Slot<V>, place));
+        // INVARIANT: the caller says so.
+        Self(place.cast())
+    }
+
+    /// Gives the slot back.
+    #[inline]
+    fn give_back(self) {
+        // Not touched any more when it is pushed.
+        let pushed = self.arena.stack.push(self.index, &self.link, false);
         if pushed.is_err() {
-            // SAFETY: nothing was done, so the caller is the holder still.
-            unsafe { give_back_slowly(place) };
+            self.give_back_slowly();
+        }
+    }
+
+    /// Gives a slot back that somebody waits for, or that its arena waits for to be freed.
+    #[cold]
+    #[inline(never)]
+    fn give_back_slowly(self) {
+        let core: &Core = &self.arena;
+        let arena = self.arena.0;
+        // A handle for the time of the announcement: without one the arena may go as soon as the slot is pushed. Who waits has one.
+        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        let counted = core
+            .handles
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        // INVARIANT: counted.
+        let counted = counted.is_ok().then_some(Share(arena));
+        let pushed = core.stack.push(self.index, &self.link, true);
+        match (pushed, &counted) {
+            // Without a handle nobody waits, and the arena is not touched again.
+            (Ok(()), None) => return,
+            (Ok(()), Some(counted)) => counted.announce(),
+            // INVARIANT: the stack is closed, and this slot was missing.
+            (Err(NotPushed::Closed | NotPushed::Awaited), _) => {
+                Share::count_off(Share(arena), u32::MAX);
+            }
+        }
+        if let Some(counted) = counted {
+            Share::one_less(counted);
         }
     }
 }
 
-/// Gives a slot back that somebody waits for, or that its arena waits for to be freed.
+/// A value of an arena, which is given back when this is dropped, at any IRQL up to `DISPATCH_LEVEL`.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// As for [`Handle::give_back`], of the slot whose place this is.
-#[cold]
-#[inline(never)]
-unsafe fn give_back_slowly(place: NonNull<Place>) {
-    // SAFETY: the arena is there as long as the slot has a holder.
-    let (arena, index) = unsafe { ((*place.as_ptr()).arena, (*place.as_ptr()).index) };
-    // A handle for the time of the announcement: without one the arena may go as soon as the slot is pushed. Who waits has one.
-    let more = |handles: usize| (handles > 0).then(|| handles + 1);
-    // SAFETY: as above; the count is atomic.
-    let counted = unsafe {
-        let handles = &(*arena.as_ptr()).handles;
-        handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-    };
-    // SAFETY: as above: the arena is there up to the push.
-    let pushed = unsafe {
-        (*arena.as_ptr())
-            .stack
-            .push(index, &(*place.as_ptr()).link, true)
-    };
-    // SAFETY: the arena is there, as long as the handle that was counted; or the stack is closed, of which this slot was missing.
-    unsafe {
-        match pushed {
-            // Without a handle nobody waits, and the arena is not touched again.
-            Ok(()) if counted.is_err() => return,
-            Ok(()) => arena.as_ref().announce(),
-            Err(NotPushed::Closed | NotPushed::Awaited) => Core::count_off(arena, u32::MAX),
-        }
-        if counted.is_ok() {
-            Core::one_less(arena);
+/// The value was taken from an arena, and this is its one holder.
+pub(crate) struct Taken<V> {
+    value: NonNull<V>,
+    owned: PhantomData<V>,
+}
+
+// SAFETY: it is the value's one holder, and so sent with it.
+unsafe impl<V: Send> Send for Taken<V> {}
+// SAFETY: shared, it gives out the value as shared.
+unsafe impl<V: Sync> Sync for Taken<V> {}
+
+impl<V> Taken<V> {
+    /// The value's place.
+    #[inline]
+    pub(crate) const fn as_raw(&self) -> NonNull<V> {
+        self.value
+    }
+}
+
+impl<V> Deref for Taken<V> {
+    type Target = V;
+
+    #[inline]
+    fn deref(&self) -> &V {
+        // SAFETY: by the invariant the value is this holder's, which is borrowed.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<V> DerefMut for Taken<V> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut V {
+        // SAFETY: by the invariant the value is this holder's, which is borrowed exclusively.
+        unsafe { self.value.as_mut() }
+    }
+}
+
+impl<V> Drop for Taken<V> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: by the invariant this is the value's one holder, and gone after this.
+        unsafe { Holder::of(self.value) }.give_back();
+    }
+}
+
+impl<V> Handle<V, ()> {
+    /// As [`take`](Self::take), with an owner.
+    #[inline]
+    pub(crate) fn take_owned(&self) -> Option<Taken<V>> {
+        self.take().map(Self::owned)
+    }
+
+    /// As [`take_within`](Self::take_within), with an owner.
+    pub(crate) fn take_owned_within(
+        &self,
+        limit: Option<Duration>,
+        other: Option<&Event>,
+    ) -> Result<Taken<V>, Error> {
+        self.take_within(limit, other).map(Self::owned)
+    }
+
+    #[inline]
+    fn owned(value: NonNull<V>) -> Taken<V> {
+        // INVARIANT: just taken.
+        Taken {
+            value,
+            owned: PhantomData,
         }
     }
 }
 
 impl<V, L> Clone for Handle<V, L> {
     fn clone(&self) -> Self {
-        self.core().handles.fetch_add(1, Ordering::Relaxed);
-        // INVARIANT: counted.
-        Self { arena: self.arena }
+        Self {
+            share: self.share.another(),
+            types: PhantomData,
+        }
     }
 }
 
 impl<V, L> Drop for Handle<V, L> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant it is counted, and it is gone after this.
-        unsafe { Core::one_less(self.arena.cast()) };
+        // INVARIANT: counted; it is gone after this.
+        Share::one_less(Share(self.share.0));
     }
 }

@@ -1,5 +1,7 @@
 //! The atomics, and the cells beside them, that everything above is made of. A model checker puts its own in their place.
 
+#![forbid(unsafe_code)]
+
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 

@@ -1,6 +1,7 @@
 //! Kernel events (`KEVENT`): how a thread waits until something else has happened.
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use core::time::Duration;
 
 use wsk_sys::{
@@ -21,7 +22,7 @@ pub(crate) const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 /// # Invariants
 ///
 /// It was initialised where it lies, in nonpaged memory, before anybody sets, clears or waits for it, and does not move from then on.
-pub(crate) struct Event(UnsafeCell<KEVENT>);
+pub(crate) struct Event(UnsafeCell<MaybeUninit<KEVENT>>);
 
 // SAFETY: an event that nobody uses yet may be moved to any thread.
 unsafe impl Send for Event {}
@@ -35,8 +36,7 @@ impl Event {
     ///
     /// Before it is used in any other way it is put where it stays, in nonpaged memory, and [initialised](Self::initialise).
     pub(crate) const unsafe fn room() -> Self {
-        // SAFETY: all-zero bytes are valid for the structure, which is C's.
-        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
+        Self(UnsafeCell::new(MaybeUninit::zeroed()))
     }
 
     /// Makes the event ready for use, not set. A notification event stays set until it is cleared; another one is cleared by the
@@ -71,13 +71,13 @@ impl Event {
     /// Sets the event. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn set(&self) {
         // SAFETY: by the invariant the event is initialised, in nonpaged memory; the caller has it for the time of the call.
-        unsafe { KeSetEvent(self.0.get(), IO_NO_INCREMENT.into(), 0) };
+        unsafe { KeSetEvent(self.0.get().cast(), IO_NO_INCREMENT.into(), 0) };
     }
 
     /// Clears the event. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn clear(&self) {
         // SAFETY: by the invariant the event is initialised.
-        unsafe { KeClearEvent(self.0.get()) };
+        unsafe { KeClearEvent(self.0.get().cast()) };
     }
 
     /// Waits until the event is set, or `limit` runs out; says whether it was set.

@@ -1,6 +1,7 @@
 //! Intrusive lists: what is in one has the links in itself, so that to put it there cannot fail. Stands for `LIST_ENTRY`.
 
 use core::cell::Cell;
+use core::ops::Deref;
 use core::ptr::NonNull;
 
 /// The links of something that can be in a list.
@@ -10,29 +11,44 @@ use core::ptr::NonNull;
 /// While it is in a list it neither moves nor goes, and the list alone touches it.
 #[derive(Default)]
 pub(crate) struct Links {
-    before: Option<NonNull<Links>>,
-    after: Option<NonNull<Links>>,
+    before: Cell<Option<Held>>,
+    after: Cell<Option<Held>>,
+}
+
+/// The links of something that is in a list.
+///
+/// # Invariants
+///
+/// They are there as long as this is used.
+#[derive(Clone, Copy)]
+struct Held(NonNull<Links>);
+
+impl Deref for Held {
+    type Target = Links;
+
+    fn deref(&self) -> &Links {
+        // SAFETY: by the invariant the links are there; what changes in them are cells, which one thread at a time has.
+        unsafe { self.0.as_ref() }
+    }
 }
 
 impl Links {
     /// The links of what is in no list.
     pub(crate) const fn new() -> Self {
         Self {
-            before: None,
-            after: None,
+            before: Cell::new(None),
+            after: Cell::new(None),
         }
     }
-}
 
-impl Links {
     /// What comes after something in its list.
     ///
     /// # Safety
     ///
     /// `links` are there, and their list is not changed meanwhile.
     pub(crate) unsafe fn after(links: NonNull<Self>) -> Option<NonNull<Self>> {
-        // SAFETY: the caller gives the links.
-        unsafe { (*links.as_ptr()).after }
+        // INVARIANT: the caller says so.
+        Held(links).after.get().map(|after| after.0)
     }
 }
 
@@ -42,7 +58,7 @@ impl Links {
 ///
 /// `first` heads a list of links that are there, each of which knows those beside it.
 pub(crate) struct List {
-    first: Cell<Option<NonNull<Links>>>,
+    first: Cell<Option<Held>>,
 }
 
 impl List {
@@ -55,7 +71,7 @@ impl List {
 
     /// The first, which was put there last.
     pub(crate) fn first(&self) -> Option<NonNull<Links>> {
-        self.first.get()
+        self.first.get().map(|first| first.0)
     }
 
     /// Puts something at the head of the list.
@@ -64,16 +80,13 @@ impl List {
     ///
     /// `links` are those of something that is in no list; it stays where it is until it is [removed](Self::remove).
     pub(crate) unsafe fn push(&self, links: NonNull<Links>) {
+        // INVARIANT: the caller says so, until it is removed.
+        let links = Held(links);
         let after = self.first.replace(Some(links));
-        // SAFETY: the caller gives the links, and by the invariant those of the list are there; nobody else touches either.
-        unsafe {
-            links.write(Links {
-                before: None,
-                after,
-            });
-            if let Some(after) = after {
-                (*after.as_ptr()).before = Some(links);
-            }
+        links.before.set(None);
+        links.after.set(after);
+        if let Some(after) = after {
+            after.before.set(Some(links));
         }
     }
 
@@ -83,24 +96,22 @@ impl List {
     ///
     /// It is in this list.
     pub(crate) unsafe fn remove(&self, links: NonNull<Links>) {
-        // SAFETY: by the invariant the links of the list are there, and nobody else touches them; the caller's are in it.
-        unsafe {
-            let Links { before, after } = links.replace(Links::new());
-            match before {
-                Some(before) => (*before.as_ptr()).after = after,
-                None => self.first.set(after),
-            }
-            if let Some(after) = after {
-                (*after.as_ptr()).before = before;
-            }
+        // INVARIANT: they are in the list.
+        let links = Held(links);
+        let (before, after) = (links.before.take(), links.after.take());
+        match before {
+            Some(before) => before.after.set(after),
+            None => self.first.set(after),
+        }
+        if let Some(after) = after {
+            after.before.set(before);
         }
     }
 
     /// Whether `holds` of everything in the list.
     pub(crate) fn all(&self, holds: impl Fn(NonNull<Links>) -> bool) -> bool {
-        // SAFETY: by the invariant the links are there; `holds` gets them by their address only.
-        let after = |links: &NonNull<Links>| unsafe { Links::after(*links) };
-        core::iter::successors(self.first.get(), after).all(holds)
+        core::iter::successors(self.first.get(), |links| links.after.get())
+            .all(|links| holds(links.0))
     }
 
     /// Moves everything to another list.

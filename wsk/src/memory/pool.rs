@@ -1,10 +1,14 @@
 //! Nonpaged pool: the only memory this crate allocates, tagged `Wskr`.
 
 use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use wsk_sys::{ExAllocatePoolWithTag, ExFreePoolWithTag, POOL_TYPE};
+
+use crate::address::Plain;
 
 /// The pool tag, shown as `Wskr` by debuggers and pool tools.
 const TAG: u32 = u32::from_le_bytes(*b"Wskr");
@@ -47,6 +51,130 @@ pub(crate) unsafe fn free(block: NonNull<u8>) {
     unsafe { ExFreePoolWithTag(block.as_ptr().cast(), TAG) };
 }
 
+/// A value in nonpaged pool, and perhaps room behind it: `Box` for drivers, where allocation can fail. May be dropped at any IRQL up to
+/// `DISPATCH_LEVEL`, if the value may be.
+///
+/// # Invariants
+///
+/// `block` came from [`allocate`], is this one's alone, begins with a value, and is aligned for it.
+pub(crate) struct Owned<T> {
+    block: NonNull<T>,
+}
+
+/// Room for a value in nonpaged pool, so that making the value can be the last thing that may fail.
+pub(crate) type Room<T> = Owned<MaybeUninit<T>>;
+
+// SAFETY: it is the value's one owner, of memory that is bound to no thread.
+unsafe impl<T: Send> Send for Owned<T> {}
+// SAFETY: shared, it gives out the value as shared.
+unsafe impl<T: Sync> Sync for Owned<T> {}
+
+impl<T> Room<T> {
+    /// Allocates the room. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn reserve() -> Option<Self> {
+        Self::reserve_with(Layout::new::<()>())
+    }
+
+    /// Allocates the room, and what is asked for behind it: a value and its [place](Owned::behind). IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn reserve_with(behind: Layout) -> Option<Self> {
+        let (layout, _) = layout::<T>().extend(behind).ok()?;
+        // INVARIANT: freshly allocated, with that layout; what may be uninitialised is a value.
+        Some(Self {
+            block: allocate(layout)?.cast(),
+        })
+    }
+
+    /// Moves a value there.
+    #[inline]
+    pub(crate) fn fill(mut self, value: T) -> Owned<T> {
+        self.write(value);
+        // INVARIANT: the value was just written.
+        Owned {
+            block: self.into_raw().cast(),
+        }
+    }
+}
+
+impl<T> Owned<T> {
+    /// Gives the value away, by its place: [`from_raw`](Self::from_raw) takes it back.
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<T> {
+        ManuallyDrop::new(self).block
+    }
+
+    /// The place of what is behind the value, with room for as many elements as were [reserved](Room::reserve_with).
+    #[inline]
+    pub(crate) const fn behind<U>(&self) -> *mut U {
+        const { assert!(size_of::<T>().is_multiple_of(align_of::<U>())) };
+        self.block.as_ptr().wrapping_add(1).cast()
+    }
+
+    /// The place of the value.
+    #[inline]
+    pub(crate) const fn as_raw(&self) -> NonNull<T> {
+        self.block
+    }
+
+    /// Takes back what [`into_raw`](Self::into_raw) gave away.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from there, of the same type, is taken back once, and used by nobody else any more.
+    #[inline]
+    pub(crate) const unsafe fn from_raw(block: NonNull<T>) -> Self {
+        // INVARIANT: the caller says so.
+        Self { block }
+    }
+
+    /// Moves the value out, and frees the memory.
+    pub(crate) fn into_inner(self) -> T {
+        let block = self.into_raw();
+        // SAFETY: by the invariant the block begins with a value and was this one's alone. Nothing in it is left to drop.
+        unsafe {
+            let value = block.read();
+            free(block.cast());
+            value
+        }
+    }
+}
+
+impl<T> Deref for Owned<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: by the invariant the value is there, and borrowed with this.
+        unsafe { self.block.as_ref() }
+    }
+}
+
+impl<T> DerefMut for Owned<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: by the invariant the value is this one's alone, and borrowed exclusively with this.
+        unsafe { self.block.as_mut() }
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    #[inline]
+    fn drop(&mut self) {
+        /// Frees the memory, also when the value's code unwinds.
+        struct Free(NonNull<u8>);
+
+        impl Drop for Free {
+            fn drop(&mut self) {
+                // SAFETY: the block of what is being dropped, whose value is gone.
+                unsafe { free(self.0) };
+            }
+        }
+
+        let _free = Free(self.block.cast());
+        // SAFETY: by the invariant the value is there, this one's alone, and used no more.
+        unsafe { self.block.drop_in_place() };
+    }
+}
+
 /// Copies as many bytes as there are in both; how many.
 #[inline]
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
@@ -59,52 +187,42 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
-/// Types of which any bytes are a value.
-///
-/// # Safety
-///
-/// So it is.
-pub(crate) unsafe trait Plain: Copy {}
-
-// SAFETY: numbers.
-unsafe impl Plain for u8 {}
-// SAFETY: as above.
-unsafe impl Plain for u16 {}
-
 /// Plain values in nonpaged pool, aligned to 16 bytes, zeros at first: for others to read and write, by their place.
 ///
 /// # Invariants
 ///
-/// `values` are initialised, in a pool block that nobody else has, or none.
+/// Behind `block` are `count` values; none where there is no block.
 pub(crate) struct Values<T: Plain> {
-    values: NonNull<[T]>,
+    block: Option<Owned<()>>,
+    count: usize,
+    values: PhantomData<T>,
 }
-
-// SAFETY: the block is memory that this value alone has, bound to no thread.
-unsafe impl<T: Plain + Send> Send for Values<T> {}
-// SAFETY: through `&Values` the block is only read.
-unsafe impl<T: Plain + Sync> Sync for Values<T> {}
 
 impl<T: Plain> Values<T> {
     /// So many zeros. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn zeroed(count: usize) -> Option<Self> {
-        let first = if count == 0 {
-            NonNull::dangling()
-        } else {
-            let first = allocate(Layout::array::<T>(count).ok()?)?.cast::<T>();
-            // SAFETY: the block has just been allocated for so many.
-            unsafe { first.write_bytes(0, count) };
-            first
-        };
-        // INVARIANT: initialised, and ours alone.
+        let mut block = None;
+        if count > 0 {
+            let room = Room::reserve_with(Layout::array::<T>(count).ok()?)?.fill(());
+            // SAFETY: there is room for so many.
+            unsafe { room.behind::<T>().write_bytes(0, count) };
+            block = Some(room);
+        }
+        // INVARIANT: initialised.
         Some(Self {
-            values: NonNull::slice_from_raw_parts(first, count),
+            block,
+            count,
+            values: PhantomData,
         })
     }
 
     /// Where they are.
-    pub(crate) const fn place(&self) -> NonNull<[T]> {
-        self.values
+    pub(crate) fn place(&self) -> NonNull<[T]> {
+        let first = self
+            .block
+            .as_ref()
+            .and_then(|block| NonNull::new(block.behind()));
+        NonNull::slice_from_raw_parts(first.unwrap_or(NonNull::dangling()), self.count)
     }
 }
 
@@ -112,23 +230,14 @@ impl<T: Plain> Deref for Values<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: by the invariant they are there, and this one's.
-        unsafe { self.values.as_ref() }
+        // SAFETY: by the invariant they are there, and borrowed with this.
+        unsafe { self.place().as_ref() }
     }
 }
 
 impl<T: Plain> DerefMut for Values<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as for `deref`; it is borrowed exclusively.
-        unsafe { self.values.as_mut() }
-    }
-}
-
-impl<T: Plain> Drop for Values<T> {
-    fn drop(&mut self) {
-        if !self.values.is_empty() {
-            // SAFETY: there are some, so the block came from `allocate`, and is freed once.
-            unsafe { free(self.values.cast()) };
-        }
+        unsafe { self.place().as_mut() }
     }
 }

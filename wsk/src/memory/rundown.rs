@@ -1,7 +1,6 @@
 //! A value that is used by any number of threads until one takes it, which waits for them. Stands for rundown protection
 //! (`EX_RUNDOWN_REF`), with what it protects.
 
-use core::mem::MaybeUninit;
 use core::ops::Deref;
 
 use crate::irql::MayWait;
@@ -21,7 +20,7 @@ pub(crate) struct Rundown<T> {
     /// The phase, and the uses, times `USE`.
     word: AtomicUsize,
     taker: AtomicPtr<Event>,
-    value: Cell<MaybeUninit<T>>,
+    value: Cell<Option<T>>,
 }
 
 const EMPTY: usize = 0;
@@ -43,7 +42,7 @@ impl<T> Rundown<T> {
         Self {
             word: AtomicUsize::new(EMPTY),
             taker: AtomicPtr::new(core::ptr::null_mut()),
-            value: Cell::new(MaybeUninit::uninit()),
+            value: Cell::new(None),
         }
     }
 
@@ -56,8 +55,7 @@ impl<T> Rundown<T> {
             return Err(value);
         }
         // SAFETY: by the invariant the place is this call's alone.
-        self.value
-            .with_mut(|place| unsafe { (*place).write(value) });
+        self.value.with_mut(|place| unsafe { *place = Some(value) });
         // INVARIANT: there is a value, which nobody uses.
         self.word.store(FULL, Ordering::Release);
         Ok(())
@@ -80,12 +78,10 @@ impl<T> Rundown<T> {
         if !self.end_use() {
             event.wait(may_wait, None);
         }
-        // SAFETY: by the invariant there was a value, the place is this call's alone now, and the value counts as gone.
-        let value = self
-            .value
-            .with_mut(|place| unsafe { (*place).assume_init_read() });
+        // SAFETY: by the invariant there was a value, and the place is this call's alone now.
+        let value = self.value.with_mut(|place| unsafe { (*place).take() });
         self.word.store(EMPTY, Ordering::Release);
-        Some(value)
+        value
     }
 
     /// Counts a use off; whether it was the last of a value that is to be taken.
@@ -111,17 +107,6 @@ impl<T: Sync> Rundown<T> {
     }
 }
 
-impl<T> Drop for Rundown<T> {
-    fn drop(&mut self) {
-        // Uses that are still counted were forgotten: they have borrowed what is dropped here.
-        if self.word.load(Ordering::Acquire) & PHASE == FULL {
-            // SAFETY: by the invariant there is a value, and nobody else has the place.
-            self.value
-                .with_mut(|place| unsafe { (*place).assume_init_drop() });
-        }
-    }
-}
-
 /// A value that is used.
 ///
 /// # Invariants
@@ -138,7 +123,7 @@ impl<T> Deref for Used<'_, T> {
         // SAFETY: by the invariants there is a value, which is shared and not moved as long as this use is counted.
         self.of
             .value
-            .with(|place| unsafe { (*place).assume_init_ref() })
+            .with(|place| unsafe { (*place).as_ref().unwrap_unchecked() })
     }
 }
 

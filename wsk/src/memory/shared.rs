@@ -5,9 +5,9 @@ use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use crate::memory;
 use crate::memory::atomic::{AtomicUsize, Ordering, fence};
 use crate::memory::event::Event;
+use crate::memory::{Owned, Room};
 
 /// A value that can be shared.
 ///
@@ -34,7 +34,7 @@ struct Block<T> {
 ///
 /// # Invariants
 ///
-/// `block` is a live `Block` filled through [`Reserved`], and each `Shared` accounts for one of its `references`.
+/// `block` is a live `Block`, given away by its owner, and each `Shared` accounts for one of its `references`.
 pub struct Shared<T: Counted> {
     block: NonNull<Block<T>>,
 }
@@ -63,6 +63,11 @@ impl<T: Counted> Shared<T> {
         this.block.cast()
     }
 
+    /// Whether there is no other reference. What the others were used for has happened before.
+    pub(crate) fn is_unique(this: &Self) -> bool {
+        this.references().load(Ordering::Acquire) == 1
+    }
+
     /// Takes back a reference.
     ///
     /// # Safety
@@ -83,9 +88,15 @@ impl<T: Counted> Shared<T> {
         unsafe { &(*raw.cast::<Block<T>>().as_ptr()).value }
     }
 
+    #[inline]
+    fn block(&self) -> &Block<T> {
+        // SAFETY: by the invariant the block is live, and only ever borrowed shared.
+        unsafe { self.block.as_ref() }
+    }
+
+    #[inline]
     fn references(&self) -> &AtomicUsize {
-        // SAFETY: by the invariant the block is live; only the counter is borrowed.
-        unsafe { &(*self.block.as_ptr()).references }
+        &self.block().references
     }
 }
 
@@ -107,11 +118,16 @@ unsafe impl<T> Counted for Signalled<T> {
 impl<T> Shared<Signalled<T>> {
     /// Moves `value` into nonpaged pool, with a notification event; or gives it back when there is none.
     pub(crate) fn signalled(value: T) -> Result<Self, T> {
+        Self::beside_event(value, true)
+    }
+
+    /// As [`signalled`](Self::signalled), with an event of [either kind](Event::initialise).
+    pub(crate) fn beside_event(value: T, notification: bool) -> Result<Self, T> {
         // SAFETY: the event is initialised in nonpaged pool, where it stays, before anybody else has it.
         unsafe {
             let event = Event::room();
             let shared = Self::new(Signalled { event, value }).map_err(|back| back.value)?;
-            Event::initialise((&raw const shared.event).cast_mut(), true);
+            Event::initialise((&raw const shared.event).cast_mut(), notification);
             Ok(shared)
         }
     }
@@ -134,12 +150,7 @@ impl<T> Deref for Signalled<T> {
 
 /// Memory for a [`Shared`], so that making the value can be the last thing that may fail.
 ///
-/// # Invariants
-///
-/// `block` is uninitialised pool memory of the layout of a `Block<T>`, and nothing else refers to it.
-pub(crate) struct Reserved<T: Counted> {
-    block: NonNull<Block<T>>,
-}
+pub(crate) struct Reserved<T: Counted>(Room<Block<T>>);
 
 // SAFETY: it is memory that nothing else refers to, bound to no thread, with nothing in it.
 unsafe impl<T: Counted> Send for Reserved<T> {}
@@ -149,31 +160,19 @@ unsafe impl<T: Counted> Sync for Reserved<T> {}
 impl<T: Counted> Reserved<T> {
     /// Allocates the memory. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Option<Self> {
-        // INVARIANT: freshly allocated with that layout.
-        Some(Self {
-            block: memory::allocate(memory::layout::<Block<T>>())?.cast(),
-        })
+        Room::reserve().map(Self)
     }
 
     /// Moves `value` there.
     pub(crate) fn fill(self, value: T) -> Shared<T> {
-        let block = ManuallyDrop::new(self).block;
-        // SAFETY: by the invariant the block has the layout of `Block<T>` and is ours alone.
-        unsafe {
-            block.write(Block {
-                references: AtomicUsize::new(1),
-                value,
-            });
-        }
+        let block = self.0.fill(Block {
+            references: AtomicUsize::new(1),
+            value,
+        });
         // INVARIANT: the block is live and this is its one reference.
-        Shared { block }
-    }
-}
-
-impl<T: Counted> Drop for Reserved<T> {
-    fn drop(&mut self) {
-        // SAFETY: by the invariant the block came from `allocate` and nothing refers to it.
-        unsafe { memory::free(self.block.cast()) };
+        Shared {
+            block: block.into_raw(),
+        }
     }
 }
 
@@ -191,8 +190,7 @@ impl<T: Counted> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: by the invariant the block is live, and its value is only ever borrowed shared.
-        unsafe { &(*self.block.as_ptr()).value }
+        &self.block().value
     }
 }
 
@@ -200,30 +198,22 @@ impl<T: Counted> Drop for Shared<T> {
     #[inline]
     fn drop(&mut self) {
         if self.references().fetch_sub(1, Ordering::Release) == 1 {
-            // SAFETY: the count said that this was the last reference, which is not used again.
-            unsafe { end(self.block) };
+            // SAFETY: the count said that this was the last reference, which is not used again. `end` orders every earlier use before
+            // it uses the block, which an owner gave away for the references.
+            end(unsafe { Owned::from_raw(self.block) });
         }
     }
 }
 
-/// Drops the value and frees the block. Out of line: most references are not the last.
-///
-/// # Safety
-///
-/// The last reference has just been given up.
+/// Drops the value and frees the block, to which there is no reference any more. Out of line: most references are not the last.
 #[cold]
 #[inline(never)]
-unsafe fn end<T: Counted>(block: NonNull<Block<T>>) {
+fn end<T: Counted>(block: Owned<Block<T>>) {
     fence(Ordering::Acquire);
-    // SAFETY: there is no reference left (the fence orders every earlier use before this), so the value is dropped once and
-    // the block, which came from `allocate`, is freed once. What goes last is taken out of a value that is used for nothing any more
-    // but to be dropped, which leaves that alone.
-    let last = unsafe {
-        let value = &mut (*block.as_ptr()).value;
-        let last = value.last().map(|last| ManuallyDrop::take(last));
-        core::ptr::drop_in_place(value);
-        memory::free(block.cast());
-        last
-    };
+    let mut block = block;
+    let last = block.value.last();
+    // SAFETY: what goes last is taken out of a value that is used for nothing any more but to be dropped, which leaves that alone.
+    let last = last.map(|last| unsafe { ManuallyDrop::take(last) });
+    drop(block);
     drop(last);
 }

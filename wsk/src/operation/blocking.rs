@@ -4,7 +4,6 @@
 use core::ptr::NonNull;
 use core::time::Duration;
 
-use crate::buffer::Lock;
 use crate::buffer::carry::Carry as _;
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
@@ -336,7 +335,7 @@ struct Ending<L> {
 #[inline]
 fn take_back<O: Operation<B>, B>(operation: &mut Idle<()>, place: NonNull<B>) {
     // SAFETY: it was lent, and the operation is over, or was not begun.
-    unsafe { CarryOf::<O, B>::take_back(place, Lock::of(operation.locked())) };
+    unsafe { CarryOf::<O, B>::take_back(place, operation.locked()) };
 }
 
 /// Gives an operation back.

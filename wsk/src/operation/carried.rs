@@ -6,7 +6,6 @@ use core::ptr::NonNull;
 
 use wsk_sys::STATUS_CANCELLED;
 
-use crate::buffer::Lock;
 use crate::buffer::carry::Carry;
 use crate::error::Error;
 use crate::irp::{Flight, Header, Idle, NotLaunched, Observer, Outcome, Unheld};
@@ -231,7 +230,7 @@ unsafe fn unload_refused<O: Operation<B>, B, P: Carries<B>>(
     let place = P::place(operation.payload());
     // SAFETY: the caller keeps the same contract.
     let carried = unsafe {
-        CarryOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+        CarryOf::<O, B>::take_back(place, operation.locked());
         place.read()
     };
     (refused.error, carried, operation)
@@ -396,7 +395,7 @@ impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
         unsafe {
             O::Parameters::made(outcome, &mut *place.as_ptr());
             O::unread(outcome, &mut *place.as_ptr());
-            CarryOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+            CarryOf::<O, B>::take_back(place, operation.locked());
             place.drop_in_place();
         }
         // Given back last, also when what is dropped unwinds.
@@ -432,13 +431,13 @@ pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B, P>(
     // SAFETY: the caller keeps the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
     // The operation's name in types is the lifetime of the target's borrow, of which who puts it together knows nothing.
     let (lent, places) = unsafe {
-        let lent = CarryOf::<F::Operation, B>::lend(place, Lock::of(operation.locked()))?;
+        let lent = CarryOf::<F::Operation, B>::lend(place, operation.locked())?;
         (lent, operation.places())
     };
     let put = function.put(target, lent, operation.arguments(), places);
     if put.is_err() {
         // SAFETY: lent above, and nothing was begun.
-        unsafe { CarryOf::<F::Operation, B>::take_back(place, Lock::of(operation.locked())) };
+        unsafe { CarryOf::<F::Operation, B>::take_back(place, operation.locked()) };
     }
     put
 }
@@ -473,7 +472,7 @@ impl<O: Operation<B>, B, P> Drop for Lent<'_, O, B, P> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: by the invariant it was lent, and is taken back this once.
-        unsafe { CarryOf::<O, B>::take_back(self.place, Lock::of(self.operation.locked())) };
+        unsafe { CarryOf::<O, B>::take_back(self.place, self.operation.locked()) };
     }
 }
 

@@ -16,8 +16,8 @@ use core::time::Duration;
 use wsk_sys::NTSTATUS;
 
 use crate::address::Destination;
+use crate::buffer::NonPagedBuffer;
 use crate::buffer::carry::Carry as _;
-use crate::buffer::{Lock, NonPagedBuffer};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
 use crate::irp::{
@@ -241,7 +241,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         // SAFETY: by the invariant the slot is this one's alone. What is carried is not lent; it stays where it is, and is not touched,
         // until it is taken back.
         unsafe {
-            let lent = CarryOf::<O, B>::lend(place, Lock::of(operation.locked()))?;
+            let lent = CarryOf::<O, B>::lend(place, operation.locked())?;
             let places = operation.places();
             let before = slot.parameters.with(|parameters| *parameters);
             let target = O::Asked::target(&slot.held);
@@ -254,7 +254,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
                     Ok(())
                 }
                 Err(error) => {
-                    CarryOf::<O, B>::take_back(place, Lock::of(operation.locked()));
+                    CarryOf::<O, B>::take_back(place, operation.locked());
                     Err(error)
                 }
             }
@@ -268,7 +268,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
             let mut operation = self.rest().operation();
             // SAFETY: by the invariant the slot is this one's alone; where it is ready, what is carried is lent.
             unsafe {
-                CarryOf::<O, B>::take_back(slot.carried.place(), Lock::of(operation.locked()));
+                CarryOf::<O, B>::take_back(slot.carried.place(), operation.locked());
             };
             slot.readiness.set(Readiness::Changed);
             slot.straight.store(false, Ordering::Relaxed);

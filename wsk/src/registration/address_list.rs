@@ -3,7 +3,6 @@
 
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
 use core::net::SocketAddr;
 use core::ptr::NonNull;
 
@@ -11,128 +10,92 @@ use wsk_sys::{ADDRINFOEXW, SOCKADDR};
 
 use crate::address;
 use crate::error::{Error, Memory};
-use crate::irql::at_passive_level;
-use crate::memory;
 use crate::memory::shared::Shared;
-use crate::registration::capture::{Capture, PutOff};
+use crate::registration::capture::{Capture, GoesBack, Late};
 
 /// Addresses that WSK has given for hints, or the place for them. They are given back when this is dropped: above `PASSIVE_LEVEL` later.
-///
-/// # Invariants
-///
-/// `block` is a pool block that nobody else has, initialised.
 pub(crate) struct AddressList {
-    block: NonNull<Block>,
+    found: Late<Found>,
 }
 
-/// The pool block behind [`AddressList`].
+/// A list that WSK gave, or none, and the hints for it.
 ///
 /// # Invariants
 ///
-/// `list` is null, or a list that WSK gave through the capture and has not taken back.
-#[repr(C)]
-struct Block {
-    put_off: PutOff,
+/// `list` is null, or a list that WSK gave through the capture and has not taken back. It is dropped at `PASSIVE_LEVEL`, or when it is null.
+struct Found {
     /// Written by WSK, while what it lies in is only shared.
     list: Cell<*mut ADDRINFOEXW>,
     hints: ADDRINFOEXW,
-    capture: ManuallyDrop<Shared<Capture>>,
+    capture: Shared<Capture>,
 }
 
-// SAFETY: block and list are memory that this value alone has, bound to no thread; WSK takes the list back on any.
-unsafe impl Send for AddressList {}
-// SAFETY: through `&AddressList` block and list are only read.
-unsafe impl Sync for AddressList {}
+// SAFETY: the list is memory that this value alone has, bound to no thread; WSK takes it back on any.
+unsafe impl Send for Found {}
+// SAFETY: the list is only read; what leads to it is written as long as one room has it alone.
+unsafe impl Sync for Found {}
+
+impl GoesBack for Found {
+    fn is_there(&self) -> bool {
+        !self.list.get().is_null()
+    }
+
+    fn capture(&self) -> &Shared<Capture> {
+        &self.capture
+    }
+}
+
+impl Drop for Found {
+    fn drop(&mut self) {
+        if let (Some(list), Ok(table)) = (NonNull::new(self.list.get()), self.capture.dispatch()) {
+            // SAFETY: by the invariant the list is WSK's to take back, at this IRQL, once. A provider without the entry gave no list.
+            let _ = unsafe { table.wsk_free_address_info(self.capture.client(), list) };
+        }
+    }
+}
 
 impl AddressList {
     /// Room for addresses, none yet, with the hints by which they are looked up. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn reserve(capture: &Shared<Capture>, hints: ADDRINFOEXW) -> Result<Self, Error> {
-        let block = memory::allocate(memory::layout::<Block>())
-            .ok_or(Error::NoMemory(Memory::Buffer))?
-            .cast();
-        // SAFETY: freshly allocated with that layout. The block is given away when it is put off, and freed as `free` asks.
-        unsafe {
-            block.write(Block {
-                put_off: PutOff::new(free),
-                list: Cell::new(core::ptr::null_mut()),
-                hints,
-                capture: ManuallyDrop::new(capture.clone()),
-            });
-        }
-        // INVARIANT: initialised, and ours alone.
-        Ok(Self { block })
-    }
-
-    fn block(&self) -> &Block {
-        // SAFETY: by the invariant it is there, and ours.
-        unsafe { self.block.as_ref() }
+        // INVARIANT: there is no list.
+        let found = Found {
+            list: Cell::new(core::ptr::null_mut()),
+            hints,
+            capture: capture.clone(),
+        };
+        let found = Late::new(found).map_err(|_| Error::NoMemory(Memory::Buffer))?;
+        Ok(Self { found })
     }
 
     /// Where the hints are.
     pub(crate) fn hints(&self) -> NonNull<ADDRINFOEXW> {
-        NonNull::from(&self.block().hints)
+        NonNull::from(&self.found.hints)
     }
 
     /// Where WSK is to put a pointer to the list that it gives for them, and nobody anything else.
     pub(crate) fn result(&self) -> NonNull<*mut ADDRINFOEXW> {
-        NonNull::from(&self.block().list).cast()
+        NonNull::from(&self.found.list).cast()
     }
 
     /// Whether WSK has put nothing there.
     pub(crate) fn is_empty(&self) -> bool {
-        self.block().list.get().is_null()
+        self.found.list.get().is_null()
     }
 
     /// WSK has put nothing there: its answer was an error.
     pub(crate) fn clear(&mut self) {
         // INVARIANT: null.
-        self.block().list.set(core::ptr::null_mut());
+        self.found.list.set(core::ptr::null_mut());
     }
 
     /// The addresses, in the order in which WSK gave them.
     pub(crate) fn iter(&self) -> AddressesOf<'_> {
         // INVARIANT: the list stays as long as this.
         AddressesOf {
-            next: self.block().list.get(),
+            next: self.found.list.get(),
             list: PhantomData,
         }
     }
-}
-
-impl Drop for AddressList {
-    fn drop(&mut self) {
-        // It may be freed as soon as it is put off, and so the capture is kept meanwhile.
-        let capture = Shared::clone(&self.block().capture);
-        // SAFETY: by the invariant the block is ours, and is given away once.
-        unsafe {
-            if self.is_empty() || at_passive_level().is_ok() {
-                free(self.block.cast());
-            } else {
-                capture.put_off(self.block.cast());
-            }
-        }
-    }
-}
-
-/// Gives a list back, if there is one, and frees its block. IRQL: `PASSIVE_LEVEL` with a list, else `<= DISPATCH_LEVEL`.
-///
-/// # Safety
-///
-/// `put_off` begins a [`Block`] that is the caller's, who gives it away.
-unsafe fn free(put_off: NonNull<PutOff>) {
-    let block = put_off.cast::<Block>();
-    // SAFETY: the caller gives the block away; by its invariant the list is WSK's to take back, once.
-    let capture = unsafe {
-        let Block { list, capture, .. } = block.read();
-        memory::free(block.cast());
-        let capture = ManuallyDrop::into_inner(capture);
-        if let (Some(list), Ok(table)) = (NonNull::new(list.get()), capture.dispatch()) {
-            // A provider without the entry gave no list.
-            let _ = table.wsk_free_address_info(capture.client(), list);
-        }
-        capture
-    };
-    drop(capture);
 }
 
 /// Iterates over the addresses of a list. Those that are neither IPv4 nor IPv6 are left out.

@@ -3,148 +3,291 @@
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
 
 use wsk_sys::{
-    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, WSK_PROVIDER_NPI, WSK_REGISTRATION,
-    WskProviderDispatch, WskReleaseProviderNPI,
+    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH,
+    WSK_CLIENT_NPI, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
+    WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskQueryProviderCharacteristics,
+    WskRegister, WskReleaseProviderNPI,
 };
 
-use crate::error::Error;
+use crate::error::{Call, Error, Memory};
 use crate::irp::Observer;
-use crate::irql::AtPassiveLevel;
+use crate::irql::{AtPassiveLevel, at_passive_level};
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use crate::memory::event::{Event, pause};
-use crate::memory::shared::{Counted, Shared};
+use crate::memory::event::pause;
+use crate::memory::shared::{Counted, Shared, Signalled};
+use crate::memory::{Owned, Room};
 
-/// What WSK keeps pointers to while a client is registered, and what deregistering waits for.
+/// What WSK keeps pointers to while a client is registered, and what deregistering waits for. Beside it is an event, which is set when the
+/// last capture has gone, or something was put off.
 ///
 /// # Invariants
 ///
-/// It is in nonpaged memory and does not move. `count` is one for the registration, until that is being dropped, and one for each
-/// capture. `put_off` heads a list of what was [put off](PutOff).
+/// `count` is one for the registration, until that is being dropped, and one for each capture. `put_off` heads a list of what was
+/// [put off](PutOff), each given away by its owner.
 pub(super) struct Client {
-    pub(super) registration: UnsafeCell<WSK_REGISTRATION>,
-    pub(super) count: AtomicUsize,
-    pub(super) put_off: AtomicPtr<PutOff>,
+    registration: UnsafeCell<WSK_REGISTRATION>,
+    count: AtomicUsize,
+    put_off: AtomicPtr<PutOff>,
     /// Whether it deregisters: then nothing is looked up any more.
-    pub(super) leaving: AtomicBool,
-    /// Set when the last capture has gone, or something was put off.
-    pub(super) event: Event,
-    /// Set by whoever has counted to 0, as the last thing that it does with the client.
-    pub(super) done: AtomicBool,
+    leaving: AtomicBool,
+}
+
+// SAFETY: it is memory that is bound to no thread.
+unsafe impl Send for Client {}
+// SAFETY: the registration structure belongs to WSK, which synchronises its own use of it; this side only passes its address. The rest is
+// atomic.
+unsafe impl Sync for Client {}
+
+/// What WSK may call back at the level of the whole client: it has no events to tell.
+static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
+    Version: 0x0100,
+    Reserved: 0,
+    WskClientEvent: Some(client_event),
+};
+
+unsafe extern "system" fn client_event(
+    _: *mut c_void,
+    _: u32,
+    _: *mut c_void,
+    _: usize,
+) -> NTSTATUS {
+    STATUS_NOT_IMPLEMENTED
+}
+
+/// A client that is registered with WSK, until it [deregisters](Self::deregister).
+///
+/// # Invariants
+///
+/// The client is registered, and not deregistered unless this is used no more.
+pub(super) struct Registered {
+    client: Shared<Signalled<Client>>,
+}
+
+/// What a call said.
+fn check(call: Call, status: NTSTATUS) -> Result<(), Error> {
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(Error::Call { call, status })
+    }
+}
+
+impl Registered {
+    /// Registers a client.
+    pub(super) fn new(_: AtPassiveLevel) -> Result<Self, Error> {
+        let client = Client {
+            registration: WSK_REGISTRATION::default().into(),
+            count: AtomicUsize::new(1),
+            put_off: AtomicPtr::new(core::ptr::null_mut()),
+            leaving: AtomicBool::new(false),
+        };
+        let client = Shared::beside_event(client, false)
+            .map_err(|_| Error::NoMemory(Memory::Registration))?;
+        let mut npi = WSK_CLIENT_NPI {
+            ClientContext: core::ptr::null_mut(),
+            Dispatch: &raw const CLIENT_DISPATCH,
+        };
+        // SAFETY: the dispatch table is static, and the registration, in nonpaged memory, stays where it is until it is deregistered. The
+        // NPI is copied by the call. The IRQL is PASSIVE_LEVEL, as the proof says.
+        let status = unsafe { WskRegister(&raw mut npi, client.registration.get()) };
+        check(Call::WskRegister, status)?;
+        // INVARIANT: just registered.
+        Ok(Self { client })
+    }
+
+    /// Captures the provider, waiting so many milliseconds for it.
+    pub(super) fn capture(&self, wait: u32, passive: AtPassiveLevel) -> Result<Capture, Error> {
+        let mut npi = WSK_PROVIDER_NPI::default();
+        let registration = self.client.registration.get();
+        // SAFETY: by the invariant the client is registered. There is room for the NPI; the IRQL is PASSIVE_LEVEL, as the proof says.
+        let status = unsafe { WskCaptureProviderNPI(registration, wait, &raw mut npi) };
+        check(Call::WskCaptureProviderNPI, status)?;
+        self.client.count.fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: captured, and counted.
+        Ok(Capture {
+            npi,
+            ntddi: running_ntddi(passive),
+            release: ManuallyDrop::new(Release {
+                client: self.client.clone(),
+            }),
+        })
+    }
+
+    /// What the provider says of itself.
+    pub(super) fn characteristics(&self) -> Result<WSK_PROVIDER_CHARACTERISTICS, Error> {
+        let mut told = WSK_PROVIDER_CHARACTERISTICS::default();
+        let registration = self.client.registration.get();
+        // SAFETY: by the invariant the client is registered; there is room for what is told.
+        let status = unsafe { WskQueryProviderCharacteristics(registration, &raw mut told) };
+        check(Call::WskQueryProviderCharacteristics, status).map(|()| told)
+    }
+
+    /// Deregisters, once every capture has gone. Nothing else is done with this from then on.
+    pub(super) fn deregister(&mut self, passive: AtPassiveLevel) {
+        // Not every provider waits for it, and what was found for a name goes back to WSK before its capture is released.
+        self.wait_for_captures(passive);
+        // SAFETY: by the invariant the client is registered, and waiting is allowed, as the proof says.
+        unsafe { WskDeregister(self.client.registration.get()) };
+    }
+
+    /// Leaves the client registered for good: WSK goes on using it.
+    pub(super) fn leave(&self) {
+        core::mem::forget(self.client.clone());
+    }
+
+    /// Waits until every capture has gone, freeing meanwhile what is put off.
+    fn wait_for_captures(&self, passive: AtPassiveLevel) {
+        let client = &self.client;
+        client.leaving.store(true, Ordering::Relaxed);
+        client.one_less();
+        loop {
+            client.free_put_off(passive);
+            if client.count.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            client.event().wait(passive.may_wait(), None);
+        }
+        // Whoever gave up the last capture is about to be done with the client.
+        while !Shared::is_unique(client) {
+            pause(passive.may_wait(), Duration::from_micros(50));
+        }
+    }
+}
+
+impl Signalled<Client> {
+    /// Counts off a capture, or the registration. The last of them tells who waits.
+    fn one_less(&self) {
+        if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.event().set();
+        }
+    }
+}
+
+impl Client {
+    /// Frees what was put off. IRQL: `PASSIVE_LEVEL`.
+    fn free_put_off(&self, _: AtPassiveLevel) {
+        let head = self.put_off.swap(core::ptr::null_mut(), Ordering::Acquire);
+        let mut next = NonNull::new(head);
+        while let Some(block) = next {
+            // SAFETY: by the invariant the blocks of the list were given away, and were taken out of it: each is freed once.
+            unsafe {
+                next = NonNull::new(block.as_ref().next);
+                (block.as_ref().free)(block);
+            }
+        }
+    }
+}
+
+/// What WSK takes back at `PASSIVE_LEVEL` only, when it is dropped, with the capture by which WSK gave it.
+pub(crate) trait GoesBack: Send + 'static {
+    /// Whether there is anything that WSK has to take back.
+    fn is_there(&self) -> bool;
+
+    /// The capture, which is dropped last.
+    fn capture(&self) -> &Shared<Capture>;
 }
 
 /// What begins a pool block that is to be freed at `PASSIVE_LEVEL`, and came to its end above that.
 ///
 /// # Invariants
 ///
-/// `free` may be called with the block, once, at `PASSIVE_LEVEL`. The block has a capture until then.
-#[repr(C)]
-pub(crate) struct PutOff {
+/// It begins a [`Block`] of a type that `free` is for.
+struct PutOff {
     next: *mut PutOff,
     free: unsafe fn(NonNull<PutOff>),
 }
 
-impl PutOff {
-    /// What is put off by [`Capture::put_off`], if it has to be.
-    ///
-    /// # Safety
-    ///
-    /// `free` may be called with the block that this begins, once, at `PASSIVE_LEVEL`, after it was put off.
-    pub(crate) const unsafe fn new(free: unsafe fn(NonNull<Self>)) -> Self {
-        // INVARIANT: the caller says so.
-        Self {
+// SAFETY: the pointer is used by who has the block alone, on any thread.
+unsafe impl Send for PutOff {}
+// SAFETY: through `&PutOff` nothing is changed.
+unsafe impl Sync for PutOff {}
+
+/// The pool block behind [`Late`].
+#[repr(C)]
+struct Block<T> {
+    put_off: PutOff,
+    value: T,
+}
+
+/// A value that [goes back](GoesBack) to WSK. Dropped above `PASSIVE_LEVEL` it does so later: when a name is looked up, at the latest when
+/// the client deregisters. May be dropped at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// # Invariants
+///
+/// `block` is there until this is dropped.
+pub(crate) struct Late<T: GoesBack> {
+    block: ManuallyDrop<Owned<Block<T>>>,
+}
+
+impl<T: GoesBack> Late<T> {
+    /// Moves a value into nonpaged pool, or gives it back when there is none.
+    pub(crate) fn new(value: T) -> Result<Self, T> {
+        let Some(room) = Room::reserve() else {
+            return Err(value);
+        };
+        // INVARIANT: of the type of the block.
+        let put_off = PutOff {
             next: core::ptr::null_mut(),
-            free,
+            free: free::<T>,
+        };
+        Ok(Self {
+            block: ManuallyDrop::new(room.fill(Block { put_off, value })),
+        })
+    }
+}
+
+impl<T: GoesBack> Deref for Late<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.block.value
+    }
+}
+
+impl<T: GoesBack> DerefMut for Late<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.block.value
+    }
+}
+
+impl<T: GoesBack> Drop for Late<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is dropped, and the block used no more in it.
+        let block = unsafe { ManuallyDrop::take(&mut self.block) };
+        if !block.value.is_there() || at_passive_level().is_ok() {
+            // The memory first: with the capture, which the value drops last, may go what waits for it.
+            drop(block.into_inner().value);
+        } else {
+            // Kept meanwhile: the block may be freed as soon as it is put off.
+            let capture = Shared::clone(block.value.capture());
+            capture.put_off(block);
         }
     }
 }
 
-/// Where a client is, for whoever is counted by it, and for the registration.
+/// Drops a value that was put off, and frees its block. IRQL: `PASSIVE_LEVEL`.
 ///
-/// # Invariants
+/// # Safety
 ///
-/// The client is there as long as this is used: until a capture, or the registration, has been counted off, and until `done` is set.
-#[derive(Clone, Copy)]
-pub(super) struct ClientRef(NonNull<Client>);
-
-impl ClientRef {
-    /// # Safety
-    ///
-    /// The client is there as long as the result, and what is made of it, is used.
-    pub(super) const unsafe fn of(client: NonNull<Client>) -> Self {
-        // INVARIANT: the caller says so.
-        Self(client)
-    }
-
-    pub(super) const fn as_ptr(self) -> NonNull<Client> {
-        self.0
-    }
-}
-
-impl Deref for ClientRef {
-    type Target = Client;
-
-    #[inline]
-    fn deref(&self) -> &Client {
-        // SAFETY: by the invariant the client is there; what changes in it is atomic, or WSK's and the kernel's.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl Client {
-    /// Counts off a capture, or the registration. The last of them tells who waits.
-    fn one_less(client: ClientRef) {
-        // Not borrowed for the whole call: the client may be gone before that returns.
-        if client.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            client.event.set();
-            client.done.store(true, Ordering::Release);
-        }
-    }
-
-    /// Frees what was put off. IRQL: `PASSIVE_LEVEL`.
-    fn free_put_off(&self, _: AtPassiveLevel) {
-        let head = self.put_off.swap(core::ptr::null_mut(), Ordering::Acquire);
-        let mut next = NonNull::new(head);
-        while let Some(block) = next {
-            // SAFETY: the blocks of the list were put off, and were taken out of it: each is freed once.
-            unsafe {
-                next = NonNull::new((*block.as_ptr()).next);
-                ((*block.as_ptr()).free)(block);
-            }
-        }
-    }
-
-    /// Waits until every capture has gone, freeing meanwhile what is put off.
-    pub(super) fn wait_for_captures(client: ClientRef, passive: AtPassiveLevel) {
-        let this: &Self = &client;
-        this.leaving.store(true, Ordering::Relaxed);
-        Self::one_less(client);
-        loop {
-            this.free_put_off(passive);
-            if this.count.load(Ordering::Acquire) == 0 {
-                break;
-            }
-            this.event.wait(passive.may_wait(), None);
-        }
-        // Whoever gave up the last capture is about to be done with the client.
-        while !this.done.load(Ordering::Acquire) {
-            pause(passive.may_wait(), Duration::from_micros(50));
-        }
-    }
+/// `put_off` begins a [`Block`] of this type, which its owner gave away by its place.
+unsafe fn free<T>(put_off: NonNull<PutOff>) {
+    // SAFETY: the caller gives the block away.
+    let block = unsafe { Owned::<Block<T>>::from_raw(put_off.cast()) };
+    drop(block.into_inner().value);
 }
 
 /// # Invariants
 ///
-/// `npi` was captured from WSK and is released by `release`, so its pointers are valid until then, and so is the client.
+/// `npi` was captured from WSK and is released by `release`, so its pointers are valid until then.
 pub struct Capture {
-    pub(super) npi: WSK_PROVIDER_NPI,
-    pub(super) ntddi: u32,
-    pub(super) client: ClientRef,
-    pub(super) release: ManuallyDrop<Release>,
+    npi: WSK_PROVIDER_NPI,
+    ntddi: u32,
+    release: ManuallyDrop<Release>,
 }
 
 /// Releases a capture when dropped. That is the last thing that happens: deregistering goes on from there, and the driver may be
@@ -154,16 +297,15 @@ pub struct Capture {
 ///
 /// A capture of this client is outstanding, for which deregistering waits.
 pub struct Release {
-    pub(super) client: ClientRef,
+    client: Shared<Signalled<Client>>,
 }
 
 impl Drop for Release {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: by the invariant a capture is outstanding, which this releases; until then deregistering waits, and the registration
-        // is there.
+        // SAFETY: by the invariant a capture is outstanding, which this releases; until then deregistering waits.
         unsafe { WskReleaseProviderNPI(self.client.registration.get()) };
-        Client::one_less(self.client);
+        self.client.one_less();
     }
 }
 
@@ -182,6 +324,16 @@ unsafe impl Send for Capture {}
 unsafe impl Sync for Capture {}
 
 impl Capture {
+    /// The provider's NPI.
+    pub(super) fn npi(&self) -> WSK_PROVIDER_NPI {
+        self.npi
+    }
+
+    /// Ends a capture that is not shared.
+    pub(super) fn end(self) {
+        drop(ManuallyDrop::into_inner(self.release));
+    }
+
     /// What WSK calls the client: its own business, and nothing with some providers.
     pub(crate) fn client(&self) -> Option<NonNull<c_void>> {
         NonNull::new(self.npi.Client.cast())
@@ -197,21 +349,15 @@ impl Capture {
     }
 
     /// Has a block be freed at `PASSIVE_LEVEL`: when [`free_put_off`](Self::free_put_off) is called, at the latest when the client
-    /// deregisters. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// # Safety
-    ///
-    /// The block is the caller's, begins with this, and is given away. It has a capture of this client until it is freed, and the
-    /// caller has another one meanwhile.
-    pub(crate) unsafe fn put_off(&self, block: NonNull<PutOff>) {
-        let client: &Client = &self.client;
+    /// deregisters. IRQL: `<= DISPATCH_LEVEL`. The caller has a capture meanwhile besides that of the block.
+    fn put_off<T: GoesBack>(&self, mut block: Owned<Block<T>>) {
+        let client = &self.release.client;
         let mut head = client.put_off.load(Ordering::Relaxed);
         loop {
-            // SAFETY: the caller gives the block away, and nobody else has it before it is in the list.
-            unsafe { (*block.as_ptr()).next = head };
+            block.put_off.next = head;
             match client.put_off.compare_exchange_weak(
                 head,
-                block.as_ptr(),
+                block.as_raw().as_ptr().cast(),
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
@@ -219,17 +365,19 @@ impl Capture {
                 Err(now) => head = now,
             }
         }
-        client.event.set();
+        // INVARIANT: it is in the list, which it was given away for.
+        let _ = block.into_raw();
+        client.event().set();
     }
 
     /// Frees what was put off.
     pub(crate) fn free_put_off(&self, passive: AtPassiveLevel) {
-        self.client.free_put_off(passive);
+        self.release.client.free_put_off(passive);
     }
 
     /// Whether the client deregisters, which waits for this capture.
     pub(crate) fn is_leaving(&self) -> bool {
-        self.client.leaving.load(Ordering::Relaxed)
+        self.release.client.leaving.load(Ordering::Relaxed)
     }
 
     /// The `NTDDI_VERSION` of the running Windows.
@@ -254,7 +402,7 @@ pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
 }
 
 /// The `NTDDI_VERSION` of the running Windows: which entries its dispatch tables have.
-pub(super) fn running_ntddi() -> u32 {
+fn running_ntddi(_: AtPassiveLevel) -> u32 {
     /// The structure says its own size.
     #[allow(clippy::cast_possible_truncation)]
     const SIZE: u32 = size_of::<OSVERSIONINFOW>() as u32;

@@ -6,33 +6,25 @@ mod client_control;
 mod owner;
 mod provider;
 mod security;
+mod transport;
 
 pub(crate) use address_list::{AddressList, AddressesOf};
 pub(crate) use capture::{Capture, hold};
-pub use client_control::{TdiDevice, Transport};
 pub(crate) use owner::{Owner, OwnerPointers};
 pub use provider::Provider;
 pub(crate) use security::ClientControl;
 pub use security::{DescriptorRoom, SecurityDescriptor};
+pub use transport::{TdiDevice, Transport};
 
-use core::ffi::c_void;
 use core::fmt;
-use core::mem::{ManuallyDrop, MaybeUninit};
 
-use wsk_sys::{
-    NTSTATUS, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_INFINITE_WAIT,
-    WSK_NO_WAIT, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
-    WskCaptureProviderNPI, WskDeregister, WskQueryProviderCharacteristics, WskRegister,
-};
+use wsk_sys::{WSK_INFINITE_WAIT, WSK_NO_WAIT};
 
-use crate::error::{Call, Error, Memory};
+use crate::error::{Error, Memory};
 use crate::irp::alarm;
-use crate::irql::at_passive_level;
-use crate::memory;
-use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use crate::memory::event::Event;
+use crate::irql::{AtPassiveLevel, at_passive_level};
 use crate::memory::shared::Shared;
-use crate::registration::capture::{Client, ClientRef, Release, running_ntddi};
+use crate::registration::capture::Registered;
 
 /// The time to wait for the WSK provider, which may not be there yet while the system starts.
 ///
@@ -60,22 +52,6 @@ pub enum Wait {
     Forever,
 }
 
-/// What WSK may call back at the level of the whole client: it has no events to tell.
-static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
-    Version: 0x0100,
-    Reserved: 0,
-    WskClientEvent: Some(client_event),
-};
-
-unsafe extern "system" fn client_event(
-    _: *mut c_void,
-    _: u32,
-    _: *mut c_void,
-    _: usize,
-) -> NTSTATUS {
-    STATUS_NOT_IMPLEMENTED
-}
-
 /// A registration as a WSK client: the first thing a driver makes, and the last it drops.
 ///
 /// Dropping it deregisters, which waits until every socket is closed, every [`Provider`] dropped and every operation over,
@@ -85,21 +61,11 @@ unsafe extern "system" fn client_event(
 ///
 /// [`WskRegister`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskregister),
 /// [`WskDeregister`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nf-wsk-wskderegister).
-///
-/// # Invariants
-///
-/// The client is registered with WSK, and its block is this value's own.
 #[doc(alias("WskDeregister", "WSK_REGISTRATION"))]
 #[must_use = "dropping a registration deregisters at once"]
 pub struct Registration {
-    client: ClientRef,
+    registered: Registered,
 }
-
-// SAFETY: the client is nonpaged memory, bound to no thread.
-unsafe impl Send for Registration {}
-// SAFETY: the registration structure belongs to WSK, which synchronises its own use of it; this side only passes its address. The
-// rest is atomic, or an event, which the kernel synchronises.
-unsafe impl Sync for Registration {}
 
 impl Registration {
     /// Registers with WSK. IRQL: `PASSIVE_LEVEL`. Allocates the registration.
@@ -111,47 +77,14 @@ impl Registration {
     // In a test this is compiled with the test's own code, which the linker reads first: it then misses `wsk-host` first.
     #[cfg_attr(panic = "unwind", inline)]
     pub fn new() -> Result<Self, Error> {
-        at_passive_level()?;
-        Self::register()
+        Self::register(at_passive_level()?)
     }
 
     /// Registers. The IRQL has been checked.
-    fn register() -> Result<Self, Error> {
-        let client = memory::allocate(memory::layout::<Client>())
-            .ok_or(Error::NoMemory(Memory::Registration))?
-            .cast::<Client>();
-        // SAFETY: freshly allocated nonpaged memory, where the client stays.
-        unsafe {
-            client.write(Client {
-                registration: WSK_REGISTRATION::default().into(),
-                count: AtomicUsize::new(1),
-                put_off: AtomicPtr::new(core::ptr::null_mut()),
-                event: Event::room(),
-                leaving: AtomicBool::new(false),
-                done: AtomicBool::new(false),
-            });
-            Event::initialise(&raw mut (*client.as_ptr()).event, false);
-        }
-        let mut npi = WSK_CLIENT_NPI {
-            ClientContext: core::ptr::null_mut(),
-            Dispatch: &raw const CLIENT_DISPATCH,
-        };
-        // SAFETY: the dispatch table is static, and the registration stays where it is until it is deregistered. The NPI is
-        // copied by the call. PASSIVE_LEVEL was checked.
-        let status = unsafe { WskRegister(&raw mut npi, client.as_ref().registration.get()) };
-        if !status.is_success() {
-            // SAFETY: it was allocated above, and WSK has not taken the registration.
-            unsafe { memory::free(client.cast()) };
-            return Err(Error::Call {
-                call: Call::WskRegister,
-                status,
-            });
-        }
+    fn register(passive: AtPassiveLevel) -> Result<Self, Error> {
+        let registered = Registered::new(passive)?;
         alarm::enter();
-        // SAFETY: the client stays until it is deregistered, which waits for all that is counted.
-        let client = unsafe { ClientRef::of(client) };
-        // INVARIANT: registered.
-        Ok(Self { client })
+        Ok(Self { registered })
     }
 
     /// Captures the provider, and waits for it for as long as `wait` says. IRQL: `PASSIVE_LEVEL`. Allocates the state of the provider.
@@ -162,42 +95,21 @@ impl Registration {
     /// provider is not there in time, `STATUS_NOINTERFACE` when it does not speak this version.
     #[doc(alias = "WskCaptureProviderNPI")]
     pub fn capture(&self, wait: Wait) -> Result<Provider, Error> {
-        at_passive_level()?;
+        let passive = at_passive_level()?;
         let wait = match wait {
             Wait::No => WSK_NO_WAIT,
             // The greatest number means for ever.
             Wait::Milliseconds(milliseconds) => milliseconds.min(WSK_INFINITE_WAIT - 1),
             Wait::Forever => WSK_INFINITE_WAIT,
         };
-        let mut npi = MaybeUninit::<WSK_PROVIDER_NPI>::zeroed();
-        let registration = self.client.registration.get();
-        // SAFETY: by the invariant the client is registered. There is room for the NPI; PASSIVE_LEVEL was checked.
-        let status = unsafe { WskCaptureProviderNPI(registration, wait, npi.as_mut_ptr()) };
-        if !status.is_success() {
-            return Err(Error::Call {
-                call: Call::WskCaptureProviderNPI,
-                status,
-            });
-        }
-        // SAFETY: every byte was zeroed, and every bit pattern is an NPI of raw pointers.
-        let npi = unsafe { npi.assume_init() };
-        self.client.count.fetch_add(1, Ordering::Relaxed);
-        // INVARIANT: captured, and counted.
-        let capture = Capture {
-            npi,
-            ntddi: running_ntddi(),
-            client: self.client,
-            release: ManuallyDrop::new(Release {
-                client: self.client,
-            }),
-        };
+        let capture = self.registered.capture(wait, passive)?;
         match Shared::new(capture) {
             Ok(capture) => Ok(Provider {
                 capture,
                 owner: Owner::default(),
             }),
             Err(capture) => {
-                drop(ManuallyDrop::into_inner(capture.release));
+                capture.end();
                 Err(Error::NoMemory(Memory::Socket))
             }
         }
@@ -247,22 +159,11 @@ impl Registration {
     /// The error of WSK: `STATUS_DEVICE_NOT_READY` when the provider is not there yet.
     #[doc(alias = "WskQueryProviderCharacteristics")]
     pub fn provider_characteristics(&self) -> Result<ProviderCharacteristics, Error> {
-        let mut told = WSK_PROVIDER_CHARACTERISTICS::default();
-        // SAFETY: by the invariant the client is registered; there is room for what is told.
-        let status = unsafe {
-            WskQueryProviderCharacteristics(self.client.registration.get(), &raw mut told)
-        };
-        if status.is_success() {
-            Ok(ProviderCharacteristics {
-                lowest_version: told.LowestVersion,
-                highest_version: told.HighestVersion,
-            })
-        } else {
-            Err(Error::Call {
-                call: Call::WskQueryProviderCharacteristics,
-                status,
-            })
-        }
+        let told = self.registered.characteristics()?;
+        Ok(ProviderCharacteristics {
+            lowest_version: told.LowestVersion,
+            highest_version: told.HighestVersion,
+        })
     }
 }
 
@@ -270,16 +171,10 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let Ok(passive) = at_passive_level() else {
             // WSK cannot be told here: the registration, which it goes on using, stays for ever.
+            self.registered.leave();
             return;
         };
-        // Not every provider waits for it, and what was found for a name goes back to WSK before its capture is released.
-        Client::wait_for_captures(self.client, passive);
-        // SAFETY: the client is registered, and waiting is allowed. When the call returns WSK has finished with the registration, and
-        // nobody else knows the client, which is freed this once.
-        unsafe {
-            WskDeregister(self.client.registration.get());
-            memory::free(self.client.as_ptr().cast());
-        }
+        self.registered.deregister(passive);
         // A completion routine that gave the last capture back may still be on its way out of the driver.
         alarm::leave(passive.may_wait());
     }

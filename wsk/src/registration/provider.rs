@@ -53,14 +53,14 @@ impl Provider {
     #[doc(alias("WSK_PROVIDER_NPI", "WSK_PROVIDER_DISPATCH", "PWSK_CLIENT"))]
     #[must_use]
     pub fn npi(&self) -> WSK_PROVIDER_NPI {
-        self.capture.npi
+        self.capture.npi()
     }
 }
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider")
-            .field("ntddi", &format_args!("{:#010x}", self.capture.ntddi))
+            .field("ntddi", &format_args!("{:#010x}", self.capture.ntddi()))
             .finish_non_exhaustive()
     }
 }

@@ -1,18 +1,23 @@
 //! Operations on the client without an IRP, and the security descriptors that WSK caches by one.
 
+use core::cell::Cell;
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use wsk_sys::{DispatchError, IRP, NTSTATUS, WSK_CACHE_SD, WSK_RELEASE_SD};
+use wsk_sys::{
+    DispatchError, IRP, NTSTATUS, WSK_CACHE_SD, WSK_RELEASE_SD, WSK_TDI_BEHAVIOR,
+    WSK_TDI_BEHAVIOR_BYPASS_TDI, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO,
+    WSK_TRANSPORT_LIST_QUERY,
+};
 
 use crate::error::{Call, Error, Memory};
 use crate::irql::at_passive_level;
-use crate::memory;
 use crate::memory::shared::{Counted, Shared};
-use crate::registration::capture::{Capture, PutOff};
+use crate::registration::capture::{Capture, GoesBack, Late};
+use crate::registration::transport::{TdiDevice, Transport};
 
 /// The parameters of `WskControlClient`.
 #[derive(Clone, Copy)]
@@ -21,7 +26,7 @@ pub(crate) struct ClientControl<'i> {
     client: Option<NonNull<c_void>>,
     code: u32,
     input: Option<NonNull<[u8]>>,
-    pub(super) output: Option<NonNull<[u8]>>,
+    output: Option<NonNull<[u8]>>,
     borrowed: PhantomData<&'i ()>,
 }
 
@@ -50,7 +55,7 @@ impl ClientControl<'_> {
     }
 
     /// The operation with this value as its input, which it borrows.
-    pub(super) fn with_input<T>(self, input: &T) -> ClientControl<'_> {
+    fn with_input<T>(self, input: &T) -> ClientControl<'_> {
         ClientControl {
             input: Some(bytes(NonNull::from(input))),
             borrowed: PhantomData,
@@ -79,23 +84,92 @@ impl ClientControl<'_> {
             )
         }
     }
+}
 
-    /// Carries the operation out without an IRP.
-    ///
-    /// # Safety
-    ///
-    /// As for [`submit`](Self::submit).
-    pub(super) unsafe fn at_once(&self, returned: Option<NonNull<usize>>) -> Result<(), Error> {
-        // SAFETY: the caller keeps the same contract.
-        let status = unsafe { self.submit(returned, None) }?;
-        if status.is_success() {
-            Ok(())
-        } else {
-            Err(Error::Call {
-                call: Call::WskControlClient,
-                status,
-            })
-        }
+/// What an operation without an IRP said.
+pub(super) fn check(answer: Result<NTSTATUS, DispatchError>) -> Result<(), Error> {
+    let status = answer?;
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(Error::Call {
+            call: Call::WskControlClient,
+            status,
+        })
+    }
+}
+
+/// An operation on the client that takes no IRP.
+pub(super) enum AtOnce<'a> {
+    /// `WSK_TDI_BEHAVIOR`, to bypass TDI.
+    BypassTdi,
+    /// `WSK_TDI_DEVICENAME_MAPPING`.
+    MapTdiDevices(&'static [TdiDevice]),
+    /// `WSK_TRANSPORT_LIST_QUERY`, into this room; the size is that of the list.
+    Transports(&'a mut [Transport]),
+    /// `WSK_CACHE_SD`: what is cached goes into the room, of the same client.
+    Cache(Valid, &'a DescriptorRoom),
+    /// `WSK_RELEASE_SD`.
+    Release(Given),
+}
+
+/// A security descriptor of the caller's.
+///
+/// # Invariants
+///
+/// It is valid, and nobody changes it as long as this is used.
+pub(super) struct Valid(*mut c_void);
+
+/// A security descriptor that WSK has cached.
+///
+/// # Invariants
+///
+/// It was cached for the client that this is used with, was not released, and nobody uses it any more. The IRQL is `PASSIVE_LEVEL`.
+pub(super) struct Given(*mut c_void);
+
+impl AtOnce<'_> {
+    /// Carries the operation out, for a client; `size` is that of what was asked for.
+    pub(super) fn carry_out(self, capture: &Capture, size: &mut usize) -> Result<(), Error> {
+        let (flags, map, descriptor);
+        let mut returned = None;
+        let new = |code| ClientControl::new(capture, code);
+        let control = match self {
+            Self::BypassTdi => {
+                flags = WSK_TDI_BEHAVIOR_BYPASS_TDI;
+                new(WSK_TDI_BEHAVIOR)?.with_input(&flags)
+            }
+            Self::MapTdiDevices(devices) => {
+                map = WSK_TDI_MAP_INFO {
+                    ElementCount: u32::try_from(devices.len()).unwrap_or(u32::MAX),
+                    Map: devices.as_ptr().cast(),
+                };
+                new(WSK_TDI_DEVICENAME_MAPPING)?.with_input(&map)
+            }
+            Self::Transports(room) => {
+                returned = Some(NonNull::from(size));
+                let place = NonNull::from(&mut *room).cast();
+                let place = NonNull::slice_from_raw_parts(place, size_of_val(room));
+                new(WSK_TRANSPORT_LIST_QUERY)?.with(None, (!room.is_empty()).then_some(place))
+            }
+            Self::Cache(Valid(of_caller), room) => {
+                descriptor = of_caller;
+                ClientControl {
+                    output: room.place(),
+                    ..new(WSK_CACHE_SD)?.with_input(&descriptor)
+                }
+            }
+            Self::Release(Given(cached)) => {
+                descriptor = cached;
+                new(WSK_RELEASE_SD)?.with_input(&descriptor)
+            }
+        };
+        // SAFETY: what goes in, and the room for what comes out, is there for the call, and what the operation takes:
+        // * flags;
+        // * a structure that leads to static ones, should WSK keep that;
+        // * the room of as many structures as its size says, of which every value is valid, or none, and the place of the list's size;
+        // * a pointer to a valid descriptor, and a place for one, of nobody else's, in nonpaged memory;
+        // * a pointer to a descriptor that is cached, to be released once, as it is given away.
+        check(unsafe { control.submit(returned, None) })
     }
 }
 
@@ -140,32 +214,43 @@ pub struct SecurityDescriptor {
 }
 
 /// What the handles of a cached security descriptor share.
-struct Cached(ManuallyDrop<Release>);
+struct Cached(ManuallyDrop<Late<Descriptor>>);
 
-/// Releases a cached security descriptor when it is dropped.
+/// A descriptor that WSK has cached, or none.
 ///
 /// # Invariants
 ///
-/// `block` is initialised, and nobody else's.
-struct Release {
-    block: NonNull<Block>,
+/// `descriptor` is null, or one that WSK has cached for the client of the capture and not released. It is dropped at `PASSIVE_LEVEL`, or when
+/// it is null.
+struct Descriptor {
+    descriptor: Cell<*mut c_void>,
+    capture: Shared<Capture>,
 }
 
-// SAFETY: the block is memory of this value alone, bound to no thread; WSK takes the descriptor back on any.
-unsafe impl Send for Release {}
-// SAFETY: through `&Release` the block is only read.
-unsafe impl Sync for Release {}
+// SAFETY: WSK takes a descriptor on any thread, and nobody looks into it.
+unsafe impl Send for Descriptor {}
+// SAFETY: it is written as long as one room has it alone, and then only read.
+unsafe impl Sync for Descriptor {}
 
-/// The pool block behind [`Release`].
-///
-/// # Invariants
-///
-/// `descriptor` is null, or one that WSK has cached for the client of the capture and not released.
-#[repr(C)]
-struct Block {
-    put_off: PutOff,
-    descriptor: *mut c_void,
-    capture: ManuallyDrop<Shared<Capture>>,
+impl GoesBack for Descriptor {
+    fn is_there(&self) -> bool {
+        !self.descriptor.get().is_null()
+    }
+
+    fn capture(&self) -> &Shared<Capture> {
+        &self.capture
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        if self.is_there() {
+            // INVARIANT: by that of this value, which is dropped.
+            let given = Given(self.descriptor.get());
+            // There is nothing to be done about an error.
+            let _ = AtOnce::Release(given).carry_out(&self.capture, &mut 0);
+        }
+    }
 }
 
 /// Room for a security descriptor that WSK is asked for. What WSK has put there by the time it is dropped is released.
@@ -189,10 +274,16 @@ impl DescriptorRoom {
 
     /// Allocates it.
     pub(crate) fn reserve(&mut self) -> Result<(), Error> {
-        let release = ManuallyDrop::new(Release::reserve(&self.capture)?);
-        let cached = Shared::new(Cached(release)).map_err(|cached| {
+        let none = Error::NoMemory(Memory::Registration);
+        // INVARIANT: null.
+        let descriptor = Descriptor {
+            descriptor: Cell::new(core::ptr::null_mut()),
+            capture: self.capture.clone(),
+        };
+        let cached = Late::new(descriptor).map_err(|_| none)?;
+        let cached = Shared::new(Cached(ManuallyDrop::new(cached))).map_err(|cached| {
             drop(ManuallyDrop::into_inner(cached.0));
-            Error::NoMemory(Memory::Registration)
+            none
         })?;
         self.cached = Some(cached);
         Ok(())
@@ -200,18 +291,15 @@ impl DescriptorRoom {
 
     /// Where WSK is to put a pointer to a descriptor that it has cached, in nonpaged memory, and nobody anything else.
     pub(crate) fn place(&self) -> Option<NonNull<[u8]>> {
-        let block = self.cached.as_ref()?.0.block;
-        // SAFETY: by the invariant of what is reserved the block is there; only the address of a member is taken, which is not null.
-        let place = unsafe { NonNull::new_unchecked(&raw mut (*block.as_ptr()).descriptor) };
-        Some(bytes(place))
+        let cached = self.cached.as_ref()?;
+        Some(bytes(NonNull::from(&cached.0.descriptor)))
     }
 
     /// WSK has put nothing there: its answer was an error.
     pub(crate) fn clear(&mut self) {
         if let Some(cached) = &self.cached {
-            // SAFETY: by the invariant nobody else has the block, and WSK is done with it.
             // INVARIANT: null.
-            unsafe { (*cached.0.block.as_ptr()).descriptor = core::ptr::null_mut() };
+            cached.0.descriptor.set(core::ptr::null_mut());
         }
     }
 
@@ -228,79 +316,11 @@ impl fmt::Debug for DescriptorRoom {
     }
 }
 
-impl Release {
-    /// Room for a descriptor, none yet.
-    fn reserve(capture: &Shared<Capture>) -> Result<Self, Error> {
-        let block = memory::allocate(memory::layout::<Block>())
-            .ok_or(Error::NoMemory(Memory::Registration))?
-            .cast();
-        // SAFETY: freshly allocated with that layout. The block is given away when it is put off, and freed as `free` asks.
-        unsafe {
-            block.write(Block {
-                put_off: PutOff::new(free),
-                descriptor: core::ptr::null_mut(),
-                capture: ManuallyDrop::new(capture.clone()),
-            });
-        }
-        // INVARIANT: initialised, and ours alone.
-        Ok(Self { block })
-    }
-
-    fn descriptor(&self) -> *mut c_void {
-        // SAFETY: by the invariant the block is ours.
-        unsafe { (*self.block.as_ptr()).descriptor }
-    }
-}
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        // SAFETY: by the invariant the block is ours, and is given away once. It may be freed as soon as it is put off, and so the
-        // capture is kept meanwhile.
-        unsafe {
-            if self.descriptor().is_null() || at_passive_level().is_ok() {
-                free(self.block.cast());
-            } else {
-                let capture = Shared::clone(&(*self.block.as_ptr()).capture);
-                capture.put_off(self.block.cast());
-            }
-        }
-    }
-}
-
-/// Has WSK release a descriptor, if there is one, and frees its block. IRQL: `PASSIVE_LEVEL` with a descriptor, else
-/// `<= DISPATCH_LEVEL`.
-///
-/// # Safety
-///
-/// `put_off` begins a [`Block`] that is the caller's, who gives it away.
-unsafe fn free(put_off: NonNull<PutOff>) {
-    let block = put_off.cast::<Block>();
-    // SAFETY: the caller gives the block away; by its invariant the descriptor is WSK's to release, once. A pointer goes in, and nothing
-    // comes out.
-    let capture = unsafe {
-        let Block {
-            descriptor,
-            capture,
-            ..
-        } = block.read();
-        memory::free(block.cast());
-        let capture = ManuallyDrop::into_inner(capture);
-        if !descriptor.is_null()
-            && let Ok(control) = ClientControl::new(&capture, WSK_RELEASE_SD)
-        {
-            // There is nothing to be done about an error.
-            let _ = control.with_input(&descriptor).at_once(None);
-        }
-        capture
-    };
-    drop(capture);
-}
-
 // SAFETY: dropping it does nothing.
 unsafe impl Counted for Cached {
-    type Last = Release;
+    type Last = Late<Descriptor>;
 
-    fn last(&mut self) -> Option<&mut ManuallyDrop<Release>> {
+    fn last(&mut self) -> Option<&mut ManuallyDrop<Late<Descriptor>>> {
         Some(&mut self.0)
     }
 }
@@ -318,11 +338,9 @@ impl SecurityDescriptor {
         at_passive_level()?;
         let mut room = DescriptorRoom::new(capture);
         room.reserve()?;
-        let descriptor = descriptor.as_ptr();
-        let mut control = ClientControl::new(capture, WSK_CACHE_SD)?.with_input(&descriptor);
-        control.output = room.place();
-        // SAFETY: a pointer goes in, which the caller gives, and one comes out, into the room; both places are there for the call.
-        let cached = unsafe { control.at_once(None) };
+        // INVARIANT: the caller says so, and the descriptor is used in this call alone.
+        let descriptor = Valid(descriptor.as_ptr());
+        let cached = AtOnce::Cache(descriptor, &room).carry_out(capture, &mut 0);
         if cached.is_err() {
             room.clear();
         }
@@ -332,7 +350,7 @@ impl SecurityDescriptor {
 
     /// The cached descriptor, which stays as long as this. To be given to WSK alone.
     pub(crate) fn as_ptr(&self) -> *mut c_void {
-        self.cached.0.descriptor()
+        self.cached.0.descriptor.get()
     }
 }
 

@@ -19,6 +19,8 @@
 //! # Ok::<(), wsk::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use wsk_sys::{

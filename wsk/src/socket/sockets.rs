@@ -1,5 +1,7 @@
 //! The types of sockets: what a driver has of them are handles.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 
 use crate::socket::stream::Room;
