@@ -1,9 +1,11 @@
 //! Runs the commands of a check.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use wsk_drivers::build::DRIVERS;
 use wsk_drivers::toolchain;
@@ -31,7 +33,7 @@ pub(crate) struct Judged {
 }
 
 /// Runs what a check consists of.
-pub(crate) fn run_check(check: &Check) -> Result<(), String> {
+pub(crate) fn run_check(check: &Check) -> Result<()> {
     if !check.nightly.is_empty() && !install::nightly(&check.nightly)? {
         return Ok(());
     }
@@ -55,7 +57,7 @@ pub(crate) fn run_check(check: &Check) -> Result<(), String> {
     Ok(())
 }
 
-fn plain(line: &str, env: &BTreeMap<String, String>) -> Result<(), String> {
+fn plain(line: &str, env: &BTreeMap<String, String>) -> Result<()> {
     match line.strip_prefix("suite ") {
         Some("programs") => programs::check(),
         Some("without-wdk") => without_wdk::page(),
@@ -65,12 +67,12 @@ fn plain(line: &str, env: &BTreeMap<String, String>) -> Result<(), String> {
         Some("oldest-rust") => publishing::oldest_rust(),
         Some("packages") => publishing::packages(),
         Some("search") => search::finds_the_names_of_c(),
-        Some(other) => Err(format!("the suite has no {other}")),
+        Some(other) => bail!("the suite has no {other}"),
         None => run(&mut made(line, env)),
     }
 }
 
-fn judged(step: &Judged, env: &BTreeMap<String, String>) -> Result<(), String> {
+fn judged(step: &Judged, env: &BTreeMap<String, String>) -> Result<()> {
     if let Some(program) = &step.optional
         && !install::is_there(program)
     {
@@ -82,24 +84,25 @@ fn judged(step: &Judged, env: &BTreeMap<String, String>) -> Result<(), String> {
     }
     let mut command = made(&step.run, env);
     println!("$ {}", line(&command));
-    let output = command.current_dir(repository()).output();
-    let output = output.map_err(|error| format!("{} could not be run: {error}", step.run))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (printed, told) = (text(&output.stdout), text(&output.stderr));
+    let output = command.current_dir(repository()).output()?;
+    let (printed, told) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    let succeeded = output.status.success();
     let as_asked = if let Some(asked) = &step.fails {
-        !output.status.success() && [&printed, &told].iter().any(|it| it.contains(asked))
+        !succeeded && (printed.contains(asked) || told.contains(asked))
     } else {
         let lines = printed.lines().filter(|line| !line.is_empty());
         let lines: BTreeSet<_> = lines.map(str::to_owned).collect();
-        output.status.success() && step.prints.as_ref() == Some(&lines)
+        succeeded && step.prints.as_ref() == Some(&lines)
     };
-    if as_asked {
-        return Ok(());
-    }
-    Err(format!(
-        "`{}` ended with {}, and not as was asked:\n{printed}\n{told}",
-        step.run, output.status
-    ))
+    let (run, status) = (&step.run, output.status);
+    ensure!(
+        as_asked,
+        "`{run}` ended with {status}, and not as was asked:\n{printed}\n{told}"
+    );
+    Ok(())
 }
 
 /// The command that a line of the table stands for.
@@ -123,16 +126,16 @@ fn made(line: &str, env: &BTreeMap<String, String>) -> Command {
     if program == "rustup" {
         of_rustup(&mut command);
     }
-    let given = if command.get_args().next().is_some() {
-        let options = ["--target", "--target-dir"];
-        let option = |index: usize| {
-            options.contains(&words[index]) || index > 0 && options.contains(&words[index - 1])
-        };
-        (1..words.len()).filter(|index| !option(*index)).collect()
-    } else {
-        (0..words.len()).collect::<Vec<_>>()
-    };
-    command.args(given.into_iter().map(|index| words[index]));
+    // What it has been given already is not given again.
+    let begun = command.get_args().next().is_some();
+    let mut words = words.iter().skip(usize::from(begun));
+    while let Some(word) = words.next() {
+        if begun && ["--target", "--target-dir"].contains(word) {
+            words.next();
+        } else {
+            command.arg(word);
+        }
+    }
     command.envs(
         env.iter()
             .map(|(name, value)| (filled(name), filled(value))),
@@ -160,11 +163,6 @@ fn filled(line: &str) -> String {
         .replace("{clang++}", &clang_plus_plus())
 }
 
-/// The text of a file.
-pub(crate) fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
 /// The compiler of C++ beside clang: the newest.
 fn clang_plus_plus() -> String {
     let versions = (16..30).rev().map(|version| format!("clang++-{version}"));
@@ -185,50 +183,50 @@ pub(crate) fn cargo() -> String {
 
 /// The triple that the active toolchain builds for.
 pub(crate) fn host() -> String {
-    let version = Command::new("rustc").arg("-vV").output();
-    let text = version.map_or_else(|_| Vec::new(), |output| output.stdout);
-    let text = String::from_utf8_lossy(&text);
+    let text = output(Command::new("rustc").arg("-vV")).unwrap_or_default();
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.unwrap_or("x86_64-unknown-linux-gnu").to_owned()
 }
 
 fn line(command: &Command) -> String {
-    let words = [command.get_program()]
-        .into_iter()
-        .chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
-    words.join(" ")
+    let program = [command.get_program()].into_iter();
+    let words: Vec<_> = program.chain(command.get_args()).collect();
+    words.join(OsStr::new(" ")).to_string_lossy().into_owned()
+}
+
+/// Writes a file, in a folder that is made for it.
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
+    path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
+    Ok(fs_err::write(path, text)?)
 }
 
 /// Prints a command and runs it in the repository.
-pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     run_in(command, &repository())
 }
 
 /// Prints a command and runs it in a folder.
-pub(crate) fn run_in(command: &mut Command, folder: &Path) -> Result<(), String> {
+pub(crate) fn run_in(command: &mut Command, folder: &Path) -> Result<()> {
     let line = line(command);
     println!("$ {line}");
-    match command.current_dir(folder).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{line}` ended with {status}")),
-        Err(error) => Err(format!("`{line}` could not be run: {error}")),
-    }
+    let status = command.current_dir(folder).status();
+    let status = status.with_context(|| format!("`{line}` could not be run"))?;
+    ensure!(status.success(), "`{line}` ended with {status}");
+    Ok(())
 }
 
 /// What a command prints, once it has succeeded.
-pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = line(command);
-    let output = command
-        .current_dir(repository())
-        .output()
-        .map_err(|error| format!("{line} could not be run: {error}"))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("{line} ended with {}:\n{said}", output.status))
-    }
+    let output = command.current_dir(repository()).output();
+    let output = output.with_context(|| format!("{line} could not be run"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "{line} ended with {}:\n{said}",
+        output.status
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]
@@ -238,7 +236,7 @@ mod tests {
     use super::{Judged, Step, judged, made, run_check};
     use crate::table;
 
-    fn asked(run: &str, fails: Option<&str>, prints: &[&str]) -> Result<(), String> {
+    fn asked(run: &str, fails: Option<&str>, prints: &[&str]) -> anyhow::Result<()> {
         let prints = prints.iter().map(|line| (*line).to_owned()).collect();
         let step = Judged {
             run: run.to_owned(),
@@ -270,7 +268,8 @@ mod tests {
         .unwrap_err();
         let mut check = table().check.swap_remove(0);
         check.commands = vec![Step::Line("suite nothing".to_owned())];
-        assert_eq!(run_check(&check).unwrap_err(), "the suite has no nothing");
+        let told = run_check(&check).unwrap_err().to_string();
+        assert_eq!(told, "the suite has no nothing");
     }
 
     #[test]

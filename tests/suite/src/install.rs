@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use wsk_drivers::toolchain;
 
@@ -30,23 +31,21 @@ impl Tool {
 }
 
 /// Installs what is missing.
-pub(crate) fn all<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<(), String> {
+pub(crate) fn all<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<()> {
     let missing: Vec<_> = tools.filter(|tool| !tool.is_present()).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<_> = missing.iter().flat_map(|tool| &tool.packages).collect();
-    let list = packages
+    let packages: Vec<_> = missing
         .iter()
-        .map(|it| it.as_str())
-        .collect::<Vec<_>>()
-        .join(" ");
+        .flat_map(|tool| tool.packages.clone())
+        .collect();
+    let list = packages.join(" ");
     println!("missing: {list}");
-    if !Path::new("/usr/bin/apt-get").exists() {
-        return Err(format!(
-            "install these, or what provides them on this system, and run again: {list}"
-        ));
-    }
+    ensure!(
+        Path::new("/usr/bin/apt-get").exists(),
+        "install these, or what provides them on this system, and run again: {list}"
+    );
     let root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let apt = |line: &str| {
         let mut command = Command::new(if root { "apt-get" } else { "sudo" });
@@ -57,14 +56,15 @@ pub(crate) fn all<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<(), Strin
     };
     apt("update -qq")?;
     apt(&format!("install -y -qq --no-install-recommends {list}"))
-        .map_err(|problem| format!("{problem}\n  install by hand and run again: {list}"))?;
-    match missing.iter().find(|tool| !tool.is_present()) {
-        Some(tool) => Err(format!(
-            "{} was installed and what it provides is still not found",
-            tool.packages.join(" ")
-        )),
-        None => Ok(()),
+        .with_context(|| format!("install by hand and run again: {list}"))?;
+    for tool in missing {
+        let packages = &tool.packages;
+        ensure!(
+            tool.is_present(),
+            "{packages:?} was installed and what it provides is still not found"
+        );
     }
+    Ok(())
 }
 
 /// Whether a program is there, which tells its version.
@@ -82,7 +82,7 @@ pub(crate) fn rustup(what: &str) -> bool {
 }
 
 /// Installs a nightly Rust with these components; `false` where there can be none, which is said.
-pub(crate) fn nightly(components: &[String]) -> Result<bool, String> {
+pub(crate) fn nightly(components: &[String]) -> Result<bool> {
     if !rustup("a nightly Rust") {
         return Ok(false);
     }

@@ -11,11 +11,12 @@ mod without_wdk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::path::Path;
-use std::process::{Child, Command, ExitCode, ExitStatus};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde::Deserialize;
 use wait4::Wait4;
@@ -40,22 +41,23 @@ struct Cli {
     only: Option<String>,
 }
 
-/// What `checks.toml` has.
+/// What `checks.toml` has, which says what the fields mean.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     check: Vec<Check>,
     install: BTreeMap<String, install::Tool>,
+    lacking: Vec<programs::Lacking>,
+    names: BTreeMap<String, String>,
 }
 
-/// A check; the table says what its fields mean.
+/// A check.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Check {
     name: String,
     shows: String,
-    #[serde(default = "target")]
-    folder: String,
+    folder: Option<String>,
     #[serde(default)]
     needs: Vec<String>,
     #[serde(default)]
@@ -67,19 +69,13 @@ struct Check {
     commands: Vec<command::Step>,
 }
 
-fn target() -> String {
-    "target".to_owned()
-}
-
 /// What became of a check.
 struct Outcome<'a> {
     name: &'a str,
     passed: bool,
     said: Vec<u8>,
-    /// By the clock.
-    time: Duration,
-    /// Of all processors.
-    processors: Duration,
+    /// By the clock, and of all processors.
+    seconds: [u64; 2],
 }
 
 impl Outcome<'_> {
@@ -94,39 +90,45 @@ fn table() -> Table {
 }
 
 fn main() -> ExitCode {
+    match run() {
+        Ok(passed) => ExitCode::from(u8::from(!passed)),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Does what is asked for; whether all is well.
+fn run() -> Result<bool> {
     let (cli, table) = (Cli::parse(), table());
-    if let Some(name) = &cli.only {
-        return only(&table, name);
+    if let Some(name) = cli.only {
+        let check = table.check.iter().find(|check| check.name == name);
+        command::run_check(check.context("no check has this name")?)?;
+        return Ok(true);
     }
     let wanted = wanted(&table.check, &cli.words);
-    if wanted.is_empty() {
-        eprintln!("error: no check is named like that: `cargo ci --list` names them");
-        return ExitCode::from(2);
-    }
+    ensure!(
+        !wanted.is_empty(),
+        "no check is named like that: `cargo ci --list` names them"
+    );
     if cli.list || cli.explain {
         for check in wanted {
-            let shows = if cli.explain {
-                check.shows.as_str()
-            } else {
-                ""
-            };
+            let shows = if cli.explain { &*check.shows } else { "" };
             let line = format!("{:<22}{shows}", check.name);
             // Nobody reads any more, as behind `cargo ci --list | head`.
             if writeln!(std::io::stdout(), "{}", line.trim_end()).is_err() {
                 break;
             }
         }
-        return ExitCode::SUCCESS;
+        return Ok(true);
     }
     let needs: BTreeSet<_> = wanted.iter().flat_map(|check| &check.needs).collect();
-    if let Err(problem) = install::all(needs.into_iter().map(|name| &table.install[name])) {
-        eprintln!("error: {problem}");
-        return ExitCode::from(2);
-    }
+    install::all(needs.into_iter().map(|name| &table.install[name]))?;
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let start = Instant::now();
     let mut results = run_all(&wanted, cli.jobs.unwrap_or(processors / 2 + 1));
-    results.sort_by_key(|result| (result.passed, std::cmp::Reverse(result.time)));
+    results.sort_by_key(|result| (result.passed, std::cmp::Reverse(result.seconds)));
     for result in results.iter().filter(|result| !result.passed) {
         println!("\n{} said, among other things:", result.name);
         for line in telling_lines(&String::from_utf8_lossy(&result.said)) {
@@ -135,22 +137,15 @@ fn main() -> ExitCode {
     }
     println!("\n==== summary: seconds by the clock, and of all processors together");
     for result in &results {
-        let (time, processors) = (result.time.as_secs(), result.processors.as_secs());
-        println!(
-            "{} {:<22}{time:>6}{processors:>6}",
-            result.verdict(),
-            result.name
-        );
+        let (name, [time, processors]) = (result.name, result.seconds);
+        println!("{} {name:<22}{time:>6}{processors:>6}", result.verdict());
     }
     let failed = results.iter().filter(|result| !result.passed).count();
     let passed = results.len() - failed;
-    let processors: Duration = results.iter().map(|result| result.processors).sum();
-    println!(
-        "{passed} passed, {failed} failed, in {} s and {} s of processors",
-        start.elapsed().as_secs(),
-        processors.as_secs()
-    );
-    ExitCode::from(u8::from(failed > 0))
+    let time = start.elapsed().as_secs();
+    let processors: u64 = results.iter().map(|result| result.seconds[1]).sum();
+    println!("{passed} passed, {failed} failed, in {time} s and {processors} s of processors");
+    Ok(failed == 0)
 }
 
 /// The checks that words ask for.
@@ -165,37 +160,25 @@ fn wanted<'a>(checks: &'a [Check], words: &[String]) -> Vec<&'a Check> {
     wanted.collect()
 }
 
-/// Runs one check in this process.
-fn only(table: &Table, name: &str) -> ExitCode {
-    let check = table.check.iter().find(|check| check.name == name);
-    let result = check.ok_or_else(|| format!("no check has the name {name}"));
-    match result.and_then(command::run_check) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("error: {problem}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// What waits, and the folders that those that run build in.
 struct Queue<'a> {
     waiting: Vec<&'a Check>,
-    folders: Vec<&'a str>,
+    folders: Vec<Option<&'a str>>,
 }
 
 impl<'a> Queue<'a> {
     /// The next check: the first that builds in a folder where no other does, or the first.
     fn next(&mut self) -> Option<&'a Check> {
-        let free = |check: &&Check| !self.folders.contains(&check.folder.as_str());
+        let free = |check: &&Check| !self.folders.contains(&check.folder.as_deref());
         let index = self.waiting.iter().position(free).unwrap_or(0);
         let check = (index < self.waiting.len()).then(|| self.waiting.remove(index))?;
-        self.folders.push(&check.folder);
+        self.folders.push(check.folder.as_deref());
         Some(check)
     }
 
     fn done(&mut self, check: &Check) {
-        let index = self.folders.iter().position(|it| *it == check.folder);
+        let folder = check.folder.as_deref();
+        let index = self.folders.iter().position(|it| *it == folder);
         index.map(|index| self.folders.swap_remove(index));
     }
 }
@@ -207,83 +190,77 @@ fn run_all<'a>(checks: &[&'a Check], jobs: usize) -> Vec<Outcome<'a>> {
         folders: Vec::new(),
     });
     let results = Mutex::new(Vec::new());
-    let shown = checks.len() == 1;
+    let work = || {
+        loop {
+            let next = queue.lock().unwrap().next();
+            let Some(check) = next else { break };
+            println!("\n==== {} begins", check.name);
+            let outcome = run_apart(&check.name, checks.len() == 1);
+            queue.lock().unwrap().done(check);
+            results.lock().unwrap().push(outcome);
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, checks.len()) {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some(check) = next else { break };
-                    println!("\n==== {} begins", check.name);
-                    let outcome = run_apart(&check.name, shown);
-                    queue
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .done(check);
-                    results
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(outcome);
-                }
-            });
+            scope.spawn(work);
         }
     });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+    results.into_inner().unwrap()
 }
 
-/// Runs a check in a process of its own.
+/// Runs a check in a process of its own, and says what became of it.
 fn run_apart(name: &str, shown: bool) -> Outcome<'_> {
-    // By this name it is there too when it was built anew meanwhile.
-    let running = Path::new("/proc/self/exe");
-    let program = std::env::current_exe().unwrap_or_else(|_| "wsk-suite".into());
-    let mut command = Command::new(if running.exists() { running } else { &program });
-    command.args(["--only", name]);
-    // Most is built once: to note what could be kept for the next time takes a third of the compiler's time.
-    command.env("CARGO_INCREMENTAL", "0");
     let start = Instant::now();
-    let ran = if shown {
-        command.spawn().and_then(|child| ended(child, Vec::new()))
-    } else {
-        std::io::pipe().and_then(|(mut said, say)| {
-            command.stdout(say.try_clone()?).stderr(say);
-            let child = command.spawn()?;
-            // Ends when nobody can say anything any more: this process neither.
-            drop(command);
-            let mut text = Vec::new();
-            said.read_to_end(&mut text)?;
-            ended(child, text)
-        })
-    };
-    let (said, passed, processors) = match ran {
-        Ok((said, status, processors)) => (said, status.success(), processors),
-        Err(error) => {
-            let problem = format!("error: the check {name} could not be run: {error}\n");
-            (problem.into_bytes(), false, Duration::ZERO)
-        }
-    };
+    let ran = process(name, shown);
+    let (said, passed, processors) = ran.unwrap_or_else(|error| {
+        let problem = format!("error: the check {name} could not be run: {error}\n");
+        (problem.into_bytes(), false, Duration::ZERO)
+    });
+    let seconds = [start.elapsed(), processors].map(|time| time.as_secs());
     let outcome = Outcome {
         name,
         passed,
         said,
-        time: start.elapsed(),
-        processors,
+        seconds,
     };
-    let (time, processors) = (outcome.time.as_secs(), outcome.processors.as_secs());
+    let (verdict, [time, processors]) = (outcome.verdict(), seconds);
     let mut here = std::io::stdout().lock();
     let _ = writeln!(
         here,
-        "\n==== {name} {} in {time} s ({processors} s of processors), and said:",
-        outcome.verdict()
+        "\n==== {name} {verdict} in {time} s ({processors} s of processors), and said:"
     );
     let _ = here.write_all(&outcome.said);
     outcome
 }
 
-/// Waits for a process; what it has said, how it ended, and how long processors were busy with it and all that it ran.
-fn ended(child: Child, said: Vec<u8>) -> std::io::Result<(Vec<u8>, ExitStatus, Duration)> {
+/// Runs a check in a process: what it says, if that is not shown, whether it passes, and how long processors are busy with it.
+fn process(name: &str, shown: bool) -> std::io::Result<(Vec<u8>, bool, Duration)> {
+    // By this name it is there too when it was built anew meanwhile.
+    let running = PathBuf::from("/proc/self/exe");
+    let mut command = Command::new(if running.exists() {
+        running
+    } else {
+        std::env::current_exe()?
+    });
+    command.args(["--only", name]);
+    // Most is built once: to note what could be kept for the next time takes a third of the compiler's time.
+    command.env("CARGO_INCREMENTAL", "0");
+    let mut said = Vec::new();
+    let child = if shown {
+        command.spawn()?
+    } else {
+        let (mut told, tell) = std::io::pipe()?;
+        let child = command.stdout(tell.try_clone()?).stderr(tell).spawn()?;
+        // Ends when nobody can say anything any more: this process neither.
+        drop(command);
+        told.read_to_end(&mut said)?;
+        child
+    };
     let used = child.wait4()?;
-    Ok((said, used.status, used.rusage.utime + used.rusage.stime))
+    let processors = used.rusage.utime + used.rusage.stime;
+    Ok((said, used.status.success(), processors))
 }
+
 /// The lines of a failed check that most likely tell why, without all that was said around them.
 fn telling_lines(said: &str) -> Vec<&str> {
     const SIGNS: [&str; 8] = [
@@ -315,7 +292,7 @@ fn telling_lines(said: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use fs_err as fs;
 
     use super::{Queue, command, table, telling_lines, wanted};
 
@@ -388,7 +365,7 @@ mod tests {
         );
         queue.done(named("lints"));
         queue.done(named("tests"));
-        assert!(queue.folders == ["miri"]);
+        assert_eq!(queue.folders, [Some("miri")]);
         assert!(queue.next().is_some() && queue.next().is_none());
     }
 

@@ -2,29 +2,25 @@
 //! docs.rs makes it, from nothing but their files.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::{Context, Result, ensure};
 use cargo_metadata::{MetadataCommand, Package};
+use fs_err as fs;
 use wsk_drivers::toolchain;
 
 use crate::command::{self, host, repository, run, run_in};
 use crate::install;
 
 /// The packages that are published.
-pub(crate) fn published() -> Result<Vec<Package>, String> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(repository().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .map_err(|error| format!("cargo metadata failed: {error}"))?;
-    let private = |package: &Package| package.publish.as_ref().is_some_and(Vec::is_empty);
-    let mut packages = metadata.packages;
-    packages.retain(|package| !private(package));
-    if packages.len() < 4 {
-        return Err(format!("only {} packages are published", packages.len()));
-    }
+pub(crate) fn published() -> Result<Vec<Package>> {
+    let mut metadata = MetadataCommand::new();
+    metadata.manifest_path(repository().join("Cargo.toml"));
+    let mut packages = metadata.no_deps().exec()?.packages;
+    packages.retain(|package| !package.publish.as_ref().is_some_and(Vec::is_empty));
+    let count = packages.len();
+    ensure!(count >= 4, "only {count} packages are published");
     Ok(packages)
 }
 
@@ -41,30 +37,22 @@ fn cargo(subcommand: &str, packages: &[Package]) -> Command {
 }
 
 /// The metadata is complete, the versions are one, the packages hold what they must, and publishing them would work.
-pub(crate) fn packages() -> Result<(), String> {
+pub(crate) fn packages() -> Result<()> {
     let packages = published()?;
     let mut problems = Vec::new();
     for package in &packages {
-        problems.extend(
-            missing(package)
-                .iter()
-                .map(|what| format!("{}: {what}", package.name)),
-        );
+        let named = |what| format!("{}: {what}", package.name);
+        problems.extend(missing(package).into_iter().map(named));
         problems.extend(out_of_step(package, &packages));
     }
-    if !problems.is_empty() {
-        return Err(problems.join("\n"));
-    }
-    let changes = fs::read_to_string(repository().join("CHANGELOG.md"));
-    let changes = changes.map_err(|error| format!("CHANGELOG.md: {error}"))?;
+    ensure!(problems.is_empty(), problems.join("\n"));
+    let changes = fs::read_to_string(repository().join("CHANGELOG.md"))?;
     keeps_a_changelog(&changes, &packages[0].version.to_string())?;
     // That they compile is seen where they are documented.
     run(cargo("publish", &packages).args(["--dry-run", "--no-verify"]))?;
     let unpacked = unpack(&packages)?;
-    for package in &packages {
-        let folder = unpacked
-            .path()
-            .join(format!("{}-{}", package.name, package.version));
+    for Package { name, version, .. } in &packages {
+        let folder = unpacked.path().join(format!("{name}-{version}"));
         for file in [
             "Cargo.toml",
             "README.md",
@@ -72,58 +60,38 @@ pub(crate) fn packages() -> Result<(), String> {
             "LICENSE-APACHE",
             "src/lib.rs",
         ] {
-            if !folder.join(file).is_file() {
-                problems.push(format!(
-                    "{}: there is no {file} in the package",
-                    package.name
-                ));
-            }
+            let there = folder.join(file).is_file();
+            ensure!(there, "{name}: there is no {file} in the package");
         }
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems.join("\n"))
-    }
+    Ok(())
 }
 
 /// What a package's metadata lacks.
 fn missing(package: &Package) -> Vec<&'static str> {
     let targets = package.metadata["docs"]["rs"]["targets"].as_array();
     let long = |keyword: &String| keyword.len() > 20;
+    let (categories, keywords) = (package.categories.len(), package.keywords.len());
+    let licence = package.license.as_deref();
+    let documented = targets.is_some_and(|targets| !targets.is_empty());
     let rules = [
         (package.description.is_some(), "no description"),
-        (
-            package.license.as_deref() == Some("MIT OR Apache-2.0"),
-            "another licence",
-        ),
+        (licence == Some("MIT OR Apache-2.0"), "another licence"),
         // None of the packages has one as long as the address is not known: an invented one would be somebody else's.
         (package.repository.is_none(), "a repository"),
         (package.readme.is_some(), "no readme"),
         (package.rust_version.is_some(), "no rust-version"),
-        (
-            (1..=5).contains(&package.categories.len()),
-            "not one to five categories",
-        ),
-        (
-            (1..=5).contains(&package.keywords.len()),
-            "not one to five keywords",
-        ),
+        ((1..=5).contains(&categories), "not one to five categories"),
+        ((1..=5).contains(&keywords), "not one to five keywords"),
         (
             !package.keywords.iter().any(long),
             "a keyword of more than 20 letters",
         ),
-        (
-            targets.is_some_and(|targets| !targets.is_empty()),
-            "no targets for docs.rs",
-        ),
+        (documented, "no targets for docs.rs"),
         (includes(package), "no list of the files to include"),
     ];
-    rules
-        .into_iter()
-        .filter(|(holds, _)| !holds)
-        .map(|(_, what)| what)
-        .collect()
+    let broken = rules.into_iter().filter(|(holds, _)| !holds);
+    broken.map(|(_, what)| what).collect()
 }
 
 fn includes(package: &Package) -> bool {
@@ -154,7 +122,7 @@ fn out_of_step(package: &Package, packages: &[Package]) -> Vec<String> {
 }
 
 /// Sections of the changelog that are out of form.
-fn keeps_a_changelog(text: &str, version: &str) -> Result<(), String> {
+fn keeps_a_changelog(text: &str, version: &str) -> Result<()> {
     const KINDS: [&str; 6] = [
         "Added",
         "Changed",
@@ -164,52 +132,41 @@ fn keeps_a_changelog(text: &str, version: &str) -> Result<(), String> {
         "Security",
     ];
     let mut releases = text.lines().filter_map(|line| line.strip_prefix("## "));
-    let dated = |release: &str| {
-        let date = release
+    let of_date = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+    let dated = |release: &&str| {
+        let parts = release
             .strip_prefix('[')
             .and_then(|rest| rest.split_once("] - "));
-        date.is_some_and(|(_, date)| {
-            date.len() == 10
-                && date
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || byte == b'-')
-        })
+        parts.is_some_and(|(_, date)| date.len() == 10 && date.bytes().all(of_date))
     };
-    if releases.next() != Some("[Unreleased]") {
-        return Err("the changelog does not begin with what is unreleased".to_owned());
-    }
-    if let Some(wrong) = releases.find(|release| !dated(release)) {
-        return Err(format!(
-            "the changelog has a release {wrong:?}, without version and date"
-        ));
-    }
-    let kinds = text.lines().filter_map(|line| line.strip_prefix("### "));
-    if let Some(wrong) = { kinds }.find(|kind| !KINDS.contains(kind)) {
-        return Err(format!("the changelog has a section {wrong:?}"));
-    }
-    let unreleased = !text.contains(&format!("## [{version}]"));
-    println!(
-        "changelog: {version} is {}",
-        if unreleased {
-            "not released"
-        } else {
-            "released"
-        }
+    ensure!(
+        releases.next() == Some("[Unreleased]"),
+        "the changelog does not begin with what is unreleased"
     );
+    let wrong = releases.find(|release| !dated(release));
+    ensure!(
+        wrong.is_none(),
+        "a release without version and date: {wrong:?}"
+    );
+    let mut kinds = text.lines().filter_map(|line| line.strip_prefix("### "));
+    let wrong = kinds.find(|kind| !KINDS.contains(kind));
+    ensure!(wrong.is_none(), "the changelog has a section {wrong:?}");
+    let there = text.contains(&format!("## [{version}]"));
+    println!("changelog: {version} is released: {there}");
     Ok(())
 }
 
 /// Checks the published packages with the Rust that their `rust-version` names.
-pub(crate) fn oldest_rust() -> Result<(), String> {
+pub(crate) fn oldest_rust() -> Result<()> {
     if !install::rustup("an older Rust") {
         return Ok(());
     }
     let mut versions: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for package in published()? {
-        let version = package.rust_version.ok_or("a package names no Rust")?;
+        let version = package.rust_version.context("a package names no Rust")?;
         // What is for a driver compiles as part of one, as the host kernel compiles for a program of this system.
         let target = package.metadata["docs"]["rs"]["default-target"].as_str();
-        let target = target.ok_or("a package names no target for docs.rs")?;
+        let target = target.context("a package names no target for docs.rs")?;
         let named = ["--package".to_owned(), package.name.to_string()];
         versions
             .entry((version.to_string(), target.to_owned()))
@@ -244,11 +201,11 @@ pub(crate) fn oldest_rust() -> Result<(), String> {
 }
 
 /// Packs the packages and unpacks them outside of the repository.
-pub(crate) fn unpack(packages: &[Package]) -> Result<tempfile::TempDir, String> {
+pub(crate) fn unpack(packages: &[Package]) -> Result<tempfile::TempDir> {
     run(cargo("package", packages).arg("--no-verify"))?;
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    for package in packages {
-        let file = format!("package/{}-{}.crate", package.name, package.version);
+    let folder = tempfile::tempdir()?;
+    for Package { name, version, .. } in packages {
+        let file = format!("package/{name}-{version}.crate");
         let mut tar = Command::new("tar");
         tar.arg("-xzf")
             .arg(toolchain::target_directory().join(file));
@@ -257,59 +214,56 @@ pub(crate) fn unpack(packages: &[Package]) -> Result<tempfile::TempDir, String> 
     Ok(folder)
 }
 
+/// What has cargo take the unpacked packages, as it will take them from the registry.
+pub(crate) fn patches(packages: &[Package], folder: &Path) -> String {
+    let lines = packages.iter().map(|Package { name, version, .. }| {
+        let path = folder.join(format!("{name}-{version}"));
+        format!("{name} = {{ path = '{}' }}\n", path.display())
+    });
+    ["[patch.crates-io]\n".to_owned()]
+        .into_iter()
+        .chain(lines)
+        .collect()
+}
+
 /// Documents the packages for the targets that docs.rs is told, without the network and without a warning.
-pub(crate) fn documentation() -> Result<(), String> {
+pub(crate) fn documentation() -> Result<()> {
     let packages = published()?;
     let unpacked = unpack(&packages)?;
-    workspace(unpacked.path(), &packages).map_err(|error| error.to_string())?;
+    let folder = unpacked.path();
+    let patches = patches(&packages, folder);
+    let workspace = format!("[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n{patches}");
+    fs::write(folder.join("Cargo.toml"), workspace)?;
+    // The versions of others that are here already.
+    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock"))?;
     let mut targets: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in &packages {
         let listed = package.metadata["docs"]["rs"]["targets"].as_array();
-        for target in listed
-            .into_iter()
-            .flatten()
-            .filter_map(|target| target.as_str())
-        {
-            targets.entry(target).or_default().push(&package.name);
+        for target in listed.into_iter().flatten() {
+            let target = target.as_str().context("a target is text")?;
+            targets
+                .entry(target)
+                .or_default()
+                .extend(["--package", &package.name]);
         }
     }
-    for (target, names) in targets {
+    for (target, packages) in targets {
         // The machines of docs.rs are Linux; what is for the system of the developer is documented on that.
-        let target = if target.contains("windows") {
-            target.to_owned()
-        } else {
-            host()
-        };
-        let mut command = toolchain::cargo("doc", &target, &unpacked.path().join("target"));
+        let windows = target.contains("windows");
+        let target = if windows { target.to_owned() } else { host() };
+        let mut command = toolchain::cargo("doc", &target, &folder.join("target"));
         command.args(["--offline", "--no-deps", "--all-features"]);
-        for name in names {
-            command.args(["--package", name]);
-        }
         // As docs.rs does, which has a nightly compiler.
         command.env("RUSTDOCFLAGS", "-D warnings --cfg docsrs");
         command.env("RUSTC_BOOTSTRAP", "1");
-        run_in(&mut command, unpacked.path())?;
+        run_in(command.args(packages), folder)?;
     }
-    Ok(())
-}
-
-/// Makes a workspace of the unpacked packages, in which they find each other as they will in the registry.
-fn workspace(folder: &Path, packages: &[Package]) -> std::io::Result<()> {
-    let mut manifest =
-        String::from("[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n[patch.crates-io]\n");
-    for package in packages {
-        let (name, version) = (&package.name, &package.version);
-        manifest.extend([format!("{name} = {{ path = \"{name}-{version}\" }}\n")]);
-    }
-    fs::write(folder.join("Cargo.toml"), manifest)?;
-    // The versions of others that are here already.
-    fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock"))?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use fs_err as fs;
 
     use super::{keeps_a_changelog, missing, out_of_step, published};
     use crate::command::repository;

@@ -6,129 +6,72 @@
 //! of the column `alias` is the number of the row that the name of this row stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
+use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use fs_err as fs;
 use roaring::RoaringBitmap;
 use serde_json::Value;
 use wsk_drivers::toolchain;
 
-/// Names of C, and what is to be found by them.
-const NAMES: &[(&str, &str)] = &[
-    ("ADDRINFOEXW", "AddressInfo"),
-    ("CMSGHDR", "ControlMessage"),
-    ("DbgPrint", "report"),
-    ("EX_RUNDOWN_REF", "DriverState"),
-    ("ExAllocatePool2", "NonPagedBuffer"),
-    ("ExAllocatePoolWithTag", "NonPagedBuffer"),
-    ("IoAllocateIrp", "Operations"),
-    ("IoAllocateMdl", "NonPagedBuffer"),
-    ("IoCancelIrp", "cancel"),
-    ("KSPIN_LOCK", "SpinLock"),
-    ("PsCreateSystemThread", "Worker"),
-    ("SOCKADDR_IN", "RemoteAddress"),
-    ("SOCKADDR_IN6", "RemoteAddress"),
-    ("STATUS_FILE_FORCED_CLOSED", "must_close"),
-    ("WSK_BUF", "Extent"),
-    ("WSK_BUF_LIST", "Messages"),
-    ("WSK_DATAGRAM_INDICATION", "Indication"),
-    ("WSK_DATA_INDICATION", "StreamIndication"),
-    ("WSK_PROVIDER_NPI", "Provider"),
-    ("WSK_REGISTRATION", "Registration"),
-    ("WSK_SOCKET", "DatagramSocket"),
-    ("WskAccept", "accept"),
-    ("WskAcceptEvent", "AcceptEvent"),
-    ("WskCaptureProviderNPI", "capture"),
-    ("WskCloseSocket", "close"),
-    ("WskConnect", "connect"),
-    ("WskControlSocket", "set_option"),
-    ("WskDeregister", "Registration"),
-    ("WskDisconnect", "disconnect"),
-    ("WskGetAddressInfo", "resolve"),
-    ("WskReceive", "receive"),
-    ("WskReceiveFrom", "receive_from"),
-    ("WskReceiveFromEvent", "ReceiveFromEvent"),
-    ("WskRegister", "new"),
-    ("WskRelease", "Retained"),
-    ("WskSend", "send"),
-    ("WskSendMessages", "send_messages"),
-    ("WskSendTo", "send_to"),
-    ("WskSocketConnect", "connect"),
-];
+use crate::table;
 
 /// What is found by each name that stands for something else.
 type Found = BTreeMap<String, BTreeSet<String>>;
 
-/// Every name leads to what stands for it, in the documentation that was made last.
-pub(crate) fn finds_the_names_of_c() -> Result<(), String> {
+/// Every name of the table leads to what stands for it, in the documentation that was made last.
+pub(crate) fn finds_the_names_of_c() -> Result<()> {
     let found = read(&toolchain::target_directory().join("doc/search.index"))?;
-    let missing = missing(&found);
-    if missing.is_empty() {
-        println!("{} names of C lead to what stands for them", NAMES.len());
-        Ok(())
-    } else {
-        Err(missing.join("\n"))
+    let names = table().names;
+    let missing = missing(&names, &found);
+    ensure!(missing.is_empty(), missing.join("\n"));
+    println!("{} names of C lead to what stands for them", names.len());
+    Ok(())
+}
+
+fn missing(names: &BTreeMap<String, String>, found: &Found) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (name, to) in names {
+        let all = found.get(name);
+        if !all.is_some_and(|all| all.contains(to)) {
+            missing.push(format!("{name} does not lead to {to}, but to {all:?}"));
+        }
     }
-}
-
-fn missing(found: &Found) -> Vec<String> {
-    let leads = |&&(name, to): &&(&str, &str)| !found.get(name).is_some_and(|all| all.contains(to));
-    let missing = NAMES.iter().filter(leads);
     missing
-        .map(|(name, to)| {
-            format!(
-                "{name} does not lead to {to}, but to {:?}",
-                found.get(*name)
-            )
-        })
-        .collect()
 }
 
-fn read(folder: &Path) -> Result<Found, String> {
-    let root = text(&folder.join("root.js"))?;
-    let root = quoted(&root, '\'').ok_or("the root of the index has another form")?;
-    let root: Value = serde_json::from_str(&root).map_err(|error| error.to_string())?;
+fn read(folder: &Path) -> Result<Found> {
+    let root = fs::read_to_string(folder.join("root.js"))?;
+    let root = quoted(&root, '\'').context("the root of the index has another form")?;
+    let root: Value = serde_json::from_str(&root)?;
     let names = column(folder, &root, "name")?;
     let mut found = Found::new();
     for (row, to) in column(folder, &root, "alias")? {
-        let name = names.get(&row).ok_or("an alias without a name")?;
-        let to: u32 = to.parse().map_err(|_| format!("{to} is no row"))?;
-        let to = names.get(&to).ok_or("an alias of nothing")?;
+        let name = names.get(&row).context("an alias without a name")?;
+        let to = names.get(&to.parse()?).context("an alias of nothing")?;
         found.entry(name.clone()).or_default().insert(to.clone());
     }
-    if found.is_empty() {
-        return Err("the index has no aliases".to_owned());
-    }
+    ensure!(!found.is_empty(), "the index has no aliases");
     Ok(found)
 }
 
 /// The rows of a column that are not empty, by their numbers.
-fn column(folder: &Path, root: &Value, name: &str) -> Result<BTreeMap<u32, String>, String> {
-    let part = |key: &str| {
-        root[name][key]
-            .as_str()
-            .ok_or(format!("{name} has no {key}"))
-    };
+fn column(folder: &Path, root: &Value, name: &str) -> Result<BTreeMap<u32, String>> {
     let wrong = || format!("the column {name} has another form");
-    let decoded = |key: &str| BASE64.decode(part(key)?).map_err(|_| wrong());
-    let empty = RoaringBitmap::deserialize_from(&decoded("E")?[..]).map_err(|_| wrong())?;
+    let part = |key: &str| root[name][key].as_str().with_context(wrong);
+    let decoded = |key: &str| BASE64.decode(part(key)?).with_context(wrong);
+    let empty = RoaringBitmap::deserialize_from(&decoded("E")?[..])?;
     let mut rows = Vec::new();
     for hash in decoded("H")?.chunks(6) {
-        let mut file = String::new();
-        for byte in hash {
-            let _ = write!(file, "{byte:02x}");
-        }
-        let file = text(&folder.join(name).join(file + ".js"))?;
-        let file = quoted(&file, '"').ok_or_else(wrong)?;
-        rows.extend(strings(&file).ok_or_else(wrong)?);
+        let file = hash.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        let file = fs::read_to_string(folder.join(name).join(format!("{file:012x}.js")))?;
+        let file = quoted(&file, '"').with_context(wrong)?;
+        rows.extend(strings(&file).with_context(wrong)?);
     }
-    let (count, _) = number(part("N")?).ok_or_else(wrong)?;
-    if count != rows.len() {
-        return Err(wrong());
-    }
+    let (count, _) = number(part("N")?).with_context(wrong)?;
+    ensure!(count == rows.len(), wrong());
     let numbers = (0..).filter(|row| !empty.contains(*row));
     Ok(numbers.zip(rows).collect())
 }
@@ -176,13 +119,10 @@ fn strings(mut text: &str) -> Option<Vec<String>> {
     Some(all)
 }
 
-fn text(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Found, NAMES, missing, strings};
+    use super::{Found, missing, strings};
+    use crate::table;
 
     #[test]
     fn strings_repeat_others() {
@@ -201,18 +141,14 @@ mod tests {
 
     #[test]
     fn a_name_that_leads_elsewhere_is_told() {
-        let mut found = Found::new();
-        for (name, to) in NAMES {
-            found
-                .entry((*name).to_owned())
-                .or_default()
-                .insert((*to).to_owned());
-        }
-        assert!(missing(&found).is_empty());
+        let names = table().names;
+        let leads = |(name, to): (&String, &String)| (name.clone(), [to.clone()].into());
+        let mut found: Found = names.iter().map(leads).collect();
+        assert!(missing(&names, &found).is_empty());
         found.insert("WskSendTo".to_owned(), ["send".to_owned()].into());
         found.remove("WSK_BUF");
         assert_eq!(
-            missing(&found),
+            missing(&names, &found),
             [
                 "WSK_BUF does not lead to Extent, but to None",
                 "WskSendTo does not lead to send_to, but to Some({\"send\"})"

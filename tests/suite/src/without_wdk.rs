@@ -1,16 +1,17 @@
 //! What the page `A driver without a WDK` says, done word for word: its files in an empty folder, its commands in a shell, with the
 //! packages as they are published.
 
-use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::{Context, Result, bail, ensure};
+use fs_err as fs;
 use wsk_drivers::{toolchain, wine};
 
-use crate::command::{read, run_in};
+use crate::command::{run_in, write};
 use crate::{publishing, table};
 
 const PAGE: &str = "wsk/src/guide/without_wdk.md";
@@ -31,21 +32,16 @@ enum Block<'a> {
     Commands(Vec<&'a str>),
 }
 
-pub(crate) fn page() -> Result<(), String> {
-    let page = read(&toolchain::repository().join(PAGE))?;
+pub(crate) fn page() -> Result<()> {
+    let page = fs::read_to_string(toolchain::repository().join(PAGE))?;
     let blocks = blocks(&page);
     is_the_template(&blocks)?;
     let packages = publishing::published()?;
     let unpacked = publishing::unpack(&packages)?;
     let folder = unpacked.path().join(NAME.1);
     // Cargo looks for its configuration in the folders above, too: the driver's own files stay as the page has them.
-    let mut configuration = String::from("[net]\noffline = true\n[patch.crates-io]\n");
-    for package in &packages {
-        let (name, version) = (&package.name, &package.version);
-        let path = unpacked.path().join(format!("{name}-{version}"));
-        let path = path.display();
-        configuration.extend([format!("{name} = {{ path = '{path}' }}\n")]);
-    }
+    let patches = publishing::patches(&packages, unpacked.path());
+    let configuration = format!("[net]\noffline = true\n{patches}");
     write(&unpacked.path().join(".cargo/config.toml"), &configuration)?;
     for block in &blocks {
         if let Block::File(name, text) = block {
@@ -53,9 +49,13 @@ pub(crate) fn page() -> Result<(), String> {
         }
     }
     // The versions of others that are here already.
-    let lock = read(&toolchain::repository().join("Cargo.lock"))?;
-    write(&folder.join("Cargo.lock"), &lock)?;
-    keep_what_is_built(&folder)?;
+    let lock = toolchain::repository().join("Cargo.lock");
+    fs::copy(lock, folder.join("Cargo.lock"))?;
+    // What was built stays for the next time.
+    let target = toolchain::target_directory().join("without-wdk");
+    fs::create_dir_all(&target)?;
+    #[cfg(unix)]
+    fs::os::unix::fs::symlink(std::path::absolute(target)?, folder.join("target"))?;
     let mut built = false;
     for block in &blocks {
         let Block::Commands(commands) = block else {
@@ -72,11 +72,8 @@ pub(crate) fn page() -> Result<(), String> {
             shell(commands, &folder, |_| {})?;
         }
     }
-    if built {
-        Ok(())
-    } else {
-        Err("no Rust here compiles for Windows".to_owned())
-    }
+    ensure!(built, "no Rust here compiles for Windows");
+    Ok(())
 }
 
 /// The files and commands of a page, in their order. A file is a block below a line that begins with its name.
@@ -109,45 +106,25 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
 }
 
 /// Whether what the page shows is the template, under the name that the page has.
-fn is_the_template(blocks: &[Block<'_>]) -> Result<(), String> {
+fn is_the_template(blocks: &[Block<'_>]) -> Result<()> {
     let template = toolchain::repository().join(TEMPLATE);
     let mut files = 0;
     for block in blocks {
         if let Block::File(name, text) = block {
             files += 1;
-            if read(&template.join(name))?.replace(NAME.0, NAME.1) != *text {
-                return Err(format!("{PAGE} shows another {name} than the template's"));
-            }
+            let file = fs::read_to_string(template.join(name))?;
+            ensure!(
+                file.replace(NAME.0, NAME.1) == *text,
+                "{PAGE} shows another {name} than the template's"
+            );
         }
     }
-    if files == 5 {
-        Ok(())
-    } else {
-        Err(format!("{PAGE} shows {files} files"))
-    }
-}
-
-/// What was built stays for the next time.
-fn keep_what_is_built(folder: &Path) -> Result<(), String> {
-    let target = toolchain::target_directory().join("without-wdk");
-    let target = fs::create_dir_all(&target).and_then(|()| std::path::absolute(&target));
-    #[cfg(unix)]
-    let target =
-        target.and_then(|target| std::os::unix::fs::symlink(target, folder.join("target")));
-    target.map(drop).map_err(|error| {
-        format!(
-            "what is built for {} has no place: {error}",
-            folder.display()
-        )
-    })
+    ensure!(files == 5, "{PAGE} shows {files} files");
+    Ok(())
 }
 
 /// Runs commands in one shell, which ends at the first that fails.
-fn shell(
-    commands: &[&str],
-    folder: &Path,
-    setting: impl FnOnce(&mut Command),
-) -> Result<(), String> {
+fn shell(commands: &[&str], folder: &Path, setting: impl FnOnce(&mut Command)) -> Result<()> {
     let mut shell = Command::new("sh");
     shell.args(["-ec", &commands.join("\n")]);
     // What cargo tells the programs that it runs is not there for who types the commands.
@@ -159,38 +136,36 @@ fn shell(
     run_in(&mut shell, folder)
 }
 
-fn with_rustup(commands: &[&str], folder: &Path) -> Result<bool, String> {
+fn with_rustup(commands: &[&str], folder: &Path) -> Result<bool> {
     // Not added here: it would change what the other checks are built with.
     if !toolchain::has(toolchain::X86_64) {
         println!("NOT RUN: `rustup target add {}`", toolchain::X86_64);
         return Ok(false);
     }
     let (add, build) = commands.split_at(1);
-    if add != [format!("rustup target add {}", toolchain::X86_64)] {
-        return Err(format!("{PAGE} adds {add:?}"));
-    }
+    let target = toolchain::X86_64;
+    ensure!(
+        add == [format!("rustup target add {target}")],
+        "{PAGE} adds {add:?}"
+    );
     shell(build, folder, |_| {})?;
     Ok(true)
 }
 
-fn with_debian(commands: &[&str], folder: &Path) -> Result<bool, String> {
+fn with_debian(commands: &[&str], folder: &Path) -> Result<bool> {
     if !toolchain::debian_sources() {
         println!("NOT RUN: Debian's Rust is not installed");
         return Ok(false);
     }
     let (install, build) = commands.split_at(1);
-    let packages = install
-        .first()
-        .and_then(|line| line.strip_prefix("sudo apt-get install "));
-    for name in packages.ok_or("the page installs nothing")?.split(' ') {
-        let tools = table().install;
-        if !tools
-            .values()
-            .flat_map(|tool| &tool.packages)
-            .any(|it| it == name)
-        {
-            return Err(format!("{PAGE} installs {name}, which no check needs"));
-        }
+    let packages = install[0].strip_prefix("sudo apt-get install ");
+    let tools = table().install;
+    let needed: Vec<_> = tools.values().flat_map(|tool| &tool.packages).collect();
+    for name in packages.context("the page installs nothing")?.split(' ') {
+        ensure!(
+            needed.iter().any(|it| *it == name),
+            "{PAGE} installs {name}, which no check needs"
+        );
     }
     // What the other Rust has built would do.
     let _ = fs::remove_dir_all(folder.join("target").join(toolchain::X86_64));
@@ -203,13 +178,14 @@ fn with_debian(commands: &[&str], folder: &Path) -> Result<bool, String> {
 }
 
 /// Loads and unloads the driver, and has what it tells arrive.
-fn in_wine(commands: &[&str], folder: &Path) -> Result<(), String> {
-    wine::program().ok_or("wine is not installed")?;
-    if !commands.iter().any(|command| command.contains(SERVER)) {
-        return Err(format!("{PAGE} has the driver told of another server"));
-    }
+fn in_wine(commands: &[&str], folder: &Path) -> Result<()> {
+    wine::program().context("wine is not installed")?;
+    ensure!(
+        commands.iter().any(|command| command.contains(SERVER)),
+        "{PAGE} has the driver told of another server"
+    );
     let _ = fs::remove_dir_all(folder.join("target/wine"));
-    let listener = TcpListener::bind(SERVER).map_err(|error| format!("{SERVER}: {error}"))?;
+    let listener = TcpListener::bind(SERVER).context(SERVER)?;
     let server = std::thread::spawn(move || {
         let (mut client, _) = listener.accept()?;
         client.set_read_timeout(Some(Duration::from_mins(2)))?;
@@ -228,24 +204,19 @@ fn in_wine(commands: &[&str], folder: &Path) -> Result<(), String> {
     if !server.is_finished() {
         std::thread::sleep(Duration::from_secs(5));
     }
-    if !server.is_finished() {
-        return Err(format!("the driver did not connect to {SERVER}, or stays"));
-    }
+    ensure!(
+        server.is_finished(),
+        "the driver did not connect to {SERVER}, or stays"
+    );
     match server.join() {
         Ok(Ok(told)) if told == TOLD.as_bytes() => Ok(()),
-        other => Err(format!("the driver told {other:?}")),
+        other => bail!("the driver told {other:?}"),
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-    made.and_then(|()| fs::write(path, text))
-        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Block, blocks, is_the_template, read};
+    use super::{Block, blocks, fs, is_the_template};
     use wsk_drivers::toolchain;
 
     #[test]
@@ -262,11 +233,14 @@ mod tests {
 
     #[test]
     fn a_page_that_shows_something_else_is_told() {
-        let page = read(&toolchain::repository().join(super::PAGE)).unwrap();
+        let page = toolchain::repository().join(super::PAGE);
+        let page = fs::read_to_string(page).unwrap();
         is_the_template(&blocks(&page)).unwrap();
         let changed = page.replace("/SUBSYSTEM:NATIVE", "/SUBSYSTEM:WINDOWS");
-        assert!(is_the_template(&blocks(&changed)).is_err_and(|told| told.contains("build.rs")));
+        let told = is_the_template(&blocks(&changed)).unwrap_err().to_string();
+        assert!(told.contains("build.rs"));
         let less = page.replace("`src/tests.rs`:", "The tests:");
-        assert!(is_the_template(&blocks(&less)).is_err_and(|told| told.contains("4 files")));
+        let told = is_the_template(&blocks(&less)).unwrap_err().to_string();
+        assert!(told.contains("4 files"));
     }
 }
