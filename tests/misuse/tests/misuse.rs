@@ -26,8 +26,16 @@ fn names(files: &BTreeSet<PathBuf>) -> BTreeSet<String> {
 fn misuse_does_not_compile() {
     let programs = trybuild::TestCases::new();
     // With one that is right, which is run, the others are built too: some mistakes are found only where code is generated.
-    programs.pass("tests/whole/*.rs");
+    programs.pass("tests/whole/send.rs");
     programs.compile_fail("tests/programs/*.rs");
+}
+
+/// Misuse of the macros: each file in `macros` is a mistake.
+#[test]
+fn misuse_is_an_error_where_it_is_written() {
+    let programs = trybuild::TestCases::new();
+    programs.pass("tests/whole/events.rs");
+    programs.compile_fail("tests/macros/*.rs");
 }
 
 #[test]
