@@ -518,7 +518,7 @@ pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
         Err(status) => ended(status, operation),
         // SAFETY: what goes on is that of this operation, which has the rest in its arguments.
         Ok(more) => unsafe {
-            let submit = |irp| more.submit(irp);
+            let submit = |irp| Call::<B>::submit(&more.call(), irp);
             let launched = match observer(more.capture()) {
                 Some(observer) => operation.launch_observed(observer, submit),
                 None => operation.launch(submit),

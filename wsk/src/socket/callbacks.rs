@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Context, Events};
 use crate::socket::indicated_bytes::ByteList;
-use crate::socket::indications::{Arrives, Brought, List, Meanwhile};
+use crate::socket::indications::{Brought, List, Meanwhile};
 use crate::socket::inspection::InspectId;
 use crate::socket::listen_events::{Ends, Offer, Question};
 use crate::socket::stream_events::StreamVerdict;
@@ -103,18 +103,6 @@ impl<T, C: Category> Found<T, C> {
     }
 }
 
-impl<T, C: Arrives> Found<T, C> {
-    /// What has arrived at the socket.
-    ///
-    /// # Safety
-    ///
-    /// It is the callback's.
-    unsafe fn list(&self, first: Option<NonNull<C::Indication>>) -> Option<List<C>> {
-        // SAFETY: the caller keeps the same contract.
-        Some(unsafe { List::new(first?, self.socket()?) })
-    }
-}
-
 /// The callbacks of datagram sockets for those of type `T`.
 struct Datagrams<T>(PhantomData<T>);
 
@@ -130,7 +118,9 @@ unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagr
         // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The list is the callback's.
         let (found, list) = unsafe {
             let found = Found::<T, DatagramCategory>::by(socket_context);
-            let list = found.as_ref().and_then(|found| found.list(data_indication));
+            let socket = found.as_ref().and_then(Found::socket);
+            let list = socket.zip(data_indication);
+            let list = list.map(|(socket, first)| List::new(first, socket));
             (found, list)
         };
         let Some(found) = found else {
@@ -173,12 +163,12 @@ unsafe fn received<T: stream_events::Told>(
     // is the control information; WSK gives a place for the number.
     let (found, list, accepted) = unsafe {
         let found = Found::<T, ConnectionCategory>::by(socket_context);
-        let list = found.as_ref().and_then(|found| found.list(data_indication));
-        (
-            found,
-            list.map(|list| ByteList::new(list, Meanwhile::new(control))),
-            bytes_accepted.map(|place| place.cast::<MaybeUninit<usize>>().as_mut()),
-        )
+        let socket = found.as_ref().and_then(Found::socket);
+        let list = socket.zip(data_indication).map(|(socket, first)| {
+            ByteList::new(List::new(first, socket), Meanwhile::new(control))
+        });
+        let accepted = bytes_accepted.map(|place| place.cast::<MaybeUninit<usize>>().as_mut());
+        (found, list, accepted)
     };
     let Some(found) = found else {
         return STATUS_DATA_NOT_ACCEPTED;

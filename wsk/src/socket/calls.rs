@@ -1253,25 +1253,25 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0
         places: Places<'_>,
         carried: NonNull<Beside<Progress, B>>,
     ) -> Option<Result<More, NTSTATUS>> {
-        // SAFETY: the caller gives what is carried, of which the progress is no part that is lent.
-        let progress = unsafe { Beside::ingredient(carried).as_mut() };
         let whole = arguments.whole();
-        let received = progress.received.saturating_add(outcome.information);
-        // Nothing is the end, and full is full.
-        if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
-            return None;
+        // SAFETY: the caller gives what is carried, of which the progress is no part that is lent. The whole is the extent of the buffer,
+        // which is still lent, since the parameters were bound, and so is its rest.
+        unsafe {
+            let progress = Beside::ingredient(carried).as_mut();
+            let received = progress.received.saturating_add(outcome.information);
+            // Nothing is the end, and full is full.
+            if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
+                return None;
+            }
+            progress.received = received;
+            // Fewer bytes than asked for would be the end.
+            let Some(socket) = Handle::from_open(&progress.socket) else {
+                return Some(Err(STATUS_CANCELLED));
+            };
+            arguments.set_buffer(Extent::from_wsk_buf(whole).rest(received).as_wsk_buf());
+            let call = ReceiveCall::of(&socket, places.buffer(), 0, Wanted::None);
+            Some(Ok(More { socket, call }))
         }
-        progress.received = received;
-        // Fewer bytes than asked for would be the end.
-        let Some(socket) = Handle::from_open(&progress.socket) else {
-            return Some(Err(STATUS_CANCELLED));
-        };
-        // SAFETY: that is the extent of the buffer, which is still lent, since the parameters were bound; and so is its rest.
-        unsafe { arguments.set_buffer(Extent::from_wsk_buf(whole).rest(received).as_wsk_buf()) };
-        Some(Ok(More {
-            socket,
-            rest: places.buffer(),
-        }))
     }
 
     /// It is not documented what becomes of the bytes that have come for a request that waits for all and is cancelled: this one
@@ -1281,10 +1281,11 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0
     }
 );
 
-/// A receive that goes on: the socket, which is open meanwhile, and the rest of the buffer.
+/// A receive that goes on: the socket, which is open meanwhile, and the parameters for the rest of the buffer, which is in the
+/// operation's arguments.
 pub struct More {
     socket: Handle<ConnectionCategory>,
-    rest: NonNull<WSK_BUF>,
+    call: ReceiveCall,
 }
 
 impl More {
@@ -1293,15 +1294,9 @@ impl More {
         self.socket.capture()
     }
 
-    /// Passes the IRP on once more.
-    ///
-    /// # Safety
-    ///
-    /// The IRP is that of the operation that goes on.
-    pub(crate) unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
-        let call = ReceiveCall::of(&self.socket, self.rest, 0, Wanted::None);
-        // SAFETY: the caller gives the IRP; the socket is open, and the rest of the buffer is in the operation's arguments.
-        unsafe { Call::<()>::submit(&call, irp) }
+    /// The parameters, bound to the operation that goes on.
+    pub(crate) const fn call(&self) -> ReceiveCall {
+        self.call
     }
 }
 

@@ -244,15 +244,27 @@ pub struct StreamEntries {
     listening: WSK_PROVIDER_LISTEN_DISPATCH,
 }
 
-impl StreamEntries {
-    /// The table of a connection.
-    pub(crate) fn connection(&self) -> NonNull<c_void> {
-        NonNull::from(&self.connection).cast()
-    }
+/// A category that stream sockets become.
+///
+/// # Safety
+///
+/// The table is one of sockets of this category, as long as any, and in the entries.
+pub(crate) unsafe trait OfStream: Committed<Entries = ()> {
+    /// The functions of its table.
+    fn table(entries: &StreamEntries) -> NonNull<c_void>;
+}
 
-    /// The table of a listening socket.
-    pub(crate) fn listening(&self) -> NonNull<c_void> {
-        NonNull::from(&self.listening).cast()
+// SAFETY: so it is.
+unsafe impl OfStream for ConnectionCategory {
+    fn table(entries: &StreamEntries) -> NonNull<c_void> {
+        NonNull::from(&entries.connection).cast()
+    }
+}
+
+// SAFETY: so it is.
+unsafe impl OfStream for ListenCategory {
+    fn table(entries: &StreamEntries) -> NonNull<c_void> {
+        NonNull::from(&entries.listening).cast()
     }
 }
 

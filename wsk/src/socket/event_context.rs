@@ -52,28 +52,51 @@ unsafe impl<H> Counted for Context<H> {
     type Last = ();
 }
 
-/// A context whose handler's type is forgotten, with the callbacks `T` for it: owned by the socket it is for.
+/// A context whose handler's type is forgotten.
 ///
 /// # Invariants
 ///
-/// `context`, unless it is null, is the one reference to the `Context` of a handler of the type that `kind` is of, which `attach` and
-/// `release` are for. It is null once they [have ended](Self::end).
-pub(crate) struct Events<T: 'static> {
+/// `context`, unless it is null, is the one reference to the `Context` of a handler of the type that `kind` is of, which `release` is
+/// for; the handler is `Send` and `Sync`. It is null once the events [have ended](Events::end).
+struct Erased {
     context: AtomicPtr<c_void>,
-    attach: unsafe fn(NonNull<c_void>, NonNull<c_void>),
+    /// The handler's.
+    kind: TypeId,
+    attach: fn(&Self, NonNull<c_void>),
     release: unsafe fn(NonNull<c_void>),
+}
+
+impl Erased {
+    fn new<H: Send + Sync + 'static>(context: Shared<Context<H>>) -> Self {
+        // INVARIANT: all for the same type.
+        Self {
+            context: AtomicPtr::new(Shared::into_raw(context).as_ptr()),
+            kind: TypeId::of::<H>(),
+            attach: attach::<H>,
+            release: release::<H>,
+        }
+    }
+
+    /// The context, if it is for a handler of this type.
+    fn of<H: 'static>(&self) -> Option<&Context<H>> {
+        if self.kind != TypeId::of::<H>() {
+            return None;
+        }
+        let context = NonNull::new(self.context.load(Ordering::Acquire))?;
+        // SAFETY: by the invariant the context is of a handler of this type, and stays until the events have ended, when nobody has the
+        // result any more.
+        Some(unsafe { Shared::borrow_raw(context) })
+    }
+}
+
+/// The context of a handler with the callbacks `T` for it: owned by the socket it is for.
+pub(crate) struct Events<T: 'static> {
+    context: Erased,
     /// None once WSK has it, for a socket that has become something else.
     table: Option<&'static T>,
     /// The callback of a connection that is told control information, which no table has.
     receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
-    /// The handler's.
-    kind: TypeId,
 }
-
-// SAFETY: the context is of a handler that is `Send` and `Sync`, as `new` asks, and an atomic pointer; the table is shared.
-unsafe impl<T: Sync> Send for Events<T> {}
-// SAFETY: as for `Send`: through `&Events` the context is only shared.
-unsafe impl<T: Sync> Sync for Events<T> {}
 
 impl<T> Events<T> {
     /// Allocates the context of `handler`, which the callbacks in `table` are for.
@@ -87,12 +110,9 @@ impl<T> Events<T> {
         };
         let context = Shared::new(context).map_err(|_| Error::NoMemory(Memory::Socket))?;
         Ok(Self {
-            context: AtomicPtr::new(Shared::into_raw(context).as_ptr()),
-            attach: attach::<H>,
-            release: release::<H>,
+            context: Erased::new(context),
             table: Some(table),
             receive_ex: None,
-            kind: TypeId::of::<H>(),
         })
     }
 
@@ -109,18 +129,12 @@ impl<T> Events<T> {
 
     /// The handler, if it is of this type.
     pub(crate) fn handler<H: 'static>(&self) -> Option<&H> {
-        if self.kind != TypeId::of::<H>() {
-            return None;
-        }
-        let context = self.context()?;
-        // SAFETY: the context is of a handler of this type, and stays until these have ended, when nobody has the result any more.
-        let context: &Context<H> = unsafe { Shared::borrow_raw(context) };
-        Some(context.handler())
+        self.context.of().map(Context::handler)
     }
 
     /// What WSK gets as the socket's context, unless they have ended.
     pub(crate) fn context(&self) -> Option<NonNull<c_void>> {
-        NonNull::new(self.context.load(Ordering::Acquire))
+        NonNull::new(self.context.context.load(Ordering::Acquire))
     }
 
     /// What WSK gets as the socket's table of events.
@@ -130,15 +144,23 @@ impl<T> Events<T> {
 
     /// The same events, of a socket that has become something else, with callbacks that WSK was given; these have ended.
     pub(crate) fn become_of<U>(&self) -> Events<U> {
-        let context = self.context.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        let Erased {
+            ref context,
+            kind,
+            attach,
+            release,
+        } = self.context;
+        let context = AtomicPtr::new(context.swap(core::ptr::null_mut(), Ordering::AcqRel));
         // INVARIANT: the reference is no longer here.
         Events {
-            context: AtomicPtr::new(context),
-            attach: self.attach,
-            release: self.release,
+            context: Erased {
+                context,
+                kind,
+                attach,
+                release,
+            },
             table: None,
             receive_ex: self.receive_ex,
-            kind: self.kind,
         }
     }
 
@@ -148,10 +170,8 @@ impl<T> Events<T> {
     ///
     /// `socket` is what [`Shared::as_raw`] gives for the socket that owns this, and stays valid until no event can come.
     pub(crate) unsafe fn attach(&self, socket: NonNull<c_void>) {
-        if let Some(context) = self.context() {
-            // SAFETY: the context is of the type that `attach` was made for, and this keeps it. The caller gives the socket.
-            unsafe { (self.attach)(context, socket) };
-        }
+        // INVARIANT: the caller gives the socket.
+        (self.context.attach)(&self.context, socket);
     }
 
     /// Drops the handler, which may keep what refers to the socket.
@@ -160,10 +180,11 @@ impl<T> Events<T> {
     ///
     /// No callback runs or will come, and nobody has the [handler](Self::handler) or will ask for it.
     pub(crate) unsafe fn end(&self) {
-        let context = self.context.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        let context = &self.context.context;
+        let context = context.swap(core::ptr::null_mut(), Ordering::AcqRel);
         if let Some(context) = NonNull::new(context) {
             // SAFETY: the context is of the type that `release` was made for, and is released this once; as the caller says nobody uses it.
-            unsafe { (self.release)(context) };
+            unsafe { (self.context.release)(context) };
         }
     }
 }
@@ -176,13 +197,11 @@ impl<T> Drop for Events<T> {
     }
 }
 
-/// # Safety
-///
-/// `context` is that of a handler of this type, which its owner keeps meanwhile; `socket` is as [`Events::attach`] asks.
-unsafe fn attach<H>(context: NonNull<c_void>, socket: NonNull<c_void>) {
-    // SAFETY: the caller gives a context of this type, which its owner keeps meanwhile.
-    let context: &Context<H> = unsafe { Shared::borrow_raw(context) };
-    context.socket.store(socket.as_ptr(), Ordering::Release);
+/// Tells the context of a handler of this type its socket.
+fn attach<H: 'static>(context: &Erased, socket: NonNull<c_void>) {
+    if let Some(context) = context.of::<H>() {
+        context.socket.store(socket.as_ptr(), Ordering::Release);
+    }
 }
 
 /// # Safety

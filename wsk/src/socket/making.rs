@@ -10,12 +10,12 @@ use wsk_sys::{WSK_CLIENT_CONNECTION_DISPATCH, WSK_SOCKET};
 use crate::address::Family;
 use crate::error::{Error, Memory};
 use crate::irp::{Idle, Spares};
-use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize};
+use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use crate::memory::shared::{Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
-use crate::socket::category::Entries as _;
+use crate::socket::category::{Entries as _, OfStream};
 use crate::socket::event_context::Events;
-use crate::socket::{Category, ConnectionCategory, Handle, Socket};
+use crate::socket::{Category, ConnectionCategory, Handle, Socket, StreamCategory};
 
 /// All that a socket needs besides what WSK gives, so that nothing can fail once WSK has made it.
 struct Prepared<C: Category> {
@@ -80,9 +80,12 @@ impl<C: Category> Making<C> {
 
     /// With a handler for its events, or the error that there was no room for it.
     pub(crate) fn with_events(self, events: Result<Events<C::Callbacks>, Error>) -> Self {
-        let mut this = ManuallyDrop::new(self);
-        this.events = events.map(Some);
-        ManuallyDrop::into_inner(this)
+        let mut this = self;
+        // WSK has those of a socket that is there.
+        if this.socket.is_none() {
+            this.events = events.map(Some);
+        }
+        this
     }
 
     /// The family of the socket.
@@ -130,19 +133,16 @@ impl<C: Category> Making<C> {
     /// The first handle of the socket, if it was made.
     pub(crate) fn take(&mut self) -> Option<Handle<C>> {
         let socket = self.socket?;
-        // SAFETY: by the invariant the socket is open.
-        let table = NonNull::new(unsafe { (*socket.as_ptr()).Dispatch.cast_mut() })?.cast();
+        let ntddi = self.capture.ntddi();
+        // SAFETY: by the invariant the socket is open, and of this category, whose table is as long as this Windows makes it, and stays
+        // while the socket is open.
+        let (dispatch, entries) = unsafe {
+            let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
+            (C::dispatch(table, ntddi), C::Entries::read(table, ntddi))
+        };
         let prepared = self.prepared.take()?;
         self.socket = None;
         let events = core::mem::replace(&mut self.events, Ok(None));
-        // SAFETY: by the invariant the socket is of this category, whose table is as long as this Windows makes it, and stays while the
-        // socket is open.
-        let (dispatch, entries) = unsafe {
-            (
-                C::dispatch(table, self.capture.ntddi()),
-                C::Entries::read(table, self.capture.ntddi()),
-            )
-        };
         let bound = if self.bound { self.family.bit() } else { 0 };
         let [first, second] = prepared.spares;
         let spares = Spares::new(first);
@@ -182,6 +182,43 @@ impl<C: Category> core::fmt::Debug for Making<C> {
             .field("family", &self.family)
             .finish_non_exhaustive()
     }
+}
+
+/// What a stream socket becomes: a socket of this category, with the functions of its table.
+pub(super) fn become_of<C: OfStream>(
+    socket: Handle<StreamCategory>,
+    reserved: Reserved<Socket<C>>,
+) -> Handle<C> {
+    // It was the only handle, because there are no others of a category that is not committed: what is open from now on is the socket
+    // that is made here.
+    let before = socket.into_shared();
+    before.handles.store(0, Ordering::Relaxed);
+    // SAFETY: the table has entries of the socket's own, is as long as any, and stays with what has it.
+    let dispatch = unsafe { C::dispatch(C::table(&before.entries), before.capture.ntddi()) };
+    let (spares, closing) = (Spares::none(), Spares::none());
+    spares.put_all(&before.spares);
+    closing.put_all(&before.closing);
+    let events = before.events.as_ref();
+    // INVARIANT: the socket is open, and this is its one handle; it has the functions and the events of this category.
+    Handle::first(
+        reserved,
+        Socket {
+            socket: before.socket,
+            dispatch,
+            entries: (),
+            capture: ManuallyDrop::new(before.capture().clone()),
+            family: before.family,
+            ready: AtomicU8::new(before.ready()),
+            fixed: AtomicBool::new(false),
+            indicates_control: AtomicBool::new(false),
+            send_flags: AtomicU32::new(0),
+            handles: AtomicUsize::new(1),
+            spares,
+            closing,
+            events: events.map(Events::become_of),
+            before: Some(before),
+        },
+    )
 }
 
 /// A connection that an accept event brings, with the places for what it is to have.

@@ -232,15 +232,20 @@ impl<C: Category> Handle<C> {
         Shared::clone(&self.shared)
     }
 
+    /// What the handles share, with this one counted still.
+    fn into_shared(self) -> Shared<Socket<C>> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped, so the reference is taken out once.
+        unsafe { ManuallyDrop::take(&mut this.shared) }
+    }
+
     /// The operation that closes the socket, with the socket, if this is the last handle.
     ///
     /// # Errors
     ///
     /// [`Error::InUse`] when it is not.
     pub(crate) fn into_closing(self) -> Result<Closing<C>, Error> {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped, so the reference is taken out once.
-        let socket = unsafe { ManuallyDrop::take(&mut this.shared) };
+        let socket = self.into_shared();
         if socket.handles.fetch_sub(1, Ordering::Release) != 1 {
             return Err(Error::InUse);
         }
