@@ -1684,6 +1684,8 @@ pub(crate) fn register_extension<C: Category>(
 
 /// Puts a pointer into the arguments, for a call whose parameters say what it leads to: its place.
 fn pointer<T>(pointer: *const T, arguments: &mut Arguments, places: Places<'_>) -> NonNull<[u8]> {
+    // WSK takes it out of bytes.
+    let _ = pointer.expose_provenance();
     // SAFETY: callers, which are in this file, bind it to an operation for which that is there.
     unsafe { arguments.set_pointer(pointer) };
     places.pointer()
