@@ -45,8 +45,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 380;
-const UNSAFE_FILES: usize = 50;
+const UNSAFE_BLOCKS: usize = 292;
+const UNSAFE_FILES: usize = 43;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
