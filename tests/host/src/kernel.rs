@@ -143,6 +143,7 @@ impl Builder {
     /// stopped at once. A block takes two pages of address space, one of memory, and a few microseconds. Without, blocks lie close
     /// together in the host's heap; freed ones are kept for a while and watched for writes only, and address sanitizer and valgrind,
     /// where the test runs under one of them, are told which are freed. So it is too for blocks beyond some 16,000 at a time.
+    /// With the environment variable `WSK_HOST_SPECIAL_POOL=0` no kernel of a test program has it, for instance to compare what it costs.
     pub fn special_pool(mut self, special: bool) -> Self {
         self.special_pool = special;
         self
@@ -265,7 +266,8 @@ impl Builder {
         );
         clock::start(self.speed);
         origin::record_frames(self.backtraces);
-        pool::protect_pages(self.special_pool);
+        let off = std::env::var_os("WSK_HOST_SPECIAL_POOL").is_some_and(|value| value == "0");
+        pool::protect_pages(self.special_pool && !off);
         pool::allow_executable(self.executable_pool);
         page_fault::watch();
         lock_order::begin();

@@ -69,6 +69,8 @@ pub(crate) fn close(place: Place) {
 
 /// Makes the pages of an open place inaccessible for a while, or accessible again. Says whether that was possible.
 pub(crate) fn protect(place: Place, protection: Protection) -> bool {
+    #[cfg(test)]
+    tests::CHANGES.set(tests::CHANGES.get() + 1);
     // SAFETY: the pages are those of a place, which holds nothing but a block of a driver's. Whoever accesses one that must not be
     // accessed is stopped.
     unsafe { region::protect(place.start as *const u8, place.length, protection) }.is_ok()
@@ -111,4 +113,40 @@ fn take(length: usize) -> Option<Place> {
     }
     let start = places.pop()?;
     Some(Place { start, length })
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use wsk_sys::{
+        ExAllocatePoolWithTag, ExFreePoolWithTag, IoAllocateIrp, IoAllocateMdl, IoFreeIrp,
+        IoFreeMdl, POOL_TYPE,
+    };
+
+    use crate::Kernel;
+
+    std::thread_local! {
+        /// How often this thread has had the protection of pages changed.
+        pub(super) static CHANGES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn an_object_costs_two_changes_of_protection() {
+        let kernel = Kernel::boot();
+        let before = CHANGES.get();
+        for _ in 0..100 {
+            // SAFETY: each is freed once, by the function for it.
+            unsafe {
+                let block = ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, 100, 1);
+                let mdl = IoAllocateMdl(block, 100, 0, 0, core::ptr::null_mut());
+                let irp = IoAllocateIrp(1, 0);
+                IoFreeIrp(irp);
+                IoFreeMdl(mdl);
+                ExFreePoolWithTag(block, 1);
+            }
+        }
+        assert_eq!(CHANGES.get() - before, 100 * 3 * 2);
+        kernel.shutdown();
+    }
 }
