@@ -79,7 +79,7 @@ impl Cancel {
         self.state.store(false, Ordering::Release);
     }
 
-    /// What is waited for besides.
+    /// The event that cancelling sets.
     pub(crate) fn event(&self) -> &Event {
         self.state.event()
     }

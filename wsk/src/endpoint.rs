@@ -52,7 +52,7 @@ impl Endpoint {
     /// ```
     /// use wsk::Endpoint;
     ///
-    /// // AF_VSOCK, were there one on Windows.
+    /// // A family with the number 40.
     /// let endpoint = Endpoint::from_bytes(&[40, 0, 1, 2, 3, 4]).unwrap();
     /// assert_eq!(endpoint.family(), 40);
     /// ```

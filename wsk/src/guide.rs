@@ -7,7 +7,7 @@
 //!   each uses.
 //! * [Requests](requests): which finishers each request has, and why it lacks others.
 //! * [IRQL](irql): what may be called at which IRQL, function by function.
-//! * [Errors](errors): what they tell, when they are found, and what to do.
+//! * [Errors](errors): what they say, when they are found, and what to do about them.
 //! * [From the C you know](from_c): what replaces each function of WSK here.
 //! * [Closing and unloading](closing): in which order, what waits for what, and what hangs.
 //! * [Testing](testing) a driver with `wsk-host`, on any machine.

@@ -1,5 +1,5 @@
 //! The traits of the crate `embedded-io` for connections, so that crates which speak a protocol over any stream of bytes do it over
-//! WSK. The feature `embedded-io`.
+//! WSK. Needs the feature `embedded-io`.
 
 #![forbid(unsafe_code)]
 

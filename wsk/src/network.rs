@@ -1,4 +1,4 @@
-//! [`Network`]: WSK as a network of the crate `embedded-nal-async`. The feature of that name.
+//! [`Network`]: a provider as a network of the crate `embedded-nal-async`. Needs the feature `embedded-nal-async`.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,7 @@ use crate::registration::Provider;
 use crate::request::Lookup;
 use crate::socket::{ConnectionSocket, DatagramSocket};
 
-/// The bytes of each buffer, unless they are said: enough for a datagram that crosses an Ethernet in one piece.
+/// The default size of each buffer: enough for a datagram that fits an Ethernet frame.
 const BUFFER: usize = 2048;
 
 /// A provider as a network of [`embedded-nal-async`](https://docs.rs/embedded-nal-async), for crates that connect, send datagrams or look names
@@ -100,7 +100,7 @@ impl Network {
         }
     }
 
-    /// A socket that is bound there, and where that is.
+    /// A socket that is bound to an address, and that address with its port.
     fn bound(&self, local: SocketAddr) -> Result<(DatagramSocket, SocketAddr), Error> {
         let socket = DatagramSocket::open(&self.provider, Family::of(&local))?;
         socket.bind(local)?;
@@ -133,7 +133,7 @@ impl Network {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         };
-        // Each send says where to, and none is made to this address.
+        // Each send has an address of its own; this one is never used.
         let nobody = SocketAddr::new(loopback, 1);
         let sending = socket.send_to(NonPagedBuffer::new(self.send)?, nobody);
         let receiving = socket.receive_from(NonPagedBuffer::new(self.receive)?);

@@ -23,7 +23,7 @@ impl<const N: usize> Aligned<N> {
     pub(crate) const ZERO: Self = Self([0; N]);
 }
 
-/// The place in an operation for its buffer: room for an [`Extent`], and the pages that were locked for it.
+/// The place in an operation for its buffer: room for an [`Extent`](crate::Extent), and the pages that were locked for it.
 ///
 /// Implementations of [`SendBuffer`](crate::SendBuffer) and [`ReceiveBuffer`](crate::ReceiveBuffer) get one, and either pass it on
 /// to a buffer inside them or [put an extent into it](Self::describe).
