@@ -62,11 +62,12 @@
 //!
 //! # IRQL
 //!
-//! | may be called at | what |
-//! |---|---|
-//! | `PASSIVE_LEVEL` | registering, capturing, looking names up, caching security descriptors, taking a [`DriverState`] |
-//! | up to `APC_LEVEL` | opening, binding, everything else that waits, entering a [`scope`]; starting operations over pageable memory, such as slices |
-//! | up to `DISPATCH_LEVEL` | making requests, starting operations over nonpaged memory or none, polling, cancelling, taking results and buffers, enabling events, dropping anything but a [`Registration`] |
+//! * Only at `PASSIVE_LEVEL`: registering, capturing, looking names up, caching security descriptors, taking a [`DriverState`], dropping a
+//!   [`Registration`].
+//! * Up to `APC_LEVEL`: opening, binding, everything else that waits, entering a [`scope`]; starting operations over pageable memory, such as
+//!   slices.
+//! * Up to `DISPATCH_LEVEL`: making requests, starting operations over nonpaged memory or none, polling, cancelling, taking results and
+//!   buffers, enabling events, dropping anything else.
 //!
 //! Functions that wait or touch pageable memory check this, and return [`Error::WrongIrql`]. The crate wakes wakers, calls completions and
 //! [event handlers](events), and drops the buffers of dropped operations at up to `DISPATCH_LEVEL`. The guide lists the IRQL [function by
