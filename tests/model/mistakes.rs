@@ -211,20 +211,20 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "memory/stack.rs",
-        right: "changed(head, u64::from(index) + 1, next);",
+        right: "changed(head, next | awaited);",
         with: r#"if made("changes_not_counted") {
-                u64::from(next) | head & u64::from(AWAITED)
+                changed(u64::MAX, next | awaited)
             } else {
-                changed(head, u64::from(index) + 1, next)
+                changed(head, next | awaited)
             };"#,
     },
     Place {
         file: "memory/stack.rs",
-        right: "changed(head, below.into(), index + 1);",
+        right: "changed(head, (index + 1) | awaited);",
         with: r#"if made("changes_not_counted") {
-                u64::from(index + 1) | head & u64::from(AWAITED)
+                changed(u64::MAX, (index + 1) | awaited)
             } else {
-                changed(head, below.into(), index + 1)
+                changed(head, (index + 1) | awaited)
             };"#,
     },
     Place {

@@ -56,9 +56,9 @@ atomic!(AtomicU64, u64);
 
 /// A stack of numbers, each at most once.
 ///
-/// The head has three parts. The upper half counts changes, so that a number that was taken and put back meanwhile is noticed:
+/// The head has three parts. The lower half counts changes, so that a number that was taken and put back meanwhile is noticed:
 /// with 32 bits a thread that is stopped in the middle of taking would have to sleep through exactly 2³² changes, or a multiple,
-/// to be fooled; at 100 million a second that is a sleep of 43 seconds to the nanosecond. In the lower half one bit says that
+/// to be fooled; at 100 million a second that is a sleep of 43 seconds to the nanosecond. In the upper half one bit says that
 /// somebody waits for a number, and the rest is the first number plus one, 0 when there is none, or [`CLOSED`].
 ///
 /// Each number has a link, which callers keep and lend: the number below it in the stack plus one, or 0.
@@ -84,25 +84,30 @@ pub(crate) enum NotPushed {
     Closed,
 }
 
-/// The lower half of a head.
+/// The upper half of a head.
 #[inline]
-#[allow(clippy::cast_possible_truncation)]
-const fn low(head: u64) -> u32 {
-    head as u32
+const fn upper(head: u64) -> u32 {
+    (head >> 32) as u32
 }
 
 /// The first number plus one, 0 or [`CLOSED`].
 #[inline]
 const fn first(head: u64) -> u32 {
-    low(head) & !AWAITED
+    upper(head) & !AWAITED
 }
 
-/// The head after one more change: with `first` in place of the number `before`, which is its first, and as awaited as it was.
+/// Whether somebody waits: the bit.
 #[inline]
-const fn changed(head: u64, before: u64, first: u32) -> u64 {
-    head.wrapping_add(1 << 32)
-        .wrapping_sub(before)
-        .wrapping_add(first as u64)
+const fn awaited(head: u64) -> u32 {
+    upper(head) & AWAITED
+}
+
+/// The head after one more change, with another upper half. The count wraps by itself: that it is in the lower half costs fewer
+/// instructions than in the upper one.
+#[inline]
+#[allow(clippy::cast_possible_truncation)]
+const fn changed(head: u64, upper: u32) -> u64 {
+    (upper as u64) << 32 | (head as u32).wrapping_add(1) as u64
 }
 
 impl<H: Atomic<u64>> Stack<H> {
@@ -117,12 +122,12 @@ impl<H: Atomic<u64>> Stack<H> {
     pub(crate) fn pop<'l, W: Atomic<u32> + 'l>(&self, link: impl Fn(u32) -> &'l W) -> Option<u32> {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
-            let index = low(head).wrapping_sub(1);
+            let index = upper(head).wrapping_sub(1);
             // Empty, closed, or awaited: one comparison on the way that is usual.
             if index >= MOST {
                 return None;
             }
-            match self.try_pop(head, index, &link) {
+            match self.try_pop(head, index, 0, &link) {
                 Ok(()) => return Some(index),
                 Err(now) => head = now,
             }
@@ -141,24 +146,25 @@ impl<H: Atomic<u64>> Stack<H> {
             if index >= MOST {
                 return None;
             }
-            match self.try_pop(head, index, &link) {
+            match self.try_pop(head, index, awaited(head), &link) {
                 Ok(()) => return Some(index),
                 Err(now) => head = now,
             }
         }
     }
 
-    /// Takes the number that is the first of a head, unless the head is another now.
+    /// Takes the number that is the first of a head, which is as `awaited` afterwards, unless the head is another now.
     #[inline]
     fn try_pop<'l, W: Atomic<u32> + 'l>(
         &self,
         head: u64,
         index: u32,
+        awaited: u32,
         link: &impl Fn(u32) -> &'l W,
     ) -> Result<(), u64> {
         // Of a number that was taken meanwhile this may be anything: then the count of changes is another.
         let next = link(index).load(Ordering::Relaxed);
-        let new = changed(head, u64::from(index) + 1, next);
+        let new = changed(head, next | awaited);
         self.head
             .compare_exchange_weak(head, new, Ordering::SeqCst, Ordering::SeqCst)
             .map(|_| ())
@@ -179,7 +185,7 @@ impl<H: Atomic<u64>> Stack<H> {
     ) -> Result<(), NotPushed> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            let mut below = low(head);
+            let (mut below, mut awaited) = (upper(head), 0);
             // Awaited or closed: one comparison on the way that is usual.
             if below >= CLOSED {
                 below = first(head);
@@ -189,9 +195,10 @@ impl<H: Atomic<u64>> Stack<H> {
                 if !tells {
                     return Err(NotPushed::Awaited);
                 }
+                awaited = AWAITED;
             }
             link.store(below, Ordering::Relaxed);
-            let new = changed(head, below.into(), index + 1);
+            let new = changed(head, (index + 1) | awaited);
             // Sequentially consistent with the waiter, which announces itself in the head before it looks for a number.
             match self
                 .head
@@ -207,9 +214,9 @@ impl<H: Atomic<u64>> Stack<H> {
     pub(crate) fn set_awaited(&self, awaited: bool) {
         self.exchange(|head| {
             if awaited {
-                head | u64::from(AWAITED)
+                head | u64::from(AWAITED) << 32
             } else {
-                head & !u64::from(AWAITED)
+                head & !(u64::from(AWAITED) << 32)
             }
         });
     }
@@ -220,7 +227,7 @@ impl<H: Atomic<u64>> Stack<H> {
         most: u32,
         link: impl Fn(u32) -> &'l W,
     ) -> u32 {
-        let before = self.exchange(|head| changed(head, first(head).into(), CLOSED));
+        let before = self.exchange(|head| changed(head, CLOSED | awaited(head)));
         count(before, most, link)
     }
 
