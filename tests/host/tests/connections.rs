@@ -21,12 +21,6 @@ use wsk_sys::*;
 const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
 
 /// A connected socket and its peer.
-fn pair(client: &Client) -> (Connection, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let socket = client.connected(listener.local_addr().unwrap());
-    (socket, accept(&listener))
-}
-
 fn accept(listener: &TcpListener) -> TcpStream {
     patient(listener.accept().unwrap().0)
 }
@@ -830,18 +824,11 @@ static TABLE: WSK_CLIENT_CONNECTION_DISPATCH = WSK_CLIENT_CONNECTION_DISPATCH {
     WskSendBacklogEvent: None,
 };
 
-fn pair_with(client: &Client, seen: &'static Seen) -> (Connection, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = listener.local_addr().unwrap();
-    let socket = client.connected_with(to, seen.callbacks());
-    (socket, accept(&listener))
-}
-
 #[test]
 fn receive_events() {
     each_policy(|_, client| {
         let seen = Seen::new();
-        let (socket, mut peer) = pair_with(client, seen);
+        let (socket, mut peer) = pair_with(client, seen.callbacks());
         peer.set_nodelay(true).unwrap();
         assert_eq!(
             socket.events(WSK_EVENT_RECEIVE_FROM),
@@ -931,7 +918,7 @@ fn disconnect_events() {
     each_policy(|_, client| {
         let dispatch = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
         let seen = Seen::new();
-        let (socket, mut peer) = pair_with(client, seen);
+        let (socket, mut peer) = pair_with(client, seen.callbacks());
         let events = WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT;
         assert_eq!(socket.events(events), STATUS_SUCCESS);
         peer.write_all(b"last words").unwrap();
@@ -945,7 +932,7 @@ fn disconnect_events() {
         assert_eq!(seen.ends.lock().unwrap().len(), 1, "told once");
 
         let seen = Seen::new();
-        let (socket, peer) = pair_with(client, seen);
+        let (socket, peer) = pair_with(client, seen.callbacks());
         assert_eq!(socket.events(WSK_EVENT_DISCONNECT), STATUS_SUCCESS);
         reset(peer);
         wait_until("the end", || !seen.ends.lock().unwrap().is_empty());
@@ -954,7 +941,7 @@ fn disconnect_events() {
 
         // Behind data that nobody reads a graceful end isn't seen, a reset is.
         let seen = Seen::new();
-        let (socket, mut peer) = pair_with(client, seen);
+        let (socket, mut peer) = pair_with(client, seen.callbacks());
         assert_eq!(socket.events(WSK_EVENT_DISCONNECT), STATUS_SUCCESS);
         peer.write_all(b"unread").unwrap();
         std::thread::sleep(Duration::from_millis(5));
@@ -971,7 +958,7 @@ fn disabling_and_closing_wait_for_a_callback() {
     each_policy(|_, client| {
         let seen = Seen::new();
         seen.slow.store(50, Ordering::SeqCst);
-        let (socket, mut peer) = pair_with(client, seen);
+        let (socket, mut peer) = pair_with(client, seen.callbacks());
         assert_eq!(socket.events(WSK_EVENT_RECEIVE), STATUS_SUCCESS);
         peer.write_all(b"slow").unwrap();
         seen.wait_for(b"slow");
@@ -991,7 +978,7 @@ fn disabling_and_closing_wait_for_a_callback() {
 fn forcing_closed_tells_the_callback() {
     each_policy(|kernel, client| {
         let seen = Seen::new();
-        let (socket, _peer) = pair_with(client, seen);
+        let (socket, _peer) = pair_with(client, seen.callbacks());
         assert_eq!(socket.events(WSK_EVENT_RECEIVE), STATUS_SUCCESS);
         kernel.force_close_sockets();
         socket.close();
@@ -1065,7 +1052,7 @@ fn last_data_written_while_disconnecting() {
 
 fn indicated(seen: &'static Seen) -> Connection {
     let client = Client::new();
-    let (socket, mut peer) = pair_with(&client, seen);
+    let (socket, mut peer) = pair_with(&client, seen.callbacks());
     let _ = socket.events(WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT);
     peer.write_all(b"indicated").unwrap();
     wait_until("an indication", || seen.calls.load(Ordering::SeqCst) > 0);

@@ -1,5 +1,5 @@
 //! What connections have besides sending and receiving, and sockets besides data: urgent data, control information, the ideal
-//! send backlog, silence, extension interfaces, security descriptors, connections that are given up while they are inspected.
+//! send backlog, silence, extension interfaces, security descriptors.
 
 #![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
@@ -8,7 +8,7 @@ mod driver;
 use core::ffi::c_void;
 use core::ptr;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -107,20 +107,6 @@ static TABLE: WSK_CLIENT_CONNECTION_DISPATCH = WSK_CLIENT_CONNECTION_DISPATCH {
     WskDisconnectEvent: None,
     WskSendBacklogEvent: Some(backlog),
 };
-
-fn pair_with(
-    client: &Client,
-    callbacks: Callbacks<WSK_CLIENT_CONNECTION_DISPATCH>,
-) -> (Connection, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = listener.local_addr().unwrap();
-    let socket = client.connected_with(to, callbacks);
-    (socket, patient(listener.accept().unwrap().0))
-}
-
-fn pair(client: &Client) -> (Connection, TcpStream) {
-    pair_with(client, Callbacks::none())
-}
 
 /// Asks for a number with an IRP.
 fn query(socket: &Connection, code: u32) -> usize {
@@ -576,90 +562,6 @@ fn security_descriptor_that_is_not_cached() {
     })
     .tells("SO_WSK_SECURITY was given a security descriptor")
     .tells("that WSK_CACHE_SD has not cached, or that was released");
-}
-
-// Inspection.
-
-/// What the callbacks of a listening socket have seen.
-#[derive(Default)]
-struct Inspected {
-    pended: Mutex<Vec<(usize, u32)>>,
-    aborted: Mutex<Vec<(usize, u32)>>,
-}
-
-unsafe extern "system" fn inspect(
-    context: *mut c_void,
-    _local: *mut SOCKADDR,
-    _remote: *mut SOCKADDR,
-    id: *mut WSK_INSPECT_ID,
-) -> WSK_INSPECT_ACTION {
-    // SAFETY: the context of the socket with this callback, and the id that the kernel tells.
-    unsafe {
-        let seen: &Inspected = &*context.cast();
-        let known = ((*id).Key, (*id).SerialNumber);
-        seen.pended.lock().unwrap().push(known);
-    }
-    WSK_INSPECT_ACTION::WskInspectPend
-}
-
-unsafe extern "system" fn aborted(context: *mut c_void, id: *mut WSK_INSPECT_ID) -> NTSTATUS {
-    // SAFETY: the context of the socket with this callback, and the id that the kernel tells.
-    unsafe {
-        let seen: &Inspected = &*context.cast();
-        let known = ((*id).Key, (*id).SerialNumber);
-        seen.aborted.lock().unwrap().push(known);
-    }
-    STATUS_SUCCESS
-}
-
-static LISTEN: WSK_CLIENT_LISTEN_DISPATCH = WSK_CLIENT_LISTEN_DISPATCH {
-    WskAcceptEvent: None,
-    WskInspectEvent: Some(inspect),
-    WskAbortEvent: Some(aborted),
-};
-
-/// The driver has pended the inspection and is told without ending it.
-#[test]
-fn a_pended_inspection_is_aborted_by_the_peer() {
-    each_policy(|_, client| {
-        let seen: &'static Inspected = Box::leak(Box::default());
-        // SAFETY: the callbacks of the table take their context for this type.
-        let listener = client.listener(AF_INET, unsafe { Callbacks::new(seen, &LISTEN) });
-        let set = WSK_CONTROL_SOCKET_TYPE::WskSetOption;
-        let on = &mut 1_u32.to_ne_bytes();
-        assert_eq!(
-            listener.control_by_irp(set, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, on, &mut []),
-            STATUS_SUCCESS
-        );
-        assert_eq!(
-            listener.bind("127.0.0.1:0".parse().unwrap()),
-            STATUS_SUCCESS
-        );
-        let to = listener.local().unwrap();
-        let (first, second) = (
-            TcpStream::connect(to).unwrap(),
-            TcpStream::connect(to).unwrap(),
-        );
-        wait_until("inspections", || seen.pended.lock().unwrap().len() == 2);
-        reset(first);
-        wait_until("the abort", || seen.aborted.lock().unwrap().len() == 1);
-        let gone = seen.aborted.lock().unwrap()[0];
-        let id = |(key, serial)| WSK_INSPECT_ID {
-            Key: key,
-            SerialNumber: serial,
-        };
-        let accept = WSK_INSPECT_ACTION::WskInspectAccept;
-        assert_eq!(listener.inspected(id(gone), accept), STATUS_NOT_FOUND);
-        // The other one isn't touched by that; it is given up after it has passed.
-        let pended = seen.pended.lock().unwrap().clone();
-        let other = *pended.iter().find(|&&known| known != gone).unwrap();
-        assert_eq!(listener.inspected(id(other), accept), STATUS_SUCCESS);
-        reset(second);
-        wait_until("the abort", || {
-            *seen.aborted.lock().unwrap() == [gone, other]
-        });
-        listener.close();
-    });
 }
 
 // Basic sockets.

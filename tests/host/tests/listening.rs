@@ -503,6 +503,38 @@ fn inspection() {
     });
 }
 
+/// The driver has pended the inspection and is told without ending it.
+#[test]
+fn a_pended_inspection_is_aborted_by_the_peer() {
+    each_policy(|_, client| {
+        let seen = Seen::new();
+        let listener = inspecting(client, seen);
+        let pend = WSK_INSPECT_ACTION::WskInspectPend;
+        seen.action.store(pend.0, Ordering::SeqCst);
+        let to = listener.local().unwrap();
+        let (first, second) = (connect(to), connect(to));
+        wait_until("inspections", || seen.inspected.lock().unwrap().len() == 2);
+        reset(first);
+        wait_until("the abort", || seen.aborted.lock().unwrap().len() == 1);
+        let gone = seen.aborted.lock().unwrap()[0];
+        let id = |(key, serial)| WSK_INSPECT_ID {
+            Key: key,
+            SerialNumber: serial,
+        };
+        let accept = WSK_INSPECT_ACTION::WskInspectAccept;
+        assert_eq!(listener.inspected(id(gone), accept), STATUS_NOT_FOUND);
+        // The other one isn't touched by that; it is given up after it has passed.
+        let inspected = seen.inspected.lock().unwrap().clone();
+        let other = *inspected.iter().find(|&&known| known != gone).unwrap();
+        assert_eq!(listener.inspected(id(other), accept), STATUS_SUCCESS);
+        reset(second);
+        wait_until("the abort", || {
+            *seen.aborted.lock().unwrap() == [gone, other]
+        });
+        listener.close();
+    });
+}
+
 #[test]
 fn inspection_that_was_not_asked_for() {
     each_policy(|_, client| {

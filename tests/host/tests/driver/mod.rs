@@ -25,10 +25,11 @@ mod indication;
 mod memory;
 mod sockets;
 
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use wsk_host::{Completion, Kernel};
+use wsk_sys::WSK_CLIENT_CONNECTION_DISPATCH;
 
 pub use address::{Address, any};
 pub use call::{
@@ -87,6 +88,20 @@ pub fn datagram_peer(address: &str) -> UdpSocket {
 pub fn patient(peer: TcpStream) -> TcpStream {
     peer.set_read_timeout(Some(PATIENCE)).unwrap();
     peer
+}
+
+/// A connection socket, and the host's end of its connection.
+pub fn pair(client: &Client) -> (Connection, TcpStream) {
+    pair_with(client, Callbacks::none())
+}
+
+pub fn pair_with(
+    client: &Client,
+    callbacks: Callbacks<WSK_CLIENT_CONNECTION_DISPATCH>,
+) -> (Connection, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = client.connected_with(listener.local_addr().unwrap(), callbacks);
+    (socket, patient(listener.accept().unwrap().0))
 }
 
 /// Makes the host send a reset.
