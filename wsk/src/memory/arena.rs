@@ -416,6 +416,9 @@ impl<V, L> Filling<V, L> {
     }
 }
 
+/// What holders of a value put there, others get. So the type is that of the arena, not one that it is a subtype of, or the other way round.
+type Exchanged<V> = fn(V) -> V;
+
 /// A handle of an arena of values `V`; with the last one, and the last slot, goes `L`.
 ///
 /// # Invariants
@@ -423,7 +426,7 @@ impl<V, L> Filling<V, L> {
 /// It accounts for one of the arena's `handles`, and the arena is of these types.
 pub(crate) struct Handle<V, L> {
     share: Share,
-    types: PhantomData<(V, L)>,
+    types: PhantomData<(Exchanged<V>, L)>,
 }
 
 // SAFETY: values change hands through the stack and are dropped, as `L` is, by whoever is last, on any thread.
@@ -651,7 +654,7 @@ impl Holder {
 /// The value was taken from an arena, and this is its one holder.
 pub(crate) struct Taken<V> {
     value: NonNull<V>,
-    owned: PhantomData<V>,
+    owned: PhantomData<Exchanged<V>>,
 }
 
 // SAFETY: it is the value's one holder, and so sent with it.
