@@ -3,19 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wsk::{
-    ConnectedSocket, ConnectionSocket, Family, ListenSocket, MdlChain, NonPagedBuffer, Provider,
-};
+use wsk::{ConnectedSocket, ConnectionSocket, Family, MdlChain, NonPagedBuffer, Provider};
 use wsk_miri::Manner;
 
-use crate::{block_on, everywhere, poll_once, within};
-
-fn listener(provider: &Provider) -> (ListenSocket, SocketAddr) {
-    let listener = ListenSocket::open(provider, Family::V4).unwrap();
-    listener.bind(Family::V4.any()).unwrap();
-    let address = listener.local_address().unwrap();
-    (listener, address)
-}
+use crate::{block_on, everywhere, listener, poll_once, within};
 
 /// The two ends of a connection.
 pub(crate) fn pair(provider: &Provider) -> (ConnectedSocket, ConnectedSocket) {

@@ -7,13 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use wsk::events::{ConnectionEvent, RetainedBytes, StreamIndication, StreamVerdict};
 use wsk::{
-    ConnectedSocket, ConnectionSocket, Control, ControlMessage, Error, Family, ListenSocket,
-    NonPagedBuffer, Provider, WithControl,
+    ConnectedSocket, ConnectionSocket, Control, ControlMessage, Error, Family, NonPagedBuffer,
+    Provider, WithControl,
 };
 use wsk_miri::Manner;
 
 use crate::connections::pair;
-use crate::{block_on, leaving, poll_once, within};
+use crate::{block_on, leaving, listener, poll_once, within};
 
 /// What the small kernel tells with all bytes.
 const TOLD: ControlMessage<'static> = ControlMessage::Other {
@@ -69,13 +69,6 @@ fn control_information() {
         let _ = poll_once(&mut left);
         drop(left);
     });
-}
-
-fn listener(provider: &Provider) -> (ListenSocket, SocketAddr) {
-    let listener = ListenSocket::open(provider, Family::V4).unwrap();
-    listener.bind(Family::V4.any()).unwrap();
-    let to = listener.local_address().unwrap();
-    (listener, to)
 }
 
 fn bound(provider: &Provider) -> ConnectionSocket {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use wsk::{DatagramSocket, Family, Provider, Registration, Wait};
+use wsk::{DatagramSocket, Family, ListenSocket, Provider, Registration, Wait};
 use wsk_miri::{Kernel, Manner};
 
 /// The manners in which requests end by themselves. What is mixed is another mixture each time, or for each seed of Miri's.
@@ -62,6 +62,14 @@ fn socket(provider: &Provider) -> (DatagramSocket, SocketAddr) {
     socket.bind(Family::V4.any()).unwrap();
     let address = socket.local_address().unwrap();
     (socket, address)
+}
+
+/// A listening socket with a port of its own, and its address.
+fn listener(provider: &Provider) -> (ListenSocket, SocketAddr) {
+    let listener = ListenSocket::open(provider, Family::V4).unwrap();
+    listener.bind(Family::V4.any()).unwrap();
+    let address = listener.local_address().unwrap();
+    (listener, address)
 }
 
 struct Unpark(Thread);
