@@ -298,7 +298,7 @@ pub(crate) fn encoded(storage: &SOCKADDR_STORAGE) -> &Encoded {
 #[derive(Clone, Copy)]
 pub struct RemoteAddress {
     encoded: Encoded,
-    limit: u32,
+    limit: usize,
     usable: u8,
 }
 
@@ -327,12 +327,10 @@ impl RemoteAddress {
             Ok(SocketAddr::V6(_)) => (Family::V6.bit() | Family::Dual.bit(), Family::LIMIT_V6),
             Err(_) => (0, 0),
         };
-        // No limit is larger than 32 bits.
-        #[allow(clippy::cast_possible_truncation)]
         // INVARIANT: by what the address is.
         Self {
             encoded,
-            limit: limit as u32,
+            limit,
             usable,
         }
     }
@@ -456,7 +454,7 @@ impl Destination for RemoteAddress {
         if self.usable & ready == 0 {
             return self.put_anew(ready, length, to);
         }
-        if length > self.limit as usize {
+        if length > self.limit {
             return false;
         }
         *seen_mut(to) = self.encoded;
@@ -552,12 +550,19 @@ pub(crate) fn is(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
 #[inline]
 fn is_encoded(from: &Encoded, address: &SocketAddr) -> bool {
     match address {
-        SocketAddr::V4(v4) if family(from) == AF_INET => {
-            let from = v4_of(from);
-            from.ip() == v4.ip() && from.port() == v4.port()
-        }
+        SocketAddr::V4(v4) if from[0] == first_word(*v4) => true,
+        SocketAddr::V4(_) if family(from) == AF_INET => false,
         _ => is_longer(*from, address),
     }
+}
+
+/// The first word of an IPv4 address: all of it that says which one it is.
+#[inline]
+const fn first_word(address: SocketAddrV4) -> u64 {
+    let [high, low] = address.port().to_be_bytes();
+    let [a, b, c, d] = address.ip().octets();
+    let [first, second] = AF_INET.to_ne_bytes();
+    u64::from_ne_bytes([first, second, high, low, a, b, c, d])
 }
 
 /// As [`is_encoded`], where the families are not both IPv4. By value, so that what is usual does not need the bytes in memory.

@@ -314,7 +314,7 @@ impl<P> Drop for Idle<P> {
 /// # Invariants
 ///
 /// Each pointer is null, or the block of an [`Idle`] that was put here and not taken since.
-pub(crate) struct Spares<const N: usize> {
+pub struct Spares<const N: usize> {
     blocks: [AtomicPtr<Block<()>>; N],
 }
 

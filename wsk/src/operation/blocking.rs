@@ -7,9 +7,9 @@ use core::time::Duration;
 use crate::buffer::carry::Carry as _;
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
-use crate::irp::{Flight, Idle};
+use crate::irp::{Flight, Idle, Spares};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{CarryOf, Lent, TargetOf, WayOf, go_on, lend_and_put};
+use crate::operation::carried::{CarryOf, Lent, WayOf, go_on, lend_and_put};
 use crate::registration::hold;
 use crate::request::{CutShort, Function, Operation, Request, Way};
 use crate::socket::calls::{Asked, Call as _};
@@ -210,6 +210,8 @@ pub trait Blocking<F: Function<B>, B> {
 pub use crate::request::{InPlace, Owning};
 
 impl<F: Function<B>, B> Blocking<F, B> for InPlace {
+    // What is usual, in one piece.
+    #[expect(clippy::too_many_lines, reason = "errors leave where they arise")]
     #[inline]
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
@@ -220,7 +222,11 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             Ok(may_wait) => may_wait,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
-        let mut operation = match <F::Operation as Operation<B>>::Asked::operation(target) {
+        let near = <F::Operation as Operation<B>>::Asked::near(target);
+        let target = <F::Operation as Operation<B>>::Asked::far(&near);
+        // An operation goes back where it was found.
+        let spares = <F::Operation as Operation<B>>::Asked::spares(target);
+        let mut operation = match spares.and_then(Spares::take).map_or_else(Idle::new, Ok) {
             Ok(operation) => operation,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
@@ -230,7 +236,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         {
             Ok(bound) => bound.into_call(),
             Err(error) => {
-                give_back_after_error::<F::Operation, B>(target, operation);
+                give_back_after_error(spares, operation);
                 return WayIn::<F, B>::waited(Err(error), carried);
             }
         };
@@ -248,7 +254,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                 }
                 Err(error) => {
                     take_back::<F::Operation, B>(&mut operation, place);
-                    give_back_after_error::<F::Operation, B>(target, operation);
+                    give_back_after_error(spares, operation);
                     return WayIn::<F, B>::waited(Err(error), carried);
                 }
             }
@@ -261,7 +267,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             Err(refused) => {
                 let mut operation = refused.operation;
                 take_back::<F::Operation, B>(&mut operation, place);
-                give_back_after_error::<F::Operation, B>(target, operation);
+                give_back_after_error(spares, operation);
                 return WayIn::<F, B>::waited(Err(refused.error), carried);
             }
         };
@@ -271,7 +277,13 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                 Ok(operation) => operation,
                 Err(flight) => {
                     let ending = if L::LIMITS { ending.as_mut() } else { None };
-                    match outlast::<F::Operation, B, L>(target, flight, ending, place, may_wait) {
+                    match outlast::<F::Operation, B, L>(
+                        near.clone(),
+                        flight,
+                        ending,
+                        place,
+                        may_wait,
+                    ) {
                         Ok(operation) => operation,
                         Err(error) => return WayIn::<F, B>::lost(error, carried),
                     }
@@ -311,11 +323,11 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         match result {
             Ok(output) => {
                 let waited = WayIn::<F, B>::waited(Ok(output), carried);
-                <F::Operation as Operation<B>>::Asked::give_back(target, operation);
+                give_back(spares, operation);
                 waited
             }
             Err(error) => {
-                give_back_after_error::<F::Operation, B>(target, operation);
+                give_back_after_error(spares, operation);
                 WayIn::<F, B>::waited(Err(error), carried)
             }
         }
@@ -339,10 +351,19 @@ fn take_back<O: Operation<B>, B>(operation: &mut Idle<()>, place: NonNull<B>) {
 }
 
 /// Gives an operation back.
+#[inline]
+fn give_back(spares: Option<&Spares<2>>, operation: Idle<()>) {
+    match spares {
+        Some(spares) => spares.put(operation),
+        None => drop(operation),
+    }
+}
+
+/// As [`give_back`].
 #[cold]
 #[inline(never)]
-fn give_back_after_error<O: Operation<B>, B>(target: TargetOf<'_, O, B>, operation: Idle<()>) {
-    O::Asked::give_back(target, operation);
+fn give_back_after_error(spares: Option<&Spares<2>>, operation: Idle<()>) {
+    give_back(spares, operation);
 }
 
 /// Waits for a request that had not completed when the call returned: the operation, when it has.
@@ -350,14 +371,19 @@ fn give_back_after_error<O: Operation<B>, B>(target: TargetOf<'_, O, B>, operati
 /// # Errors
 ///
 /// When what it carries was left to the provider.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "else it would lie in memory also where nothing is outlasted"
+)]
 #[inline(never)]
 fn outlast<O: Operation<B>, B, L: Limit>(
-    target: TargetOf<'_, O, B>,
+    near: <O::Asked as Asked<B>>::Near<'_>,
     flight: Flight<()>,
     ending: Option<&mut Ending<L>>,
     place: NonNull<B>,
     may_wait: MayWait,
 ) -> Result<Idle<()>, Error> {
+    let target = O::Asked::far(&near);
     let mut asked = false;
     if let Some(ending) = ending
         && !ending.limit.wait(&flight, may_wait)

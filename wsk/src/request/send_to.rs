@@ -86,7 +86,7 @@ impl<B: SendBuffer, D: Destination> Function<B> for SendTo<D> {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, SendToCall>, Error> {
-        SendToCall::new(socket, lent, &self.to, false, arguments, places)
+        SendToCall::new(socket, lent, self.to, false, arguments, places)
     }
 }
 
@@ -104,7 +104,7 @@ impl<B: SendBuffer> Function<B> for SendFixed {
         places: Places<'x>,
     ) -> Result<Bound<'x, SendToCall>, Error> {
         // The address is written too, but not passed on.
-        SendToCall::new(socket, lent, &self.length_of, true, arguments, places)
+        SendToCall::new(socket, lent, self.length_of, true, arguments, places)
     }
 }
 
@@ -140,7 +140,7 @@ impl<B: SendBuffer> Repeat<B> for SendingTo {
         places: Places<'x>,
     ) -> Result<Renewed<'x, SendToCall>, Error> {
         let to = Sender::of(&arguments.address).remote();
-        SendToCall::new(socket, lent, &to, before.is_fixed(), arguments, places).map(Renewed::from)
+        SendToCall::new(socket, lent, to, before.is_fixed(), arguments, places).map(Renewed::from)
     }
 
     #[inline]

@@ -20,7 +20,7 @@ use crate::address::{self, Destination};
 use crate::buffer::carry::{Beside, Ingredient, Loan, Room, Sent, SentList};
 use crate::buffer::{Extent, LockedList};
 use crate::error::{Call as CallName, Error};
-use crate::irp::{Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places};
+use crate::irp::{Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares};
 use crate::memory;
 use crate::memory::atomic::Ordering;
 use crate::memory::shared::Shared;
@@ -34,7 +34,7 @@ use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider,
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{
     Category, Committed, ConnectionCategory, ConnectionSocket, DatagramCategory, Handle,
-    ListenCategory, Making, Socket, StreamCategory,
+    ListenCategory, Making, NearHandle, Socket, StreamCategory,
 };
 
 /// The parameters of a function of WSK, for an operation that carries `B`.
@@ -179,20 +179,22 @@ pub unsafe trait Asked<B>: 'static {
     #[doc(hidden)]
     fn during_call(carried: &B) -> Self::During;
 
-    /// An operation for a request that is waited for.
+    /// The target with what it leads to at hand, for a request that is made where this is: so that is looked up once.
     #[doc(hidden)]
-    #[inline]
-    fn operation(target: Self::Target<'_>) -> Result<Idle<()>, Error> {
-        let _ = target;
-        Idle::new()
-    }
+    type Near<'s>: Clone;
 
-    /// Gives it back.
+    #[doc(hidden)]
+    fn near(target: Self::Target<'_>) -> Self::Near<'_>;
+
+    #[doc(hidden)]
+    fn far<'n>(near: &'n Self::Near<'_>) -> Self::Target<'n>;
+
+    /// The operations for requests that are waited for, if any are kept.
     #[doc(hidden)]
     #[inline]
-    fn give_back(target: Self::Target<'_>, operation: Idle<()>) {
+    fn spares(target: Self::Target<'_>) -> Option<&Spares<2>> {
         let _ = target;
-        drop(operation);
+        None
     }
 }
 
@@ -229,14 +231,21 @@ unsafe impl<C: Category, B> Asked<B> for OfSocket<C> {
     #[inline]
     fn during_call(_: &B) {}
 
+    type Near<'s> = NearHandle<'s, C>;
+
     #[inline]
-    fn operation(socket: &Handle<C>) -> Result<Idle<()>, Error> {
-        (**socket).operation()
+    fn near(socket: Self::Target<'_>) -> NearHandle<'_, C> {
+        NearHandle::of(socket)
     }
 
     #[inline]
-    fn give_back(socket: &Handle<C>, operation: Idle<()>) {
-        (**socket).give_back(operation);
+    fn far<'n>(near: &'n Self::Near<'_>) -> Self::Target<'n> {
+        near
+    }
+
+    #[inline]
+    fn spares(socket: Self::Target<'_>) -> Option<&Spares<2>> {
+        Some((**socket).spares())
     }
 }
 
@@ -268,6 +277,16 @@ unsafe impl<B> Asked<B> for OfProvider {
 
     #[inline]
     fn during_call(_: &B) {}
+
+    type Near<'s> = &'s Provider;
+
+    fn near(provider: Self::Target<'_>) -> &Provider {
+        provider
+    }
+
+    fn far<'n>(near: &'n Self::Near<'_>) -> Self::Target<'n> {
+        near
+    }
 }
 
 // SAFETY: it is another handle of the same capture.
@@ -302,6 +321,12 @@ macro_rules! asked_where_carried {
             fn during_call($carried: &$B) -> $During {
                 $during
             }
+
+            type Near<'s> = ();
+
+            fn near((): Self::Target<'_>) -> Self::Near<'_> {}
+
+            fn far((): &()) -> Self::Target<'_> {}
         }
     };
 }
@@ -941,8 +966,8 @@ unsafe impl Sync for SendToCall {}
 #[cold]
 #[inline(never)]
 pub(crate) fn why_not<D: Destination>(
-    socket: &Handle<DatagramCategory>,
-    to: &D,
+    socket: &Socket<DatagramCategory>,
+    to: D,
     length: usize,
 ) -> Error {
     match socket.require_bound() {
@@ -957,7 +982,7 @@ impl SendToCall {
     pub(crate) fn new<'x, D: Destination>(
         socket: &'x Handle<DatagramCategory>,
         sent: Sent<'x>,
-        to: &D,
+        to: D,
         fixed: bool,
         arguments: &mut Arguments,
         places: Places<'x>,

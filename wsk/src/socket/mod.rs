@@ -29,6 +29,7 @@ pub use sockets::{
 };
 
 use core::ffi::c_void;
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -169,16 +170,10 @@ impl<C: Category> Socket<C> {
         }
     }
 
-    /// An operation for a request that is waited for.
+    /// The operations for requests that are waited for.
     #[inline]
-    pub(crate) fn operation(&self) -> Result<Idle<()>, Error> {
-        self.spares.take().map_or_else(Idle::new, Ok)
-    }
-
-    /// Gives an operation back.
-    #[inline]
-    pub(crate) fn give_back(&self, operation: Idle<()>) {
-        self.spares.put(operation);
+    pub(crate) const fn spares(&self) -> &Spares<2> {
+        &self.spares
     }
 }
 
@@ -251,6 +246,58 @@ impl<C: Category> Handle<C> {
         }
         fence(Ordering::Acquire);
         Closing::of(socket)
+    }
+}
+
+/// A handle that is borrowed, copied to where it is used: what it leads to need not be looked up again after each call of the kernel.
+///
+/// # Invariants
+///
+/// It is a copy of a handle that is borrowed for `'s`, and does not count.
+pub struct NearHandle<'s, C: Category> {
+    handle: ManuallyDrop<Handle<C>>,
+    borrowed: PhantomData<&'s Handle<C>>,
+}
+
+impl<'s, C: Category> NearHandle<'s, C> {
+    #[inline]
+    pub(crate) const fn of(handle: &'s Handle<C>) -> Self {
+        // INVARIANT: as this is made.
+        Self {
+            handle: copied(handle),
+            borrowed: PhantomData,
+        }
+    }
+}
+
+/// A copy of a handle that does not count, for as long as the handle is borrowed.
+#[inline]
+const fn copied<C: Category>(handle: &Handle<C>) -> ManuallyDrop<Handle<C>> {
+    // SAFETY: the copy is not dropped, and callers use it no longer than the handle is borrowed.
+    unsafe {
+        core::ptr::from_ref(handle)
+            .cast::<ManuallyDrop<Handle<C>>>()
+            .read()
+    }
+}
+
+impl<C: Category> Clone for NearHandle<'_, C> {
+    #[inline]
+    fn clone(&self) -> Self {
+        // INVARIANT: it is borrowed as long.
+        Self {
+            handle: copied(&self.handle),
+            borrowed: PhantomData,
+        }
+    }
+}
+
+impl<C: Category> Deref for NearHandle<'_, C> {
+    type Target = Handle<C>;
+
+    #[inline]
+    fn deref(&self) -> &Handle<C> {
+        &self.handle
     }
 }
 
