@@ -104,7 +104,7 @@ impl Scenario {
 const SEND_IN_FLIGHT: Scenario = Scenario {
     name: "send_to, prepared and pooled: start, waited for",
     all_limit: 105,
-    own_limit: 128,
+    own_limit: 126,
     lean: 2,
     careful: None,
     rust: 2,
@@ -114,7 +114,7 @@ const SEND_IN_FLIGHT: Scenario = Scenario {
 const RECEIVE_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, prepared and pooled: start, waited for",
     all_limit: 105,
-    own_limit: 128,
+    own_limit: 124,
     lean: 4,
     careful: None,
     rust: 4,
@@ -124,11 +124,11 @@ const RECEIVE_IN_FLIGHT: Scenario = Scenario {
 const SEND_TO_IN_FLIGHT: Scenario = Scenario {
     name: "send_to, pooled: start, waited for",
     all_limit: 105,
-    own_limit: 150,
+    own_limit: 145,
     lean: 2,
     careful: Some(Careful {
         number: 9,
-        own_limit: 114,
+        own_limit: 110,
     }),
     rust: 9,
 };
@@ -137,11 +137,11 @@ const SEND_TO_IN_FLIGHT: Scenario = Scenario {
 const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
     name: "receive_from, pooled: start, waited for",
     all_limit: 106,
-    own_limit: 155,
+    own_limit: 152,
     lean: 4,
     careful: Some(Careful {
         number: 11,
-        own_limit: 110,
+        own_limit: 108,
     }),
     rust: 11,
 };
@@ -159,7 +159,7 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "send_to, prepared and pooled: start, dropped",
         all_limit: 105,
-        own_limit: 115,
+        own_limit: 110,
         lean: 1,
         careful: None,
         rust: 1,
@@ -168,7 +168,7 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "receive_from, prepared: wait",
         all_limit: 105,
-        own_limit: 125,
+        own_limit: 121,
         lean: 3,
         careful: None,
         rust: 3,
@@ -177,44 +177,44 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "send_to, encoded address: wait",
         all_limit: 104,
-        own_limit: 191,
+        own_limit: 180,
         lean: 0,
         careful: Some(Careful {
             number: 5,
-            own_limit: 105,
+            own_limit: 100,
         }),
         rust: 5,
     },
     Scenario {
         name: "send_to: wait",
         all_limit: 104,
-        own_limit: 240,
+        own_limit: 220,
         lean: 0,
         careful: Some(Careful {
             number: 6,
-            own_limit: 130,
+            own_limit: 103,
         }),
         rust: 6,
     },
     Scenario {
         name: "receive_from, address left encoded: wait",
         all_limit: 104,
-        own_limit: 164,
+        own_limit: 160,
         lean: 3,
         careful: Some(Careful {
             number: 7,
-            own_limit: 95,
+            own_limit: 92,
         }),
         rust: 7,
     },
     Scenario {
         name: "send_to, pooled: start, dropped",
         all_limit: 105,
-        own_limit: 168,
+        own_limit: 160,
         lean: 1,
         careful: Some(Careful {
             number: 8,
-            own_limit: 118,
+            own_limit: 112,
         }),
         rust: 8,
     },
@@ -222,11 +222,11 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "send_to, pooled: told by a callback",
         all_limit: 105,
-        own_limit: 161,
+        own_limit: 154,
         lean: 1,
         careful: Some(Careful {
             number: 10,
-            own_limit: 107,
+            own_limit: 103,
         }),
         rust: 10,
     },
@@ -235,11 +235,11 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "tunnel send, pooled: told by a callback",
         all_limit: 108,
-        own_limit: 306,
+        own_limit: 302,
         lean: 12,
         careful: Some(Careful {
             number: 13,
-            own_limit: 133,
+            own_limit: 131,
         }),
         rust: 12,
     },

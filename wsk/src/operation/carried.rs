@@ -157,13 +157,14 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
             ..
         } = self;
         // SAFETY: by the invariant what the parameters point at is in the arguments, or was lent and is in the payload, which stays until
-        // the completion was seen; the target is borrowed for the call.
+        // the completion was seen; the target is borrowed for the call. What was not made was loaded, and is unloaded once.
         let launched = unsafe {
             let submit = |irp| parameters.submit(irp);
             match observer {
                 Some(observer) => operation.launch_observed(observer, submit),
                 None => operation.launch(submit),
             }
+            .map_err(|refused| unload_refused::<O, B, P>(refused))
         };
         match launched {
             // INVARIANT: in flight, and loaded.
@@ -171,11 +172,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
                 flight,
                 of: PhantomData,
             }),
-            Err(refused) => {
-                // SAFETY: it was loaded, and is unloaded once.
-                let (error, carried, _) = unsafe { unload_refused::<O, B, P>(refused) };
-                Err((error, carried))
-            }
+            Err((error, carried, _)) => Err((error, carried)),
         }
     }
 
@@ -199,11 +196,12 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
             target: _target,
             ..
         } = self;
-        // SAFETY: as for `launch`; the caller vouches for the discarding.
-        let launched =
-            unsafe { operation.launch_unheld::<E>(observer, |irp| parameters.submit(irp)) };
-        // SAFETY: it was loaded, and is unloaded once.
-        launched.map_err(|refused| unsafe { unload_refused::<O, B, P>(refused) })
+        // SAFETY: as for `launch`; the caller vouches for what `E` does.
+        unsafe {
+            operation
+                .launch_unheld::<E>(observer, |irp| parameters.submit(irp))
+                .map_err(|refused| unload_refused::<O, B, P>(refused))
+        }
     }
 }
 
