@@ -1,7 +1,13 @@
-//! Requests to sockets and to the client that have no type here: the caller vouches for their input and output.
+//! Requests to sockets and to the client that have no type here, and descriptors that are given by pointer: the caller vouches for their
+//! input and output.
 
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+use crate::error::Error;
 use crate::ioctl::ControlRequest;
-use crate::registration::Provider;
+use crate::irql::may_touch_pageable;
+use crate::registration::{ClientControl, Provider, SecurityDescriptor, check};
 use crate::request::{self, ControlClientRaw, ControlRaw, Raw, Request};
 use crate::socket::calls::Vouched;
 use crate::socket::{
@@ -90,5 +96,66 @@ impl Provider {
         output: &'b mut [u8],
     ) -> Request<'s, ControlClientRaw, Raw<'b>> {
         request::control_client_raw(self, vouched!(code), input, output)
+    }
+    /// Has WSK cache a security descriptor for sockets. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// Allocates the handle. WSK makes a copy: the driver may free the descriptor afterwards.
+    ///
+    /// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
+    ///
+    /// # Safety
+    ///
+    /// `descriptor` points at a valid security descriptor (`SECURITY_DESCRIPTOR`), absolute or self-relative, which nobody changes
+    /// during the call.
+    #[doc(alias("WskControlClient", "WSK_CACHE_SD"))]
+    pub unsafe fn cache_security_descriptor(
+        &self,
+        descriptor: NonNull<c_void>,
+    ) -> Result<SecurityDescriptor, Error> {
+        // SAFETY: the caller gives a valid descriptor.
+        unsafe { SecurityDescriptor::cache(self.capture(), descriptor) }
+    }
+
+    /// Carries out an operation on the client that has no method here, without an IRP: the number of bytes of `output` that were
+    /// written, as far as WSK says. IRQL: `<= APC_LEVEL`, and what the operation asks.
+    ///
+    /// For operations that take an IRP there is [`control_client_raw_request`](Self::control_client_raw_request).
+    ///
+    /// [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], or the error of WSK.
+    ///
+    /// # Safety
+    ///
+    /// * The operation takes no IRP, and asks for such an input and for room of such a size.
+    /// * WSK touches, for this operation, no memory but the input, the output, and what pointers in the input lead to, which stays
+    ///   valid as long as the operation asks.
+    /// * A security descriptor that it caches or releases is none of a [`SecurityDescriptor`].
+    /// * Event callbacks that it enables for every socket (`WSK_SET_STATIC_EVENT_CALLBACKS`) are those of sockets that the driver
+    ///   makes without this crate: what this crate makes for the client from then on has no such callbacks, or counts on being able to
+    ///   disable them.
+    #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
+    pub unsafe fn control_client_raw(
+        &self,
+        code: u32,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        may_touch_pageable()?;
+        let mut size = 0_usize;
+        let control = ClientControl::new(self.capture(), code)?.with(
+            (!input.is_empty()).then(|| NonNull::from(input)),
+            (!output.is_empty()).then(|| NonNull::from(&mut *output)),
+        );
+        let returned = (!output.is_empty()).then(|| NonNull::from(&mut size));
+        // SAFETY: the caller vouches for the operation; input, output and the place of the size are there for the call.
+        check(unsafe { control.submit(returned, None) })?;
+        Ok(size.min(output.len()))
     }
 }

@@ -46,7 +46,7 @@ const FLOORS: [&[&str]; 10] = [
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
 const UNSAFE_BLOCKS: usize = 292;
-const UNSAFE_FILES: usize = 43;
+const UNSAFE_FILES: usize = 42;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
@@ -258,6 +258,7 @@ fn upper_floors_forbid_unsafe_code() {
         "memory/stack",
         "methods",
         "network",
+        "registration/client_control",
         "request/mod",
         "resolution",
         "socket/datagram_events",

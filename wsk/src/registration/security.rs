@@ -87,7 +87,7 @@ impl ClientControl<'_> {
 }
 
 /// What an operation without an IRP said.
-pub(super) fn check(answer: Result<NTSTATUS, DispatchError>) -> Result<(), Error> {
+pub(crate) fn check(answer: Result<NTSTATUS, DispatchError>) -> Result<(), Error> {
     let status = answer?;
     if status.is_success() {
         Ok(())
@@ -331,7 +331,7 @@ impl SecurityDescriptor {
     /// # Safety
     ///
     /// The descriptor is valid, and nobody changes it during the call.
-    pub(super) unsafe fn cache(
+    pub(crate) unsafe fn cache(
         capture: &Shared<Capture>,
         descriptor: NonNull<c_void>,
     ) -> Result<Self, Error> {
