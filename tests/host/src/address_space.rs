@@ -94,7 +94,21 @@ mod host {
             libc::MADV_POPULATE_READ
         };
         // SAFETY: the host changes nothing of what the pages hold, and says so where there are none.
-        unsafe { libc::madvise(start as *mut c_void, end - start, advice) == 0 }
+        tells_the_truth()
+            && unsafe { libc::madvise(start as *mut c_void, end - start, advice) == 0 }
+    }
+
+    /// Whether the host brings pages in when it says so: emulators of Linux say it and do nothing.
+    #[cfg(target_os = "linux")]
+    fn tells_the_truth() -> bool {
+        static TRUE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        *TRUE.get_or_init(|| {
+            let page = region::page::size();
+            region::alloc(page, region::Protection::NONE).is_ok_and(|mut none| {
+                // SAFETY: the page is there, and holds nothing. It can't be brought in.
+                unsafe { libc::madvise(none.as_mut_ptr(), page, libc::MADV_POPULATE_READ) != 0 }
+            })
+        })
     }
 
     #[cfg(not(target_os = "linux"))]
