@@ -433,7 +433,8 @@ unsafe impl<B: Ingredient> Carry<B> for Own {
 
     const DROPPED_LATE: bool = true;
 
-    /// It lies in the operation, which stays, or is forgotten.
+    /// It lies in the operation, which stays; or with who waits for that, and is forgotten: then no parameters point into it, but at most at
+    /// memory that it has.
     unsafe fn abandon(_: NonNull<B>) -> bool {
         true
     }

@@ -12,7 +12,7 @@ use crate::irql::{MayWait, may_wait};
 use crate::operation::carried::{CarryOf, Lent, WayOf, go_on, lend_and_put};
 use crate::registration::hold;
 use crate::request::{CutShort, Function, Operation, Request, Way};
-use crate::socket::calls::{Asked, Call as _};
+use crate::socket::calls::{self, Asked, Call as _};
 use crate::time::{Deadline, GRACE};
 
 /// What waiting for a request gives.
@@ -215,6 +215,13 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
     #[inline]
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
         type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
+
+        const {
+            assert!(
+                !<<F::Operation as Operation<B>>::Parameters as calls::Call<B>>::POINTS_INTO_CARRIED,
+                "a provider may keep what points into this call's stack: wait for an operation that owns it"
+            );
+        }
         let (target, function, mut carried) = (request.target, request.function, request.carried);
         let place = NonNull::from(&mut carried);
         // What is usual goes straight through; whatever else happens leaves by a way of its own.

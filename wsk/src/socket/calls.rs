@@ -42,11 +42,16 @@ use crate::socket::{
 /// # Safety
 ///
 /// `submit` makes one call with the IRP, or fails without one. What is made of them points at the arguments of an operation, at what is
-/// lent to it, or at what the target keeps.
+/// lent to it, or at what the target keeps. [`POINTS_INTO_CARRIED`](Self::POINTS_INTO_CARRIED) says what it says.
 pub unsafe trait Call<B>: Copy {
     /// Whether it may [go on](Self::goes_on).
     #[doc(hidden)]
     const GOES_ON: bool = false;
+
+    /// Whether they point into what is carried itself, rather than at memory that it has. Who waits for it has it on the stack, where it
+    /// does not stay should the provider keep the IRP: so it is not waited for [in place](crate::request::InPlace).
+    #[doc(hidden)]
+    const POINTS_INTO_CARRIED: bool = false;
 
     /// Calls WSK.
     ///
@@ -109,7 +114,8 @@ pub unsafe trait Constant: Repeatable {}
 /// # Invariants
 ///
 /// What they point at is as the function asks: in the operation's arguments, lent to it, or there as long as the target, which is
-/// borrowed for `'x` and open.
+/// borrowed for `'x` and open. The arguments are those that the places are of: whoever [puts](crate::request::Function::put) parameters
+/// together gets both, and passes them on.
 #[derive(Debug)]
 pub struct Bound<'x, P> {
     call: P,
@@ -394,6 +400,9 @@ macro_rules! calls {
 macro_rules! makes {
     ([$($generics:tt)*] $Call:ty, $C:ty: $p:ident, $irp:ident => $call:expr) => {
         calls!([$($generics)*] $Call, Making<$C>: $p, $irp => $call;
+            // The local address.
+            const POINTS_INTO_CARRIED: bool = true;
+
             #[inline]
             unsafe fn made(outcome: Outcome, making: &mut Making<$C>) {
                 if outcome.status.is_success() {
@@ -555,7 +564,10 @@ impl AddressInfoCall {
 
 calls!([B] AddressInfoCall, B: p, irp => p.table.wsk_get_address_info(
     p.client, p.name, p.service, p.name_space, None, Some(p.hints), p.result, None, None, irp
-));
+);
+    // The strings.
+    const POINTS_INTO_CARRIED: bool = true;
+);
 
 /// The parameters of `WskGetNameInfo`.
 #[derive(Clone, Copy)]
@@ -597,7 +609,10 @@ impl NameInfoCall {
 
 calls!([B] NameInfoCall, B: p, irp => p.table.wsk_get_name_info(
     p.client, p.address, p.length, Some(p.host), Some(p.service), p.flags, None, None, irp
-));
+);
+    // The strings.
+    const POINTS_INTO_CARRIED: bool = true;
+);
 
 /// The parameters of `WskBind`, or of what else is done to a socket before it can be used.
 #[derive(Clone, Copy)]
@@ -1109,7 +1124,8 @@ calls!([B] ReceiveFromCall, B: p, irp => {
     ))
 });
 
-// SAFETY: what they point at is written anew by each run.
+// SAFETY: what they point at is written anew by each run: the length of the room for control information by `Repeat::again`, which makes
+// the room ready, the rest by WSK.
 unsafe impl Repeatable for ReceiveFromCall {}
 
 /// The parameters of `WskReceive`, or of `WskReceiveEx`, which gives control information.
@@ -1216,7 +1232,7 @@ calls!([B] ReceiveCall, B: p, irp => match p.control {
     }
 });
 
-// SAFETY: what they point at is written anew by each run.
+// SAFETY: as for `ReceiveFromCall`.
 unsafe impl Repeatable for ReceiveCall {}
 
 /// How far a buffer that is to be filled has got: not every provider waits until it is full.
