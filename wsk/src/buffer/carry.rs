@@ -165,6 +165,23 @@ impl<T> DerefMut for Lending<'_, T> {
     }
 }
 
+/// What becomes of a buffer that was locked, whichever way it is carried.
+macro_rules! a_buffer {
+    () => {
+        #[inline]
+        unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
+            if B::LOCKS {
+                lock.unlock();
+            }
+        }
+
+        unsafe fn abandon(carried: NonNull<B>) -> bool {
+            // SAFETY: the caller keeps the same contract.
+            unsafe { B::abandon_at(carried) }
+        }
+    };
+}
+
 /// Bytes are sent from a buffer.
 #[derive(Debug)]
 pub struct Outgoing;
@@ -225,17 +242,7 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
         Ok(sent)
     }
 
-    #[inline]
-    unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
-        if B::LOCKS {
-            lock.unlock();
-        }
-    }
-
-    unsafe fn abandon(carried: NonNull<B>) -> bool {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { B::abandon_at(carried) }
-    }
+    a_buffer!();
 }
 
 /// Bytes are received into a buffer.
@@ -299,17 +306,7 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
         Ok(room)
     }
 
-    #[inline]
-    unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
-        if B::LOCKS {
-            lock.unlock();
-        }
-    }
-
-    unsafe fn abandon(carried: NonNull<B>) -> bool {
-        // SAFETY: the caller keeps the same contract.
-        unsafe { B::abandon_at(carried) }
-    }
+    a_buffer!();
 }
 
 /// Several datagrams are sent.
