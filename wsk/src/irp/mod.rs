@@ -24,6 +24,9 @@ mod state;
 pub use arguments::Lock;
 pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM, Places};
 pub(crate) use block::{Block, Header, Idle, Spares, initialise};
+#[cfg(doc)]
+#[allow(unused_imports, reason = "what others keep promises to")]
+pub(crate) use block::{Discard, GiveBack};
 pub(crate) use flight::{Flight, Passed, Polled};
 pub(crate) use launch::NotLaunched;
 pub(crate) use observer::Observer;

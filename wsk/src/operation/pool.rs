@@ -176,7 +176,7 @@ impl<B> fmt::Debug for Operations<B> {
 ///
 /// # Safety
 ///
-/// As for [`GiveBack`](crate::irp::Idle), of a block of a pool.
+/// As for [`GiveBack`](crate::irp::GiveBack), of a block of a pool.
 #[inline]
 unsafe fn give_back<B>(block: NonNull<Header>) {
     // SAFETY: the caller gives the block, which is at rest and was taken from a pool of this type.

@@ -345,7 +345,7 @@ impl<O: Repeat<B>, B> Drop for Slot<O, B> {
 ///
 /// # Safety
 ///
-/// As for [`GiveBack`](crate::irp::Idle), of a block that begins a slot.
+/// As for [`GiveBack`](crate::irp::GiveBack), of a block that begins a slot.
 unsafe fn give_back<O: Repeat<B>, B>(block: NonNull<Header>) {
     // SAFETY: the caller gives the block, which is at rest, and begins a slot that was taken.
     unsafe { Arena::<O, B>::give_back(block.cast()) };

@@ -311,8 +311,8 @@ unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
     over.discard();
 }
 
-/// Frees an operation that has completed, but not what it carries beyond [a part](Way::drop_part), which was left to the provider: what
-/// that borrows may be gone.
+/// Frees an operation that has completed, but not what it carries beyond [a part](crate::buffer::carry::Carry::drop_part), which was left
+/// to the provider: what that borrows may be gone.
 ///
 /// # Safety
 ///
