@@ -235,11 +235,11 @@ const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "tunnel send, pooled: told by a callback",
         all_limit: 108,
-        own_limit: 302,
+        own_limit: 256,
         lean: 12,
         careful: Some(Careful {
             number: 13,
-            own_limit: 131,
+            own_limit: 115,
         }),
         rust: 12,
     },

@@ -20,22 +20,25 @@ pub unsafe trait Carry<B>: 'static {
     #[doc(hidden)]
     type Lent<'x>;
 
-    /// Locks it for an operation.
+    /// Locks it for an operation, which owns it or borrows it.
     ///
     /// # Safety
     ///
     /// `carried` stays where it is, and is not used, until it is [taken back](Self::take_back); `lock` is the operation's, and holds
-    /// nothing. `'x` stands for this operation alone.
+    /// nothing. An operation that owns it has it in nonpaged memory, and nobody else refers to it. `'x` stands for this operation alone.
     #[doc(hidden)]
-    unsafe fn lend<'x>(carried: NonNull<B>, lock: &mut Lock) -> Result<Self::Lent<'x>, Error>;
+    unsafe fn lend<'x, const OWNED: bool>(
+        carried: NonNull<B>,
+        lock: &mut Lock,
+    ) -> Result<Self::Lent<'x>, Error>;
 
     /// Unlocks it.
     ///
     /// # Safety
     ///
-    /// It was lent with this lock, and the operation is over, or was not begun.
+    /// It was lent so with this lock, and the operation is over, or was not begun.
     #[doc(hidden)]
-    unsafe fn take_back(carried: NonNull<B>, lock: &mut Lock);
+    unsafe fn take_back<const OWNED: bool>(carried: NonNull<B>, lock: &mut Lock);
 
     /// Leaves it to a provider for ever; `false` when that cannot be. It is not borrowed where the provider may write into it.
     ///
@@ -165,12 +168,12 @@ impl<T> DerefMut for Lending<'_, T> {
     }
 }
 
-/// What becomes of a buffer that was locked, whichever way it is carried.
+/// What becomes of a buffer that was locked, whichever way it is carried: whether anything may have been.
 macro_rules! a_buffer {
-    () => {
+    ($locks:expr) => {
         #[inline]
-        unsafe fn take_back(_: NonNull<B>, lock: &mut Lock) {
-            if B::LOCKS {
+        unsafe fn take_back<const OWNED: bool>(_: NonNull<B>, lock: &mut Lock) {
+            if $locks {
                 lock.unlock();
             }
         }
@@ -223,13 +226,21 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
     type Lent<'x> = Sent<'x>;
 
     #[inline]
-    unsafe fn lend<'x>(carried: NonNull<B>, lock: &mut Lock) -> Result<Sent<'x>, Error> {
+    unsafe fn lend<'x, const OWNED: bool>(
+        carried: NonNull<B>,
+        lock: &mut Lock,
+    ) -> Result<Sent<'x>, Error> {
         // Unlocks when the buffer fails, or unwinds.
-        let mut undo = UndoLock::new(lock, B::LOCKS);
-        // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
+        let locks = if OWNED { B::OWNED_LOCKS } else { B::LOCKS };
+        let mut undo = UndoLock::new(lock, locks);
+        // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it. An operation that owns it has it in nonpaged memory, for itself.
         let (extent, control) = unsafe {
             let buffer = &*carried.as_ptr();
-            let extent = buffer.lock(undo.lock())?;
+            let extent = if OWNED {
+                buffer.lock_owned(undo.lock())?
+            } else {
+                buffer.lock(undo.lock())?
+            };
             (extent, Loan::new(NonNull::from(buffer.control())))
         };
         // INVARIANT: locked.
@@ -242,7 +253,7 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
         Ok(sent)
     }
 
-    a_buffer!();
+    a_buffer!(if OWNED { B::OWNED_LOCKS } else { B::LOCKS });
 }
 
 /// Bytes are received into a buffer.
@@ -287,7 +298,10 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
     type Lent<'x> = Room<'x>;
 
     #[inline]
-    unsafe fn lend<'x>(carried: NonNull<B>, lock: &mut Lock) -> Result<Room<'x>, Error> {
+    unsafe fn lend<'x, const OWNED: bool>(
+        carried: NonNull<B>,
+        lock: &mut Lock,
+    ) -> Result<Room<'x>, Error> {
         // Unlocks when the buffer fails, or unwinds.
         let mut undo = UndoLock::new(lock, B::LOCKS);
         // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
@@ -306,7 +320,7 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
         Ok(room)
     }
 
-    a_buffer!();
+    a_buffer!(B::LOCKS);
 }
 
 /// Several datagrams are sent.
@@ -350,7 +364,10 @@ impl<B: SendList> Drop for Locked<B> {
 unsafe impl<B: SendList> Carry<B> for List {
     type Lent<'x> = SentList<'x>;
 
-    unsafe fn lend<'x>(carried: NonNull<B>, _: &mut Lock) -> Result<SentList<'x>, Error> {
+    unsafe fn lend<'x, const OWNED: bool>(
+        carried: NonNull<B>,
+        _: &mut Lock,
+    ) -> Result<SentList<'x>, Error> {
         // SAFETY: the caller keeps the list where it is, unused, and unlocks it. The control information is looked at once it is locked,
         // for which it is borrowed exclusively.
         unsafe {
@@ -363,7 +380,7 @@ unsafe impl<B: SendList> Carry<B> for List {
         }
     }
 
-    unsafe fn take_back(carried: NonNull<B>, _: &mut Lock) {
+    unsafe fn take_back<const OWNED: bool>(carried: NonNull<B>, _: &mut Lock) {
         // The caller has lent the list, whose operation is over.
         drop(Locked(carried));
     }
@@ -383,7 +400,7 @@ unsafe impl Carry<()> for Nothing {
     type Lent<'x> = ();
 
     #[inline]
-    unsafe fn lend<'x>(
+    unsafe fn lend<'x, const OWNED: bool>(
         _: NonNull<()>,
         _: &mut Lock,
     ) -> Result<<Self as Carry<()>>::Lent<'x>, Error> {
@@ -391,7 +408,7 @@ unsafe impl Carry<()> for Nothing {
     }
 
     #[inline]
-    unsafe fn take_back(_: NonNull<()>, _: &mut Lock) {}
+    unsafe fn take_back<const OWNED: bool>(_: NonNull<()>, _: &mut Lock) {}
 
     #[inline]
     unsafe fn abandon(_: NonNull<()>) -> bool {
@@ -417,7 +434,10 @@ pub struct Own;
 unsafe impl<B: Ingredient> Carry<B> for Own {
     type Lent<'x> = Lending<'x, B>;
 
-    unsafe fn lend<'x>(carried: NonNull<B>, _: &mut Lock) -> Result<Lending<'x, B>, Error> {
+    unsafe fn lend<'x, const OWNED: bool>(
+        carried: NonNull<B>,
+        _: &mut Lock,
+    ) -> Result<Lending<'x, B>, Error> {
         // SAFETY: the caller gives it, which nothing else uses until it is taken back.
         unsafe {
             (*carried.as_ptr()).get_ready()?;
@@ -426,7 +446,7 @@ unsafe impl<B: Ingredient> Carry<B> for Own {
         }
     }
 
-    unsafe fn take_back(_: NonNull<B>, _: &mut Lock) {}
+    unsafe fn take_back<const OWNED: bool>(_: NonNull<B>, _: &mut Lock) {}
 
     const DROPPED_LATE: bool = true;
 
@@ -473,7 +493,7 @@ pub struct With<W>(W);
 unsafe impl<S: Ingredient, B, W: Carry<B>> Carry<Beside<S, B>> for With<W> {
     type Lent<'x> = (Lending<'x, S>, W::Lent<'x>);
 
-    unsafe fn lend<'x>(
+    unsafe fn lend<'x, const OWNED: bool>(
         carried: NonNull<Beside<S, B>>,
         lock: &mut Lock,
     ) -> Result<Self::Lent<'x>, Error> {
@@ -481,12 +501,17 @@ unsafe impl<S: Ingredient, B, W: Carry<B>> Carry<Beside<S, B>> for With<W> {
         let (ingredient, buffer) = (Beside::ingredient(carried), Beside::buffer(carried));
         let mut none = Lock::new();
         // SAFETY: the caller keeps what is carried, and so its parts, where they are; only the buffer locks anything.
-        unsafe { Ok((Own::lend(ingredient, &mut none)?, W::lend(buffer, lock)?)) }
+        unsafe {
+            Ok((
+                Own::lend::<OWNED>(ingredient, &mut none)?,
+                W::lend::<OWNED>(buffer, lock)?,
+            ))
+        }
     }
 
-    unsafe fn take_back(carried: NonNull<Beside<S, B>>, lock: &mut Lock) {
+    unsafe fn take_back<const OWNED: bool>(carried: NonNull<Beside<S, B>>, lock: &mut Lock) {
         // SAFETY: the caller has lent it, and so the buffer, with this lock.
-        unsafe { W::take_back(Beside::buffer(carried), lock) };
+        unsafe { W::take_back::<OWNED>(Beside::buffer(carried), lock) };
     }
 
     unsafe fn abandon(carried: NonNull<Beside<S, B>>) -> bool {
@@ -509,13 +534,16 @@ pub struct Untouched;
 unsafe impl<B> Carry<B> for Untouched {
     type Lent<'x> = Lending<'x, B>;
 
-    unsafe fn lend<'x>(carried: NonNull<B>, _: &mut Lock) -> Result<Lending<'x, B>, Error> {
+    unsafe fn lend<'x, const OWNED: bool>(
+        carried: NonNull<B>,
+        _: &mut Lock,
+    ) -> Result<Lending<'x, B>, Error> {
         // SAFETY: the caller gives it, which nothing else uses until it is taken back.
         // INVARIANT: the same.
         Ok(Lending(unsafe { Loan::new(carried) }))
     }
 
-    unsafe fn take_back(_: NonNull<B>, _: &mut Lock) {}
+    unsafe fn take_back<const OWNED: bool>(_: NonNull<B>, _: &mut Lock) {}
 
     unsafe fn abandon(_: NonNull<B>) -> bool {
         true

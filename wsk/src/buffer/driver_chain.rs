@@ -452,7 +452,7 @@ impl<O> Framed<O> {
         unsafe { (*head.Mdl).Next = behind.Mdl };
         // INVARIANT: the bytes of the header, and those behind, which are linked to it. No memory is so large that the sum wraps.
         let length = head.Length.wrapping_add(behind.Length);
-        self.alone.set(Extent::of(head.Mdl, 0, length));
+        self.alone.set(self.alone.extent().of_length(length));
     }
 
     /// The number of bytes of header and packet.

@@ -119,6 +119,15 @@ impl Extent {
         Ok(Self::of(mdl, offset as u32, length))
     }
 
+    /// The extent that begins as this one does, and has so many bytes, which was checked; there are some.
+    pub(super) const fn of_length(self, length: usize) -> Self {
+        let buffer = WSK_BUF {
+            Length: length,
+            ..self.buffer
+        };
+        Self { buffer }
+    }
+
     /// The extent of what was checked. Where nothing is used the chain stays its owner's, whatever becomes of the operation.
     pub(super) const fn of(mdl: *mut MDL, offset: u32, length: usize) -> Self {
         if length == 0 {

@@ -272,6 +272,11 @@ impl Alone {
         self.extent
     }
 
+    /// Where it lies, for an operation that nobody else can use it beside.
+    pub(super) const fn owned(&self) -> &Extent {
+        &self.extent
+    }
+
     /// Another extent, while no operation uses this.
     pub(super) const fn set(&mut self, extent: Extent) {
         self.extent = extent;

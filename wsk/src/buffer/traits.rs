@@ -102,6 +102,26 @@ pub unsafe trait SendBuffer {
     /// its borrow ends the caller unlocks it, unless the buffer says that it was abandoned.
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error>;
 
+    /// Whether [`lock_owned`](Self::lock_owned) may lock anything, which has to be unlocked.
+    #[doc(hidden)]
+    const OWNED_LOCKS: bool = Self::LOCKS;
+
+    /// As [`lock`](Self::lock), of a buffer that an operation owns, which so need be neither claimed nor described anew.
+    ///
+    /// # Errors
+    ///
+    /// Those of `lock`.
+    ///
+    /// # Safety
+    ///
+    /// As for `lock`. The buffer lies in nonpaged memory, and nobody else refers to it until it is unlocked.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn lock_owned<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+        // SAFETY: the caller keeps the same contract.
+        unsafe { self.lock(lock) }
+    }
+
     /// The control information that goes with the bytes: whole `CMSGHDR` objects.
     #[doc(hidden)]
     #[inline]
@@ -366,6 +386,13 @@ unsafe impl SendBuffer for Alone {
         Ok(lock.put(self.extent()))
     }
 
+    const OWNED_LOCKS: bool = false;
+
+    #[inline]
+    unsafe fn lock_owned<'l>(&'l self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
+        Ok(self.owned())
+    }
+
     fn abandon(&self) -> bool {
         self.extent().is_empty()
     }
@@ -440,6 +467,20 @@ unsafe impl<const N: usize> ReceiveBuffer for SliceChain<&mut [u8], N> {
     }
 }
 
+/// Passes the promise of a buffer on to which nobody but its owner refers: its type, and the reference to it that is locked.
+macro_rules! passes_on_owned {
+    ($Buffer:ty: ($lock:ident: $($receiver:tt)*) => $buffer:expr) => {
+        const OWNED_LOCKS: bool = <$Buffer as SendBuffer>::OWNED_LOCKS;
+
+        #[inline]
+        unsafe fn lock_owned<'l>($($receiver)*, $lock: &'l mut Lock) -> Result<&'l Extent, Error> {
+            let buffer = $buffer;
+            // SAFETY: the caller keeps the same contract: the buffer is part of this one, or in nonpaged memory that is this one's.
+            unsafe { buffer.lock_owned($lock) }
+        }
+    };
+}
+
 /// Passes the promise of a buffer on: its type, the reference to it that is locked, and where it lies.
 macro_rules! passes_on {
     (
@@ -504,6 +545,7 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
 // SAFETY: the buffer's promise is passed on by its one holder.
 unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
     passes_on!(B as SendBuffer: lock(lock: &'l self) => &**self, at(this) => this.as_ref().0.as_raw());
+    passes_on_owned!(B: (lock: &'l self) => &**self);
 
     #[inline]
     fn control(&self) -> &[u8] {
@@ -544,6 +586,7 @@ unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
         B as SendBuffer: lock(lock: &'l self) => &self.buffer,
         at(this) => NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)
     );
+    passes_on_owned!(B: (lock: &'l self) => &self.buffer);
 
     /// This one's; the buffer's own where there is none here.
     fn control(&self) -> &[u8] {
@@ -596,6 +639,7 @@ unsafe impl<O> SendBuffer for DriverMdl<O> {
         } => self.alone(),
         at(this) => NonNull::from(this.as_ref().alone())
     );
+    passes_on_owned!(Alone: (lock: &'l self) => self.alone());
 
     /// No bytes are described without the chain, which stays its owner's.
     fn abandon(&self) -> bool {
@@ -615,6 +659,7 @@ unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<
         } => self.alone(),
         at(this) => NonNull::from(this.as_ref().alone())
     );
+    passes_on_owned!(Alone: (lock: &'l self) => self.alone());
 
     /// No bytes are described without the chain, which stays its owner's.
     fn abandon(&self) -> bool {
@@ -629,6 +674,7 @@ unsafe impl<O> SendBuffer for Framed<O> {
         Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
         at(this) => NonNull::from(this.as_ref().alone())
     );
+    passes_on_owned!(Alone: (lock: &'l self) => self.alone());
 }
 
 /// What is locked as all of its bytes are, as a slice.

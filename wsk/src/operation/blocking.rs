@@ -239,8 +239,9 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         };
         operation.arm();
         // SAFETY: what is carried lies there, and is not used before it is taken back.
-        let mut parameters = match unsafe { lend_and_put(&mut operation, place, target, function) }
-        {
+        let mut parameters = match unsafe {
+            lend_and_put::<false, _, _, _>(&mut operation, place, target, function)
+        } {
             Ok(bound) => bound.into_call(),
             Err(error) => {
                 give_back_after_error(spares, operation);
@@ -306,7 +307,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         let mut operation = ended.operation;
         // SAFETY: it has completed; what is carried lies at its place, was lent, and is read once.
         let result = unsafe {
-            let lent = Lent::<F::Operation, B, ()>::of(&mut operation, place);
+            let lent = Lent::<F::Operation, B, (), false>::of(&mut operation, place);
             let (arguments, carried) = (lent.operation.arguments(), &mut *place.as_ptr());
             <F::Operation as Operation<B>>::Parameters::made(ended.outcome, carried);
             let cut_short = if L::LIMITS {
@@ -354,7 +355,7 @@ struct Ending<L> {
 #[inline]
 fn take_back<O: Operation<B>, B>(operation: &mut Idle<()>, place: NonNull<B>) {
     // SAFETY: it was lent, and the operation is over, or was not begun.
-    unsafe { CarryOf::<O, B>::take_back(place, operation.locked()) };
+    unsafe { CarryOf::<O, B>::take_back::<false>(place, operation.locked()) };
 }
 
 /// Gives an operation back.
@@ -405,13 +406,17 @@ fn outlast<O: Operation<B>, B, L: Limit>(
     if !flight.wait(may_wait, grace) {
         // Waits should the buffer's own code unwind: what is only borrowed must not go before the IRP has completed.
         let outlasted = Outlasted(&flight, may_wait);
-        // SAFETY: what is carried lies there, and was lent.
-        let abandoned = unsafe { CarryOf::<O, B>::abandon(place) };
+        // SAFETY: what is carried lies there, and was lent; what was left of it is not inside.
+        let abandoned = unsafe {
+            if CarryOf::<O, B>::abandon(place) {
+                Some(place.as_ref())
+            } else {
+                None
+            }
+        };
         core::mem::forget(outlasted);
-        if abandoned {
+        if let Some(carried) = abandoned {
             let (call, status) = (O::CALL, flight.returned());
-            // SAFETY: what is carried lies there, and what was left of it is not inside.
-            let carried = unsafe { place.as_ref() };
             // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
             flight.leave_observed(hold(O::Asked::capture(target, carried)));
             return Err(Error::Abandoned { call, status });

@@ -108,7 +108,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         // Drops it when code of others unwinds.
         let undo = Unload(place);
         // SAFETY: what is carried stays there, and is not used while it is lent.
-        let put = unsafe { lend_and_put(&mut operation, place, target, function) };
+        let put = unsafe { lend_and_put::<true, _, _, _>(&mut operation, place, target, function) };
         let put = put.map(Bound::into_call);
         core::mem::forget(undo);
         match put {
@@ -228,7 +228,7 @@ unsafe fn unload_refused<O: Operation<B>, B, P: Carries<B>>(
     let place = P::place(operation.payload());
     // SAFETY: the caller keeps the same contract.
     let carried = unsafe {
-        CarryOf::<O, B>::take_back(place, operation.locked());
+        CarryOf::<O, B>::take_back::<true>(place, operation.locked());
         place.read()
     };
     (refused.error, carried, operation)
@@ -365,7 +365,7 @@ impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
         let undo = Unload(place);
         // SAFETY: by the invariant it has completed, and what was loaded lies at its place, out of which it is moved once.
         let (result, carried) = unsafe {
-            let lent = Lent::<O, B, P>::of(&mut operation, place);
+            let lent = Lent::<O, B, P, true>::of(&mut operation, place);
             O::Parameters::made(outcome, &mut *place.as_ptr());
             let result = O::read(outcome, lent.operation.arguments(), &mut *place.as_ptr());
             drop(lent);
@@ -393,7 +393,7 @@ impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
         unsafe {
             O::Parameters::made(outcome, &mut *place.as_ptr());
             O::unread(outcome, &mut *place.as_ptr());
-            CarryOf::<O, B>::take_back(place, operation.locked());
+            CarryOf::<O, B>::take_back::<true>(place, operation.locked());
             place.drop_in_place();
         }
         // Given back last, also when what is dropped unwinds.
@@ -418,9 +418,10 @@ impl<B> Drop for Unload<B> {
 ///
 /// # Safety
 ///
-/// Something lies at the place, which stays there, unused, until it is taken back.
+/// Something lies at the place, which stays there, unused, until it is taken back. An operation that owns it has it in its block, and
+/// nobody else refers to it.
 #[inline]
-pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B, P>(
+pub(crate) unsafe fn lend_and_put<'t, const OWNED: bool, F: Function<B>, B, P>(
     operation: &mut Idle<P>,
     place: NonNull<B>,
     target: TargetOf<'t, F::Operation, B>,
@@ -429,13 +430,13 @@ pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B, P>(
     // SAFETY: the caller keeps the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
     // The operation's name in types is the lifetime of the target's borrow, of which who puts it together knows nothing.
     let (lent, places) = unsafe {
-        let lent = CarryOf::<F::Operation, B>::lend(place, operation.locked())?;
+        let lent = CarryOf::<F::Operation, B>::lend::<OWNED>(place, operation.locked())?;
         (lent, operation.places())
     };
     let put = function.put(target, lent, operation.arguments(), places);
     if put.is_err() {
         // SAFETY: lent above, and nothing was begun.
-        unsafe { CarryOf::<F::Operation, B>::take_back(place, operation.locked()) };
+        unsafe { CarryOf::<F::Operation, B>::take_back::<OWNED>(place, operation.locked()) };
     }
     put
 }
@@ -445,13 +446,13 @@ pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B, P>(
 /// # Invariants
 ///
 /// What lies at the place was lent to the operation, an `O`, and nothing else takes it back.
-pub(crate) struct Lent<'o, O: Operation<B>, B, P> {
+pub(crate) struct Lent<'o, O: Operation<B>, B, P, const OWNED: bool> {
     pub(crate) operation: &'o mut Idle<P>,
     place: NonNull<B>,
     of: Of<O, B>,
 }
 
-impl<'o, O: Operation<B>, B, P> Lent<'o, O, B, P> {
+impl<'o, O: Operation<B>, B, P, const OWNED: bool> Lent<'o, O, B, P, OWNED> {
     /// # Safety
     ///
     /// The operation is an `O` to which what lies at the place was lent, and which is over; nothing else takes it back.
@@ -466,11 +467,11 @@ impl<'o, O: Operation<B>, B, P> Lent<'o, O, B, P> {
     }
 }
 
-impl<O: Operation<B>, B, P> Drop for Lent<'_, O, B, P> {
+impl<O: Operation<B>, B, P, const OWNED: bool> Drop for Lent<'_, O, B, P, OWNED> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: by the invariant it was lent, and is taken back this once.
-        unsafe { CarryOf::<O, B>::take_back(self.place, self.operation.locked()) };
+        unsafe { CarryOf::<O, B>::take_back::<OWNED>(self.place, self.operation.locked()) };
     }
 }
 

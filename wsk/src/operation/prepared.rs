@@ -241,7 +241,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         // SAFETY: by the invariant the slot is this one's alone. What is carried is not lent; it stays where it is, and is not touched,
         // until it is taken back.
         unsafe {
-            let lent = CarryOf::<O, B>::lend(place, operation.locked())?;
+            let lent = CarryOf::<O, B>::lend::<false>(place, operation.locked())?;
             let places = operation.places();
             let before = slot.parameters.with(|parameters| *parameters);
             let target = O::Asked::target(&slot.held);
@@ -254,7 +254,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
                     Ok(())
                 }
                 Err(error) => {
-                    CarryOf::<O, B>::take_back(place, operation.locked());
+                    CarryOf::<O, B>::take_back::<false>(place, operation.locked());
                     Err(error)
                 }
             }
@@ -268,7 +268,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
             let mut operation = self.rest().operation();
             // SAFETY: by the invariant the slot is this one's alone; where it is ready, what is carried is lent.
             unsafe {
-                CarryOf::<O, B>::take_back(slot.carried.place(), operation.locked());
+                CarryOf::<O, B>::take_back::<false>(slot.carried.place(), operation.locked());
             };
             slot.readiness.set(Readiness::Changed);
             slot.straight.store(false, Ordering::Relaxed);
@@ -479,7 +479,7 @@ where
                 carried: place,
                 held: NonNull::new_unchecked(&raw mut (*this).held),
             };
-            let put = lend_and_put(&mut operation, place, target, function);
+            let put = lend_and_put::<false, _, _, _>(&mut operation, place, target, function);
             core::mem::forget(unmade);
             match put {
                 Ok(bound) => {
