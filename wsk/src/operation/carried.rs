@@ -103,14 +103,15 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         } = request;
         let mut operation = operation;
         let place = P::place(operation.payload());
-        // SAFETY: the operation is idle, so the place is not in use.
-        unsafe { place.write(carried) };
-        // Drops it when code of others unwinds.
-        let undo = Unload(place);
-        // SAFETY: what is carried stays there, and is not used while it is lent.
-        let put = unsafe { lend_and_put::<true, _, _, _>(&mut operation, place, target, function) };
-        let put = put.map(Bound::into_call);
-        core::mem::forget(undo);
+        // SAFETY: the operation is idle, so the place is not in use. What is carried stays there, and is not used while it is lent.
+        let put = unsafe {
+            place.write(carried);
+            // Drops it when code of others unwinds.
+            let undo = Unload(place);
+            let put = lend_and_put::<true, _, _, _>(&mut operation, place, target, function);
+            core::mem::forget(undo);
+            put.map(Bound::into_call)
+        };
         match put {
             // INVARIANT: written, lent and put.
             Ok(parameters) => Ok(Self {
