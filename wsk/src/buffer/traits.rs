@@ -505,79 +505,62 @@ macro_rules! passes_on {
     };
 }
 
+/// Passes on the rest of what a buffer has, for what leads to it.
+macro_rules! leads_to {
+    (SendBuffer) => {
+        #[inline]
+        fn control(&self) -> &[u8] {
+            (**self).control()
+        }
+
+        fn abandon(&self) -> bool {
+            (**self).abandon()
+        }
+    };
+    (ReceiveBuffer) => {
+        #[inline]
+        fn control_room(&self) -> usize {
+            (**self).control_room()
+        }
+
+        fn set_control(&mut self, control: &[u8]) {
+            (**self).set_control(control);
+        }
+
+        fn abandon(&self) -> bool {
+            (**self).abandon()
+        }
+
+        #[inline]
+        fn was_abandoned(&self) -> bool {
+            (**self).was_abandoned()
+        }
+    };
+}
+
 // SAFETY: the buffer is borrowed at least as long as the reference to it.
 unsafe impl<B: SendBuffer + ?Sized> SendBuffer for &B {
     passes_on!(B as SendBuffer: lock(lock: &'l self) => &**self, at(this) => this.cast::<NonNull<B>>().read());
-
-    #[inline]
-    fn control(&self) -> &[u8] {
-        (**self).control()
-    }
-
-    fn abandon(&self) -> bool {
-        (**self).abandon()
-    }
+    leads_to!(SendBuffer);
 }
 
 // SAFETY: the buffer is borrowed exclusively at least as long as the reference to it.
 unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
     passes_on!(B as ReceiveBuffer: lock_mut(lock: &'l mut self) => &mut **self, at(this) => this.cast::<NonNull<B>>().read());
-
-    #[inline]
-    fn control_room(&self) -> usize {
-        (**self).control_room()
-    }
-
-    fn set_control(&mut self, control: &[u8]) {
-        (**self).set_control(control);
-    }
-
-    fn abandon(&self) -> bool {
-        (**self).abandon()
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        (**self).was_abandoned()
-    }
+    leads_to!(ReceiveBuffer);
 }
 
 // SAFETY: the buffer's promise is passed on by its one holder.
 unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
     passes_on!(B as SendBuffer: lock(lock: &'l self) => &**self, at(this) => this.as_ref().0.as_raw());
     passes_on_owned!(B: (lock: &'l self) => &**self);
-
-    #[inline]
-    fn control(&self) -> &[u8] {
-        (**self).control()
-    }
-
-    fn abandon(&self) -> bool {
-        (**self).abandon()
-    }
+    leads_to!(SendBuffer);
 }
 
 // SAFETY: as for sending; the holder is borrowed exclusively.
 unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
     passes_on!(B as ReceiveBuffer: lock_mut(lock: &'l mut self) => &mut **self, at(this) => this.as_ref().0.as_raw());
-
-    #[inline]
-    fn control_room(&self) -> usize {
-        (**self).control_room()
-    }
-
-    fn set_control(&mut self, control: &[u8]) {
-        (**self).set_control(control);
-    }
-
-    fn abandon(&self) -> bool {
-        (**self).abandon()
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        (**self).was_abandoned()
-    }
+    leads_to!(ReceiveBuffer);
 }
 
 // SAFETY: the buffer's promise is passed on.

@@ -415,6 +415,24 @@ macro_rules! makes {
     };
 }
 
+/// Parameters that any thread may have, though they have addresses in them.
+macro_rules! shared_by_threads {
+    ($($Call:ty),*) => {$(
+        // SAFETY: parameters are numbers and addresses, which are used by the call alone.
+        unsafe impl Send for $Call {}
+        // SAFETY: as above.
+        unsafe impl Sync for $Call {}
+    )*};
+}
+
+shared_by_threads!(
+    SendCall,
+    SendMessagesCall,
+    SendToCall,
+    ReceiveFromCall,
+    ReceiveCall
+);
+
 /// The parameters of `WskAccept`.
 #[derive(Clone, Copy)]
 pub struct AcceptCall {
@@ -875,11 +893,6 @@ pub struct SendCall {
     control: Option<NonNull<[u8]>>,
 }
 
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for SendCall {}
-// SAFETY: as above.
-unsafe impl Sync for SendCall {}
-
 impl SendCall {
     pub(crate) fn new<'x>(
         socket: &'x Handle<ConnectionCategory>,
@@ -922,11 +935,6 @@ pub struct SendMessagesCall {
     address: Option<NonNull<SOCKADDR>>,
     control: Option<NonNull<[u8]>>,
 }
-
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for SendMessagesCall {}
-// SAFETY: as above.
-unsafe impl Sync for SendMessagesCall {}
 
 impl SendMessagesCall {
     /// Sends to the address of the arguments, or to the one that is fixed.
@@ -971,11 +979,6 @@ pub struct SendToCall {
     control_length: u32,
     control: *mut CMSGHDR,
 }
-
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for SendToCall {}
-// SAFETY: as above.
-unsafe impl Sync for SendToCall {}
 
 /// Why a datagram cannot be sent.
 #[cold]
@@ -1079,11 +1082,6 @@ pub struct ReceiveFromCall {
     flags: NonNull<u32>,
 }
 
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for ReceiveFromCall {}
-// SAFETY: as above.
-unsafe impl Sync for ReceiveFromCall {}
-
 impl ReceiveFromCall {
     #[inline]
     pub(crate) fn new<'x>(
@@ -1148,11 +1146,6 @@ enum Wanted {
     /// What there is room for: the place of the length, and of the bytes.
     Room(NonNull<u32>, NonNull<CMSGHDR>),
 }
-
-// SAFETY: parameters are numbers and addresses, which are used by the call alone.
-unsafe impl Send for ReceiveCall {}
-// SAFETY: as above.
-unsafe impl Sync for ReceiveCall {}
 
 impl ReceiveCall {
     fn of(
