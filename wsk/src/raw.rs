@@ -4,6 +4,8 @@
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
+use wsk_sys::{NPI_WSK_INTERFACE_ID, WSK_EVENT_CALLBACK_CONTROL, WSK_SET_STATIC_EVENT_CALLBACKS};
+
 use crate::error::Error;
 use crate::ioctl::ControlRequest;
 use crate::irql::may_touch_pageable;
@@ -120,6 +122,49 @@ impl Provider {
         unsafe { SecurityDescriptor::cache(self.capture(), descriptor) }
     }
 
+    /// Enables event callbacks on every socket that is made for the client from now on, until that is closed. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// This is for sockets that a driver makes without this crate, by the [NPI](Self::npi). For those of this crate there are methods
+    /// that enable events one by one. Call it before the client has a socket: it cannot be taken back.
+    ///
+    /// `events` are flags: [`WSK_EVENT_RECEIVE_FROM`](wsk_sys::WSK_EVENT_RECEIVE_FROM), [`WSK_EVENT_ACCEPT`](wsk_sys::WSK_EVENT_ACCEPT),
+    /// [`WSK_EVENT_RECEIVE`](wsk_sys::WSK_EVENT_RECEIVE), [`WSK_EVENT_DISCONNECT`](wsk_sys::WSK_EVENT_DISCONNECT) and
+    /// [`WSK_EVENT_SEND_BACKLOG`](wsk_sys::WSK_EVENT_SEND_BACKLOG).
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// let registration = wsk::Registration::new()?;
+    /// let provider = registration.capture(wsk::Wait::Milliseconds(10_000))?;
+    /// // SAFETY: this driver makes all its sockets by `WskSocket` itself, with a table that has this callback.
+    /// unsafe { provider.enable_static_event_callbacks(wsk_sys::WSK_EVENT_RECEIVE_FROM) }?;
+    /// # drop((provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WSK_SET_STATIC_EVENT_CALLBACKS`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-set-static-event-callbacks).
+    ///
+    /// # Errors
+    ///
+    /// The error of WSK, as when there are sockets already.
+    ///
+    /// # Safety
+    ///
+    /// Of the kinds of sockets that have these events, the driver makes every one for this client without this crate from then on,
+    /// with a table that has the callbacks: what this crate makes has no such callbacks, or counts on being able to disable them.
+    #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
+    pub unsafe fn enable_static_event_callbacks(&self, events: u32) -> Result<(), Error> {
+        let control = WSK_EVENT_CALLBACK_CONTROL {
+            NpiId: &raw const NPI_WSK_INTERFACE_ID,
+            EventMask: events,
+        };
+        let control = ClientControl::new(self.capture(), WSK_SET_STATIC_EVENT_CALLBACKS)?
+            .with_input(&control);
+        // SAFETY: the structure, which leads to a static one, is there for the call; the caller vouches for the callbacks.
+        check(unsafe { control.submit(None, None) })
+    }
+
     /// Carries out an operation on the client that has no method here, without an IRP: the number of bytes of `output` that were
     /// written, as far as WSK says. IRQL: `<= APC_LEVEL`, and what the operation asks.
     ///
@@ -137,10 +182,9 @@ impl Provider {
     /// * WSK touches, for this operation, no memory but the input, the output, and what pointers in the input lead to, which stays
     ///   valid as long as the operation asks.
     /// * A security descriptor that it caches or releases is none of a [`SecurityDescriptor`].
-    /// * Event callbacks that it enables for every socket (`WSK_SET_STATIC_EVENT_CALLBACKS`) are those of sockets that the driver
-    ///   makes without this crate: what this crate makes for the client from then on has no such callbacks, or counts on being able to
-    ///   disable them.
-    #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
+    /// * Of event callbacks that it enables for every socket: what
+    ///   [`enable_static_event_callbacks`](Self::enable_static_event_callbacks) asks.
+    #[doc(alias = "WskControlClient")]
     pub unsafe fn control_client_raw(
         &self,
         code: u32,

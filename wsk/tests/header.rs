@@ -44,7 +44,7 @@ const WITHOUT: [(&str, &[&str]); 6] = [
         &["WskClientEvent"],
     ),
     (
-        "cannot be offered safely: it would call callbacks of sockets that have none, and could not be taken back",
+        "cannot be safe, only a method that is unsafe: it has callbacks called of sockets that have none, and is not taken back",
         &["WSK_SET_STATIC_EVENT_CALLBACKS"],
     ),
     (

@@ -18,7 +18,7 @@ use crate::registration::transport::{TdiDevice, Transport};
 /// socket from its making to its closing. That cannot be offered safely: WSK would call a table of callbacks that sockets without a
 /// handler do not have, and call handlers before `open` has given anybody the socket, and nothing could
 /// [disable](crate::DatagramSocket::disable_receive_events) them. Enabling events on a socket is one call without an IRP.
-/// [`control_client_raw`](Provider::control_client_raw) says what a driver has to see to that enables them so all the same.
+/// [`enable_static_event_callbacks`](Provider::enable_static_event_callbacks), for sockets that a driver makes without this crate, says what to see to.
 impl Provider {
     /// Makes sockets use WSK's own transports, even if there are TDI filter drivers. IRQL: `<= DISPATCH_LEVEL`.
     ///

@@ -55,7 +55,7 @@ impl ClientControl<'_> {
     }
 
     /// The operation with this value as its input, which it borrows.
-    fn with_input<T>(self, input: &T) -> ClientControl<'_> {
+    pub(crate) fn with_input<T>(self, input: &T) -> ClientControl<'_> {
         ClientControl {
             input: Some(bytes(NonNull::from(input))),
             borrowed: PhantomData,

@@ -13,8 +13,9 @@ use wsk_host::{DISPATCH_LEVEL, Kernel, Resource, at_irql};
 use wsk_sys::{
     AF_INET, AF_INET6, GUID, IPPROTO, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, STATUS_BUFFER_OVERFLOW,
     STATUS_CANCELLED, STATUS_DEVICE_NOT_READY, STATUS_INVALID_DEVICE_STATE,
-    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, WSK_EVENT_CALLBACK_CONTROL, WSK_TDI_BEHAVIOR,
-    WSK_TRANSPORT_LIST_CHANGE, WSK_TRANSPORT_LIST_QUERY, WskProviderDatagramDispatch,
+    STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
+    WSK_EVENT_RECEIVE_FROM, WSK_TDI_BEHAVIOR, WSK_TRANSPORT_LIST_CHANGE, WSK_TRANSPORT_LIST_QUERY,
+    WskProviderDatagramDispatch,
 };
 
 use crate::setting::{
@@ -398,6 +399,28 @@ fn the_client_is_controlled_by_any_code() {
             assert_eq!(unknown.wait(), refused(STATUS_NOT_SUPPORTED));
         }
         assert_eq!(size_of::<WSK_EVENT_CALLBACK_CONTROL>(), 16);
+    });
+}
+
+#[test]
+fn static_event_callbacks_are_enabled_before_there_is_a_socket() {
+    on_each_kernel(|_, provider| {
+        // SAFETY: this is refused, so that nothing is enabled.
+        let disabled = unsafe {
+            provider.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE)
+        };
+        assert_eq!(disabled, refused(STATUS_INVALID_PARAMETER));
+        let socket = DatagramSocket::open(provider, Family::V4).unwrap();
+        // SAFETY: as above.
+        let late = unsafe { provider.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM) };
+        assert_eq!(late, refused(STATUS_INVALID_DEVICE_STATE));
+        drop(socket);
+
+        let registration = Registration::new().unwrap();
+        let other = registration.capture(Wait::Forever).unwrap();
+        // SAFETY: no socket is made for this client.
+        let enabled = unsafe { other.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM) };
+        assert_eq!(enabled, Ok(()));
     });
 }
 
