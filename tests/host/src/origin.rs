@@ -155,7 +155,7 @@ pub(crate) fn host_function() -> Option<String> {
     let handled = frames(&text).position(|frame| frame.name == "KiUserExceptionDispatcher");
     frames(&text)
         .skip(handled.map_or(0, |position| position + 1))
-        .take_while(|frame| frame.is_plumbing() || frame.is_anyones())
+        .take_while(Frame::is_plumbing)
         .filter_map(|frame| {
             let last = frame.name.rsplit("::").next()?;
             // Not all have one of the usual prefixes; of the host kernel's own functions they alone begin like that.
@@ -198,12 +198,6 @@ impl Frame<'_> {
             return false;
         }
         is_plumbing(self.name) || self.place.is_some_and(is_plumbed_at)
-    }
-
-    /// Whether neither path nor place tell whose it is: optimised code has instructions that belong to no line, and these have the bare
-    /// name of their function. What is around it tells more.
-    fn is_anyones(&self) -> bool {
-        self.place.is_none() && !self.name.contains("::")
     }
 }
 

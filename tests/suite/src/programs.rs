@@ -28,8 +28,6 @@ const PACKAGES: [&str; 5] = [
 ];
 /// Rust's check of pointers finds that Wine's lists of addresses aren't aligned; reading them is fine on this processor.
 const UNALIGNED: &str = "profile.dev.package.dns-lookup.debug-assertions=false";
-/// Where the host kernel is optimised, programs for Windows do not tell which of its functions a fault was in.
-const TOLD: &str = "profile.dev.package.wsk-host.opt-level=0";
 
 /// Sample drivers that need the ECN bits of datagrams, which Wine's sockets do not tell: their tests run elsewhere.
 const ALONG: [&str; 1] = ["udp-segments"];
@@ -73,7 +71,7 @@ pub(crate) fn check() -> Result<()> {
 /// `cargo` for tests as programs for Windows.
 fn cargo(subcommand: &str) -> Command {
     let mut command = toolchain::cargo(subcommand, TARGET, &toolchain::windows_directory());
-    command.args(["--config", UNALIGNED, "--config", TOLD]);
+    command.args(["--config", UNALIGNED]);
     command
 }
 
