@@ -259,6 +259,24 @@ pub unsafe trait ReceiveBuffer {
     }
 }
 
+/// What a buffer does that stays for ever when it is left to a provider.
+macro_rules! stays_when_abandoned {
+    (SendBuffer) => {
+        fn abandon(&self) -> bool {
+            self.lose();
+            true
+        }
+    };
+    (ReceiveBuffer) => {
+        stays_when_abandoned!(SendBuffer);
+
+        #[inline]
+        fn was_abandoned(&self) -> bool {
+            self.is_lost()
+        }
+    };
+}
+
 // SAFETY: the extent and its MDL, which was built for nonpaged pool, lie in the buffer's own memory, and while it is borrowed its
 // bytes stay as they are; what is lost stays for ever.
 unsafe impl SendBuffer for NonPagedBuffer {
@@ -269,10 +287,7 @@ unsafe impl SendBuffer for NonPagedBuffer {
         self.extent()
     }
 
-    fn abandon(&self) -> bool {
-        self.lose();
-        true
-    }
+    stays_when_abandoned!(SendBuffer);
 }
 
 // SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
@@ -284,15 +299,7 @@ unsafe impl ReceiveBuffer for NonPagedBuffer {
         self.extent()
     }
 
-    fn abandon(&self) -> bool {
-        self.lose();
-        true
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        self.is_lost()
-    }
+    stays_when_abandoned!(ReceiveBuffer);
 }
 
 // SAFETY: by its invariant the slice is a part of the buffer, which it borrows, and whose promise it passes on.
@@ -304,10 +311,7 @@ unsafe impl SendBuffer for BufferSlice<'_> {
         Ok(lock.put(self.extent()?))
     }
 
-    fn abandon(&self) -> bool {
-        self.lose();
-        true
-    }
+    stays_when_abandoned!(SendBuffer);
 }
 
 // SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; what is lost
@@ -320,10 +324,7 @@ unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
         Ok(lock.put(self.extent()?))
     }
 
-    fn abandon(&self) -> bool {
-        self.lose();
-        true
-    }
+    stays_when_abandoned!(SendBuffer);
 }
 
 // SAFETY: as for sending; the exclusive borrow keeps everything else away from the bytes.
@@ -335,15 +336,7 @@ unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
         Ok(lock.put(self.extent()?))
     }
 
-    fn abandon(&self) -> bool {
-        self.lose();
-        true
-    }
-
-    #[inline]
-    fn was_abandoned(&self) -> bool {
-        self.is_lost()
-    }
+    stays_when_abandoned!(ReceiveBuffer);
 }
 
 // SAFETY: by the contract of its constructor the chain stays as it is until this is dropped, and nothing else uses its bytes while an

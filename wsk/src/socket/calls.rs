@@ -883,6 +883,16 @@ fn put_control<'x>(
     Ok((length, places.control_room().1.as_ptr()))
 }
 
+/// As [`put_control`], for a function that takes bytes, if there are any.
+fn put_any_control<'x>(
+    control: Loan<'x, [u8]>,
+    arguments: &mut Arguments,
+    places: Places<'x>,
+) -> Result<Option<NonNull<[u8]>>, Error> {
+    let (length, _) = put_control(control, arguments, places)?;
+    Ok((length > 0).then(|| places.control(length as usize)))
+}
+
 /// The parameters of `WskSend`, or of `WskSendEx`, which takes control information.
 #[derive(Clone, Copy)]
 pub struct SendCall {
@@ -901,14 +911,14 @@ impl SendCall {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
-        let (length, _) = put_control(sent.control(), arguments, places)?;
+        let control = put_any_control(sent.control(), arguments, places)?;
         // INVARIANT: the buffer is lent, and the control information is in the arguments.
         Ok(Bound::new(Self {
             table: socket.dispatch(),
             socket: socket.as_ptr(),
             buffer: sent.buffer(),
             flags: socket.send_flags.load(Ordering::Relaxed) | flags,
-            control: (length > 0).then(|| places.control(length as usize)),
+            control,
         }))
     }
 
@@ -945,14 +955,14 @@ impl SendMessagesCall {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
-        let (length, _) = put_control(sent.control(), arguments, places)?;
+        let control = put_any_control(sent.control(), arguments, places)?;
         // INVARIANT: the list is lent; address and control information are in the arguments.
         Ok(Bound::new(Self {
             table: socket.dispatch(),
             socket: socket.as_ptr(),
             list: sent.list(),
             address: (!fixed).then(|| places.address()),
-            control: (length > 0).then(|| places.control(length as usize)),
+            control,
         }))
     }
 
