@@ -8,6 +8,8 @@
 
 use std::sync::Once;
 
+use wsk_sys::{STATUS_BREAKPOINT, STATUS_ILLEGAL_INSTRUCTION, STATUS_INTEGER_DIVIDE_BY_ZERO};
+
 use crate::bugcheck::bugcheck;
 use crate::irql::{self, DISPATCH_LEVEL};
 use crate::pool::paging::{self, Touched};
@@ -60,19 +62,20 @@ fn report_exception(exception: Exception, instruction: usize) -> ! {
         ),
     };
     bugcheck!(
-        KMODE_EXCEPTION_NOT_HANDLED(status, instruction, 0, 0),
+        KMODE_EXCEPTION_NOT_HANDLED(status.0.cast_unsigned() as usize, instruction, 0, 0),
         [],
         "{} {what}",
-        match origin::host_function() {
-            Some(function) => format!("{function}, with what the driver gave it,"),
-            None => "the driver".to_owned(),
-        }
+        who()
     )
 }
 
-const STATUS_ILLEGAL_INSTRUCTION: usize = 0xC000_001D;
-const STATUS_INTEGER_DIVIDE_BY_ZERO: usize = 0xC000_0094;
-const STATUS_BREAKPOINT: usize = 0x8000_0003;
+/// Who did it: the driver, or a function of the kernel that it has called.
+fn who() -> String {
+    match origin::host_function() {
+        Some(function) => format!("{function}, with what the driver gave it,"),
+        None => "the driver".to_owned(),
+    }
+}
 
 /// Handles faults from now on.
 pub(crate) fn watch() {
@@ -155,10 +158,7 @@ fn report(fault: Fault) -> ! {
         Access::Call => "called a function in",
         Access::Some => "accessed",
     };
-    let who = match origin::host_function() {
-        Some(function) => format!("{function}, with what the driver gave it,"),
-        None => "the driver".to_owned(),
-    };
+    let who = who();
     let operation = match access {
         Access::Read | Access::Some => 0,
         Access::Write => 1,

@@ -9,7 +9,6 @@ use core::ptr::NonNull;
 /// # Invariants
 ///
 /// While it is in a list it neither moves nor goes, and the list alone touches it.
-#[derive(Default)]
 pub(crate) struct Links {
     before: Cell<Option<Held>>,
     after: Cell<Option<Held>>,

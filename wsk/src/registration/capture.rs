@@ -8,10 +8,10 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use wsk_sys::{
-    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_NOT_IMPLEMENTED, WSK_CLIENT_DISPATCH,
-    WSK_CLIENT_NPI, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
-    WskCaptureProviderNPI, WskDeregister, WskProviderDispatch, WskQueryProviderCharacteristics,
-    WskRegister, WskReleaseProviderNPI,
+    NTSTATUS, OSVERSIONINFOW, RtlGetVersion, STATUS_DEVICE_NOT_READY, STATUS_NOT_IMPLEMENTED,
+    WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI,
+    WSK_REGISTRATION, WskCaptureProviderNPI, WskDeregister, WskProviderDispatch,
+    WskQueryProviderCharacteristics, WskRegister, WskReleaseProviderNPI,
 };
 
 use crate::error::{Call, Error, Memory};
@@ -348,7 +348,7 @@ impl Capture {
         Ok(unsafe { WskProviderDispatch::new(table, self.ntddi) })
     }
 
-    /// Has a block be freed at `PASSIVE_LEVEL`: when [`free_put_off`](Self::free_put_off) is called, at the latest when the client
+    /// Has a block be freed at `PASSIVE_LEVEL`: when a [look-up](Self::before_look_up) begins, at the latest when the client
     /// deregisters. IRQL: `<= DISPATCH_LEVEL`. The caller has a capture meanwhile besides that of the block.
     fn put_off<T: GoesBack>(&self, mut block: Owned<Block<T>>) {
         let client = &self.release.client;
@@ -370,14 +370,19 @@ impl Capture {
         client.event().set();
     }
 
-    /// Frees what was put off.
-    pub(crate) fn free_put_off(&self, passive: AtPassiveLevel) {
-        self.release.client.free_put_off(passive);
-    }
-
-    /// Whether the client deregisters, which waits for this capture.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.release.client.leaving.load(Ordering::Relaxed)
+    /// Comes before a look-up by `call`: it is for `PASSIVE_LEVEL`, at which what was put off is freed, and not for a client that
+    /// deregisters, which waits for this capture.
+    pub(crate) fn before_look_up(&self, call: Call) -> Result<(), Error> {
+        // The function itself is for this level.
+        let passive = at_passive_level()?;
+        let client = &self.release.client;
+        client.free_put_off(passive);
+        if client.leaving.load(Ordering::Relaxed) {
+            // Whoever looks up in a loop is not to keep the driver for ever.
+            let status = STATUS_DEVICE_NOT_READY;
+            return Err(Error::Call { call, status });
+        }
+        Ok(())
     }
 
     /// The `NTDDI_VERSION` of the running Windows.

@@ -12,7 +12,7 @@ pub(crate) use address_list::{AddressList, AddressesOf};
 pub(crate) use capture::{Capture, hold};
 pub(crate) use owner::{Owner, OwnerPointers};
 pub use provider::Provider;
-pub(crate) use security::{ClientControl, check};
+pub(crate) use security::{ClientControl, bytes, check};
 pub use security::{DescriptorRoom, SecurityDescriptor};
 pub use transport::{TdiDevice, Transport};
 

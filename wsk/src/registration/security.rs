@@ -174,7 +174,7 @@ impl AtOnce<'_> {
 }
 
 /// The bytes of a value.
-fn bytes<T>(value: NonNull<T>) -> NonNull<[u8]> {
+pub(crate) fn bytes<T>(value: NonNull<T>) -> NonNull<[u8]> {
     NonNull::slice_from_raw_parts(value.cast(), size_of::<T>())
 }
 
@@ -340,11 +340,10 @@ impl SecurityDescriptor {
         room.reserve()?;
         // INVARIANT: the caller says so, and the descriptor is used in this call alone.
         let descriptor = Valid(descriptor.as_ptr());
-        let cached = AtOnce::Cache(descriptor, &room).carry_out(capture, &mut 0);
-        if cached.is_err() {
+        if let Err(error) = AtOnce::Cache(descriptor, &room).carry_out(capture, &mut 0) {
             room.clear();
+            return Err(error);
         }
-        cached?;
         room.take().ok_or(Error::Taken)
     }
 

@@ -8,6 +8,7 @@ use crate::buffer::carry::{Beside, Lending, Untouched, With};
 use crate::error::{Call, Error};
 use crate::irp::{Aligned, Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
+use crate::request::way::nothing_comes_back;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way};
 use crate::socket::calls::{Bound, ControlCall, LentControlCall, Vouched};
 pub(crate) use crate::socket::calls::{enable_events, register_extension};
@@ -442,35 +443,8 @@ pub struct Copied;
 
 impl<'b> Way<Raw<'b>> for Copied {
     type Carry = With<Untouched>;
-    type Waited<T> = Result<T, Error>;
-    type Finished<T> = Result<T, Error>;
-    type Scoped<T> = Result<T, Error>;
-    type NotStarted = Error;
 
-    fn waited<T>(result: Result<T, Error>, _: Raw<'b>) -> Result<T, Error> {
-        result
-    }
-
-    fn finished<T>(result: Result<T, Error>, _: Option<Raw<'b>>) -> Result<T, Error> {
-        result
-    }
-
-    fn scoped<T>(result: Result<T, Error>, _: Option<Raw<'b>>) -> Result<T, Error> {
-        result
-    }
-
-    fn lost<T>(error: Error, carried: Raw<'b>) -> Result<T, Error> {
-        core::mem::forget(carried);
-        Err(error)
-    }
-
-    fn into_waited<T>(finished: Result<T, Error>) -> Result<T, Error> {
-        finished
-    }
-
-    fn not_started(error: Error, _: Raw<'b>) -> Error {
-        error
-    }
+    nothing_comes_back!(Raw<'b>, core::mem::forget);
 }
 
 impl<C> Sealed for ControlRaw<C> {}

@@ -4,16 +4,12 @@
 use core::fmt;
 use core::net::SocketAddr;
 
-use wsk_sys::{
-    NI_DGRAM, NI_MAXHOST, NI_MAXSERV, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV,
-    STATUS_DEVICE_NOT_READY,
-};
+use wsk_sys::{NI_DGRAM, NI_MAXHOST, NI_MAXSERV, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV};
 
 use crate::address::Family;
 use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::irql::at_passive_level;
 use crate::memory::shared::Shared;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{Capture, Provider};
@@ -180,17 +176,7 @@ impl Function<NameRoom> for NameOf {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, NameInfoCall>, Error> {
-        // The function itself is for this level.
-        let passive = at_passive_level()?;
-        let capture = provider.capture();
-        capture.free_put_off(passive);
-        if capture.is_leaving() {
-            // Whoever looks up in a loop is not to keep the driver for ever.
-            return Err(Error::Call {
-                call: Call::WskGetNameInfo,
-                status: STATUS_DEVICE_NOT_READY,
-            });
-        }
+        provider.capture().before_look_up(Call::WskGetNameInfo)?;
         lent.names = Some(NameInfo::reserve()?);
         Family::of(&self.address).write(self.address, &mut arguments.address);
         let names = lent.lend();

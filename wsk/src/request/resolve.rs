@@ -5,14 +5,13 @@ use core::fmt;
 
 use wsk_sys::{
     ADDRINFOEXW, AF_INET, AF_INET6, AF_UNSPEC, AI_ADDRCONFIG, AI_NUMERICHOST, AI_PASSIVE, IPPROTO,
-    NS_ALL, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, STATUS_DEVICE_NOT_READY, STATUS_NOT_FOUND,
+    NS_ALL, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, STATUS_NOT_FOUND,
 };
 
 use crate::address::Family;
 use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::irql::at_passive_level;
 use crate::memory::shared::Shared;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{AddressList, Capture, Provider};
@@ -262,17 +261,8 @@ impl Function<Looking> for Resolve<'_> {
         _: &mut Arguments,
         _: Places<'x>,
     ) -> Result<Bound<'x, AddressInfoCall>, Error> {
-        // The function itself is for this level.
-        let passive = at_passive_level()?;
         let capture = provider.capture();
-        capture.free_put_off(passive);
-        if capture.is_leaving() {
-            // Whoever looks up in a loop is not to keep the driver for ever.
-            return Err(Error::Call {
-                call: Call::WskGetAddressInfo,
-                status: STATUS_DEVICE_NOT_READY,
-            });
-        }
+        capture.before_look_up(Call::WskGetAddressInfo)?;
         let name_space = self.lookup.name_space;
         lent.use_ = Some(InUse::new(capture, self.lookup)?);
         let in_use = lent.lend();

@@ -248,6 +248,8 @@ macro_rules! nothing_comes_back {
     };
 }
 
+pub(super) use nothing_comes_back;
+
 impl Way<()> for Nothing {
     type Carry = Self;
 

@@ -27,7 +27,7 @@ use crate::memory::shared::Shared;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{
     AddressList, Capture, ClientControl, DescriptorRoom, OwnerPointers, Provider,
-    SecurityDescriptor, hold,
+    SecurityDescriptor, bytes, hold,
 };
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider, Input, Ioctl};
@@ -1684,7 +1684,7 @@ pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Resul
         EventMask: mask & !WSK_EVENT_DISABLE,
     };
     let call = ControlCall {
-        input: Some(bytes_of(&mut control)),
+        input: Some(bytes(NonNull::from(&mut control))),
         ..ControlCall::of(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
     };
     // SAFETY: enabling takes no IRP, so the structure is used during the call only; the socket's context and table of events live until
@@ -1713,8 +1713,8 @@ pub(crate) fn register_extension<C: Category>(
         ProviderDispatch: core::ptr::null(),
     };
     let call = ControlCall {
-        input: Some(bytes_of(&mut input)),
-        output: Some(bytes_of(&mut output)),
+        input: Some(bytes(NonNull::from(&mut input))),
+        output: Some(bytes(NonNull::from(&mut output))),
         ..ControlCall::of(socket, IOCTL, SIO_WSK_REGISTER_EXTENSION, 0)
     };
     // SAFETY: registering takes no IRP, so the structures are used during the call only; by the invariant what they point at is as the
@@ -1733,9 +1733,4 @@ fn pointer<T>(pointer: *const T, arguments: &mut Arguments, places: Places<'_>) 
     // SAFETY: callers, which are in this file, bind it to an operation for which that is there.
     unsafe { arguments.set_pointer(pointer) };
     places.pointer()
-}
-
-/// The place of a value, in bytes.
-fn bytes_of<T>(value: &mut T) -> NonNull<[u8]> {
-    NonNull::slice_from_raw_parts(NonNull::from(value).cast(), size_of::<T>())
 }
