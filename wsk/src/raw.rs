@@ -151,8 +151,9 @@ impl Provider {
     ///
     /// # Safety
     ///
-    /// Of the kinds of sockets that have these events, the driver makes every one for this client without this crate from then on,
-    /// with a table that has the callbacks: what this crate makes has no such callbacks, or counts on being able to disable them.
+    /// Of the kinds of sockets that have these events, none that this crate has made for this client is there, and the driver makes every one
+    /// without this crate from then on, with a table that has the callbacks: what this crate makes has no such callbacks, or counts on being
+    /// able to disable them.
     #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
     pub unsafe fn enable_static_event_callbacks(&self, events: u32) -> Result<(), Error> {
         let control = WSK_EVENT_CALLBACK_CONTROL {

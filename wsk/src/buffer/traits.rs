@@ -114,7 +114,8 @@ pub unsafe trait SendBuffer {
     ///
     /// # Safety
     ///
-    /// As for `lock`. The buffer lies in nonpaged memory, and nobody else refers to it until it is unlocked.
+    /// As for `lock`. The buffer lies in nonpaged memory, and nobody else refers to it until it is unlocked. The extent may lie in the buffer
+    /// itself, which so stays as long as a provider keeps the request, even one that breaks its contract.
     #[doc(hidden)]
     #[inline]
     unsafe fn lock_owned<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {

@@ -48,8 +48,9 @@ pub unsafe trait Call<B>: Copy {
     #[doc(hidden)]
     const GOES_ON: bool = false;
 
-    /// Whether they point into what is carried itself, rather than at memory that it has. Who waits for it has it on the stack, where it
-    /// does not stay should the provider keep the IRP: so it is not waited for [in place](crate::request::InPlace).
+    /// Whether they point into what is carried itself, rather than at memory that it has, where it was not lent as an operation's own. Who
+    /// waits for it has it on the stack, where it does not stay should the provider keep the IRP: so it is not waited for
+    /// [in place](crate::request::InPlace), which lends nothing as an operation's own.
     #[doc(hidden)]
     const POINTS_INTO_CARRIED: bool = false;
 

@@ -411,7 +411,7 @@ fn static_event_callbacks_are_enabled_before_there_is_a_socket() {
         };
         assert_eq!(disabled, refused(STATUS_INVALID_PARAMETER));
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
-        // SAFETY: as above.
+        // SAFETY: as above: there is a socket.
         let late = unsafe { provider.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM) };
         assert_eq!(late, refused(STATUS_INVALID_DEVICE_STATE));
         drop(socket);
