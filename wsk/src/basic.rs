@@ -25,7 +25,7 @@ impl BasicSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open_datagram(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let handle = open_socket(Making::of(provider, family, false))?;
+        let handle = open_socket(Making::of(provider, family, false, None))?;
         Ok(Self { handle })
     }
 
@@ -41,7 +41,7 @@ impl BasicSocket {
     #[doc(alias = "WskSocket")]
     pub fn open_stream(provider: &Provider, family: Family) -> Result<Self, Error> {
         let protocol = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
-        let making = Making::of(provider, family, false);
+        let making = Making::of(provider, family, false, None);
         let handle = opened(request::open_over(making, SOCK_STREAM, protocol))?;
         Ok(Self { handle })
     }

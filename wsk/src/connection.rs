@@ -39,7 +39,7 @@ impl ConnectionSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let handle = open_socket(Making::of(provider, family, false))?;
+        let handle = open_socket(Making::of(provider, family, false, None))?;
         Ok(Self { handle })
     }
 
@@ -60,8 +60,8 @@ impl ConnectionSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        let making = Making::of(provider, family, false);
-        let handle = open_socket(making.with_events(events::of_connection(handler)))?;
+        let events = Some(events::of_connection(handler)?);
+        let handle = open_socket(Making::of(provider, family, false, events))?;
         Ok(Self { handle })
     }
 
@@ -111,7 +111,7 @@ impl ConnectedSocket {
         remote: impl Into<SocketAddr>,
     ) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
         let remote = remote.into();
-        let making = Making::of(provider, Family::of(&remote), true);
+        let making = Making::of(provider, Family::of(&remote), true, None);
         request::open_connected(making, remote.into())
     }
 
@@ -137,7 +137,7 @@ impl ConnectedSocket {
         family: Family,
         remote: impl Into<Endpoint>,
     ) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
-        request::open_connected(Making::of(provider, family, true), remote.into())
+        request::open_connected(Making::of(provider, family, true, None), remote.into())
     }
 
     /// The local address of a connection of any family. IRQL: `<= APC_LEVEL`; waits.

@@ -33,7 +33,7 @@ impl DatagramSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        Self::open_within(Making::of(provider, family, false))
+        Self::open_within(Making::of(provider, family, false, None))
     }
 
     /// Opens a socket with a handler of arriving datagrams, which WSK calls once events are [enabled](Self::enable_receive_events).
@@ -53,8 +53,8 @@ impl DatagramSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        let making = Making::of(provider, family, false);
-        Self::open_within(making.with_events(events::of_datagrams(handler)))
+        let events = Some(events::of_datagrams(handler)?);
+        Self::open_within(Making::of(provider, family, false, events))
     }
 
     fn open_within(making: Making<crate::socket::DatagramCategory>) -> Result<Self, Error> {

@@ -37,7 +37,7 @@ impl ListenSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let handle = open_socket(Making::of(provider, family, false))?;
+        let handle = open_socket(Making::of(provider, family, false, None))?;
         Ok(Self { handle })
     }
 
@@ -58,8 +58,8 @@ impl ListenSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        let making = Making::of(provider, family, false);
-        let handle = open_socket(making.with_events(events::of_listener(handler)))?;
+        let events = Some(events::of_listener(handler)?);
+        let handle = open_socket(Making::of(provider, family, false, events))?;
         Ok(Self { handle })
     }
 

@@ -32,7 +32,7 @@ impl StreamSocket {
     /// [`Error::WrongIrql`], [`Error::NoMemory`]; [`Error::NoEntry`] on a Windows without such sockets; or the error of WSK.
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
-        Self::make(provider, Making::of(provider, family, false))
+        Self::make(provider, Making::of(provider, family, false, None))
     }
 
     /// Opens a socket with a handler of its events, which WSK calls once they are enabled: those of a connection when it has
@@ -93,8 +93,8 @@ impl StreamSocket {
         family: Family,
         handler: H,
     ) -> Result<Self, Error> {
-        let making = Making::of(provider, family, false);
-        Self::make(provider, making.with_events(events::of_stream(handler)))
+        let events = Some(events::of_stream(handler)?);
+        Self::make(provider, Making::of(provider, family, false, events))
     }
 
     fn make(provider: &Provider, making: Making<StreamCategory>) -> Result<Self, Error> {

@@ -319,12 +319,12 @@ pub struct Spares<const N: usize> {
 }
 
 impl<const N: usize> Spares<N> {
-    /// Places with this operation in the first of them.
-    pub(crate) fn new(operation: Idle<()>) -> Self {
-        const { assert!(N > 0, "there is no place for the operation") };
-        let spares = Self::none();
-        spares.put(operation);
-        spares
+    /// Places with these operations.
+    pub(crate) fn of(operations: [Idle<()>; N]) -> Self {
+        // INVARIANT: they were idle, and are here from now on.
+        Self {
+            blocks: operations.map(|operation| AtomicPtr::new(operation.into_block().as_ptr())),
+        }
     }
 
     /// Places with nothing in them.

@@ -47,7 +47,7 @@ pub(crate) fn accept<A: ReadAddress>(
     Request {
         target: listener,
         function: Accept(PhantomData),
-        carried: Making::new(listener.capture(), listener.family(), true),
+        carried: Making::new(listener.capture(), listener.family(), true, None),
     }
 }
 

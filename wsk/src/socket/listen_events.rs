@@ -110,10 +110,7 @@ impl Offer<'_> {
         events: Option<Events<WSK_CLIENT_CONNECTION_DISPATCH>>,
     ) -> Result<ConnectedSocket, Error> {
         let listener = self.ends.listener;
-        let mut making = Making::new(listener.capture(), listener.family(), true);
-        if let Some(events) = events {
-            making = making.with_events(Ok(events));
-        }
+        let making = Making::new(listener.capture(), listener.family(), true, events);
         let handle = self.arriving.take(making)?;
         Ok(ConnectedSocket { handle })
     }

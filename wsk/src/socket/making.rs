@@ -36,8 +36,10 @@ pub struct Making<C: Category> {
     /// Whose socket it is: kept until WSK has made it.
     owner: Owner,
     family: Family,
-    /// The handler's events, or why there are none.
-    events: Result<Option<Events<C::Callbacks>>, Error>,
+    /// The handler's events.
+    events: Option<Events<C::Callbacks>>,
+    /// There is a handler, and no room for its events.
+    lacks_room: bool,
     prepared: Option<Prepared<C>>,
     socket: Option<NonNull<WSK_SOCKET>>,
     bound: bool,
@@ -52,13 +54,29 @@ unsafe impl<C: Category> Sync for Making<C> {}
 
 impl<C: Category> Making<C> {
     /// A socket to be made, which is bound when it is there or has to be bound first. Allocates nothing.
-    pub(crate) fn new(capture: &Shared<Capture>, family: Family, bound: bool) -> Self {
+    pub(crate) fn new(
+        capture: &Shared<Capture>,
+        family: Family,
+        bound: bool,
+        events: Option<Events<C::Callbacks>>,
+    ) -> Self {
+        Self::owned(capture, Owner::default(), family, bound, events)
+    }
+
+    fn owned(
+        capture: &Shared<Capture>,
+        owner: Owner,
+        family: Family,
+        bound: bool,
+        events: Option<Events<C::Callbacks>>,
+    ) -> Self {
         // INVARIANT: no socket.
         Self {
             capture: capture.clone(),
-            owner: Owner::default(),
+            owner,
             family,
-            events: Ok(None),
+            events,
+            lacks_room: false,
             prepared: None,
             socket: None,
             bound,
@@ -67,10 +85,14 @@ impl<C: Category> Making<C> {
     }
 
     /// A socket to be made as the provider has it: with its owner.
-    pub(crate) fn of(provider: &Provider, family: Family, bound: bool) -> Self {
-        let mut this = Self::new(provider.capture(), family, bound);
-        this.owner = provider.owner().clone();
-        this
+    pub(crate) fn of(
+        provider: &Provider,
+        family: Family,
+        bound: bool,
+        events: Option<Events<C::Callbacks>>,
+    ) -> Self {
+        let owner = provider.owner().clone();
+        Self::owned(provider.capture(), owner, family, bound, events)
     }
 
     /// Whose socket it is, as WSK is told; valid while this is there.
@@ -78,12 +100,13 @@ impl<C: Category> Making<C> {
         self.owner.pointers()
     }
 
-    /// With a handler for its events, or the error that there was no room for it.
+    /// With a handler's events. Where there was no room for them, [preparing](Self::prepare) fails.
     pub(crate) fn with_events(self, events: Result<Events<C::Callbacks>, Error>) -> Self {
         let mut this = self;
         // WSK has those of a socket that is there.
         if this.socket.is_none() {
-            this.events = events.map(Some);
+            this.lacks_room = events.is_err();
+            this.events = events.ok();
         }
         this
     }
@@ -101,8 +124,8 @@ impl<C: Category> Making<C> {
     /// Allocates all that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
     #[inline(never)]
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
-        if let Err(error) = &self.events {
-            return Err(*error);
+        if self.lacks_room {
+            return Err(Error::NoMemory(Memory::Socket));
         }
         self.prepared = Some(Prepared {
             reserved: Reserved::new().ok_or(Error::NoMemory(Memory::Socket))?,
@@ -115,8 +138,8 @@ impl<C: Category> Making<C> {
     /// What WSK gets as the socket's context and callbacks.
     pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
         match &self.events {
-            Ok(Some(events)) => (events.context(), events.table()),
-            _ => (None, None),
+            Some(events) => (events.context(), events.table()),
+            None => (None, None),
         }
     }
 
@@ -142,11 +165,7 @@ impl<C: Category> Making<C> {
         };
         let prepared = self.prepared.take()?;
         self.socket = None;
-        let events = core::mem::replace(&mut self.events, Ok(None));
         let bound = if self.bound { self.family.bit() } else { 0 };
-        let [first, second] = prepared.spares;
-        let spares = Spares::new(first);
-        spares.put(second);
         // INVARIANT: the socket is open and of this category, and this is its one handle.
         Some(Handle::first(
             prepared.reserved,
@@ -161,9 +180,9 @@ impl<C: Category> Making<C> {
                 indicates_control: AtomicBool::new(false),
                 send_flags: AtomicU32::new(0),
                 handles: AtomicUsize::new(1),
-                spares,
-                closing: Spares::new(prepared.closing),
-                events: events.ok().flatten(),
+                spares: Spares::of(prepared.spares),
+                closing: Spares::of([prepared.closing]),
+                events: self.events.take(),
                 before: None,
             },
         ))
