@@ -10,7 +10,7 @@ use crate::mutation;
 /// The most that a driver may weigh, in bytes, where it is not said otherwise.
 const LIMIT: usize = 32 * 1024;
 /// The most that the echo driver may weigh.
-const ECHO_LIMIT: usize = 22 * 1024;
+const ECHO_LIMIT: usize = 21 * 1024;
 /// The most that the tunnel may weigh, which sends its own packets and those of others.
 const TUNNEL_LIMIT: usize = 33 * 1024;
 /// The most that the client of a network block device may weigh, which does most.
