@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::bugcheck::{bugcheck, violation};
+use crate::executive::rundown;
 use crate::faults::{self, Network, Resource};
 use crate::origin::Whose;
 use crate::pool::Count;
@@ -568,6 +569,7 @@ pub(crate) fn require_nothing_left(driver: u32, name: &str, patience: Duration) 
     let mut running = left_running(whose);
     running.extend(queued);
     let behind = left_behind(whose);
+    rundown::forget(driver);
     let list = |lines: &[String]| {
         let lines: Vec<String> = lines
             .iter()

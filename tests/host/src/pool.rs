@@ -25,7 +25,7 @@ use wsk_sys::{
 };
 
 use crate::bugcheck::{bugcheck, violation};
-use crate::executive::lookaside;
+use crate::executive::{lookaside, rundown};
 use crate::faults::{self, Resource};
 use crate::irql::{self, APC_LEVEL};
 use crate::origin::{Origin, Whose};
@@ -660,6 +660,7 @@ fn free_for_driver(function: &'static str, address: usize, tag: u32) {
     event::memory_freed(&block);
     lock_order::memory_freed(&block);
     lookaside::memory_freed(&block);
+    rundown::memory_freed(&block);
     BLOCKS.down();
     release(block, function);
 }

@@ -7,6 +7,7 @@
 use core::cell::RefCell;
 
 use crate::bugcheck::{bugcheck, violation};
+use crate::executive::rundown;
 use crate::origin::Origin;
 use crate::{address_space, irp, irql, schedule, wsk};
 
@@ -19,14 +20,26 @@ pub(crate) enum User {
     Registration { address: usize, client: usize },
     /// A timer that is set, and what tells that it is so for the same reason.
     Timer { address: usize, setting: u64 },
+    /// Whoever uses an object that rundown protection protects, or will: where that lies, and its number.
+    Rundown { address: usize, number: u64 },
 }
 
 impl User {
+    /// Whether there is anything left to watch for.
     fn is_there(self) -> bool {
         match self {
             Self::Call { irp, use_of_irp } => irp::is_in_flight(irp, use_of_irp),
             Self::Registration { address, client } => wsk::is_registered(address, client),
             Self::Timer { address, setting } => schedule::is_set(address, setting),
+            Self::Rundown { address, number } => rundown::is_there(address, number),
+        }
+    }
+
+    /// Whether it uses the place just now.
+    fn is_using(self) -> bool {
+        match self {
+            Self::Rundown { address, number } => rundown::is_in_use(address, number),
+            Self::Call { .. } | Self::Registration { .. } | Self::Timer { .. } => self.is_there(),
         }
     }
 
@@ -37,6 +50,9 @@ impl User {
                 format!("the client whose WSK_REGISTRATION is at {address:#x} is registered")
             }
             Self::Timer { address, .. } => format!("the timer at {address:#x} is set"),
+            Self::Rundown { address, .. } => {
+                format!("the rundown protection at {address:#x} is acquired")
+            }
         }
     }
 }
@@ -106,12 +122,14 @@ pub(crate) fn look(function: &str) -> bool {
         reached = start;
         true
     });
-    for used in &places {
+    places.retain(|used| {
         // Where the walk ends too early nothing is known.
-        if reached >= used.frame.end && !found.contains(&used.frame) {
+        let is_gone = reached >= used.frame.end && !found.contains(&used.frame);
+        if is_gone && used.user.is_using() {
             report(used, function);
         }
-    }
+        !is_gone
+    });
     USED.with_borrow_mut(|watched| {
         places.append(watched);
         *watched = places;
@@ -123,7 +141,7 @@ pub(crate) fn look(function: &str) -> bool {
 pub(crate) fn thread_ends() {
     let places = USED.with_borrow_mut(core::mem::take);
     for used in &places {
-        if used.user.is_there() {
+        if used.user.is_using() {
             report(used, "the end of the thread");
         }
     }
@@ -143,6 +161,7 @@ fn report(used: &Used, noticed_by: &str) -> ! {
         User::Call { .. } => "the call in flight",
         User::Registration { .. } => "the client that is registered",
         User::Timer { .. } => "the timer that is set",
+        User::Rundown { .. } => "the rundown protection that is acquired",
     };
     bugcheck!(
         DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, 0, 0),

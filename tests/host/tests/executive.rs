@@ -929,6 +929,174 @@ fn rundown_protection_started_again_too_early() {
     }
 }
 
+/// Rundown protection in a block of pool.
+fn protection() -> *mut EX_RUNDOWN_REF {
+    let protection = pool(size_of::<EX_RUNDOWN_REF>()).cast();
+    // SAFETY: the block has room for it.
+    unsafe { ExInitializeRundownProtection(protection) };
+    protection
+}
+
+/// Another thread that waits until the users of an object are done, once nobody can come any more.
+fn somebody_waits_for_users(protection: *mut EX_RUNDOWN_REF) -> std::thread::JoinHandle<()> {
+    let address = protection as usize;
+    let waiter = std::thread::spawn(move || {
+        // SAFETY: the protection is there until its last user has left, or a rule is broken.
+        unsafe { ExWaitForRundownProtectionRelease(address as *mut EX_RUNDOWN_REF) };
+    });
+    // SAFETY: the protection is initialised.
+    unsafe {
+        while ExAcquireRundownProtection(protection) == 1 {
+            ExReleaseRundownProtection(protection);
+            std::thread::yield_now();
+        }
+    }
+    waiter
+}
+
+#[test]
+fn rundown_protection_freed_that_is_acquired() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let protection = protection();
+        // SAFETY: the protection is initialised. To free it then breaks the rule.
+        unsafe {
+            assert_eq!(ExAcquireRundownProtection(protection), 1);
+            ExFreePoolWithTag(protection.cast(), TAG);
+        }
+    })
+    .tells("memory was freed that holds rundown protection")
+    .tells("acquired 1 times, last by ExAcquireRundownProtection");
+}
+
+#[test]
+fn rundown_protection_freed_that_a_thread_waits_for() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let protection = protection();
+        // SAFETY: the protection is initialised. To free it while the other waits breaks the rule.
+        unsafe {
+            assert_eq!(ExAcquireRundownProtection(protection), 1);
+            somebody_waits_for_users(protection);
+            ExFreePoolWithTag(protection.cast(), TAG);
+        }
+    })
+    .tells("waited for by ExWaitForRundownProtectionRelease");
+}
+
+#[test]
+fn rundown_protection_initialised_that_is_acquired() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let protection = protection();
+        // SAFETY: the protection is initialised; the second time breaks the rule.
+        unsafe {
+            assert_eq!(ExAcquireRundownProtection(protection), 1);
+            ExInitializeRundownProtection(protection);
+        }
+    })
+    .tells("ExInitializeRundownProtection was called for rundown protection that is in use");
+}
+
+#[test]
+fn rundown_protection_in_memory_that_became_anothers() {
+    for (function, released) in [
+        ("ExAcquireRundownProtection", false),
+        ("ExReleaseRundownProtection", true),
+    ] {
+        expect_bugcheck(VERIFIER, || {
+            let _kernel = Kernel::boot();
+            let block = pool(64);
+            // SAFETY: the block is not freed. That there is no rundown protection in it (any more) breaks the rule.
+            unsafe {
+                ExInitializeRundownProtection(block.cast());
+                block.cast::<u8>().write_bytes(0x5A, 64);
+                if released {
+                    ExReleaseRundownProtection(block.cast());
+                } else {
+                    ExAcquireRundownProtection(block.cast());
+                }
+            }
+        })
+        .tells(&format!(
+            "{function} was given memory that isn't initialised rundown protection"
+        ));
+    }
+}
+
+#[test]
+fn rundown_protection_on_the_stack_of_a_function_that_has_returned() {
+    #[inline(never)]
+    fn forgets_its_user() {
+        let mut protection = EX_RUNDOWN_REF::default();
+        // SAFETY: breaks the rule: nobody releases it before it is gone. The kernel stops before it touches it again.
+        unsafe {
+            ExInitializeRundownProtection(&raw mut protection);
+            ExAcquireRundownProtection(&raw mut protection);
+        }
+        core::hint::black_box(&mut protection);
+    }
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        forgets_its_user();
+        Event::new(EVENT_TYPE::NotificationEvent, false);
+    })
+    .tells("lies on the stack, in a function that has returned while the rundown protection that is acquired");
+}
+
+#[test]
+fn rundown_protection_whose_last_user_frees_it() {
+    let kernel = Kernel::boot();
+    let protection = protection();
+    // SAFETY: the protection is initialised. Whoever waits for the last user doesn't touch it once that one has left.
+    unsafe {
+        assert_eq!(ExAcquireRundownProtection(protection), 1);
+        let waiter = somebody_waits_for_users(protection);
+        ExReleaseRundownProtection(protection);
+        ExFreePoolWithTag(protection.cast(), TAG);
+        waiter.join().unwrap();
+    }
+    kernel.shutdown();
+}
+
+#[test]
+fn rundown_protection_on_the_stack_that_is_over_when_the_function_returns() {
+    #[inline(never)]
+    fn waits_for_its_users(initialise: bool) {
+        let mut protection = EX_RUNDOWN_REF::default();
+        // SAFETY: zeroes are what initialised rundown protection holds. Who waits keeps it until its users are done.
+        unsafe {
+            if initialise {
+                ExInitializeRundownProtection(&raw mut protection);
+            }
+            let shared = &raw mut protection as usize;
+            assert_eq!(ExAcquireRundownProtection(&raw mut protection), 1);
+            let user = std::thread::spawn(move || {
+                ExReleaseRundownProtection(shared as *mut EX_RUNDOWN_REF);
+            });
+            ExWaitForRundownProtectionRelease(&raw mut protection);
+            user.join().unwrap();
+        }
+    }
+    #[inline(never)]
+    fn never_runs_down() {
+        let mut protection = EX_RUNDOWN_REF::default();
+        // SAFETY: the protection is initialised, and nobody uses it when it is gone.
+        unsafe {
+            ExInitializeRundownProtection(&raw mut protection);
+            assert_eq!(ExAcquireRundownProtection(&raw mut protection), 1);
+            ExReleaseRundownProtection(&raw mut protection);
+        }
+    }
+    let kernel = Kernel::boot();
+    for round in 0..6 {
+        waits_for_its_users(round % 2 == 0);
+        never_runs_down();
+        Event::new(EVENT_TYPE::NotificationEvent, false).set();
+    }
+    kernel.shutdown();
+}
+
 // Objects by their handles.
 
 #[test]

@@ -5,7 +5,7 @@ mod holders;
 pub(crate) mod lookaside;
 pub(crate) mod mutex;
 mod push_lock;
-mod rundown;
+pub(crate) mod rundown;
 mod slist;
 mod spin_lock;
 
@@ -25,6 +25,7 @@ pub(crate) fn reset() {
     lookaside::reset();
     mutex::reset();
     push_lock::reset();
+    rundown::reset();
     spin_lock::reset();
 }
 

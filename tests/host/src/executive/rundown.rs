@@ -1,78 +1,275 @@
-//! Rundown protection: users of an object, and who waits for them to be done. Stands for `ExAcquireRundownProtection` and its kin.
+//! Rundown protection: the users of an object, and whoever waits for them to be done. Stands for `ExAcquireRundownProtection` and
+//! its kin.
 //!
-//! The word is that of NT: the lowest bit says that the object runs down, the rest is twice the number of users.
+//! The driver's word is that of NT: the lowest bit says that the object runs down, the rest is twice the number of users. A record
+//! beside it tells when the memory is freed or used for something else while the object is in use.
 
+use core::fmt::{self, Display};
 use core::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use wsk_sys::EX_RUNDOWN_REF;
 
 use crate::bugcheck::{bugcheck, violation};
-use crate::pool;
+use crate::origin::{self, Origin};
+use crate::pool::{self, Block};
+use crate::stack_places::{self, User};
 use crate::waits::Waiting;
 
 const RUNS_DOWN: usize = 1;
 const USER: usize = 2;
 
-/// The count in the driver's structure.
+/// What is known of the protection of one object.
+struct Protection {
+    /// Distinguishes it from the protection of another object that lies at the same place at another time.
+    number: u64,
+    /// The driver that has initialised it.
+    driver: u32,
+    users: usize,
+    runs_down: bool,
+    last_user: Option<Origin>,
+    waits: Option<Origin>,
+}
+
+/// Protection by address.
+static PROTECTIONS: Mutex<BTreeMap<usize, Protection>> = Mutex::new(BTreeMap::new());
+static NUMBERS: AtomicUsize = AtomicUsize::new(0);
+
+impl Protection {
+    fn new(runs_down: bool) -> Self {
+        Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed) as u64,
+            driver: origin::driver(),
+            users: 0,
+            runs_down,
+            last_user: None,
+            waits: None,
+        }
+    }
+
+    fn word(&self) -> usize {
+        self.users * USER + if self.runs_down { RUNS_DOWN } else { 0 }
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.users > 0
+    }
+}
+
+impl Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rundown protection, acquired {} times", self.users)?;
+        if let Some(last) = &self.last_user {
+            write!(f, ", last by {last}")?;
+        }
+        if let Some(waits) = &self.waits {
+            write!(f, "\nwaited for by {waits}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The driver's word.
 ///
 /// # Safety
 ///
 /// `protection` is valid for the time of the reference, and used as rundown protection only.
-unsafe fn count<'r>(protection: *mut EX_RUNDOWN_REF) -> &'r AtomicUsize {
+unsafe fn word<'r>(protection: *mut EX_RUNDOWN_REF) -> &'r AtomicUsize {
     // SAFETY: the caller says so; the structure is one word.
     unsafe { AtomicUsize::from_ptr(protection.cast()) }
+}
+
+/// Runs `act` on the protection that a driver gave, and writes the word anew. Stops when the memory holds something else.
+///
+/// # Safety
+///
+/// As for [`word`], until this returns.
+unsafe fn with<R>(
+    function: &'static str,
+    protection: *mut EX_RUNDOWN_REF,
+    act: impl FnOnce(&mut Protection) -> R,
+) -> R {
+    // SAFETY: the caller says so.
+    let word = unsafe { word(protection) };
+    // Read before the lock is taken: where nothing lies, this is as far as it goes.
+    word.load(Ordering::SeqCst);
+    let address = protection as usize;
+    let mut protections = PROTECTIONS.lock();
+    let holds = word.load(Ordering::SeqCst);
+    let known = protections.get(&address);
+    // Memory outside of the pool may become that of another object unnoticed. Zeroes are what `ExInitializeRundownProtection` writes.
+    let is_new = holds <= RUNS_DOWN && known.is_none_or(|known| !known.is_in_use());
+    if is_new && known.is_none_or(|known| known.word() != holds) {
+        protections.insert(address, Protection::new(holds == RUNS_DOWN));
+        watch_stack(function, address, &protections);
+    }
+    let Some(known) = protections
+        .get_mut(&address)
+        .filter(|known| known.word() == holds)
+    else {
+        let known = protections
+            .get(&address)
+            .map_or_else(String::new, Protection::to_string);
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::UNINITIALIZED_RESOURCE,
+                address,
+                holds,
+                0
+            ),
+            [known, pool::story(address)],
+            "{function} was given memory that isn't initialised rundown protection, or is written by somebody else: it holds {holds:#x}"
+        )
+    };
+    let result = act(known);
+    word.store(known.word(), Ordering::SeqCst);
+    result
+}
+
+/// Has the stack watched on which new protection lies.
+fn watch_stack(function: &'static str, address: usize, protections: &BTreeMap<usize, Protection>) {
+    if let Some(protection) = protections.get(&address)
+        && stack_places::concerns(address)
+    {
+        let number = protection.number;
+        let user = User::Rundown { address, number };
+        stack_places::watch(user, function, address, "rundown protection");
+    }
+}
+
+/// Whether this protection still lies there, and users may come or are left.
+pub(crate) fn is_there(address: usize, number: u64) -> bool {
+    let protections = PROTECTIONS.lock();
+    protections.get(&address).is_some_and(|protection| {
+        protection.number == number && (protection.is_in_use() || !protection.runs_down)
+    })
+}
+
+/// Whether somebody uses the object whose protection this is.
+pub(crate) fn is_in_use(address: usize, number: u64) -> bool {
+    let protections = PROTECTIONS.lock();
+    protections
+        .get(&address)
+        .is_some_and(|protection| protection.number == number && protection.is_in_use())
+}
+
+/// A block is being freed: nobody may use an object whose protection lies in it.
+pub(crate) fn memory_freed(block: &Block) {
+    let mut protections = PROTECTIONS.lock();
+    let gone: Vec<usize> = protections
+        .range(block.range())
+        .map(|(&address, _)| address)
+        .collect();
+    for address in gone {
+        if let Some(protection) = protections.remove(&address)
+            && protection.is_in_use()
+        {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::OTHER_CONTRACT,
+                    address,
+                    protection.users,
+                    0
+                ),
+                [block, protection],
+                "memory was freed that holds rundown protection of an object in use: who releases it writes to freed memory"
+            )
+        }
+    }
+}
+
+/// A driver is unloaded, and the memory of its image with it.
+pub(crate) fn forget(driver: u32) {
+    PROTECTIONS
+        .lock()
+        .retain(|_, protection| protection.driver != driver);
+}
+
+/// Forgets everything.
+pub(crate) fn reset() {
+    PROTECTIONS.lock().clear();
 }
 
 export! {
     /// Makes an object one that nobody uses yet.
     fn ExInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF), at most HIGH_LEVEL {
+        let function = "ExInitializeRundownProtection";
+        let address = RunRef as usize;
         // SAFETY: the driver gives the memory.
-        unsafe { count(RunRef) }.store(0, Ordering::SeqCst);
+        unsafe { word(RunRef) }.load(Ordering::SeqCst);
+        let mut protections = PROTECTIONS.lock();
+        if let Some(protection) = protections.insert(address, Protection::new(false))
+            && protection.is_in_use()
+        {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MULTIPLE_INITIALIZATION, address, protection.users, 0),
+                [protection, pool::story(address)],
+                "{function} was called for rundown protection that is in use"
+            )
+        }
+        watch_stack(function, address, &protections);
+        // SAFETY: as above.
+        unsafe { word(RunRef) }.store(0, Ordering::SeqCst);
     }
 }
 
 export! {
     /// Makes an object that has run down one that may be used again.
     fn ExReInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF), at most HIGH_LEVEL {
+        let function = "ExReInitializeRundownProtection";
         // SAFETY: the driver gives its structure.
-        let before = unsafe { count(RunRef) }.swap(0, Ordering::SeqCst);
-        if before != RUNS_DOWN {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, RunRef as usize, before, 0),
-                [pool::story(RunRef as usize)],
-                "ExReInitializeRundownProtection was called for an object that has not run down: {} users are left",
-                before / USER
-            )
+        unsafe {
+            with(function, RunRef, |protection| {
+                if protection.word() != RUNS_DOWN {
+                    bugcheck!(
+                        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, RunRef as usize, protection.word(), 0),
+                        [protection, pool::story(RunRef as usize)],
+                        "{function} was called for an object that has not run down: {} users are left",
+                        protection.users
+                    )
+                }
+                *protection = Protection::new(false);
+            });
         }
+        watch_stack(function, RunRef as usize, &PROTECTIONS.lock());
     }
 }
 
 export! {
     /// Begins to use an object, unless it runs down.
     fn ExAcquireRundownProtection(RunRef: *mut EX_RUNDOWN_REF) -> u8, at most DISPATCH_LEVEL {
+        let function = "ExAcquireRundownProtection";
+        let origin = Origin::here(function);
         // SAFETY: the driver gives its structure.
-        let count = unsafe { count(RunRef) };
-        count
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| {
-                (count & RUNS_DOWN == 0).then_some(count.wrapping_add(USER))
+        unsafe {
+            with(function, RunRef, |protection| {
+                if protection.runs_down {
+                    return 0;
+                }
+                protection.users += 1;
+                protection.last_user = Some(origin);
+                1
             })
-            .is_ok()
-            .into()
+        }
     }
 }
 
 export! {
     /// Ends a use of an object.
     fn ExReleaseRundownProtection(RunRef: *mut EX_RUNDOWN_REF), at most DISPATCH_LEVEL {
-        // SAFETY: the driver gives its structure. Who waits may free it right after this.
-        let before = unsafe { count(RunRef) }.fetch_sub(USER, Ordering::SeqCst);
-        if before < USER {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNEXPECTED_RELEASE, RunRef as usize, before, 0),
-                [pool::story(RunRef as usize)],
-                "ExReleaseRundownProtection was called more often than ExAcquireRundownProtection has succeeded"
-            )
+        let function = "ExReleaseRundownProtection";
+        // SAFETY: the driver gives its structure. Whoever waits may free it right after this.
+        unsafe {
+            with(function, RunRef, |protection| match protection.users.checked_sub(1) {
+                Some(left) => protection.users = left,
+                None => bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNEXPECTED_RELEASE, RunRef as usize, protection.word(), 0),
+                    [protection, pool::story(RunRef as usize)],
+                    "{function} was called more often than ExAcquireRundownProtection has succeeded"
+                ),
+            });
         }
     }
 }
@@ -80,23 +277,30 @@ export! {
 export! {
     /// Allows no further use, and waits until every one has ended.
     fn ExWaitForRundownProtectionRelease(RunRef: *mut EX_RUNDOWN_REF), at most APC_LEVEL {
-        // SAFETY: the driver gives its structure, which stays until this returns.
-        let count = unsafe { count(RunRef) };
+        let function = "ExWaitForRundownProtectionRelease";
+        let address = RunRef as usize;
+        let origin = Origin::here(function);
+        // SAFETY: the driver gives its structure, which stays until its last user has left. It isn't touched again.
+        let number = unsafe {
+            with(function, RunRef, |protection| {
+                protection.runs_down = true;
+                protection.waits = Some(origin);
+                protection.number
+            })
+        };
         let mut tries = 0_u32;
-        let mut left = count.fetch_or(RUNS_DOWN, Ordering::SeqCst);
         let mut waiting = None;
-        while left >= USER {
-            let waiting = waiting.get_or_insert_with(|| {
-                Waiting::begin("ExWaitForRundownProtectionRelease", RunRef as usize)
+        while is_in_use(address, number) {
+            let waiting = waiting.get_or_insert_with(|| Waiting::begin(function, address));
+            waiting.give_up_when_hopeless(|| {
+                PROTECTIONS.lock().get(&address).map_or_else(String::new, Protection::to_string)
             });
-            waiting.give_up_when_hopeless(|| format!("{} users are left", left / USER));
             tries = tries.saturating_add(1);
             if tries < 64 {
                 std::thread::yield_now();
             } else {
                 std::thread::sleep(Duration::from_micros(50));
             }
-            left = count.load(Ordering::SeqCst);
         }
     }
 }
@@ -104,14 +308,19 @@ export! {
 export! {
     /// Says that an object has run down.
     fn ExRundownCompleted(RunRef: *mut EX_RUNDOWN_REF), at most APC_LEVEL {
+        let function = "ExRundownCompleted";
         // SAFETY: the driver gives its structure.
-        let before = unsafe { count(RunRef) }.swap(RUNS_DOWN, Ordering::SeqCst);
-        if before >= USER {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, RunRef as usize, before, 0),
-                [pool::story(RunRef as usize)],
-                "ExRundownCompleted was called for an object that is still used: ExWaitForRundownProtectionRelease comes first"
-            )
+        unsafe {
+            with(function, RunRef, |protection| {
+                if protection.is_in_use() {
+                    bugcheck!(
+                        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, RunRef as usize, protection.word(), 0),
+                        [protection, pool::story(RunRef as usize)],
+                        "{function} was called for an object that is still used: ExWaitForRundownProtectionRelease comes first"
+                    )
+                }
+                protection.runs_down = true;
+            });
         }
     }
 }
