@@ -7,6 +7,7 @@ use core::ops::Range;
 use wsk_sys::{MDL, WSK_BUF};
 
 use crate::bugcheck::{BugCheckCode, bugcheck, violation};
+use crate::overlap::{self, Direction};
 use crate::pool::{self, paging};
 use crate::{address_space, mdl, stack_places};
 
@@ -88,6 +89,7 @@ pub(crate) struct Flight {
     pub(crate) function: &'static str,
     /// What is sent, or received into: data and control information.
     contents: Vec<Span>,
+    direction: Direction,
     /// All else that has to stay: the IRP, places for results, lists.
     places: Vec<Span>,
     chain: Vec<Snapshot>,
@@ -129,6 +131,7 @@ impl Flight {
         Self {
             function,
             contents: Vec::new(),
+            direction: Direction::Sends,
             places: Vec::new(),
             chain: Vec::new(),
             frozen: None,
@@ -217,8 +220,9 @@ impl Flight {
         }
     }
 
-    /// Stops when data is going to be received into pages that are locked for reading only.
-    pub(crate) fn require_writable(&self) {
+    /// The call receives into what its buffer describes. Stops when the pages are locked for reading only.
+    pub(crate) fn receive(&mut self) {
+        self.direction = Direction::Receives;
         for snapshot in &self.chain {
             if mdl::is_locked_for_reading(snapshot.flags) {
                 bugcheck!(
@@ -328,8 +332,15 @@ impl Flight {
             })
     }
 
-    /// Ends the flight: stops when something was changed under way, and lets go of the MDLs.
-    pub(crate) fn land(self, story: &dyn Display) {
+    /// The bytes that it sends, or receives into, and which of both.
+    pub(crate) fn areas(&self) -> (Direction, Vec<Range<usize>>) {
+        let ranges = self.contents.iter().map(|span| span.range.clone());
+        (self.direction, ranges.collect())
+    }
+
+    /// Ends the flight of an IRP: stops when something was changed under way, and lets go of the bytes and the MDLs.
+    pub(crate) fn land(self, irp: usize, story: &dyn Display) {
+        overlap::land(irp, self.contents.iter().map(|span| span.range.start));
         for snapshot in &self.chain {
             // SAFETY: MDLs in flight are readable: freeing one stops the system.
             let now = unsafe { Snapshot::take(snapshot.mdl) };

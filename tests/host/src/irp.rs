@@ -27,7 +27,7 @@ use crate::pool::{self, Block, Counter, Use, paging};
 use crate::stack_places::{self, User};
 use crate::table::Table;
 use crate::trace::{self, IrpStep};
-use crate::{lock_order, spinlock, wsk};
+use crate::{lock_order, overlap, spinlock, wsk};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
 const INVOKE_ALWAYS: u32 =
@@ -299,10 +299,12 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     }
     record.generation += 1;
     let use_of_irp = (record.number, record.generation);
+    let (direction, areas) = flight.areas();
     record.state = State::Provider(flight);
     let told = record.step(IrpStep::Started(function));
     IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
     drop(locked);
+    overlap::take_off(address, function, direction, areas);
     for (place, what) in on_the_stack {
         let user = User::Call {
             irp: address,
@@ -370,7 +372,7 @@ pub(crate) unsafe fn complete(irp: *mut IRP, status: NTSTATUS, information: usiz
         )
     };
     let told = record.step(IrpStep::Completed(status, information));
-    flight.land(record);
+    flight.land(address, record);
     // Only now: memory that is freed meanwhile is looked at, which waits for the lock, and so isn't overwritten yet.
     IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
     drop(locked);
@@ -620,6 +622,7 @@ pub(crate) fn reset() {
     RECORDS.clear();
     IN_PLACE.lock().clear();
     IN_FLIGHT.store(0, Ordering::SeqCst);
+    overlap::reset();
     NUMBERS.store(0, Ordering::Relaxed);
     IRPS.reset();
 }

@@ -20,7 +20,8 @@ use crate::schedule::{self, Completion};
 use crate::trace::{self, Event};
 use crate::wsk::{Deviation, Deviations, UnknownName};
 use crate::{
-    clock, device, executive, irp, lock_order, mdl, nmr, origin, page_fault, pool, thread, wsk,
+    clock, device, executive, irp, lock_order, mdl, nmr, origin, overlap, page_fault, pool, thread,
+    wsk,
 };
 
 /// Whether a kernel is booted.
@@ -76,6 +77,7 @@ pub struct Builder {
     backtraces: bool,
     special_pool: bool,
     executable_pool: bool,
+    overlapping_receives: bool,
     null_provider: bool,
     network: Network,
     scattered: bool,
@@ -96,6 +98,7 @@ impl Default for Builder {
             backtraces: true,
             special_pool: true,
             executable_pool: false,
+            overlapping_receives: false,
             null_provider: false,
             network: Network::default(),
             scattered: false,
@@ -154,6 +157,13 @@ impl Builder {
     /// Driver Verifier's code integrity checks.
     pub fn executable_pool(mut self, allow: bool) -> Self {
         self.executable_pool = allow;
+        self
+    }
+
+    /// Whether several calls in flight may receive into the same bytes; they may not unless set, since no driver knows what it finds
+    /// there. A driver that throws away what it receives may want to.
+    pub fn overlapping_receives(mut self, allow: bool) -> Self {
+        self.overlapping_receives = allow;
         self
     }
 
@@ -270,6 +280,7 @@ impl Builder {
         let off = std::env::var_os("WSK_HOST_SPECIAL_POOL").is_some_and(|value| value == "0");
         pool::protect_pages(self.special_pool && !off);
         pool::allow_executable(self.executable_pool);
+        overlap::allow_receives(self.overlapping_receives);
         page_fault::watch();
         lock_order::begin();
         schedule::configure(self.completion, seed);

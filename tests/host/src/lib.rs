@@ -127,6 +127,7 @@ mod mdl;
 mod names;
 mod nmr;
 mod origin;
+mod overlap;
 mod page_fault;
 mod pool;
 mod registry;

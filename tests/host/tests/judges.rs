@@ -355,6 +355,135 @@ fn mdl_changed_in_flight() {
     .tells("an MDL was changed (its ByteCount)");
 }
 
+/// A second MDL for a part of a buffer.
+fn part_of(buffer: &Buffer, offset: usize, length: u32) -> *mut MDL {
+    let mdl = mdl_of(buffer.memory().wrapping_add(offset).cast(), length);
+    // SAFETY: the MDL is new, and describes nonpaged pool.
+    unsafe { MmBuildMdlForNonPagedPool(mdl) };
+    mdl
+}
+
+#[test]
+fn two_receives_into_the_same_bytes() {
+    type Second = fn(&Buffer) -> Data<'_>;
+    let seconds: [(Second, &str); 3] = [
+        (Buffer::all, "receive into 64 bytes"),
+        (|buffer| buffer.part(63, 1), "receive into 1 bytes"),
+        (
+            // SAFETY: the MDL is built, and never freed.
+            |buffer| unsafe { Data::of(part_of(buffer, 32, 16), 4, 12) },
+            "receive into 12 bytes",
+        ),
+    ];
+    for (second, told) in seconds {
+        expect_bugcheck(VERIFIER, || {
+            let pending = pending_receive();
+            let _ = pending
+                .socket
+                .start_receive(&Call::new(), second(&pending.buffer));
+        })
+        .tells(&format!("WskReceiveFrom was called to {told}"))
+        .tells("that a call in flight (WskReceiveFrom) is receiving into, too");
+    }
+}
+
+#[test]
+fn two_receives_of_two_connections_into_the_same_bytes() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let client = Client::new();
+        let ((one, _peer), (other, _other_peer)) = (pair(&client), pair(&client));
+        let buffer = Buffer::new(64);
+        let _ = one.start_receive(&Call::new(), buffer.part(0, 32), 0);
+        let _ = other.start_receive(&Call::new(), buffer.part(16, 32), WSK_FLAG_WAITALL);
+    })
+    .tells("WskReceive was called to receive into 16 bytes");
+}
+
+#[test]
+fn received_into_bytes_that_are_sent() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::builder().completion(Completion::Deferred).boot();
+        let client = Client::new();
+        let socket = client.bound("127.0.0.1:0");
+        let buffer = Buffer::of(b"hello");
+        let own = socket.local().unwrap();
+        at_irql(DISPATCH_LEVEL, || {
+            let _ = socket.start_send(&Call::new(), buffer.all(), Some(own));
+            let _ = socket.start_receive(&Call::new(), buffer.all());
+        });
+    })
+    .tells("WskReceiveFrom was called to receive into 5 bytes")
+    .tells("that a call in flight (WskSendTo) is sending");
+}
+
+#[test]
+fn bytes_sent_that_are_received_into() {
+    expect_bugcheck(VERIFIER, || {
+        let pending = pending_receive();
+        let own = pending.socket.local().unwrap();
+        let _ = pending
+            .socket
+            .start_send(&Call::new(), pending.buffer.part(8, 8), Some(own));
+    })
+    .tells("WskSendTo was called to send 8 bytes")
+    .tells("that a call in flight (WskReceiveFrom) is receiving into");
+}
+
+#[test]
+fn receives_into_parts_of_one_buffer() {
+    each_policy(|_, client| {
+        let socket = client.bound("127.0.0.1:0");
+        let buffer = Buffer::new(64);
+        let calls = [0, 16, 32, 48].map(|offset| {
+            let call = Call::new();
+            let returned = socket.start_receive(&call, buffer.part(offset, 16));
+            assert_eq!(returned, STATUS_PENDING);
+            call
+        });
+        // No bytes are nobody's.
+        let nothing = Call::new();
+        let _ = socket.start_receive(&nothing, buffer.part(20, 0));
+        for call in calls.into_iter().chain([nothing]) {
+            call.cancel();
+            assert_eq!(call.finish(), (STATUS_CANCELLED, 0));
+        }
+        // What has been received may be sent, and received into anew.
+        for _ in 0..2 {
+            let own = socket.local().unwrap();
+            assert_eq!(socket.send(&buffer, Some(own)), (STATUS_SUCCESS, 64));
+            assert_eq!(socket.receive(&buffer).1, 64);
+        }
+        socket.close();
+        buffer.free();
+    });
+}
+
+#[test]
+fn a_driver_that_throws_away_what_it_receives() {
+    let kernel = Kernel::builder().overlapping_receives(true).boot();
+    let client = Client::new();
+    let socket = client.bound("127.0.0.1:0");
+    let buffer = Buffer::new(64);
+    let calls = [(); 2].map(|()| {
+        let call = Call::new();
+        let returned = socket.start_receive(&call, buffer.all());
+        assert_eq!(returned, STATUS_PENDING);
+        call
+    });
+    let own = socket.local().unwrap();
+    let data = Buffer::of(b"hello");
+    for call in calls {
+        assert_eq!(socket.send(&data, Some(own)), (STATUS_SUCCESS, 5));
+        assert_eq!(call.finish(), (STATUS_SUCCESS, 5));
+    }
+    socket.close();
+    client.leave();
+    buffer.free();
+    data.free();
+    kernel.shutdown();
+}
+
 #[test]
 fn mdl_neither_locked_nor_nonpaged() {
     expect_bugcheck(VERIFIER, || {

@@ -94,8 +94,8 @@ impl Uses {
     /// As for [`buffer`](Self::buffer).
     pub(crate) unsafe fn room(function: &'static str, buffer: *const WSK_BUF) -> Self {
         // SAFETY: the caller says so.
-        let uses = unsafe { Self::buffer(function, buffer) };
-        uses.0.require_writable();
+        let mut uses = unsafe { Self::buffer(function, buffer) };
+        uses.0.receive();
         uses
     }
 
