@@ -1,4 +1,4 @@
-//! Builds the headers of the repository, and what stands in for the compiler's, into the generator: it works wherever it is
+//! Builds the repository's headers, and the replacements for the compiler's, into the generator, so that it works wherever it is
 //! installed.
 
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::{env, fs};
 
 fn main() {
     let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    // The package that is published has a copy of the repository's headers.
+    // The published package contains a copy of the repository's headers.
     let of_repository = package.join("../headers");
     let headers = if of_repository.join("wsk.h").is_file() {
         of_repository

@@ -1,6 +1,7 @@
-//! What generating costs, beside what bindgen costs by itself on the same headers: CPU time of whole processes, best of several
-//! runs in turn, and the most memory that one takes. `WSK_TEST_WDK=ROOT` or `ROOT:SDKROOT` names a kit; without one, the
-//! repository's headers are laid out as a kit, among as many other declarations as a kit has. Exits with 1 above the limits.
+//! Compares the cost of generating with that of bindgen alone on the same headers: the CPU time of whole processes (the best of
+//! several alternating runs), and the most memory that a process takes. `WSK_TEST_WDK=ROOT` or `ROOT:SDKROOT` names a kit.
+//! Without a kit, the repository's headers are laid out as one, among as many other declarations as a kit has. Exits with 1 if a
+//! limit is exceeded.
 
 use std::env;
 use std::fmt::Write as _;
@@ -12,12 +13,12 @@ use wsk_codegen::{Arch, Error, Language, Options, Source, kit};
 
 const RUNS: usize = 5;
 
-/// The most CPU time for one architecture and for both, in runs of bindgen for one.
+/// The limits of CPU time for one architecture and for both, in multiples of a bindgen run for one.
 const ONE: f64 = 1.0;
 const BOTH: f64 = 1.5;
 const MEGABYTES: f64 = 250.0;
 
-/// What a child process does whose time and memory are measured.
+/// Tells a child process what to run while its time and memory are measured.
 const CHILD: &str = "WSK_BENCH_ONE";
 
 fn main() -> ExitCode {
@@ -82,7 +83,7 @@ fn run() -> Result<ExitCode, Error> {
     })
 }
 
-/// The CPU time of a process that does nothing but `what`, and the most memory that it took.
+/// The CPU time of a process that does only `what`, and the most memory that it took.
 fn child(what: &str, kit: &std::ffi::OsStr) -> (f64, f64) {
     let before = seconds_of_children();
     let this = env::current_exe().expect("this program has a path");
@@ -98,19 +99,19 @@ fn child(what: &str, kit: &std::ffi::OsStr) -> (f64, f64) {
     (seconds_of_children() - before, megabytes)
 }
 
-/// The time, where CPU time is not known.
+/// The elapsed time, on systems where the CPU time is not known.
 #[cfg(not(unix))]
 fn seconds_of_children() -> f64 {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
     since.map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// The CPU time of the processes that this one has waited for.
+/// The CPU time of the child processes that this process has waited for.
 #[cfg(unix)]
 fn seconds_of_children() -> f64 {
     // SAFETY: a structure of integers may be zero.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the structure is there for the call.
+    // SAFETY: `usage` is a local variable that outlives the call.
     let result = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
     assert_eq!(result, 0);
     #[expect(clippy::cast_precision_loss, reason = "a few seconds, in microseconds")]
@@ -125,13 +126,14 @@ fn named(roots: &std::ffi::OsStr) -> Result<Source, Error> {
     Source::kit(&kit::choose(&root, None)?, roots.next().as_deref())
 }
 
-/// How many structures, functions and enumerations of no interest the stand-in declares: bindgen takes as long as on a kit.
+/// How many unrelated structures, functions and enumerations the stand-in declares. With this number bindgen takes as long as on
+/// a kit.
 const OTHERS: usize = 1000;
 
-/// A kit declares some functions for one architecture alone.
+/// Some functions are declared for one architecture only, as in a kit.
 const OF_ONE_ARCHITECTURE: &str = "#ifdef _ARM64_\n#define KeLowerIrql KfLowerIrql\n#endif\n";
 
-/// A kit of the repository's headers, among other declarations.
+/// A stand-in for a kit: the repository's headers among other declarations.
 fn stand_in() -> std::io::Result<tempfile::TempDir> {
     let root = tempfile::tempdir()?;
     let version = root.path().join("Include").join("10.0.22621.0");
@@ -194,7 +196,7 @@ fn generate(source: &Source, arches: &[Arch]) -> Result<(), Error> {
     Ok(())
 }
 
-/// bindgen as it comes, with no more than it needs to parse the headers.
+/// Runs bindgen with only the options that it needs to parse the headers.
 fn plain(source: &Source, arch: Arch) -> Result<(), Error> {
     let bindings = bindgen::Builder::default()
         .header_contents("plain.hpp", source.root())

@@ -26,12 +26,12 @@ enum Command {
     Generate(Generation),
     /// Exit with 1 and a diff when the generated files are not what the headers give.
     Check(Generation),
-    /// Compare what is generated with clang's own layouts and values, through rustc; exit with 1 if anything differs.
+    /// Compare the generated code with clang's own layouts and values, through rustc; exit with 1 if anything differs.
     Verify(Verification),
     /// List every name that wsk.h declares and how it is bound; exit with 1 if one is missing.
     Coverage(Covering),
-    /// Take over what a new kit's wsk.h has into the repository's headers, and generate from them; exit with 1, and write
-    /// nothing, while something is to be decided or written by hand.
+    /// Add what a new kit's wsk.h has to the repository's headers, and generate from them; write nothing, and exit with 1, while
+    /// something needs a decision or must be written by hand.
     Update(Update),
     /// Tell what changes from one release to another, and what that means for users of wsk-sys.
     Diff(Comparison),
@@ -44,7 +44,7 @@ struct Verification {
     /// The architecture [default: both]
     #[arg(long, value_name = "ARCH")]
     arch: Option<Target>,
-    /// Verify this folder of generated files, instead of what the headers give
+    /// Verify this folder of generated files, instead of generating from the headers
     #[arg(long, value_name = "DIR")]
     bindings: Option<PathBuf>,
 }
@@ -92,7 +92,7 @@ struct Update {
     /// A file of corrections of the kit's SAL
     #[arg(long, value_name = "FILE")]
     corrections: Option<PathBuf>,
-    /// Since when providers have an entry that the kit puts under no condition
+    /// The first release in which providers have an entry, for an entry that the kit puts under no condition
     #[arg(long, value_name = "ENTRY=NTDDI_NAME")]
     decide: Vec<String>,
     /// The release to compare with, a git revision [default: the last tag that is a version, or else HEAD]
@@ -234,13 +234,13 @@ impl Generation {
         wsk_codegen::generate(&self.headers.source()?, &self.options()?)
     }
 
-    /// The folder of generated files: a kit's do not replace the committed ones unasked.
+    /// The output folder. Files generated from a kit replace the committed ones only when the user names that folder.
     fn out(&self) -> Result<PathBuf, Error> {
         match &self.out {
             Some(out) => Ok(out.clone()),
             None if self.headers.wants_kit() => Err(Error::Argument {
                 argument: "--wdk".to_owned(),
-                problem: "needs --out DIR: the committed files are made of our own headers"
+                problem: "needs --out DIR: the committed files are generated from our own headers"
                     .to_owned(),
             }),
             None => output::committed(),
@@ -248,10 +248,10 @@ impl Generation {
     }
 }
 
-/// What an argument of `diff` names.
+/// The meaning of an argument of `diff`.
 #[derive(Debug, PartialEq, Eq)]
 enum Side<'s> {
-    /// `wsk-sys` as it is.
+    /// The committed files of `wsk-sys`.
     Committed,
     /// Our own headers.
     Headers,
@@ -261,7 +261,7 @@ enum Side<'s> {
     Version { root: &'s str, version: &'s str },
     /// A version of the kit that `--wdk` names.
     Bare,
-    /// A path to nothing.
+    /// A path that does not exist.
     Nowhere,
 }
 
@@ -275,7 +275,7 @@ impl<'s> Side<'s> {
         if is_folder(side) {
             return Self::Folder;
         }
-        // A path may have the sign itself.
+        // A path may contain an `@` itself.
         if let Some((root, version)) = side.rsplit_once('@')
             && !version.contains(['/', '\\'])
         {
@@ -308,9 +308,7 @@ impl Comparison {
         let [(old_name, old), (new_name, new)] = sides.as_slice() else {
             return Err(Error::Argument {
                 argument: self.sides.join(" "),
-                problem:
-                    "two releases are compared: name an old and a new one, or ask for --releases"
-                        .to_owned(),
+                problem: "name two releases, an old and a new one, or use --releases".to_owned(),
             });
         };
         let diff = diff::compare((old_name, old), (new_name, new), scope);
@@ -352,7 +350,7 @@ impl Comparison {
             Side::Nowhere => {
                 return Err(Error::Argument {
                     argument: side.to_owned(),
-                    problem: "is no folder: name a kit's root, a folder of headers, a version, `headers` or `committed`"
+                    problem: "is not a folder: name a kit's root, a folder of headers, a version, `headers` or `committed`"
                         .to_owned(),
                 });
             }
@@ -363,7 +361,7 @@ impl Comparison {
     }
 }
 
-/// The names that `wsk-sys` has by hand, where the generator runs beside it.
+/// The names that `wsk-sys` has by hand, if the generator runs in its repository.
 fn by_hand() -> Result<BTreeSet<String>, Error> {
     match output::committed() {
         Ok(committed) => output::by_hand(&committed),
@@ -371,7 +369,7 @@ fn by_hand() -> Result<BTreeSet<String>, Error> {
     }
 }
 
-/// Everything that `wsk-sys` has not by hand.
+/// Options to generate everything that `wsk-sys` does not have by hand.
 fn beside() -> Result<Options, Error> {
     Ok(Options {
         by_hand: by_hand()?,
@@ -379,13 +377,13 @@ fn beside() -> Result<Options, Error> {
     })
 }
 
-/// The interface of the committed files, with what the headers that they are made of declare besides.
+/// The interface of the committed files, with the names in their headers that are not bound.
 fn committed() -> Result<Interface, Error> {
     let output = Output::read(&output::committed()?)?;
     coverage::interface(&Source::ours()?, &beside()?, &output)
 }
 
-/// The interface that is generated from `source`, as it is in `wsk-sys`.
+/// The interface that `source` gives when generated as for `wsk-sys`.
 fn interface(source: &Source) -> Result<(String, Interface), Error> {
     eprintln!("reading {}", source.name());
     let options = beside()?;
@@ -394,7 +392,7 @@ fn interface(source: &Source) -> Result<(String, Interface), Error> {
     Ok((source.name().to_owned(), interface))
 }
 
-/// The corrections in a file, if there is one.
+/// The corrections in the file, or none without a file.
 fn corrected(file: Option<&Path>) -> Result<Vec<corrections::Correction>, Error> {
     let Some(file) = file else {
         return Ok(Vec::new());
@@ -414,7 +412,7 @@ impl Update {
             _ => {
                 return Err(Error::Argument {
                     argument: self.kit.clone(),
-                    problem: "is no kit: name its root, with or without @VERSION".to_owned(),
+                    problem: "is not a kit: name a kit's root, with or without @VERSION".to_owned(),
                 });
             }
         };
@@ -425,13 +423,14 @@ impl Update {
     fn run(&self) -> Result<ExitCode, Error> {
         let root = wsk_codegen::repository().ok_or_else(|| Error::Argument {
             argument: "update".to_owned(),
-            problem: "changes the headers of a checkout of the repository, and the current folder is in none".to_owned(),
+            problem: "changes the headers of a checkout of the repository: run it inside one"
+                .to_owned(),
         })?;
         let mut decided = BTreeMap::new();
         for decision in &self.decide {
             let (entry, since) = decision.split_once('=').ok_or_else(|| Error::Argument {
                 argument: decision.clone(),
-                problem: "is no decision: ENTRY=NTDDI_NAME is one".to_owned(),
+                problem: "is not a decision: write ENTRY=NTDDI_NAME".to_owned(),
             })?;
             decided.insert(entry.to_owned(), since.to_owned());
         }
@@ -443,15 +442,15 @@ impl Update {
             println!("note: {note}");
         }
         for (title, lines) in [
-            ("to be decided", &plan.decisions),
-            ("to be written by hand", &plan.by_hand),
+            ("needs a decision", &plan.decisions),
+            ("must be written by hand", &plan.by_hand),
         ] {
             for line in lines {
                 println!("{title}: {line}");
             }
         }
         if !plan.decisions.is_empty() || !plan.by_hand.is_empty() {
-            eprintln!("error: something is left to do, and nothing was written");
+            eprintln!("error: nothing was written, because something is left to do");
             return Ok(ExitCode::from(1));
         }
         let release = self.release.clone().or_else(|| plan::last_release(&root));
@@ -470,9 +469,9 @@ impl Update {
         }
         plan.write(&root)?;
         for path in plan.headers.keys() {
-            println!("{} was changed: describe what is new", path.display());
+            println!("{} was changed: describe the new items", path.display());
         }
-        println!("{} files were generated", plan.output.files().count());
+        println!("generated {} files", plan.output.files().count());
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -531,12 +530,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Error> {
             let output = generation.generate()?;
             let diff = output.diff(&out)?;
             if diff.is_empty() {
-                println!("{} files are what the headers give", output.files().count());
+                println!("the headers give the same {} files", output.files().count());
                 return Ok(ExitCode::SUCCESS);
             }
             print!("{diff}");
             eprintln!(
-                "error: the generated files are not what the headers give\n  run `cargo codegen generate`"
+                "error: the generated files differ from what the headers give\n  run `cargo codegen generate`"
             );
             Ok(ExitCode::from(1))
         }

@@ -1,8 +1,8 @@
-//! What can go wrong in the generator, each with what to do about it.
+//! The generator's errors. Each says what to do about it.
 
 use std::path::PathBuf;
 
-/// Why bindings could not be generated, checked, compared or written.
+/// Why the generator could not generate, check, compare or write bindings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -26,7 +26,7 @@ pub enum Error {
         /// The least major version that works.
         least: u32,
     },
-    /// No kit is where one was expected.
+    /// No kit was found.
     #[error(
         "no kit was found: a folder that holds Include/VERSION/km/wsk.h is needed; looked in\n{}",
         list(looked)
@@ -35,7 +35,7 @@ pub enum Error {
         /// The folders that were searched.
         looked: Vec<PathBuf>,
     },
-    /// The kit has no such version.
+    /// The kit does not have this version.
     #[error("{root} has no version {wanted}; it has {}", if found.is_empty() { "none" } else { found })]
     NoVersion {
         /// The version that was asked for.
@@ -45,7 +45,7 @@ pub enum Error {
         /// The versions that it has.
         found: String,
     },
-    /// A header is not where it should be.
+    /// A header was not found.
     #[error(
         "{name} was not found{}; looked in\n{}{}",
         wanted_by.as_ref().map(|by| format!(" (included by {by})")).unwrap_or_default(),
@@ -55,7 +55,7 @@ pub enum Error {
     MissingHeader {
         /// The file's name.
         name: String,
-        /// The place that includes it.
+        /// The file that includes it.
         wanted_by: Option<String>,
         /// The folders that were searched.
         looked: Vec<PathBuf>,
@@ -66,7 +66,7 @@ pub enum Error {
         /// clang's messages, one a line.
         diagnostics: String,
     },
-    /// The headers say something else to C than to C++.
+    /// The headers declare something else in C than in C++.
     #[error(
         "{headers} says one thing to C, which Windows is written in, and another to C++, which the bindings are made of:\n{differences}\n  \
          declare these in headers so that both see the same: an unnamed member with a name, a member or value for one language \
@@ -81,10 +81,10 @@ pub enum Error {
     /// bindgen refused the headers.
     #[error("bindgen failed: {0}")]
     Bindgen(String),
-    /// rustc could not be run, or refused the generated code as a whole.
+    /// rustc could not be run, or rejected the generated code.
     #[error("rustc: {0}")]
     Rustc(String),
-    /// The headers hold something that the generator does not understand.
+    /// The headers contain something that the generator does not understand.
     #[error("{item}: {problem}")]
     Item {
         /// The item's name.
@@ -92,7 +92,7 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         problem: String,
     },
-    /// An argument means nothing.
+    /// An argument is invalid.
     #[error("{argument}: {problem}")]
     Argument {
         /// The argument as given.
@@ -141,7 +141,7 @@ fn list(folders: &[PathBuf]) -> String {
     lines.join("\n")
 }
 
-/// Where headers come from that a driver kit by itself does not hold.
+/// What to do about a header that is not in the driver kit itself.
 fn advice(name: &str) -> &'static str {
     const OF_THE_DRIVER_KIT: [&str; 4] = ["wsk.h", "wdm.h", "ntddk.h", "netioddk.h"];
     if OF_THE_DRIVER_KIT.contains(&name) {

@@ -1,5 +1,5 @@
-//! What fuzzing and the property tests drive: everything of ours that reads text, on any text, with what must hold of the
-//! results.
+//! The entry points of fuzzing and of the property tests. They give any text to each of our readers, and check what must hold of
+//! the results.
 
 use crate::bind::run;
 use crate::check::interface::Interface;
@@ -11,11 +11,11 @@ use crate::read::facts::{FunctionMacro, Origin};
 use crate::read::macros::{Constant, Constants, call_name};
 use crate::read::{directives, sal};
 
-/// Reads `data` in every way that text is read.
+/// Reads `data` with each reader of text.
 ///
 /// # Panics
 ///
-/// When a result is not what it must be: that is the point.
+/// When a result breaks a rule. The tests look for that.
 pub fn text(data: &[u8]) {
     let text = directives::decode(data);
     let lines = text.lines().count();
@@ -41,7 +41,7 @@ pub fn text(data: &[u8]) {
     if let Ok(tokens) = sal::tokens(&annotations) {
         assert!(
             syn::parse2::<syn::Expr>(tokens).is_ok(),
-            "what is understood is a word or a call"
+            "an understood annotation is a word or a call"
         );
     }
     for name in run::undeclared(&text) {

@@ -1,17 +1,18 @@
 //! Generates `wsk-sys` from the Winsock Kernel headers: the library behind `cargo codegen`.
 //!
-//! The generator reads either our own headers or those of a Windows Driver Kit. It runs in passes, each a folder that imports
-//! from those before it and never from one behind it:
+//! The generator reads either our own headers or those of a Windows Driver Kit. It runs in passes. Each pass is a folder, which
+//! imports from earlier passes only:
 //!
 //! 1. `find`: the kit and the SDK ([`kit`]), the headers and how clang is told to read them ([`Source`]), libclang itself.
-//! 2. `read`: one parse of everything for each architecture, from which comes what bindgen does not carry: SAL with the
-//!    corrections of what headers have wrong, documentation, the `NTDDI_VERSION` that introduced an item, values of macros.
-//! 3. `bind`: bindgen, as C++ for the Windows target, its output sorted by kind of item; what clients never touch is left out.
+//! 2. `read`: parses everything once for each architecture, and collects what bindgen does not pass on: SAL, with corrections of
+//!    mistakes in the headers, documentation, the `NTDDI_VERSION` that introduced an item, values of macros.
+//! 3. `bind`: runs bindgen, as C++ for the Windows target, sorts its output by kind of item, and leaves out what clients never
+//!    use.
 //! 4. `emit`: public names instead of tags, fixed-width integers instead of C's, documentation, and one file per kind of item,
 //!    in a stable order, as an [`Output`]. [`generate`] runs the passes up to here.
-//! 5. `check`: [`verify`] compares the result with clang's own numbers through rustc, [`coverage`] with the names that the
-//!    header declares, [`diff`] with another release's, by way of their [`interface`]s; [`report`] writes it down.
-//! 6. `update`: takes over what a new kit has into our own headers, as a [`plan`].
+//! 5. `check`: [`verify`] compares the result with clang's own numbers through rustc, [`coverage`] with the names that the header
+//!    declares, [`diff`] with another release, by comparing their [`interface`]s. [`report`] writes the reports.
+//! 6. `update`: adds what a new kit has to our own headers, following a [`plan`].
 //!
 //! ```no_run
 //! let source = wsk_codegen::Source::headers("headers".as_ref())?;

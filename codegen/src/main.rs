@@ -1,5 +1,5 @@
-//! `cargo codegen`: generates `wsk-sys` from the repository's headers or from a kit, checks what is committed and what was
-//! generated, and tells what changes from release to release.
+//! `cargo codegen`: generates `wsk-sys` from the repository's headers or from a kit, checks the committed and the generated
+//! files, and lists what changes between releases.
 
 mod cli;
 

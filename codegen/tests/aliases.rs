@@ -1,5 +1,5 @@
-//! The documentation of `wsk` is searched with the names of C: each function and table entry of `wsk.h` that it calls, and
-//! each event that it is told, is an alias of something in it.
+//! Readers search the documentation of `wsk` with C names. So each function and table entry of `wsk.h` that `wsk` calls, and each
+//! event that it receives, must be the alias of an item.
 
 #![allow(missing_docs)]
 
@@ -44,8 +44,8 @@ fn walkdir(folder: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
-/// The names in `doc(alias = "…")` and `doc(alias("…", "…"))`, and those that a macro is given for one, as the last word of a
-/// line: `Name = NAME, "NAME";`.
+/// The names in `doc(alias = "…")` and `doc(alias("…", "…"))`, and those that a macro turns into an alias, which are the last
+/// word of a line such as `Name = NAME, "NAME";`.
 fn aliases(text: &str) -> BTreeSet<&str> {
     let lists = text.split("doc(alias").skip(1);
     let lists = lists.filter_map(|rest| rest.split_once(")]").map(|(list, _)| list));
@@ -59,7 +59,7 @@ fn aliases(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The names of `wsk.h` that code can use, and how it names each: by a typed wrapper's method, or as in C.
+/// The names of `wsk.h` that code can use, with the form in which code uses each: a method of a typed wrapper, or the C name.
 fn names() -> BTreeMap<String, String> {
     let interface = Interface::of_folder(&output::committed().unwrap()).unwrap();
     let mut names = BTreeMap::new();
@@ -98,11 +98,11 @@ fn snake(name: &str) -> String {
     snake
 }
 
-/// The names of `used` that the sources use and that are no alias in them.
+/// The names that the sources use without having an alias for them.
 fn missing<'n>(names: &'n BTreeMap<String, String>, text: &str) -> Vec<&'n str> {
     let aliases = aliases(text);
     let used = names.iter().filter(|(name, used)| {
-        // Called by its wrapper, or read from the table to be called.
+        // The wrapper calls it, or the code reads it from the table to call it.
         let read = format!("(*table).{name})");
         text.lines().any(|line| {
             !line.contains("doc(alias") && (line.contains(used.as_str()) || line.contains(&read))
@@ -128,7 +128,7 @@ fn every_name_that_wsk_uses_finds_its_safe_item() {
     assert_eq!(
         missing(&names, &text),
         [""; 0],
-        "no `#[doc(alias = \"…\")]` on what stands for these"
+        "the items that replace these names have no `#[doc(alias = \"…\")]`"
     );
     let without = text.replace("doc(alias = \"WskSendTo\")", "doc(hidden)");
     assert_eq!(missing(&names, &without), ["WskSendTo"]);

@@ -1,11 +1,10 @@
-//! Where the kernel for arm64 differs from that for x64, by our own headers: what a kit says of it is compared with them in
-//! `real_kit.rs`.
+//! The differences between the kernels for arm64 and x64 in our own headers. `real_kit.rs` compares a kit with them.
 
 #![allow(missing_docs)]
 
 use wsk_codegen::{Arch, Options, Source};
 
-/// A generated file of our own headers, for one architecture.
+/// A generated file from our own headers, for one architecture.
 fn file(arch: Arch, name: &str) -> String {
     let options = Options {
         arches: vec![arch],
@@ -16,7 +15,7 @@ fn file(arch: Arch, name: &str) -> String {
     text.to_owned()
 }
 
-/// Two lookaside lists share no line of the cache: the kernel, which lays them out in the same way, counts on it.
+/// Two lookaside lists never share a cache line. The kernel lays them out in the same way, and relies on it.
 #[test]
 fn lookaside_lists_have_cache_lines_of_their_own() {
     for (arch, line) in [(Arch::X86_64, 64), (Arch::Aarch64, 128)] {
@@ -39,7 +38,7 @@ fn lookaside_lists_have_cache_lines_of_their_own() {
     }
 }
 
-/// The kernel for arm64 exports none of the name `KeLowerIrql`.
+/// The kernel for arm64 exports nothing named `KeLowerIrql`.
 #[test]
 fn the_function_that_lowers_the_irql_has_another_name() {
     for (arch, [is, is_not]) in [
@@ -55,7 +54,7 @@ fn the_function_that_lowers_the_irql_has_another_name() {
     }
 }
 
-/// A device queue has a hint behind its flag on x64 alone.
+/// A device queue has a hint after its flag on x64 only.
 #[test]
 fn a_device_queue_is_told_by_another_member() {
     for (arch, has_hint) in [(Arch::X86_64, true), (Arch::Aarch64, false)] {

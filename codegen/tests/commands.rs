@@ -1,4 +1,4 @@
-//! The commands, as they are run: what they print, what they write, and how they exit.
+//! Runs the commands, and checks what they print, what they write, and their exit codes.
 
 #![allow(missing_docs)]
 
@@ -88,7 +88,7 @@ fn nothing_is_written_when_anything_fails() {
     assert!(is_empty(&out));
 }
 
-/// Installed somewhere, the generator has the headers that it was built with.
+/// A generator that is installed elsewhere uses the headers that were built into it.
 #[test]
 fn it_works_outside_of_the_repository() {
     let elsewhere = tempfile::tempdir().unwrap();
@@ -116,11 +116,11 @@ fn it_works_outside_of_the_repository() {
     assert!(error.contains("--out"), "{error}");
     let (_, error) = run(&["diff", "committed", "headers"], 2);
     assert!(error.contains("checkout"), "{error}");
-    // Nothing of its own is left in the folder, or beside it.
+    // It leaves nothing behind in the folder or beside it.
     assert!(!elsewhere.path().join("headers").exists());
 }
 
-/// The committed files are made of our own headers.
+/// The committed files are generated from our own headers, so a kit needs an output folder of its own.
 #[test]
 fn a_kit_does_not_replace_the_committed_files_unasked() {
     let root = tiny::kit(TINY.as_bytes());
@@ -130,7 +130,7 @@ fn a_kit_does_not_replace_the_committed_files_unasked() {
     );
 }
 
-/// The command fails with these words and prints nothing else.
+/// The command fails with these words, and prints nothing to standard output.
 #[track_caller]
 fn refused(command: &mut Command, words: &[&str]) {
     let (out, error) = output(command, 2);
@@ -184,7 +184,7 @@ fn arguments_that_mean_nothing() {
         codegen()
             .args(["generate", "--ntddi", "NTDDI_TOMORROW", "--out"])
             .arg(&out),
-        &["NTDDI_TOMORROW: is no NTDDI_VERSION", "0x0A000003"],
+        &["NTDDI_TOMORROW: is not an NTDDI_VERSION", "0x0A000003"],
     );
     refused(
         codegen()
@@ -213,11 +213,11 @@ fn arguments_that_mean_nothing() {
     );
     refused(
         codegen().args(["diff", "committed", "./nowhere"]),
-        &["./nowhere: is no folder"],
+        &["./nowhere: is not a folder"],
     );
     refused(
         codegen().args(["diff", "committed"]),
-        &["name an old and a new one"],
+        &["name two releases"],
     );
     refused(
         codegen().args(["verify", "--bindings", "nowhere"]),
@@ -244,7 +244,7 @@ fn a_folder_that_cannot_be_written() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
 }
 
-/// A kit's own folders, without the SDK's.
+/// A kit's own folders without the SDK's.
 #[test]
 fn a_kit_without_the_sdk() {
     let root = tiny::kit(TINY.as_bytes());
@@ -265,7 +265,7 @@ fn a_kit_without_the_sdk() {
         &["ws2def.h was not found", "shared"],
     );
     assert!(!out.exists());
-    // The SDK's package, as a folder of its own.
+    // The SDK's package in a folder of its own.
     let sdk = tempfile::tempdir().unwrap();
     let shared = "c/Include/10.0.26100.0/shared";
     tiny::write(
@@ -280,7 +280,7 @@ fn a_kit_without_the_sdk() {
     assert!(out.join("records.rs").is_file());
 }
 
-/// Packages beside each other, from a path that is too short to have their parents.
+/// Packages in neighbouring folders, named by a path that is too short to have their parents.
 #[test]
 fn packages_are_found_from_a_short_path() {
     let root = tiny::kit(TINY.as_bytes());
@@ -344,7 +344,7 @@ fn versions_are_listed_and_chosen() {
         "{said}"
     );
     assert!(newest.contains("WSK_TINY_NEWER"));
-    // The older kit's Windows is older than the condition.
+    // The older kit is for a Windows older than the condition.
     let (_, older) = generate(Some("14393"));
     assert!(older.contains("WSK_TINY_FLAG") && !older.contains("WSK_TINY_NEWER"));
     let (_, error) = output(
@@ -503,7 +503,7 @@ fn bindings_that_are_wrong_do_not_verify() {
         .0
     };
     assert!(verify(0).contains(" 0 differences"));
-    // A member of another type, and a constant of another value; the assertions of the files themselves taken out.
+    // A member of another type and a constant of another value, without the files' own assertions.
     for (file, from, to) in [
         ("records.rs", "pub b: *mut c_void", "pub b: u32"),
         ("constants.rs", ": u32 = 16", ": u32 = 17"),

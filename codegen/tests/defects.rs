@@ -1,5 +1,5 @@
-//! What bindgen by itself gets wrong of Windows headers, each on a tiny header of our own: a new bindgen that does one of
-//! them differently is noticed by its name.
+//! Mistakes that bindgen alone makes with Windows headers, each on a small header of our own. If a new bindgen changes one of
+//! them, the test with its name fails.
 
 #![allow(missing_docs)]
 
@@ -18,7 +18,7 @@ fn has(wsk: &str, wanted: &[&str]) {
     }
 }
 
-/// The names that a kit's bindings lack; what they have is right.
+/// The names that a kit's bindings lack. The names that they have must be right.
 #[track_caller]
 fn missing_of_right(root: &Path) -> Vec<String> {
     let source = tiny::source(root).unwrap();
@@ -46,7 +46,7 @@ fn verified(wsk: &str) {
     assert_eq!(result.differences(), 0, "{result:?}");
 }
 
-/// In C the anonymous member has no name and bindgen makes padding of it; four provider tables begin with one.
+/// In C the anonymous member has no name, and bindgen turns it into padding. Four provider tables begin with such a member.
 #[test]
 fn anonymous_typedef_member() {
     let wsk = "#include <ntddk.h>
@@ -68,7 +68,7 @@ fn anonymous_typedef_member() {
     verified(wsk);
 }
 
-/// As in `INET_PORT_RESERVATION_INSTANCE`: C++ has no name for the member either.
+/// As in `INET_PORT_RESERVATION_INSTANCE`: the member has no name in C++ either.
 #[test]
 fn anonymous_struct_member() {
     let wsk = "#include <ntddk.h>
@@ -89,7 +89,7 @@ fn anonymous_struct_member() {
     verified(wsk);
 }
 
-/// bindgen has no constants for macros that go through a function-like one.
+/// bindgen writes no constants for macros that use a function-like macro.
 #[test]
 fn constants_through_function_like_macros() {
     let wsk = "#include <ntddk.h>
@@ -149,7 +149,7 @@ fn texts() {
     );
 }
 
-/// On a Linux host bindgen takes `long` for 64 bits wide.
+/// On a Linux host, `long` has 64 bits for bindgen.
 #[test]
 fn llp64_integers() {
     let wsk = "#include <ntddk.h>
@@ -171,7 +171,7 @@ fn llp64_integers() {
     verified(wsk);
 }
 
-/// bindgen holds bitfields in a type of its own, which has another alignment than C's integer.
+/// bindgen puts bitfields into a type of its own, whose alignment differs from that of C's integer.
 #[test]
 fn bitfields() {
     let wsk = "#include <ntddk.h>
@@ -188,7 +188,7 @@ fn bitfields() {
             "pub const fn Low(&self) -> u32 { self.Bitfield1 & 0xFFF_FFFF }",
             "pub const fn High(&self) -> u32 { (self.Bitfield1 >> 28) & 0xF }",
             "pub const fn set_High(&mut self, value: u32)",
-            // Each in an integer of the type that C declares it with.
+            // Each in an integer of the declared type.
             "pub Bitfield2: u8,",
             "pub Bitfield3: u64,",
             "pub const fn Wide(&self) -> u64 { self.Bitfield3 & 0xFF_FFFF_FFFF }",
@@ -230,7 +230,7 @@ fn forward_declared_structures() {
     verified(wsk);
 }
 
-/// `__stdcall` is a calling convention that only 32-bit Windows tells from others: Rust's `system` is both.
+/// Only 32-bit Windows distinguishes `__stdcall` from other calling conventions. Rust's `system` covers both.
 #[test]
 fn stdcall() {
     let wsk = "#include <ntddk.h>
@@ -274,7 +274,7 @@ fn tags_give_way_to_typedef_names() {
     verified(wsk);
 }
 
-/// A kit's inline functions are written for Microsoft's compiler, and a later kit's for a later one.
+/// A kit's inline functions are written for Microsoft's compiler, and those of a later kit for a later version of it.
 #[test]
 fn intrinsics_that_clang_does_not_have() {
     let wsk = "#include <ntddk.h>
@@ -287,7 +287,7 @@ fn intrinsics_that_clang_does_not_have() {
     assert!(generate(&wrong).is_err());
 }
 
-/// bindgen's newtypes print as numbers; of two members with one value, the first gives the name.
+/// bindgen's newtypes print as numbers. If two members have the same value, ours print the first one's name.
 #[test]
 fn enumerations_print_their_names() {
     let wsk = "#include <ntddk.h>
@@ -319,7 +319,7 @@ fn members_of_enumerations_without_a_name_are_constants() {
     verified(wsk);
 }
 
-/// Where only one architecture has a member, each has its own record.
+/// If only one architecture has a member, each architecture has its own record.
 #[test]
 fn architectures_that_differ() {
     let wsk = "#include <ntddk.h>
@@ -347,7 +347,7 @@ fn architectures_that_differ() {
     verified(wsk);
 }
 
-/// A declaration that our own headers have too, or whose name is given by a typedef, is compared like any other.
+/// The comparison includes declarations that our own headers have too, and those named by a typedef.
 #[test]
 fn what_every_source_knows_may_differ() {
     let wsk = "#include <ntddk.h>
@@ -375,7 +375,7 @@ fn what_every_source_knows_may_differ() {
     }
 }
 
-/// Words that are no names in Rust, not even behind `r#`.
+/// Words that Rust does not allow as names, not even after `r#`.
 #[test]
 fn words_of_rust_are_names_in_c() {
     let wsk = b"#include <ntddk.h>
@@ -396,7 +396,7 @@ fn words_of_rust_are_names_in_c() {
     assert_eq!(missing, [""; 0]);
 }
 
-/// As the DDK declares callbacks: the function first, then the pointer to it.
+/// The DDK's way to declare callbacks: first the function, then a pointer to it.
 #[test]
 fn a_callback_may_be_a_pointer_to_a_typedef() {
     let wsk = b"#include <ntddk.h>
@@ -409,7 +409,7 @@ fn a_callback_may_be_a_pointer_to_a_typedef() {
     assert!(all.contains(entry), "{all}");
 }
 
-/// Without a typedef, the tag is the name, of the binding as of what is told of it.
+/// Without a typedef the tag is the name, both of the binding and in its documentation.
 #[test]
 fn a_tag_alone_is_a_name() {
     let wsk = b"#include <ntddk.h>
@@ -432,7 +432,7 @@ fn a_tag_alone_is_a_name() {
     assert!(missing[0].contains("WskConstant"), "{missing:?}");
 }
 
-/// Members of a record without a name are compared too.
+/// The comparison includes the members of unnamed records.
 #[test]
 fn members_of_unnamed_records_may_differ() {
     let root = kit(b"#include <ntddk.h>\n");
@@ -453,7 +453,7 @@ fn members_of_unnamed_records_may_differ() {
     assert!(all.contains("target_arch = \"aarch64\""), "{all}");
 }
 
-/// Of a kit as of our own headers, by the header that declares a function, or by its name.
+/// For a kit as for our own headers, the header that declares a function decides on its module, or the function's name does.
 #[test]
 fn functions_are_imported_from_the_module_that_exports_them() {
     let root = kit(b"#include <ntddk.h>\nNTSTATUS NTAPI WskNew(_In_ PVOID Data);\n");
@@ -492,15 +492,15 @@ fn functions_are_imported_from_the_module_that_exports_them() {
         assert!(of_netio.iter().any(|name| name == network));
         let of_kernel = functions("ntoskrnl.exe", "system");
         assert!(of_kernel.iter().any(|name| name == "KeEnterCriticalRegion"));
-        // Any number of arguments is C's own way of calling.
+        // Variadic functions use C's calling convention.
         assert!(!of_kernel.iter().any(|name| name.starts_with("DbgPrint")));
         assert_eq!(functions("ntoskrnl.exe", "C"), of_c);
         assert!(!text.contains("NotOurs"));
     }
 }
 
-/// What one architecture has alone is under its condition, and what only that uses: whether the other has something of its own,
-/// so that bindgen runs for each, or lacks something, so that one run serves both.
+/// An item of one architecture is under that architecture's condition, and so are the items that only it uses. This holds if the
+/// other architecture has another item, so that bindgen runs for each, and if it lacks the item, so that one run serves both.
 #[test]
 fn what_one_architecture_has_alone() {
     let first = "#include <ntddk.h>
@@ -539,7 +539,7 @@ fn what_one_architecture_has_alone() {
             let (_, text) = output.files().find(|(name, _)| *name == file).unwrap();
             assert!(text.contains(item), "{item} not in {text}");
             let before = text.split(item).next().unwrap();
-            // The item's own lines have no blank one among them.
+            // The lines of one item contain no blank line.
             let own = before.rsplit("\n\n").next().unwrap();
             let found = own.split("target_arch = \"").nth(1);
             let found = found.and_then(|rest| rest.split('"').next());
@@ -599,7 +599,7 @@ fn an_annotation_that_is_not_understood_is_an_error() {
     }
 }
 
-/// The kit's own SAL defines every annotation away; ours is read all the same.
+/// The kit's own SAL defines every annotation as empty. Ours is read nevertheless.
 #[test]
 fn a_kit_s_annotations_are_read() {
     let wsk = b"#include <NTDDK.H>

@@ -1,5 +1,5 @@
-//! The passes of the generator are folders in the order in which they run: no file imports from a pass behind its own, and no
-//! files import each other in a circle. What the sources import is read from their `use`s and paths.
+//! The passes of the generator are folders, in the order in which they run. No file imports from a later pass, and no files
+//! import each other in a circle. The imports are read from the `use`s and paths in the sources.
 
 #![allow(missing_docs)]
 
@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use imports::{Imports, Module, imports, modules};
 
-/// The folders in the order in which the passes run. What stands beside them is before all, but for the files below.
+/// The folders, in the order in which the passes run. Files beside the folders come before all passes, except those below.
 const PASSES: [&str; 6] = ["find", "read", "bind", "emit", "check", "update"];
 
-/// What stands beside the folders and is above all of them.
+/// The files beside the folders that come after all passes.
 const ABOVE: [&str; 4] = ["lib", "main", "cli", "fuzz"];
 
 fn floor(path: &[String]) -> usize {
@@ -57,7 +57,7 @@ fn inline_functions_import_each_other_in_no_circle() {
     assert_eq!(problems(&modules, &imports), [""; 0]);
 }
 
-/// The rules broken, and told.
+/// Each rule is broken, and the check reports it.
 #[test]
 fn a_broken_rule_is_told() {
     let module = Module::of;

@@ -1,4 +1,4 @@
-//! Headers and kits that are broken or odd: a clear error or a right result, and never a panic.
+//! Broken or odd headers and kits lead to a clear error or a right result, and never to a panic.
 
 #![allow(missing_docs)]
 
@@ -31,7 +31,7 @@ fn refused(wsk: &str) -> String {
 
 #[test]
 fn a_truncated_header() {
-    // Cut anywhere, a header is refused with the line, or gives what is whole before the cut.
+    // A header that is cut anywhere is refused with the line, or gives what is complete before the cut.
     let declaration = GOOD.find("typedef").unwrap();
     for end in [declaration + 20, declaration + 40] {
         let error = refused(&GOOD[..end]);
@@ -111,7 +111,7 @@ fn no_kit_at_all() {
     assert!(Source::headers(root.path()).is_err());
 }
 
-/// The datagram table is the one that the repository knows best; a header without it is a header of other tables.
+/// The repository knows the datagram table best. A header without it has other tables.
 #[test]
 fn a_wsk_h_without_the_datagram_table() {
     let root = kit(GOOD.as_bytes());
@@ -158,7 +158,7 @@ fn carriage_returns_and_a_byte_order_mark() {
     good(&all);
     assert!(
         all.contains("/// One. ///"),
-        "the words are read past the line ends: {all}"
+        "the comment must be read to its end, across line ends: {all}"
     );
 }
 
@@ -201,7 +201,7 @@ fn macros_that_are_no_values() {
     }
     assert!(
         all.contains("pub const LAST: u32 = 7;"),
-        "what follows is read all the same"
+        "the macros that follow must still be read"
     );
 }
 

@@ -1,5 +1,5 @@
-//! A kit made of the repository's own headers gives what the headers themselves give, byte for byte: the names, types,
-//! annotations, conditions and words come through the kit's other SAL, other folders and other case.
+//! A kit made of the repository's own headers gives the same bindings as the headers themselves, byte for byte. Names, types,
+//! annotations, conditions and documentation survive the kit's other SAL, other folders and other case.
 
 #![allow(missing_docs)]
 
@@ -10,7 +10,7 @@ use std::fs;
 use wsk_codegen::interface::Interface;
 use wsk_codegen::{Options, Source, coverage, verify};
 
-/// Lays the repository's headers out as a kit whose file names are of another case than its includes.
+/// Lays the repository's headers out as a kit. The case of its file names differs from that in the `#include`s.
 fn kit_of_our_headers() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let version = root.path().join("include/10.0.22621.0");
@@ -27,7 +27,7 @@ fn kit_of_our_headers() -> tempfile::TempDir {
         } else {
             "Shared"
         };
-        // The kit has no words of ours, and its SAL defines the annotations away.
+        // The kit has none of our documentation, and its SAL defines the annotations as empty.
         let text: String = fs::read_to_string(&path)
             .unwrap()
             .lines()
@@ -48,7 +48,7 @@ fn our_headers_as_a_kit_give_the_same_bytes() {
     let theirs = wsk_codegen::generate(&tiny::source(root.path()).unwrap(), &options).unwrap();
     assert_eq!(ours.files().count(), theirs.files().count());
     for ((name, ours), (_, theirs)) in ours.files().zip(theirs.files()) {
-        // The headers themselves leave their checksum.
+        // Only the headers themselves give a checksum.
         let kept = |line: &&str| !line.contains("checksum");
         let same = ours.lines().filter(kept).eq(theirs.lines().filter(kept));
         assert!(same, "{name}: {}", first_difference(ours, theirs));
@@ -124,8 +124,8 @@ fn one_architecture_by_itself() {
     }
 }
 
-/// A clang may declare an instruction otherwise than Microsoft's compiler: 18 does so with this one. What a kit says counts, of
-/// instructions alone.
+/// clang may declare an intrinsic with another type than Microsoft's compiler: clang 18 does so with this one. The kit's
+/// declaration counts, but only for intrinsics.
 #[test]
 fn instructions_that_clang_declares_otherwise() {
     let wsk = b"#include <ntddk.h>\ntypedef struct _WSK_TINY { ULONG a; } WSK_TINY;";

@@ -1,4 +1,4 @@
-//! The generated files as people read them: as rustfmt would have them, with room between items.
+//! The generated files are readable: formatted as by rustfmt, with blank lines between items.
 
 #![allow(missing_docs)]
 
@@ -9,11 +9,11 @@ use std::process::Command;
 
 use wsk_codegen::{Options, Output, Source};
 
-/// What rustfmt would change.
+/// The changes that rustfmt would make.
 fn changes(output: &Output) -> String {
     let folder = tempfile::tempdir().unwrap();
     output.write(folder.path()).unwrap();
-    // Without the settings of whatever is around.
+    // Ignores the settings of the folders around it.
     fs::write(folder.path().join("rustfmt.toml"), "").unwrap();
     let rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--check", "--color", "never"])
@@ -47,7 +47,7 @@ fn rustfmt_changes_nothing() {
     }
 }
 
-/// A line of a comment may end as an item does.
+/// A line of a comment may end like an item.
 #[test]
 fn comments_stay_in_one_piece() {
     let wsk = "#include <ntddk.h>
@@ -69,7 +69,7 @@ fn comments_stay_in_one_piece() {
     }
 }
 
-/// What our own headers have little of.
+/// Cases that are rare in our own headers.
 #[test]
 fn rustfmt_changes_nothing_of_odd_items_either() {
     let wsk = "#include <ntddk.h>

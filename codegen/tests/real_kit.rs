@@ -1,5 +1,6 @@
-//! Real kits, which this repository may not hold: `WSK_TEST_WDK=ROOT` or `ROOT:SDKROOT` names one (with `;` between the two
-//! on Windows). Every version of it is generated, verified, covered, and compared with our own headers.
+//! Tests with real kits, which this repository may not contain: `WSK_TEST_WDK=ROOT` or `ROOT:SDKROOT` names one (with `;` between
+//! the two on Windows). For every version in it, the tests generate bindings, verify them, check their coverage, and compare them
+//! with our own headers.
 
 #![allow(missing_docs)]
 
@@ -12,7 +13,7 @@ use wsk_codegen::diff::{self, Scope, Step};
 use wsk_codegen::interface::{Interface, Kind};
 use wsk_codegen::{Arch, Options, Output, Source, coverage, kit, releases, verify};
 
-/// The kits to test, with the SDK, or a word that there are none.
+/// The kits to test, with the SDK. Without kits, prints that the test is skipped.
 fn kits() -> Option<Vec<Source>> {
     let Some(named) = env::var_os("WSK_TEST_WDK") else {
         eprintln!("skipped: WSK_TEST_WDK names no kit (ROOT, or ROOT and the SDK's root)");
@@ -69,7 +70,7 @@ fn every_version_is_whole_and_right() {
     }
 }
 
-/// The newest kit's `wsk.h` is what our headers declare: each item, each layout, each annotation of each table entry.
+/// Our headers declare what the newest kit's `wsk.h` declares: each item, each layout, each annotation of each table entry.
 #[test]
 fn the_newest_version_is_what_our_headers_say() {
     let Some((newest, theirs)) = interfaces().last() else {
@@ -82,7 +83,8 @@ fn the_newest_version_is_what_our_headers_say() {
     assert!(entries(ours()).len() > 40);
 }
 
-/// Sizes, alignments and offsets are the newest kit's, also of the kernel's own records, for each architecture by itself.
+/// Sizes, alignments and offsets are those of the newest kit, for the kernel's own records, too, and for each architecture on its
+/// own.
 #[test]
 fn the_newest_version_has_the_numbers_of_our_headers() {
     let Some(newest) = kits().into_iter().flatten().next_back() else {
@@ -99,10 +101,11 @@ fn the_newest_version_has_the_numbers_of_our_headers() {
     }
 }
 
-/// Functions that only `ntifs.h` declares, which Winsock Kernel's clients need not include.
+/// Functions that only `ntifs.h` declares. Winsock Kernel's clients need not include it.
 const OF_FILE_SYSTEMS: [&str; 1] = ["RtlInitUnicodeStringEx"];
 
-/// What is imported is a function to the newest kit too, for each architecture: what is a macro there the kernel need not export.
+/// Each function that we import is a function in the newest kit, too, for each architecture. The kernel need not export a
+/// function that the kit has as a macro.
 #[test]
 fn the_newest_version_has_the_functions_that_are_imported() {
     let Some(newest) = kits().into_iter().flatten().next_back() else {
@@ -136,7 +139,7 @@ fn functions(output: &Output) -> BTreeSet<String> {
         .collect()
 }
 
-/// What is asserted of layouts, by expression; what a record without a name is called is nobody's business.
+/// The asserted numbers of layouts, by expression. The names of unnamed records do not count.
 fn numbers(source: &Source, arch: Arch) -> BTreeMap<String, String> {
     let output = generated(source, arch);
     let (_, text) = output
@@ -153,8 +156,8 @@ fn numbers(source: &Source, arch: Arch) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What the typed wrappers are derived from, token for token: by table and entry, its signature, annotations, first release
-/// and IRQL.
+/// The declarations from which the typed wrappers are derived, token for token: by table and entry the signature, the
+/// annotations, the first release and the IRQL.
 fn entries(interface: &Interface) -> BTreeMap<(String, String), String> {
     let mut entries = BTreeMap::new();
     for (table, item) in &interface.items {
@@ -170,7 +173,7 @@ fn entries(interface: &Interface) -> BTreeMap<(String, String), String> {
     entries
 }
 
-/// Every entry of every kit's tables has the typed wrapper that our headers give it.
+/// Every table entry of every kit has the typed wrapper that our headers give it.
 #[test]
 fn wrappers_are_the_same_in_every_version() {
     let ours = entries(ours());
@@ -178,7 +181,7 @@ fn wrappers_are_the_same_in_every_version() {
         let theirs = entries(theirs);
         assert!(theirs.len() > 30, "{}: {}", source.name(), theirs.len());
         for (entry, tokens) in &theirs {
-            // An entry that is new to us is for `the_newest_version_is_what_our_headers_say` to name.
+            // The test `the_newest_version_is_what_our_headers_say` reports entries that our headers lack.
             if let Some(ours) = ours.get(entry) {
                 assert_eq!(tokens, ours, "{entry:?} in {}", source.name());
             }
@@ -203,8 +206,8 @@ fn wsk_text(source: &Source) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What the text says of each of the names: of a structure or enumeration what is between the braces, of a callback or
-/// function its parameters, of a macro the rest of its line, and of another name nothing.
+/// The header's text for each of the names: for a structure or enumeration the text between the braces, for a callback or
+/// function its parameters, for a macro the rest of its line, and for any other name nothing.
 fn said<'n>(text: &str, names: impl Iterator<Item = &'n String>) -> BTreeMap<&'n str, String> {
     let words: Vec<&str> = text
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
@@ -237,7 +240,7 @@ fn said<'n>(text: &str, names: impl Iterator<Item = &'n String>) -> BTreeMap<&'n
     said
 }
 
-/// What `diff` names from each version to the next is what differs in the text of their `wsk.h`.
+/// `diff` reports, from each version to the next, the differences in the text of their `wsk.h`.
 #[test]
 fn the_diff_names_what_the_text_shows() {
     let mut differences = 0;
@@ -268,7 +271,7 @@ fn the_diff_names_what_the_text_shows() {
     assert!(interfaces().len() < 10 || differences > 10, "{differences}");
 }
 
-/// What the table of first kits says is what the kits have.
+/// The table of first kits agrees with the kits.
 #[test]
 fn items_are_in_the_kits_that_the_documentation_names() {
     for (source, interface) in interfaces() {

@@ -1,5 +1,5 @@
-//! Annotations that a header has in its own way: understood where they say nothing of a pointer's use, and else an error that
-//! names the parameter, the annotation, the line and what to do.
+//! Annotations that our headers do not have. The generator accepts them if they do not describe the use of a pointer. Otherwise
+//! its error names the parameter, the annotation, the line and the remedy.
 
 #![allow(missing_docs)]
 
@@ -10,7 +10,7 @@ use std::fs;
 use tiny::{generate_kit, kit, text};
 use wsk_codegen::{Options, corrections};
 
-/// A `wsk.h` with a table of one entry whose parameters are these.
+/// A `wsk.h` with a table of one entry that has these parameters.
 fn wsk(parameters: &str) -> String {
     format!(
         "#include <ntddk.h>
@@ -19,7 +19,7 @@ fn wsk(parameters: &str) -> String {
     )
 }
 
-/// What a kit's own `sal.h` has besides.
+/// Lines of a kit's own `sal.h` that are not in ours.
 const OF_THE_KIT: &str = "#define _In_tomorrow_\n#define _Tomorrow_(x)\n#define __drv_aliasesMem\n";
 
 fn kit_with(parameters: &str) -> tempfile::TempDir {
@@ -46,7 +46,7 @@ fn refused(parameters: &str, words: &[&str]) {
     }
 }
 
-/// What is generated with these corrections.
+/// The code generated with these corrections.
 #[track_caller]
 fn corrected(parameters: &str, lines: &str) -> String {
     let root = kit_with(parameters);
@@ -128,7 +128,7 @@ fn a_correction_that_fits_nothing_is_an_error() {
     }
 }
 
-/// The kit's own headers define the annotation away, behind whatever ours did.
+/// The kit's own headers define the annotation as empty, after ours defined it.
 #[test]
 fn the_level_of_a_kit_s_own_function_is_documented() {
     let root = kit(b"#include <ntddk.h>\n_IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS NTAPI WskNew(_In_ PVOID Data);\n");

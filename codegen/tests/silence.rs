@@ -1,5 +1,5 @@
-//! Headers that add things in careless ways: right, or refused with a sentence that names what to do; never silently wrong,
-//! and never code that does not compile.
+//! Headers that add declarations carelessly. The result is right, or the generator refuses the header and says what to do. It is
+//! never wrong without an error, and it is never code that does not compile.
 
 #![allow(missing_docs)]
 
@@ -8,7 +8,7 @@ mod tiny;
 use tiny::{generate, generate_kit, headers, kit, text};
 use wsk_codegen::{Options, Source, coverage, verify};
 
-/// Generated, compiled, and compared with clang's numbers; the text of all files.
+/// Generates, compiles, and compares with clang's numbers. Returns the text of all files.
 #[track_caller]
 fn right(wsk: &str) -> String {
     let wsk = format!("#include <ntddk.h>\n{wsk}");
@@ -26,7 +26,7 @@ fn right(wsk: &str) -> String {
     text(&generate(&wsk).unwrap())
 }
 
-/// Refused, from our headers and from a kit, with these words.
+/// Our headers and a kit with this text are both refused with these words.
 #[track_caller]
 fn refused(wsk: &str, words: &[&str]) {
     let wsk = format!("#include <ntddk.h>\n{wsk}");
@@ -66,7 +66,7 @@ fn members_of_another_width_or_for_one_language_alone() {
             "member a is 4 bytes at 0 in C and 8 bytes at 0 in C++",
         ],
     );
-    // In the padding, so that no size shows it.
+    // The member is in the padding, so that no size reveals it.
     refused(
         "typedef struct _PADDED { ULONGLONG a; UCHAR b;
          #ifndef __cplusplus
@@ -99,7 +99,7 @@ fn values_and_names_of_one_language_alone() {
          #endif",
         &["PFN_X: its signature is (4) -> 0 bytes in C and (8) -> 0 bytes in C++"],
     );
-    // A record without members has no size that both agree on.
+    // The languages disagree on the size of a record without members.
     refused(
         "typedef struct _EMPTY { } EMPTY;
          typedef struct _HOLDER { EMPTY a; ULONG b; } HOLDER;",
@@ -107,7 +107,7 @@ fn values_and_names_of_one_language_alone() {
     );
 }
 
-/// The widths are the same.
+/// The types have the same width.
 #[test]
 fn types_of_another_kind() {
     for (cpp, c, words) in [
@@ -145,7 +145,7 @@ fn types_of_another_kind() {
     }
 }
 
-/// The value is the same; C's type is the one that counts.
+/// The value is the same. C's type counts.
 #[test]
 fn a_character_is_an_int_in_c() {
     let all =
@@ -220,7 +220,7 @@ fn flexible_arrays_behind_bitfields() {
     );
 }
 
-/// What `diff` says of two kits.
+/// The report of `diff` for two kits.
 fn difference(old: &str, new: &str) -> String {
     let wsk = |text: &str| format!("#include <ntddk.h>\n{text}");
     let (old, new) = (kit(wsk(old).as_bytes()), kit(wsk(new).as_bytes()));
@@ -295,7 +295,7 @@ fn a_parameter_s_name_is_nobody_s_business() {
     let said = difference(&table("Socket", "Length"), &table("Handle", "Size"));
     assert!(said.contains("Semver step: patch"), "{said}");
     assert!(
-        said.contains("the parameters of WskControlSocket are called otherwise"),
+        said.contains("the parameters of WskControlSocket have other names"),
         "{said}"
     );
 }

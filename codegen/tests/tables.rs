@@ -1,4 +1,5 @@
-//! Since when the provider's tables have their entries: what a header does not say is never taken to be there.
+//! The first release of each entry of the provider's tables. An entry is never assumed to exist in a release unless the header
+//! says so.
 
 #![allow(missing_docs)]
 
@@ -8,7 +9,7 @@ use tiny::{generate_kit, kit_of, text};
 use wsk_codegen::interface::{Interface, Kind};
 use wsk_codegen::{Error, Options};
 
-/// A `wsk.h` whose datagram table ends in this.
+/// A `wsk.h` whose datagram table ends with this text.
 fn wsk(end: &str) -> String {
     format!(
         "#include <ntddk.h>
@@ -24,7 +25,7 @@ fn wsk(end: &str) -> String {
     )
 }
 
-/// The attributes of the table's members, by the kit's version.
+/// The attributes of the table's members, in a kit of this version.
 fn entries(version: &str, end: &str) -> Result<Vec<(String, String)>, Error> {
     let root = kit_of(version, wsk(end).as_bytes());
     let output = generate_kit(root.path())?;
@@ -59,7 +60,7 @@ fn an_entry_without_a_condition_is_as_new_as_the_kit() {
     );
 }
 
-/// 22621 is the release before it, and need not have what a preview added.
+/// Build 22621 is the release before it, and need not have what a preview added.
 #[test]
 fn an_entry_of_a_kit_between_two_releases_is_of_the_later_one() {
     assert_eq!(
@@ -83,7 +84,7 @@ fn a_kit_that_nobody_knows_says_itself_how_new_it_is() {
         all.contains("From `0x0A000020` on: the tables of older providers end before it."),
         "{all}"
     );
-    // It calls itself what another build is whose table may be shorter.
+    // Its number belongs to another build, whose table may be shorter.
     let error = with("0x0A000010").unwrap_err().to_string();
     for part in [
         "WSK_PROVIDER_DATAGRAM_DISPATCH::WskNew",
@@ -94,7 +95,7 @@ fn a_kit_that_nobody_knows_says_itself_how_new_it_is() {
     }
 }
 
-/// Reading for an older Windows does not make the entry older.
+/// Reading the headers for an older Windows does not make the entry older.
 #[test]
 fn a_version_that_is_asked_for_is_not_the_kit_s() {
     let root = kit_of("10.0.22621.0", wsk("PFN_CALL WskNew;").as_bytes());
@@ -105,7 +106,7 @@ fn a_version_that_is_asked_for_is_not_the_kit_s() {
     assert!(all.contains("since = 0x0A00_000C"), "{all}");
 }
 
-/// Tables grow at their ends.
+/// Tables only grow at their ends.
 #[test]
 fn an_entry_is_no_older_than_the_one_before_it() {
     let end = "
@@ -118,7 +119,7 @@ fn an_entry_is_no_older_than_the_one_before_it() {
     assert_eq!(last("10.0.22621.0", end), "since = 0x0A00_0003");
 }
 
-/// The wrapper would read them whatever Windows runs.
+/// The wrapper would read them on every Windows.
 #[test]
 fn data_behind_entries_is_not_read() {
     assert_eq!(last("10.0.22621.0", "ULONG WskFlags;"), "reserved");
@@ -137,7 +138,7 @@ fn every_entry_of_our_own_tables_has_its_version() {
         "WSK_PROVIDER_STREAM_DISPATCH",
     ] {
         let Kind::Record(record) = &table.items[name].kind else {
-            panic!("{name} is no table");
+            panic!("{name} is not a table");
         };
         let entries = record
             .members

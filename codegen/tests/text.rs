@@ -1,10 +1,10 @@
-//! What the fuzz target drives, on texts that look like headers: no panic, and what must hold holds.
+//! Runs the checks of the fuzz target on texts that look like headers. No reader panics, and each check holds.
 
 #![allow(missing_docs)]
 
 use proptest::prelude::*;
 
-/// Pieces that headers are made of, whole and cut.
+/// Pieces of headers, complete and cut.
 fn piece() -> impl Strategy<Value = String> {
     let words = [
         "#if ",

@@ -1,4 +1,4 @@
-//! `cargo codegen update` with a kit of tomorrow, in a repository of its own: what RELEASING.md says.
+//! Runs `cargo codegen update` with the kit of an imagined later release, in a repository of its own, and follows RELEASING.md.
 
 #![allow(missing_docs)]
 
@@ -23,7 +23,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A repository as far as the generator needs one, with a release.
+/// A repository with what the generator needs, and a release.
 fn repository() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -49,21 +49,21 @@ fn repository() -> tempfile::TempDir {
     root
 }
 
-/// What is otherwise in the `wsk.h` of tomorrow: a text of today's, and what stands there instead.
+/// What the later `wsk.h` changes: a text of today's, and its replacement.
 const CHANGES: &[(&str, &str)] = &[
-    // An enumeration's value.
+    // A new member of an enumeration.
     (
         "WskInspectMax\n}",
         "WskInspectMax,\n    WskInspectLater = 7\n}",
     ),
-    // Another width.
+    // A wider member.
     ("    ULONG SerialNumber;\n", "    ULONGLONG SerialNumber;\n"),
-    // Another name of a parameter.
+    // A parameter with another name.
     (
         "_In_opt_ PVOID ClientContext,",
         "_In_opt_ PVOID ContextOfClient,",
     ),
-    // Entries with a condition and without one.
+    // Entries under a condition, and under none.
     (
         "    PFN_WSK_RECEIVE_EX WskReceiveEx;\n} WSK_PROVIDER_CONNECTION_DISPATCH",
         "    PFN_WSK_RECEIVE_EX WskReceiveEx;\n#if (NTDDI_VERSION >= NTDDI_WIN12_AA)\n    PFN_WSK_TOMORROW WskTomorrow;\n#endif\n    \
@@ -71,7 +71,7 @@ const CHANGES: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is new in it.
+/// The declarations that it adds.
 const NEW: &str = "
 typedef struct _WSK_NEW {
     ULONG Kind : 4;
@@ -98,7 +98,7 @@ NTSTATUS WskPeek(
     _Out_ PWSK_NEW New);
 ";
 
-/// A kit of tomorrow, made of our own headers.
+/// The kit of the later release, made of our own headers.
 fn kit() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let version = root.path().join("Include/10.0.29000.0");
@@ -148,7 +148,7 @@ fn update(root: &Path, kit: &Path, more: &[&str], code: i32) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsk-codegen"));
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     command.current_dir(root).arg("update").arg(kit).args(more);
-    // What verifying compiles once for a machine is there already.
+    // Reuses the library that `verify` compiles once per machine.
     command.env(
         "CARGO_TARGET_DIR",
         std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| target.into()),
@@ -179,10 +179,10 @@ fn a_kit_of_tomorrow_is_taken_over() {
     let (root, kit) = (repository(), kit());
     let before = texts(root.path());
 
-    // An entry without a condition is for somebody to decide, and until then nothing is written.
+    // Somebody must decide on an entry without a condition. Until then nothing is written.
     let said = update(root.path(), kit.path(), &[], 1);
     for part in [
-        "WSK_PROVIDER_CONNECTION_DISPATCH::WskUngated stands under no condition",
+        "WSK_PROVIDER_CONNECTION_DISPATCH::WskUngated is under no condition",
         "--decide WskUngated=",
         "nothing was written",
         "WSK_NEW (struct, wsk.h)",
@@ -199,9 +199,9 @@ fn a_kit_of_tomorrow_is_taken_over() {
         0,
     );
     for part in [
-        // What is not bound is told of.
+        // The report mentions what is not bound.
         "note: WSK_LOOP: it is a macro with parameters, which is not bound",
-        // The changelog entry is against the release.
+        // The changelog entry compares with the last release.
         "## v0.1.0 to the next release",
         "### Added",
         "**`WSK_NEW`** (struct, `wsk.h`): compatible",
@@ -234,7 +234,7 @@ fn a_kit_of_tomorrow_is_taken_over() {
         "ContextOfClient",
         "#define SIO_WSK_NEW 0xc8000063",
         "WskPeek(",
-        // Words of ours that were there stay.
+        // Our documentation stays.
         "/// Names a request for a connection that is being inspected.",
         "    /// Second part of the name.",
     ] {
@@ -257,7 +257,7 @@ fn a_kit_of_tomorrow_is_taken_over() {
         "{dispatch}"
     );
 
-    // It is done: the committed files are what the headers give, and there is no more to take over.
+    // The update is complete: the committed files are what the headers give, and the kit has nothing else to add.
     let run = |arguments: &[&str], code| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wsk-codegen"));
         let output = command
@@ -281,7 +281,7 @@ fn a_kit_of_tomorrow_is_taken_over() {
     );
 }
 
-/// What no draft can be made of is said, and nothing is written.
+/// If no draft is possible, the generator says so and writes nothing.
 #[test]
 fn what_is_left_to_a_person_stops_it() {
     let (root, kit) = (repository(), kit());
@@ -301,10 +301,12 @@ fn what_is_left_to_a_person_stops_it() {
         1,
     );
     assert!(
-        said.contains("to be written by hand: MAKE_WSK_VERSION: it is written by hand in wsk-sys"),
+        said.contains(
+            "must be written by hand: MAKE_WSK_VERSION: it is written by hand in wsk-sys"
+        ),
         "{said}"
     );
-    // An annotation that nobody knows is said with what to do about it.
+    // The error for an unknown annotation says what to do.
     fs::write(
         &path,
         text.replace(

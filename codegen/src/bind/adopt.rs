@@ -1,9 +1,9 @@
-//! Gives the kernel's own structures the form that our headers give them, where a kit lays them out in the same way.
+//! Replaces the kernel's own structures in a kit's bindings with the form that our headers give them, where the layouts agree.
 //!
-//! A kit's `IRP` has more unnamed unions inside each other than ours, and a later kit others than an earlier one, around
-//! members at the same offsets. What is written for a driver should not differ for that: members that a kit has where our
-//! headers have them are reached by the same path, members that it lacks are left out, and a record of which one member
-//! lies elsewhere is taken as the kit has it.
+//! A kit nests unnamed unions in its `IRP` more deeply than our headers do, and each kit nests them differently, although the
+//! members keep their offsets. Drivers should not have to change because of that. So a member that both headers have keeps the
+//! path that our headers give it, and a member that the kit lacks is left out. If a member has another offset or size in the kit,
+//! the whole record keeps the kit's form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use crate::bind::layout::{Sizes, mentioned, offsets, pointed_at, reduced};
 use crate::error::Error;
 use crate::read::facts::{Facts, WSK};
 
-/// Replaces the records of a kit's `bindings` whose layout agrees with `ours`, and tells their names.
+/// Replaces the records of a kit's `bindings` whose layout agrees with `ours`. Returns the names of the replaced records.
 ///
 /// # Errors
 ///
-/// When a member has a size that is not known.
+/// When the size of a member is not known.
 pub(crate) fn adopt(
     bindings: &mut Bindings,
     facts: &Facts,
@@ -47,7 +47,7 @@ pub(crate) fn adopt(
         if !same_size || lies_elsewhere {
             continue;
         }
-        // Bitfields are not measured: they are kept with the record.
+        // Bitfields have no offset to compare, so they stay with their record.
         let keep = |path: &str| theirs.contains_key(path);
         take(bindings, ours, raw, "", &keep, &mut adopted)?;
     }
@@ -58,7 +58,7 @@ pub(crate) fn adopt(
 /// Where a member lies in the whole record, and its size.
 type Place = (usize, usize);
 
-/// The named members of a record, those of records without a name inside it among them, by their paths.
+/// The named members of a record by path, including the members of unnamed records inside it.
 fn members(bindings: &Bindings, raw: &str) -> BTreeMap<String, Place> {
     let mut found = BTreeMap::new();
     collect(bindings, raw, "", 0, &mut found);
@@ -99,7 +99,7 @@ fn collect(
     }
 }
 
-/// The record without a name of its own that a member of `raw` is.
+/// The unnamed record that is the type of a member of `raw`, if it is one.
 fn inner_record(raw: &str, ty: &Type) -> Option<String> {
     let prefix = format!("{raw}__bindgen_ty_");
     mentioned(ty)
@@ -108,7 +108,7 @@ fn inner_record(raw: &str, ty: &Type) -> Option<String> {
         .find(|name| name.starts_with(&prefix))
 }
 
-/// Takes our form of a record and of the records inside it, with the members whose paths are kept.
+/// Copies our form of a record and of the records inside it. Only members whose paths are kept are copied.
 fn take(
     bindings: &mut Bindings,
     ours: &Bindings,
@@ -161,7 +161,7 @@ fn take(
     Ok(())
 }
 
-/// Whether any member of a record without a name is kept.
+/// Whether any member of an unnamed record is kept.
 fn any_kept(ours: &Bindings, raw: &str, path: &str, keep: &dyn Fn(&str) -> bool) -> bool {
     let Some(record) = ours.records.get(raw) else {
         return false;
@@ -177,7 +177,7 @@ fn any_kept(ours: &Bindings, raw: &str, path: &str, keep: &dyn Fn(&str) -> bool)
     })
 }
 
-/// Adds what the adopted records mention and the kit's bindings have not.
+/// Adds the items that the adopted records mention and that the kit's bindings lack.
 fn complete(bindings: &mut Bindings, ours: &Bindings, adopted: &BTreeSet<String>) {
     let mut queue: Vec<(String, bool)> = Vec::new();
     for raw in adopted {

@@ -1,4 +1,4 @@
-//! The output of bindgen by kind of item, as the other passes work on it.
+//! The output of bindgen by kind of item: the form that the later passes work on.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub(crate) struct Enumeration {
     pub members: Vec<(Ident, syn::Expr)>,
 }
 
-/// How clang laid out a record, as bindgen's tests say it.
+/// How clang lays out a record, read from the layout tests that bindgen writes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layout {
     /// Its size in bytes.
@@ -78,7 +78,7 @@ pub(crate) struct Bindings {
 }
 
 impl Enumeration {
-    /// One without members.
+    /// Bindings without any items.
     pub(crate) fn none() -> Self {
         Self {
             integer: syn::parse_quote!(i32),

@@ -1,5 +1,5 @@
-//! Gives records the layout that clang has for them, where Rust's own rules or bindgen's come to another: with padding spelled
-//! out, and bitfields in integers of the type that C declares them with. What cannot be written in Rust is refused.
+//! Gives records the layout that clang computes, where Rust or bindgen would lay them out differently. It writes the padding out
+//! and puts bitfields into integers of the type that C declares. It refuses a layout that Rust cannot express.
 
 use proc_macro2::{Literal, Span};
 use syn::{Ident, Type, parse_quote};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::read::facts::Facts;
 use crate::read::fields::{Field, Fields};
 
-/// Fits every record that the facts know the layout of.
+/// Fits every record whose layout the facts contain.
 ///
 /// # Errors
 ///
@@ -42,8 +42,7 @@ pub(crate) fn check(bindings: &Bindings) -> Result<(), Error> {
         };
         let unit = |ty: &Type| mentioned(ty).by_value.contains("__BindgenBitfieldUnit");
         if record.members.iter().any(|(_, ty)| unit(ty)) {
-            let problem =
-                "it has bitfields, and is declared neither in wsk.h nor in our own headers";
+            let problem = "it has bitfields, and neither wsk.h nor our own headers declare it";
             return Err(refused(name, problem));
         }
         let said = |found: Result<Rust, String>| match found {
@@ -64,12 +63,12 @@ fn refused(record: &str, problem: &str) -> Error {
     Error::item(
         record,
         format!(
-            "its layout cannot be written in Rust: {problem}; declare it in headers with another layout, or leave it out of them"
+            "its layout cannot be written in Rust: {problem}; declare it with another layout in headers, or remove it there"
         ),
     )
 }
 
-/// How rustc lays a record out.
+/// The layout that rustc computes for a record.
 struct Rust {
     size: usize,
     align: usize,
@@ -89,7 +88,7 @@ fn agrees(found: &Rust, layout: &Layout) -> bool {
             .all(|(member, offset)| place(member) == Some(*offset))
 }
 
-/// What `repr` says.
+/// The values of a record's `repr` attribute.
 #[derive(Default)]
 struct Repr {
     packed: Option<usize>,
@@ -103,7 +102,7 @@ impl Repr {
             if !attribute.path().is_ident("repr") {
                 continue;
             }
-            // Another form would be bindgen's mistake, and shows as a layout that does not agree.
+            // bindgen writes no other form. If it did, the layouts would not agree, and that is reported.
             let _ = attribute.parse_nested_meta(|meta| {
                 let number = if meta.input.peek(syn::token::Paren) {
                     let content;
@@ -158,7 +157,7 @@ fn rust(record: &Record, sizes: &Sizes<'_>, bindings: &Bindings) -> Result<Rust,
     })
 }
 
-/// Whether a type holds a record with an alignment of its own, which no packed record may.
+/// Whether a type contains a record with an `align` attribute. Rust allows none inside a packed record.
 fn holds_aligned(ty: &Type, bindings: &Bindings) -> bool {
     mentioned(ty).by_value.iter().any(|name| {
         if let Some(record) = bindings.records.get(name) {
@@ -175,7 +174,7 @@ fn holds_aligned(ty: &Type, bindings: &Bindings) -> bool {
     })
 }
 
-/// A member of a record that is made anew.
+/// A member of a record that is built again.
 struct Slot {
     member: Ident,
     ty: Type,
@@ -184,7 +183,7 @@ struct Slot {
     align: usize,
 }
 
-/// Whether a member is one of bindgen's own making, which stands for none of C's.
+/// Whether bindgen invented this member, so that no C member corresponds to it.
 fn is_made(member: &Ident) -> bool {
     let name = member.to_string();
     [
@@ -259,7 +258,7 @@ fn record(bindings: &mut Bindings, raw: &str, fields: &Fields) -> Result<(), Str
     }
     let (units, bitfields) = units(&fields.fields, record.union)?;
     slots.extend(units);
-    // In the order of C: a member of no size stands before what follows it at the same place.
+    // The order of C: a member of size zero comes before the member at the same offset.
     slots.sort_by_key(|slot| (slot.offset, slot.size));
     let made = remade(&record, fields, slots)?;
     let layout = bindings.layouts.entry(raw.to_owned()).or_default();
@@ -273,8 +272,8 @@ fn record(bindings: &mut Bindings, raw: &str, fields: &Fields) -> Result<(), Str
     Ok(())
 }
 
-/// The integers that bitfields lie in, as Microsoft's compiler lays them out: of the declared type, for as many fields in a row
-/// of a type of that size as fit.
+/// The integers that hold bitfields, as Microsoft's compiler allocates them: an integer has the declared type, and holds as many
+/// consecutive fields of that size as fit.
 fn units(fields: &[Field], union: bool) -> Result<(Vec<Slot>, Vec<Bitfield>), String> {
     let mut units: Vec<Slot> = Vec::new();
     let mut bitfields = Vec::new();
@@ -333,7 +332,7 @@ fn units(fields: &[Field], union: bool) -> Result<(Vec<Slot>, Vec<Bitfield>), St
     Ok((units, bitfields))
 }
 
-/// The record with these members at their places, and the places.
+/// Builds the record with these members, and the list of their offsets.
 fn remade(
     record: &Record,
     fields: &Fields,

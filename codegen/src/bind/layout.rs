@@ -1,4 +1,4 @@
-//! Layouts of records as bindgen writes them: sizes of types, and records of which only some members are wanted.
+//! Sizes of types as bindgen writes them, and records reduced to some of their members.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use syn::{Ident, Type, parse_quote};
 use crate::bind::bindings::{Bindings, Layout, Record};
 use crate::error::Error;
 
-/// The names in a type.
+/// The names that a type mentions.
 #[derive(Default)]
 pub(crate) struct Mentioned {
-    /// Those that are held.
+    /// Names of types that it contains by value.
     pub(crate) by_value: BTreeSet<String>,
-    /// Those that are pointed at.
+    /// Names of types that it points at.
     pub(crate) pointed: BTreeSet<String>,
     behind: usize,
 }
@@ -44,7 +44,8 @@ impl<'ast> Visit<'ast> for Mentioned {
     }
 }
 
-/// A record that is only pointed at, as bindgen writes those that headers only declare.
+/// The record without its members, in the form that bindgen gives to records that headers only declare: only pointers to it can
+/// be used.
 pub(crate) fn pointed_at(record: &Record) -> Record {
     Record {
         attributes: vec![parse_quote!(#[repr(C)])],
@@ -68,7 +69,7 @@ impl Record {
     }
 }
 
-/// A record of which only size and alignment are known.
+/// The record as plain bytes, of which only size and alignment are known.
 pub(crate) fn blob(record: &Record, layout: &Layout) -> Record {
     let size = layout.size;
     let mut attributes = vec![parse_quote!(#[repr(C)])];
@@ -85,7 +86,7 @@ pub(crate) fn blob(record: &Record, layout: &Layout) -> Record {
     .unless_opaque(record)
 }
 
-/// A record with the kept members at their offsets, and reserved bytes between them.
+/// The record with only the kept members, at their offsets, and reserved bytes between them.
 pub(crate) fn reduced(
     name: &str,
     record: &Record,
@@ -148,8 +149,8 @@ pub(crate) fn reduced(
     })
 }
 
-/// The offsets of a record's members. bindgen measures neither bitfields nor what has no name: in a structure, they follow
-/// what is before them.
+/// The offsets of a record's members. bindgen measures neither bitfields nor unnamed members. In a structure they follow the
+/// member before them.
 pub(crate) fn offsets(
     record: &Record,
     layout: &Layout,
@@ -176,7 +177,7 @@ pub(crate) fn offsets(
     found
 }
 
-/// Counts unnamed members anew, among those that are left.
+/// Numbers the remaining unnamed members again, from 1.
 pub(crate) fn renumber<'m>(members: impl Iterator<Item = &'m mut Ident>) {
     let unnamed = members.filter(|member| member.to_string().starts_with("__bindgen_anon_"));
     for (index, member) in unnamed.enumerate() {
@@ -230,14 +231,14 @@ impl Sizes<'_> {
             "c_longlong" | "c_ulonglong" | "u64" | "i64" | "usize" | "isize" | "f64" | "Option" => {
                 8
             }
-            // It has no elements, and the alignment of one.
+            // A flexible array has no elements, and the alignment of one.
             "__IncompleteArrayField" => {
                 let syn::GenericArgument::Type(ty) = first? else {
                     return None;
                 };
                 return self.of(ty).map(|(_, align)| (0, align));
             }
-            // Its bytes have no alignment of their own.
+            // A bitfield unit is an array of bytes, whose alignment is that of its element type.
             "__BindgenBitfieldUnit" => {
                 let syn::GenericArgument::Type(ty) = first? else {
                     return None;

@@ -1,4 +1,4 @@
-//! The third pass: has bindgen bind what the headers declare, and gives its output the form of ours.
+//! The third pass: runs bindgen on the headers and brings its output into the form that the emitter needs.
 
 pub(crate) mod adopt;
 pub(crate) mod bindings;

@@ -1,5 +1,6 @@
-//! Leaves out what Winsock Kernel's clients never touch. A kit's `wsk.h` is bound whole; of the kernel's own structures,
-//! only the members that our headers name are, at the kit's offsets, and what is never named is only pointed at.
+//! Leaves out what clients of Winsock Kernel never use. All of a kit's `wsk.h` is bound. Of the kernel's own structures, only the
+//! members that our headers name are bound, at the kit's offsets. A structure that our headers never name becomes an opaque type
+//! behind pointers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +12,12 @@ use crate::bind::layout::{Sizes, blob, mentioned, pointed_at, reduced, renumber}
 use crate::error::Error;
 use crate::read::facts::{Facts, WSK};
 
-/// How much of a record is bound, more after less.
+/// How much of a record is bound, from less to more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Extent {
     /// Only pointers to it exist.
     Pointer,
-    /// It is held by value: its size and alignment.
+    /// Another record contains it, so its size and alignment are bound.
     Size,
     /// The members with these names.
     Members(BTreeSet<String>),
@@ -24,11 +25,11 @@ enum Extent {
     Whole,
 }
 
-/// Prunes the bindings of a kit. `ours` are the facts of our own headers; the `adopted` records have their form already.
+/// Prunes the bindings of a kit. `ours` are the facts of our own headers. The `adopted` records already have their final form.
 ///
 /// # Errors
 ///
-/// When a member that is kept has a size that is not known.
+/// When the size of a kept member is not known.
 pub(crate) fn prune(
     bindings: &mut Bindings,
     facts: &Facts,
@@ -82,7 +83,7 @@ pub(crate) fn prune(
     Ok(())
 }
 
-/// Whether a member is one of `names`, or holds one: bindgen numbers what C leaves unnamed.
+/// Whether a member is one of `names`, or contains one of them (bindgen numbers the members that C leaves unnamed).
 fn is_kept(bindings: &Bindings, record: &str, member: &Ident, names: &BTreeSet<String>) -> bool {
     let member = member.to_string();
     if let Some(holder) = member.strip_prefix("_bitfield_") {
@@ -111,7 +112,7 @@ fn is_kept(bindings: &Bindings, record: &str, member: &Ident, names: &BTreeSet<S
     })
 }
 
-/// Which records are bound, how much of each, and which enumerations.
+/// The extent to which each record is bound, and the enumerations that are bound.
 struct Extents<'b> {
     bindings: &'b Bindings,
     records: BTreeMap<String, Extent>,
@@ -177,7 +178,7 @@ impl<'b> Extents<'b> {
         extents
     }
 
-    /// A record is needed to this extent at least.
+    /// Records that a record is needed at least to this extent.
     fn need(&mut self, name: &str, extent: Extent) {
         if !self.bindings.records.contains_key(name) {
             return;
@@ -201,7 +202,8 @@ impl<'b> Extents<'b> {
         self.ty(ty, &by_value);
     }
 
-    /// Needs what a type mentions: to `by_value` where it is held, as a pointer where it is pointed at.
+    /// Records what a type mentions: types that it contains are needed to the extent `by_value`, types behind pointers only as
+    /// pointers.
     fn ty(&mut self, ty: &Type, by_value: &Extent) {
         let mentioned = mentioned(ty);
         let uses = mentioned
@@ -240,7 +242,7 @@ impl<'b> Extents<'b> {
                         if !is_kept(self.bindings, &name, member, &names) {
                             continue;
                         }
-                        // Unnamed records belong to the one that they stand in, under whatever member.
+                        // An unnamed record belongs to the record that contains it, whatever the member is called.
                         let inner = mentioned(ty).by_value;
                         let own = inner
                             .iter()

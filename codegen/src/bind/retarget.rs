@@ -1,5 +1,5 @@
-//! The bindings of another architecture, made of the first one's without another run of bindgen, which takes half as long as all
-//! else. Few declarations differ between the architectures of a kit: alignments, members, functions.
+//! Derives the bindings of a second architecture from those of the first. Another run of bindgen would take half as long as
+//! everything else together, and only few declarations of a kit differ between architectures: alignments, members, functions.
 
 use proc_macro2::Span;
 use syn::{Ident, Type, TypeFnPtr, parse_quote};
@@ -10,10 +10,11 @@ use crate::bind::layout::mentioned;
 use crate::read::facts::Reading;
 use crate::read::fields::{Field, Fields};
 
-/// What bindgen would write for an architecture, of what it wrote for the first, and laid out. None where something differs in a
-/// way that only bindgen knows how to bind.
+/// The bindings that bindgen would write for another architecture, laid out, derived from those of the `first`. Returns `None`
+/// when a difference needs bindgen itself.
 ///
-/// `first` is as bindgen wrote it; what it has that the other architecture lacks stays, and is mentioned by none of its facts.
+/// `first` is bindgen's own output. Items that the other architecture lacks stay in it, but the facts of that architecture do not
+/// mention them.
 pub(crate) fn retarget(first: &Bindings, before: &Reading, after: &Reading) -> Option<Bindings> {
     let mut bindings = first.clone();
     let differs = |name: &&String| before.shapes.get(*name) != after.shapes.get(*name);
@@ -54,12 +55,12 @@ pub(crate) fn retarget(first: &Bindings, before: &Reading, after: &Reading) -> O
     Some(bindings)
 }
 
-/// The members that are no bitfields.
+/// The members that are not bitfields.
 fn plain(fields: &Fields) -> impl Iterator<Item = &Field> {
     fields.fields.iter().filter(|field| field.width.is_none())
 }
 
-/// Whether two records have the same members, wherever these lie.
+/// Whether two records have the same members, at whatever offsets.
 fn are_alike(one: &Fields, other: &Fields) -> bool {
     one.union == other.union
         && one.fields.len() == other.fields.len()
@@ -74,7 +75,7 @@ fn are_alike(one: &Fields, other: &Fields) -> bool {
         })
 }
 
-/// A record of these members, none of which is a record that has no name.
+/// A record of these members. Returns `None` if one of them is an unnamed record.
 fn record(bindings: &Bindings, fields: &Fields) -> Option<Record> {
     let mut members = Vec::new();
     for field in plain(fields) {
@@ -99,7 +100,7 @@ fn record(bindings: &Bindings, fields: &Fields) -> Option<Record> {
     })
 }
 
-/// Whether the bindings have what a type mentions.
+/// Whether the bindings contain every name that a type mentions.
 fn is_known(bindings: &Bindings, ty: &Type) -> bool {
     let mentioned = mentioned(ty);
     let mut names = mentioned.by_value.iter().chain(&mentioned.pointed);

@@ -8,7 +8,8 @@ use crate::find::source::{Arch, Language, Source};
 use crate::read::facts::Facts;
 use crate::read::parse;
 
-/// Keeps bindgen from evaluating macros: the values are clang's, and its own evaluation divides by zero where a macro does.
+/// Keeps bindgen from evaluating macros: clang computes the values, and bindgen's own evaluation divides by zero where a macro
+/// does.
 #[derive(Debug)]
 struct NoMacros;
 
@@ -18,10 +19,10 @@ impl bindgen::callbacks::ParseCallbacks for NoMacros {
     }
 }
 
-/// The record whose members are of every type that is wanted, and pointers to every function.
+/// A record whose members have every type that is wanted, and point to every function.
 ///
-/// bindgen matches each name in the headers against each pattern that it is given: with a pattern for each item of ours, a
-/// kit took a minute. This is one pattern.
+/// bindgen matches each name in the headers against each pattern that it gets. With a pattern for each of our items a kit took a
+/// minute. With this record, one pattern is enough.
 pub(crate) const ROOTS: &str = "wsk_codegen_roots";
 
 fn roots(facts: &Facts) -> String {
@@ -41,10 +42,10 @@ fn roots(facts: &Facts) -> String {
     text
 }
 
-/// What the roots' members for functions begin with.
+/// The prefix of the root members that stand for functions.
 pub(crate) const FUNCTION: &str = "function_";
 
-/// Runs bindgen over the headers for one architecture, and gives what it writes.
+/// Runs bindgen over the headers for one architecture, and returns its output.
 ///
 /// # Errors
 ///
@@ -54,8 +55,8 @@ pub(crate) fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, 
     let Err(Error::Bindgen(message)) = &first else {
         return first;
     };
-    // bindgen compiles the bodies of inline functions too, which nothing is bound of: a kit's may call intrinsics that only
-    // Microsoft's compiler has.
+    // bindgen compiles the bodies of inline functions too, although none of them is bound. In a kit they may call intrinsics that
+    // only Microsoft's compiler has.
     let (intrinsics, renamed) = (undeclared(message), parse::conflicting(message));
     if intrinsics.is_empty() && renamed.is_empty() {
         return first;
@@ -73,7 +74,7 @@ pub(crate) fn run(source: &Source, arch: Arch, facts: &Facts) -> Result<String, 
     attempt(source, arch, facts, &before).or(first)
 }
 
-/// The names that clang's messages say are not declared.
+/// The undeclared identifiers that clang's messages name.
 pub(crate) fn undeclared(messages: &str) -> BTreeSet<&str> {
     parse::quoted(messages, "undeclared identifier '")
 }
@@ -85,7 +86,7 @@ fn attempt(source: &Source, arch: Arch, facts: &Facts, before: &str) -> Result<S
             &format!("{before}{}{}{}", source.root(), parse::END, roots(facts)),
         )
         .clang_args(source.arguments(arch, Language::Cpp)?)
-        // The arguments say where headers are: a compiler of this machine is not asked.
+        // The arguments name every folder, so the compiler of this machine need not be asked for its own.
         .detect_include_paths(false)
         .use_core()
         .ctypes_prefix("ctypes")

@@ -1,4 +1,4 @@
-//! Sorts what bindgen wrote by kind of item.
+//! Sorts the items that bindgen wrote by their kind.
 
 use syn::{Fields, Ident, Item, ItemImpl, Type};
 
@@ -6,11 +6,11 @@ use crate::bind::bindings::{Bindings, Enumeration, Record, bare_function};
 use crate::bind::run::{FUNCTION, ROOTS};
 use crate::error::Error;
 
-/// Sorts what bindgen wrote by kind of item.
+/// Sorts the items that bindgen wrote by their kind.
 ///
 /// # Errors
 ///
-/// When it has something of a form that is not known here.
+/// When an item has a form that this generator does not know.
 pub(crate) fn sort(text: &str) -> Result<Bindings, Error> {
     let file = syn::parse_file(text)
         .map_err(|error| Error::Bindgen(format!("its output does not parse: {error}")))?;
@@ -29,7 +29,7 @@ impl Bindings {
                 _ if SUPPORT.contains(&item.ident.to_string().as_str()) => {}
                 Fields::Named(fields) => {
                     let members = named(fields);
-                    // C++ lays a structure without members out as one byte.
+                    // In C++, a structure without members has one byte.
                     let opaque = members.len() == 1
                         && (members[0].0 == "_unused" || members[0].0 == "_address");
                     let record = Record {
@@ -48,7 +48,7 @@ impl Bindings {
                         .or_insert_with(Enumeration::none)
                         .integer = integer;
                 }
-                Fields::Unit => return Err(unknown("a unit struct")),
+                Fields::Unit => return Err(unknown("a unit structure")),
             },
             Item::Union(item) => {
                 let record = Record {
@@ -70,7 +70,7 @@ impl Bindings {
                 self.aliases
                     .insert(name.to_string(), syn::parse_quote!(#tag));
             }
-            // Constants come from our own evaluation, functions from the roots.
+            // This generator evaluates constants itself, and reads functions from the roots.
             Item::Const(_) | Item::ForeignMod(_) => {}
             other => return Err(unknown(&quote::quote!(#other).to_string())),
         }
@@ -85,15 +85,15 @@ impl Bindings {
                 .map(ToString::to_string)
                 .unwrap_or_default();
             if let Some(name) = name.strip_prefix(FUNCTION) {
-                let function =
-                    bare_function(&field.ty).ok_or_else(|| unknown("a function that is none"))?;
+                let function = bare_function(&field.ty)
+                    .ok_or_else(|| unknown("a function root that is no function"))?;
                 self.functions.insert(name.to_owned(), function.clone());
             }
         }
         Ok(())
     }
 
-    /// Members of a newtype enumeration; bitfields are clang's to tell of.
+    /// The members of an enumeration that is a newtype. Bitfields are ignored: clang describes them.
     fn implementation(&mut self, block: &ItemImpl) -> Result<(), Error> {
         let name = last_segment(&block.self_ty)
             .ok_or_else(|| unknown("an impl for something unnamed"))?
@@ -104,7 +104,7 @@ impl Bindings {
         for item in &block.items {
             if let syn::ImplItem::Const(constant) = item {
                 let syn::Expr::Call(call) = &constant.expr else {
-                    return Err(unknown("an enumeration member that is no newtype value"));
+                    return Err(unknown("an enumeration member that is not a newtype value"));
                 };
                 let value = call
                     .args
@@ -121,7 +121,7 @@ impl Bindings {
         Ok(())
     }
 
-    /// A block of statements like `["Size of X"][size_of::<X>() - 24usize];`.
+    /// A layout test: a block of statements like `["Size of X"][size_of::<X>() - 24usize];`.
     fn layout(&mut self, expression: syn::Expr) -> Result<(), Error> {
         let syn::Expr::Block(block) = expression else {
             return Err(unknown("a constant without a name"));
@@ -142,7 +142,7 @@ impl Bindings {
             };
             let value = value
                 .base10_parse()
-                .map_err(|_| unknown("a layout test with a number that is none"))?;
+                .map_err(|_| unknown("a layout test whose number is invalid"))?;
             let measure =
                 measure(&difference.left).ok_or_else(|| unknown("a layout test of nothing"))?;
             if measure.record == ROOTS {
@@ -214,7 +214,8 @@ fn measure(expression: &syn::Expr) -> Option<Measure> {
     }
 }
 
-/// What bindgen holds bitfields and flexible arrays with; ours are plain integers, and arrays of no elements.
+/// The types that bindgen uses for bitfields and flexible arrays. The generated files have plain integers and arrays without
+/// elements instead.
 const SUPPORT: [&str; 2] = ["__BindgenBitfieldUnit", "__IncompleteArrayField"];
 
 fn renaming(tree: &syn::UseTree) -> Option<(&Ident, &Ident)> {

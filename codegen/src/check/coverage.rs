@@ -1,5 +1,5 @@
-//! Every name that `wsk.h` declares, and how it is bound. The names are clang's; what is bound is read back from the
-//! generated files; a name that is neither bound nor left out for a stated reason is missing.
+//! Lists every name that `wsk.h` declares and how it is bound. clang finds the names, and the generated files show what is bound.
+//! A name is missing if it is neither bound nor left out for a stated reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ pub struct Coverage {
 /// A name and how it is bound.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Row {
-    /// The name; a member's behind that of its record or enumeration.
+    /// The name. A member's name follows the name of its record or enumeration.
     pub name: String,
     /// What it is in the header.
     pub kind: &'static str,
@@ -45,7 +45,7 @@ pub struct Row {
 }
 
 impl Coverage {
-    /// The rows of names that are not bound for no stated reason.
+    /// The rows of names that are neither bound nor left out for a stated reason.
     pub fn missing(&self) -> impl Iterator<Item = &Row> {
         self.rows
             .iter()
@@ -58,20 +58,20 @@ impl Coverage {
         self.rows.iter().filter(|row| row.bound.is_some()).count()
     }
 
-    /// How many names are not bound for a stated reason.
+    /// How many names are left out for a stated reason.
     #[must_use]
     pub fn excused(&self) -> usize {
         self.rows.len() - self.bound() - self.missing().count()
     }
 }
 
-/// Names that are bound by hand whatever the crate, and where.
+/// Names that every crate binds by hand, and where.
 const BY_HAND: &[(&str, &str)] = &[(
     "NPI_WSK_INTERFACE_ID",
     "static in wsk-sys/src/guid.rs, by hand",
 )];
 
-/// Macros that stand for calling conventions and linkage, which each binding has of itself.
+/// Macros for calling conventions and linkage, which each binding states itself.
 const CONVENTIONS: [&str; 9] = [
     "NTAPI",
     "WINAPI",
@@ -84,7 +84,7 @@ const CONVENTIONS: [&str; 9] = [
     "DECLSPEC_IMPORT",
 ];
 
-/// Compares the names of `wsk.h` with what is generated from it.
+/// Compares the names of `wsk.h` with the bindings generated from it.
 ///
 /// # Errors
 ///
@@ -113,8 +113,8 @@ pub fn coverage(source: &Source, options: &Options) -> Result<Coverage, Error> {
     })
 }
 
-/// The names of `wsk.h` that the generated files do not have, and that are not left out for a stated reason: those that the
-/// crate around the files has by hand, and those that are missing.
+/// The names of `wsk.h` that the generated files lack and that are not left out for a stated reason: the crate has them by hand,
+/// or they are missing.
 fn unbound(
     source: &Source,
     options: &Options,
@@ -152,11 +152,11 @@ fn unbound(
     Ok(items)
 }
 
-/// The interface of what is generated from `source`, with the names that are not bound.
+/// The interface generated from `source`, together with the names that are not bound.
 ///
 /// # Errors
 ///
-/// When the headers cannot be read, or the files are not of the form that the generator writes.
+/// When the headers cannot be read, or when a file does not have the form that the generator writes.
 pub fn interface(source: &Source, options: &Options, output: &Output) -> Result<Interface, Error> {
     let mut interface = Interface::of_output(output)?;
     let unbound = unbound(source, options, &interface)?;
@@ -170,9 +170,9 @@ struct Declared {
     names: BTreeMap<String, What>,
     /// Public name by tag.
     public: BTreeMap<String, String>,
-    /// What each macro stands for.
+    /// The replacement text of each macro.
     bodies: BTreeMap<String, String>,
-    /// What the header says of names that may not be bound: macros with their parameters, types of functions and variables.
+    /// The header's text for names that may not be bound: macros with parameters, types of functions and variables.
     texts: BTreeMap<String, String>,
 }
 
@@ -280,7 +280,7 @@ impl Declared {
             _ => return,
         };
         match (self.names.get_mut(&name), what) {
-            // A record that is declared before it is defined, and the typedef of the same name.
+            // A record that is first declared and then defined, and the typedef of the same name.
             (Some(What::Record(known)), What::Record(members)) => known.extend(members),
             (Some(What::Record(_) | What::Enumeration(_)), _) => {}
             (_, what) => {
@@ -313,14 +313,14 @@ struct Lookup<'l> {
 }
 
 impl Lookup<'_> {
-    /// The row of a name, and those of its members.
+    /// The row of a name, and the rows of its members.
     fn rows(&self, name: &str, what: &What) -> Vec<Row> {
         let mut public = self.declared.public.get(name).map_or(name, String::as_str);
         let mut item = self.item(public);
         if let (None, What::Record(members)) = (item, what)
             && members.is_empty()
         {
-            // Only pointers to it exist, and those have the names.
+            // Headers only declare this record. Its pointer types have names.
             let opaque = name.trim_start_matches('_');
             item = self.item(opaque);
             public = if item.is_some() { opaque } else { public };
@@ -389,7 +389,7 @@ impl Lookup<'_> {
                 if let Some(bound) = in_record(record, found, member) {
                     return Some(bound);
                 }
-                // In a record without a name inside this one.
+                // The member may be in an unnamed record inside this one.
                 let inner = format!("{record}_");
                 let inner = self
                     .interface
@@ -415,14 +415,14 @@ impl Lookup<'_> {
         by_hand.then(|| "by hand, in the crate around the generated files".to_owned())
     }
 
-    /// Why a name is rightly not bound.
+    /// The reason why a name need not be bound, if there is one.
     fn reason(&self, name: &str, what: &What) -> Option<String> {
         if !matches!(what, What::Macro) {
             return None;
         }
         let body = self.declared.bodies.get(name).map_or("", String::as_str);
         if body.is_empty() {
-            return Some("it stands for nothing: only whether it is defined matters".to_owned());
+            return Some("it is empty: only whether it is defined matters".to_owned());
         }
         if self.values.contains_key(name) {
             return None;
@@ -439,13 +439,13 @@ impl Lookup<'_> {
             return Some("it stands for a piece of a declaration, not for a value".to_owned());
         }
         CONVENTIONS.contains(&first).then(|| {
-            format!("it stands for {body}, a calling convention, which every binding has of itself")
+            format!("it stands for {body}, a calling convention, which every binding states itself")
         })
     }
 }
 
-/// How a member of C's is bound in this very record: as one of Rust's, or as an accessor of bits. Rust's keywords are spelled
-/// otherwise.
+/// How this very record binds a C member: as a Rust member, or as accessors of a bitfield. A C name that is a Rust keyword has
+/// another spelling in Rust.
 fn in_record(name: &str, record: &Record, member: &str) -> Option<String> {
     let is_it = |known: &str| {
         known == member
@@ -461,7 +461,7 @@ fn in_record(name: &str, record: &Record, member: &str) -> Option<String> {
     Some(format!("{name}.{known}() and {name}.set_{known}()"))
 }
 
-/// What a variable begins as, if that is a number.
+/// The initial value of a variable, if it is a number.
 fn number(value: &EvaluationResult) -> Option<String> {
     match value {
         EvaluationResult::SignedInteger(value) => Some(value.to_string()),

@@ -1,5 +1,5 @@
-//! What changes between two interfaces: items added, removed and changed, each change spelled out and classed by what it
-//! means for users of `wsk-sys`, and the version step that all of it needs.
+//! Compares two interfaces: which items were added, removed or changed. Each change is spelled out, and classified by its effect
+//! on users of `wsk-sys`. Together they give the version step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,28 +12,28 @@ use crate::read::facts::WSK;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// It still compiles and means the same.
+    /// The code still compiles and has the same meaning.
     Compatible,
-    /// It may not.
+    /// The code may not compile, or may have another meaning.
     Breaking,
 }
 
-/// The step that a version takes, as semantic versioning has it.
+/// The step of a version number in semantic versioning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Nothing changed.
     None,
-    /// Only what is said about items.
+    /// Only documentation changed.
     Patch,
     /// Items were added.
     Minor,
-    /// Something breaks.
+    /// A change breaks code.
     Major,
 }
 
 impl Step {
-    /// The step in words; before 1.0 each step is one place further right.
+    /// The step in words. Before 1.0 each step moves one place to the right.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -45,12 +45,12 @@ impl Step {
     }
 }
 
-/// One thing that is different about an item.
+/// One difference of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Detail {
-    /// What it means.
+    /// What it means for existing code.
     pub class: Class,
-    /// What it is.
+    /// The difference in words.
     pub text: String,
 }
 
@@ -71,13 +71,13 @@ pub enum How {
 pub struct Change {
     /// Its name.
     pub item: String,
-    /// What it is, in a word.
+    /// The item's kind in a word.
     pub kind: &'static str,
     /// The header that declares it.
     pub header: String,
     /// How it changed.
     pub how: How,
-    /// What that means.
+    /// What the change means for existing code.
     pub class: Class,
     /// Each difference.
     pub details: Vec<Detail>,
@@ -90,7 +90,7 @@ pub struct Diff {
     pub old: String,
     /// What the new interface is called.
     pub new: String,
-    /// The step that a version takes.
+    /// The version step that the changes need.
     pub step: Step,
     /// The changes, in the order of the items' names.
     pub changes: Vec<Change>,
@@ -99,7 +99,7 @@ pub struct Diff {
 /// Which items are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of `wsk.h`.
+    /// The items of `wsk.h`.
     Wsk,
     /// All.
     Everything,
@@ -140,7 +140,7 @@ pub fn compare(old: (&str, &Interface), new: (&str, &Interface), scope: Scope) -
 
 fn step_of(change: &Change) -> Step {
     if change.kind == UNBOUND {
-        // Nobody who uses the bindings sees it.
+        // Users of the bindings never see such an item.
         return Step::None;
     }
     match (change.class, change.how) {
@@ -156,7 +156,7 @@ fn step_of(change: &Change) -> Step {
     }
 }
 
-/// What is not bound, in a word.
+/// The kind of an item that is not bound.
 const UNBOUND: &str = "not bound";
 
 struct Comparison<'c> {
@@ -255,7 +255,7 @@ impl Comparison<'_> {
                 self.signature(signature, new_signature, &mut details);
                 if examples != new_examples {
                     details.breaking(format!(
-                        "it is computed otherwise: {examples}, now {new_examples}"
+                        "its computation changed: {examples}, now {new_examples}"
                     ));
                 }
             }
@@ -268,7 +268,7 @@ impl Comparison<'_> {
                 let (old, new) = (say(before), say(after));
                 if old != new {
                     let text = format!("the header says {new}, was {old}");
-                    // What is by hand is what users have; the rest they never saw.
+                    // Users have the items that are written by hand. They never saw the other ones.
                     if *by_hand {
                         details.breaking(format!("{text}: look at what is written by hand"));
                     } else {
@@ -336,7 +336,7 @@ impl Comparison<'_> {
 
     fn record(&self, before: &Record, after: &Record, details: &mut Details) {
         if before.union != after.union {
-            details.breaking("structure and union are exchanged".to_owned());
+            details.breaking("it changed between structure and union".to_owned());
         }
         let number = |value: Option<u64>| {
             value.map_or_else(|| "not known".to_owned(), |value| value.to_string())
@@ -356,7 +356,7 @@ impl Comparison<'_> {
                     .offset
                     .map_or_else(String::new, |offset| format!(" at offset {offset}"));
                 let text = format!("member {}: {}{place} is new", new.name, new.ty);
-                // A union's user names one member; a structure's may name all.
+                // Code that makes a union names one member. Code that makes a structure may name all of them.
                 if after.union && before.size == after.size {
                     details.compatible(text);
                 } else {
@@ -413,18 +413,19 @@ impl Comparison<'_> {
             let (old, new) = (function(old), function(new));
             if unnamed(&old) != unnamed(&new) {
                 details.breaking(format!(
-                    "the typed wrapper of {name} is derived from {new}, was {old}"
+                    "the typed wrapper of {name} is derived from {new}, was derived from {old}"
                 ));
             } else if old != new {
                 details.compatible(format!(
-                    "the parameters of {name} are called otherwise: {new}, was {old}"
+                    "the parameters of {name} have other names: {new}, was {old}"
                 ));
             }
         }
     }
 }
 
-/// The signature of an entry with its parameters numbered: callers see their order alone, and counts name them by theirs.
+/// The signature of an entry with numbers instead of parameter names: callers only see the order, and counts refer to parameters
+/// by number.
 fn unnamed(entry: &str) -> String {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let names: Vec<&str> = entry
@@ -496,7 +497,7 @@ fn listed(signature: &Signature) -> String {
     format!("({})", parameters.collect::<Vec<_>>().join(", "))
 }
 
-/// An item in a line.
+/// An item on one line.
 #[must_use]
 pub fn described(item: &Item) -> String {
     let since = item
@@ -555,26 +556,26 @@ impl Details {
     }
 }
 
-/// Items by release: which has what.
+/// Which release has which items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Releases {
     /// The releases, in the order given.
     pub releases: Vec<String>,
-    /// For each item that is not the same everywhere, what each release has of it.
+    /// For each item that differs between releases: the state of the item in each release.
     pub items: BTreeMap<String, Vec<Presence>>,
     /// The items that are the same everywhere.
     pub same: Vec<String>,
 }
 
-/// What a release has of an item.
+/// The state of an item in a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// Nothing.
+    /// The release does not have it.
     Absent,
-    /// It, as the release before it that has it, or as the first.
+    /// The item is there for the first time, or as in the last release that has it.
     Present,
-    /// It, but not as the release before.
+    /// The item differs from the last release that has it.
     Changed,
 }
 

@@ -1,5 +1,5 @@
-//! The interface that generated files offer, read back from the files themselves: what two releases are compared by, and
-//! what is compared with the names and numbers of a header.
+//! The interface of the generated files, read back from the files themselves. Releases are compared by their interfaces, and an
+//! interface is compared with the names and numbers of a header.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,14 +15,14 @@ use crate::error::Error;
 /// The items of generated files by name.
 #[derive(Debug, Clone, Default)]
 pub struct Interface {
-    /// Items by name; one that is for a single architecture has that behind its name.
+    /// Items by name. The name of an item for a single architecture is followed by that architecture.
     pub items: BTreeMap<String, Item>,
 }
 
-/// An item.
+/// An item of an interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// What it is.
+    /// The kind of the item, with its details.
     #[serde(flatten)]
     pub kind: Kind,
     /// The header that declares it.
@@ -32,7 +32,7 @@ pub struct Item {
     pub since: Option<String>,
 }
 
-/// What an item is.
+/// The kind of an item, with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Kind {
@@ -67,18 +67,18 @@ pub enum Kind {
         /// Its parameters and result.
         #[serde(flatten)]
         signature: Signature,
-        /// What some calls of it give, as its documentation says.
+        /// Results of some calls, from its documentation.
         examples: String,
     },
-    /// Something that the header declares and no generated file has: left out, or written by hand.
+    /// Something that the header declares and the generated files lack: it is left out, or written by hand.
     Unbound {
-        /// What it is in the header.
+        /// Its kind in the header.
         what: String,
-        /// What the header says of it.
+        /// Its text in the header.
         text: String,
-        /// What some calls of a macro with parameters give.
+        /// Results of some calls, for a macro with parameters.
         values: Vec<String>,
-        /// Whether the crate around the generated files has it by hand.
+        /// Whether the crate around the generated files has it, written by hand.
         by_hand: bool,
     },
 }
@@ -113,7 +113,7 @@ pub struct Record {
     pub align: Option<u64>,
     /// Its members in order.
     pub members: Vec<Member>,
-    /// Its bitfields in order, which have accessors instead.
+    /// Its bitfields in order. They have accessors and are not members.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub bitfields: Vec<Bitfield>,
 }
@@ -121,7 +121,7 @@ pub struct Record {
 /// A bitfield of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Bitfield {
-    /// Its name, which is that of the accessor that reads it.
+    /// Its name, which is also the name of the accessor that reads it.
     pub name: String,
     /// The type of its value.
     #[serde(rename = "type")]
@@ -138,12 +138,12 @@ pub struct Member {
     /// Its type.
     #[serde(rename = "type")]
     pub ty: String,
-    /// Where it lies, if that is asserted.
+    /// Its offset, if a generated assertion states it.
     pub offset: Option<u64>,
     /// The `NTDDI_VERSION` that introduced it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// What the typed wrappers are derived from, for an entry of a dispatch table.
+    /// The declaration from which the typed wrapper is derived, for an entry of a dispatch table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<String>,
 }
@@ -155,7 +155,7 @@ pub struct Signature {
     pub parameters: Vec<(String, String)>,
     /// The type of the result, `()` for none.
     pub output: String,
-    /// The parameters' directions, as the documentation gives them.
+    /// The directions of the parameters, from the documentation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directions: Option<String>,
 }
@@ -165,7 +165,7 @@ impl Interface {
     ///
     /// # Errors
     ///
-    /// When a file is not of the form that the generator writes.
+    /// When a file does not have the form that the generator writes.
     pub fn of_output(output: &Output) -> Result<Self, Error> {
         let mut interface = Self::default();
         let mut layouts = Vec::new();
@@ -187,7 +187,7 @@ impl Interface {
     ///
     /// # Errors
     ///
-    /// When a file cannot be read, or is not of the form that the generator writes.
+    /// When a file cannot be read, or does not have the form that the generator writes.
     pub fn of_folder(folder: &Path) -> Result<Self, Error> {
         Self::of_output(&Output::read(folder)?)
     }
@@ -326,7 +326,7 @@ impl Interface {
                 let syn::ImplItem::Fn(accessor) = item else {
                     return None;
                 };
-                // The other of the two takes the value.
+                // Of the two accessors, the setter also takes the value.
                 (accessor.sig.inputs.len() == 1).then(|| Bitfield {
                     name: accessor.sig.ident.to_string(),
                     ty: output(&accessor.sig.output),
@@ -383,7 +383,7 @@ impl Interface {
         }
     }
 
-    /// Records that the headers leave unnamed belong to the header of the one that they stand in.
+    /// Gives each unnamed record the header of the record that contains it.
     fn inherit_headers(&mut self) {
         let headers: BTreeMap<String, String> = self
             .items
@@ -404,7 +404,7 @@ impl Interface {
         }
     }
 
-    /// A type with the names of other types replaced by what they stand for.
+    /// A type in which aliases are replaced by the types behind them.
     #[must_use]
     pub fn resolved(&self, ty: &str) -> String {
         let mut resolved = String::new();
@@ -462,7 +462,7 @@ fn output(output: &syn::ReturnType) -> String {
     }
 }
 
-/// What the derive reads of a member of a dispatch table.
+/// The arguments of the attribute from which the derive makes the wrapper of a table's member.
 fn entry(attribute: &Attribute) -> Option<String> {
     if !attribute.path().is_ident("cfg_attr") {
         return None;
@@ -503,7 +503,7 @@ fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
     after.split_once(end).map(|(found, _)| found)
 }
 
-/// Tokens as text, with spaces only where people put them.
+/// Tokens as text, with spaces only where people write them.
 pub(crate) fn text(tokens: impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (spaced, close) in [

@@ -1,4 +1,4 @@
-//! The last pass: holds what was generated against the headers, and against other releases.
+//! The last pass: compares the generated files with the headers and with other releases.
 
 pub mod coverage;
 pub mod diff;

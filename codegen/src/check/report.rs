@@ -1,4 +1,4 @@
-//! Reports of changes and of coverage: as text for a terminal, as Markdown for a changelog, as JSON for programs.
+//! Writes reports of changes and of coverage: text for a terminal, Markdown for a changelog, JSON for programs.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ pub enum Format {
 ///
 /// # Errors
 ///
-/// When it cannot be written as JSON.
+/// When the report cannot be written as JSON.
 pub fn diff(diff: &Diff, format: Format) -> Result<String, Error> {
     if format == Format::Json {
         return json(diff);
@@ -112,7 +112,7 @@ pub fn diff(diff: &Diff, format: Format) -> Result<String, Error> {
 ///
 /// # Errors
 ///
-/// When it cannot be written as JSON.
+/// When the report cannot be written as JSON.
 pub fn releases(releases: &Releases, format: Format) -> Result<String, Error> {
     if format == Format::Json {
         return json(releases);
@@ -140,7 +140,7 @@ pub fn releases(releases: &Releases, format: Format) -> Result<String, Error> {
 ///
 /// # Errors
 ///
-/// When it cannot be written as JSON.
+/// When the report cannot be written as JSON.
 pub fn coverage(coverage: &Coverage, format: Format) -> Result<String, Error> {
     if format == Format::Json {
         return json(coverage);
@@ -182,7 +182,7 @@ fn class(class: Class) -> &'static str {
     }
 }
 
-/// Text with the marks of Markdown quoted.
+/// Text with Markdown's special characters escaped.
 fn code(text: &str) -> String {
     text.replace('*', "\\*")
         .replace('_', "\\_")

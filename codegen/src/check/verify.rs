@@ -1,6 +1,5 @@
-//! Compares the generated code with clang's own numbers: the size, alignment and offsets of each record and the value of
-//! each constant, as clang has them for the target, against what rustc makes of the code for that target. bindgen has no
-//! part in it.
+//! Compares the generated code with clang's own numbers: the size, alignment and offsets of each record, and the value of each
+//! constant. clang computes them for the target, and rustc computes them from the generated code. bindgen takes no part.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,7 +25,7 @@ use crate::read::{parse, reader};
 /// One number that both compilers must agree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What it is of, for people.
+    /// The quantity in words.
     pub what: String,
     /// A Rust expression of type `i128`.
     pub rust: String,
@@ -34,30 +33,30 @@ pub struct Check {
     pub clang: i128,
 }
 
-/// What was compared for one target of rustc.
+/// The comparison for one target of rustc.
 #[derive(Debug)]
 pub struct Comparison {
     /// The architecture that clang was asked about.
     pub arch: Arch,
     /// The target that rustc compiled for.
     pub target: String,
-    /// How many numbers.
+    /// How many numbers were compared.
     pub checks: usize,
-    /// Those that differ.
+    /// The numbers that differ, in words.
     pub differences: Vec<String>,
 }
 
-/// What came of verifying.
+/// The result of a verification.
 #[derive(Debug)]
 pub struct Verification {
-    /// What was compared.
+    /// The comparisons.
     pub comparisons: Vec<Comparison>,
-    /// The targets that rustc is not installed for.
+    /// The targets for which rustc is not installed.
     pub skipped: Vec<String>,
 }
 
 impl Verification {
-    /// How many numbers differ.
+    /// The count of numbers that differ.
     #[must_use]
     pub fn differences(&self) -> usize {
         self.comparisons
@@ -71,13 +70,14 @@ impl Verification {
 ///
 /// # Errors
 ///
-/// When nothing can be generated, or rustc cannot compile it at all.
+/// When nothing can be generated, or when rustc cannot compile the output at all.
 pub fn verify(source: &Source, options: &Options) -> Result<Verification, Error> {
     let output = generate(source, options)?;
     verify_output(source, options, &output)
 }
 
-/// Compares `output`, which need not be what `source` gives, with clang's numbers for `source`: of the items that both have.
+/// Compares `output` with clang's numbers for `source`, of which it need not be generated. Only items that both have are
+/// compared.
 ///
 /// # Errors
 ///
@@ -112,7 +112,7 @@ pub fn verify_output(
     Ok(verification)
 }
 
-/// rustc's targets that stand for an architecture: its own, and the host where that is the same architecture.
+/// rustc's targets for an architecture: the Windows target, and the host if it has the same architecture.
 fn targets(arch: Arch) -> Result<Vec<String>, Error> {
     let host = host()?;
     let mut targets = vec![arch.triple().to_owned()];
@@ -122,24 +122,24 @@ fn targets(arch: Arch) -> Result<Vec<String>, Error> {
     Ok(targets)
 }
 
-/// The rustc that cargo runs, or the one that is found first.
+/// The rustc that cargo runs, or else the first one on the path.
 fn rustc() -> OsString {
     std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
 }
 
-/// Debian's rustc: its packages have the sources of `core`, and need no rustup to compile for other targets.
+/// Debian's rustc: Debian packages the sources of `core`, so that it compiles for other targets without rustup.
 const DEBIAN: &str = "/usr/bin/rustc";
 
-/// A rustc that compiles for a target.
+/// A rustc that can compile for a target.
 struct Compiler {
     program: OsString,
     target: String,
-    /// Where `core` for the target is, if not with the compiler.
+    /// The folder with `core` for the target, if the compiler does not have it itself.
     core: Option<PathBuf>,
 }
 
 impl Compiler {
-    /// A rustc that has `core` for the target, or else the sources of it.
+    /// Finds a rustc that has `core` for the target, or else its sources.
     fn find(target: &str) -> Result<Option<Self>, Error> {
         let mut programs = vec![rustc()];
         if Path::new(DEBIAN).is_file() {
@@ -174,7 +174,7 @@ impl Compiler {
     }
 }
 
-/// The folder of the standard library's sources, if the compiler has them.
+/// The folder with the sources of the standard library, if the compiler has them.
 fn sources(program: &OsString) -> Result<Option<PathBuf>, Error> {
     let sysroot = run(Command::new(program).args(["--print", "sysroot"]))?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
@@ -182,7 +182,7 @@ fn sources(program: &OsString) -> Result<Option<PathBuf>, Error> {
     Ok(library.join("core/src/lib.rs").is_file().then_some(library))
 }
 
-/// Compiles `core` for the target as far as checking needs it, once for each compiler, and gives its folder.
+/// Compiles `core` for the target as far as type checking needs it, once per compiler, and returns the folder.
 fn core(program: &OsString, library: &Path, target: &str) -> Result<PathBuf, Error> {
     let version = run(Command::new(program).arg("-vV"))?;
     let version = checksum::of_bytes(&version.stdout);
@@ -198,7 +198,7 @@ fn core(program: &OsString, library: &Path, target: &str) -> Result<PathBuf, Err
     }
     std::fs::create_dir_all(&cache).map_err(|error| Error::io(&cache, error))?;
     let made = tempfile::tempdir_in(&cache).map_err(|error| Error::io(&cache, error))?;
-    // Every crate asks for this one, which only has code to link.
+    // rustc looks for this crate in every build. It contains only code to link, so an empty one will do.
     let builtins = made.path().join("builtins.rs");
     write(
         &builtins,
@@ -225,7 +225,7 @@ fn core(program: &OsString, library: &Path, target: &str) -> Result<PathBuf, Err
             )));
         }
     }
-    // Another process may have been quicker.
+    // Another process may have made the folder in the meantime.
     match std::fs::rename(made.path(), &folder) {
         Err(error) if !folder.is_dir() => Err(Error::io(&folder, error)),
         _ => Ok(folder),
@@ -243,7 +243,7 @@ fn host() -> Result<String, Error> {
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned)
-        .ok_or_else(|| Error::Rustc("names no host with -vV".to_owned()))
+        .ok_or_else(|| Error::Rustc("-vV prints no host".to_owned()))
 }
 
 fn installed(program: &OsString, target: &str) -> Result<bool, Error> {
@@ -252,7 +252,7 @@ fn installed(program: &OsString, target: &str) -> Result<bool, Error> {
     Ok(found.status.success() && folder.is_dir())
 }
 
-/// What `wsk-sys` has by hand around the generated files, as far as those need it.
+/// The part of `wsk-sys` that is written by hand and that the generated files need.
 const AROUND: &str = "#![no_std]
 #![allow(warnings)]
 macro_rules! zeroed_default { ($($record:ident),* $(,)?) => {}; }
@@ -276,7 +276,7 @@ const fn bits(bytes: &[u8]) -> i128 {
 mod checks;
 ";
 
-/// A crate around the generated files, in a folder of its own.
+/// Makes a crate around the generated files, in a folder of its own.
 fn scaffold(output: &Output) -> Result<tempfile::TempDir, Error> {
     let folder = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
     output.write(&folder.path().join("generated"))?;
@@ -288,7 +288,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     std::fs::write(path, text).map_err(|error| Error::io(path, error))
 }
 
-/// Has rustc compute every number; gives those that are not clang's.
+/// Lets rustc compute every number. Returns the ones that differ from clang's.
 fn compare(folder: &Path, compiler: &Compiler, checks: &[Check]) -> Result<Vec<String>, Error> {
     let mut text = String::from("use super::*;\nuse core::mem::{align_of, offset_of, size_of};\n");
     for (index, check) in checks.iter().enumerate() {
@@ -308,7 +308,7 @@ fn compare(folder: &Path, compiler: &Compiler, checks: &[Check]) -> Result<Vec<S
         .collect()
 }
 
-/// What rustc's number is, where it is not clang's: found out by asking for it as the length of an array.
+/// rustc's number where it differs from clang's. It is the length of an array in an error message of rustc.
 fn difference(folder: &Path, compiler: &Compiler, check: &Check) -> Result<String, Error> {
     let text = format!(
         "use super::*;\nuse core::mem::{{align_of, offset_of, size_of}};\n\
@@ -335,7 +335,7 @@ fn difference(folder: &Path, compiler: &Compiler, check: &Check) -> Result<Strin
     ))
 }
 
-/// The indices behind `prefix` in rustc's messages; other errors mean that the code does not compile.
+/// The indices after `prefix` in rustc's messages. Any other error means that the code does not compile.
 fn messages(folder: &Path, compiler: &Compiler, prefix: &str) -> Result<Vec<usize>, Error> {
     let output = compile(folder, compiler)?;
     let mut indices = Vec::new();
@@ -387,7 +387,7 @@ fn compile(folder: &Path, compiler: &Compiler) -> Result<String, Error> {
     Ok(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// clang's numbers for every item of the interface that the headers have.
+/// clang's numbers for every item of the interface that is in the headers.
 fn checks(source: &Source, arch: Arch, interface: &Interface) -> Result<Vec<Check>, Error> {
     let clang = libclang::load()?;
     let ours: Option<Reading> = if source.is_kit() {
@@ -415,7 +415,7 @@ fn checks(source: &Source, arch: Arch, interface: &Interface) -> Result<Vec<Chec
                 Kind::Record(record) => oracle.record(name, record, &mut checks),
                 Kind::Enumeration { members, .. } => oracle.enumeration(name, members, &mut checks),
                 Kind::Constant { ty, .. } => {
-                    // Members of enumerations without a name have no probe.
+                    // The members of an unnamed enumeration have no probe.
                     let constant = constants.get(name).or_else(|| reading.constants.get(name));
                     if let Some(constant) = constant {
                         checks.push(value(name, ty, constant.value));
@@ -435,7 +435,7 @@ fn checks(source: &Source, arch: Arch, interface: &Interface) -> Result<Vec<Chec
     })
 }
 
-/// A constant's value, as far as its Rust type holds it.
+/// A constant's value, cut to the size of its Rust type.
 fn value(name: &str, ty: &str, clang: i128) -> Check {
     let rust = if ty == "NTSTATUS" {
         format!("{name}.0")
@@ -449,7 +449,7 @@ fn value(name: &str, ty: &str, clang: i128) -> Check {
         _ => 32,
     };
     let mask = (1_i128 << bits) - 1;
-    // A value that does not fit is compared whole, and so is different.
+    // A value that does not fit is not cut, so that it differs.
     let fits = clang >= -(1 << (bits - 1)) && clang <= mask;
     let clang = if fits { clang & mask } else { clang };
     Check {
@@ -541,7 +541,7 @@ struct Oracle<'o> {
 }
 
 impl Oracle<'_> {
-    /// The name of an item that is there for the architecture.
+    /// The name of an item, if the item exists on this architecture.
     fn name<'n>(&self, name: &'n str) -> Option<&'n str> {
         match name.split_once(" (") {
             None => Some(name),
@@ -568,7 +568,8 @@ impl Oracle<'_> {
         self.members(name, record, "", *ty, 0, checks);
     }
 
-    /// The members of `record`, which is found at `path` of `outer`: those of unnamed records are C's own members.
+    /// Checks the members of `record`, which is at `path` in `outer`. In C, the members of an unnamed record are members of the
+    /// outer one.
     fn members(
         &self,
         outer: &str,
@@ -627,7 +628,7 @@ impl Oracle<'_> {
         }
     }
 
-    /// The bitfields of `record`, which is found at `path` of `outer`: which bits the accessor that writes one sets.
+    /// Checks the bitfields of `record`, which is at `path` in `outer`: which bits does the setter write?
     fn bits(
         &self,
         outer: &str,
@@ -697,10 +698,10 @@ impl Oracle<'_> {
     }
 }
 
-/// Records nest no deeper in any header.
+/// A limit for the nesting of records. No header comes near it.
 const DEPTH: u32 = 32;
 
-/// How many bits a bitfield of a record, or of an unnamed one inside it, has.
+/// The width of a bitfield in bits, in this record or an unnamed one inside it.
 fn width_of(record: Type<'_>, name: &str, depth: u32) -> Option<usize> {
     let depth = depth.checked_sub(1)?;
     record.get_fields()?.into_iter().find_map(|field| {
@@ -720,7 +721,7 @@ fn number(what: String, rust: &str, clang: usize) -> Check {
     }
 }
 
-/// Whether a member's name is one that the generator gives.
+/// Whether the generator made up the name of a member.
 fn is_unnamed(name: &str) -> bool {
     [
         "Anonymous",

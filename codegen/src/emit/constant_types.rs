@@ -1,8 +1,9 @@
-//! The Rust type of each constant: that of the member or parameter which takes it, where C's macro says only `int`.
+//! The Rust type of each constant. C's macro says only `int`, so a constant gets the type of the member or parameter that takes
+//! it.
 
 use crate::read::macros::Constant;
 
-/// Constants by prefix or suffix of their names, and the type of what they are stored in.
+/// Prefixes and suffixes of constants, and the type of the member or parameter that takes them.
 const USES: &[(Pattern, &str)] = &[
     // sa_family, the AddressFamily parameter of WskSocket.
     (Pattern::Prefix("AF_"), "u16"),
@@ -21,11 +22,11 @@ const USES: &[(Pattern, &str)] = &[
     (Pattern::Suffix("_INCREMENT"), "i8"),
 ];
 
-/// Constants that end in `_LEVEL` and are no IRQL, or otherwise fall under a pattern by accident.
+/// Constants that match a pattern by accident, such as those that end in `_LEVEL` and are not IRQLs.
 const EXCEPTIONS: &[&str] = &["IPV6_PROTECTION_LEVEL", "IP_PROTECTION_LEVEL"];
 
-/// Function-like macros, the Rust types of their parameters, and that of their value: those of the members that the
-/// values come from and go to, where C's macro says only `int`.
+/// Function-like macros with the Rust types of their parameters and of their value. C's macro says only `int`, so these are the
+/// types of the members that the values come from and go to.
 const MACROS: &[(&str, &[&str], &str)] = &[
     // WSK_CLIENT_DISPATCH::Version.
     ("MAKE_WSK_VERSION", &["u8", "u8"], "u16"),
@@ -34,7 +35,7 @@ const MACROS: &[(&str, &[&str], &str)] = &[
     ("WSK_MINOR_VERSION", &["u16"], "u8"),
 ];
 
-/// The Rust types of a function-like macro's parameters, and of its value, if they are known.
+/// The Rust types of a function-like macro's parameters and of its value, if they are known.
 #[must_use]
 pub(crate) fn macro_signature(name: &str) -> Option<(&'static [&'static str], &'static str)> {
     let known = MACROS.iter().find(|(known, _, _)| *known == name);
@@ -71,7 +72,7 @@ pub(crate) fn rust_type(name: &str, constant: &Constant) -> &'static str {
         (1, false) => "u8",
         (2, true) => "i16",
         (2, false) => "u16",
-        // A plain C literal: flags and codes are taken as ULONG.
+        // A plain C literal: flags and codes become ULONG.
         (4, true) if constant.value < 0 => "i32",
         (4, _) => "u32",
         (8, true) if constant.value < 0 => "i64",

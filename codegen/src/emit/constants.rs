@@ -9,7 +9,7 @@ use crate::emit::emitter::{Emitter, File, Items, docs, hexadecimal, ident};
 use crate::find::ntddi;
 
 impl Emitter<'_> {
-    /// Macros that stand for a text: C's narrow strings as such, wide ones as UTF-16 with the zero at the end.
+    /// Macros for string literals. A narrow string stays a C string, a wide one becomes UTF-16 with its terminating zero.
     pub(super) fn texts(&self, items: &mut Items) {
         for (name, (origin, literal)) in &self.facts.texts {
             let narrow = syn::parse_str::<syn::LitCStr>(&format!("c{literal}")).ok();
@@ -34,7 +34,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// The releases of Windows that the generator knows: which tables a running system has follows from its build.
+    /// The releases of Windows that the generator knows. The build of a running system shows which entries its tables have.
     pub(super) fn builds(items: &mut Items) {
         let rows = ntddi::builds().map(|(build, value)| {
             let build = Literal::u32_unsuffixed(build);

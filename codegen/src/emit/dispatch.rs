@@ -1,5 +1,5 @@
-//! What the derive of the typed wrappers needs to know of a member of a dispatch table: its signature with SAL, the first
-//! Windows that has it, and the IRQL that it may be called at.
+//! The attributes from which the derive makes typed wrappers: for each member of a dispatch table its signature with SAL, the
+//! first Windows that has it, and the IRQL at which it may be called.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -34,7 +34,8 @@ impl Emitter<'_> {
         if member.starts_with("Reserved") {
             return plain("reserved");
         }
-        // A wrapper reads data whatever Windows runs, but the tables of older ones end somewhere among the entries.
+        // A wrapper reads data on every Windows, but the tables of older ones end before some entries. Data behind an entry may
+        // be out of bounds.
         let value = if place.behind_entry && place.table == Some("provider") {
             "reserved"
         } else {
@@ -69,10 +70,10 @@ impl Emitter<'_> {
         Ok(quote!(#[#name = #text]))
     }
 
-    /// Since when a table has each of its members, the first Windows with Winsock Kernel for a client's; what is no entry has no
-    /// such version.
+    /// The first Windows in which a table has each of its entries. For a client's table, that is the first one with Winsock
+    /// Kernel. A member that is not an entry has no such version.
     ///
-    /// Tables grow at their ends: an entry came no earlier than the one before it, whatever the headers say.
+    /// Tables only grow at their ends. So an entry is never older than the entry before it, whatever the headers say.
     pub(super) fn since(
         &self,
         table: &str,
@@ -167,14 +168,14 @@ impl Emitter<'_> {
     }
 }
 
-/// Tokens as people write them.
+/// Tokens with spaces where people write them.
 fn spelled(tokens: &impl quote::ToTokens) -> String {
     let text = tokens.to_token_stream().to_string();
     let mut spelled = String::new();
     for word in text.split(' ') {
         let before = spelled.chars().last();
         let is_name = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-        // A space stands between two names, and behind a comma or a colon.
+        // A space goes between two names, and after a comma or a colon.
         let apart = is_name(before) && (is_name(word.chars().next()) || word.starts_with('*'))
             || matches!(before, Some(',' | ';'))
             || (before == Some(':') && !spelled.ends_with("::"));

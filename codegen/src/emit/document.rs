@@ -1,5 +1,5 @@
-//! The documentation of generated items: a line in the headers' words, directions of parameters, IRQL, the first release,
-//! and the Microsoft page.
+//! The documentation of generated items: a line from the headers, the directions of parameters, the IRQL, the first release, and
+//! the Microsoft page.
 
 use crate::emit::releases;
 use crate::find::ntddi;
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     Constant,
 }
 
-/// Items without a page of their own, and where they are spoken of.
+/// Items without a page of their own, and the page that mentions them.
 const SPOKEN_OF: &[(&str, &str)] = &[
     ("KEVENT", "windows-hardware/drivers/kernel/event-objects"),
     (
@@ -122,7 +122,7 @@ const GROUPS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The Microsoft page of an item. `spelled` is the name that pages of its kind are filed under: a record's tag.
+/// The Microsoft page of an item. `spelled` is the name in the page's address: for a record, its tag.
 #[must_use]
 pub(crate) fn page(kind: Kind, name: &str, spelled: &str, header: &str) -> String {
     if let Some((_, path)) = SPOKEN_OF.iter().find(|(item, _)| *item == name) {
@@ -146,7 +146,7 @@ pub(crate) fn page(kind: Kind, name: &str, spelled: &str, header: &str) -> Strin
     };
     let mut file = spelled.to_lowercase();
     if !driver {
-        // Pages of Win32 structures are filed without the tag's underscore.
+        // The addresses of pages of Win32 structures leave out the tag's underscore.
         file = file.trim_start_matches('_').to_owned();
     }
     let prefix = match kind {
@@ -207,7 +207,7 @@ pub(crate) fn item(
     lines
 }
 
-/// Since when an item is there, to follow the header's name.
+/// The first release that has an item, in words that follow the header's name.
 fn first_release(name: &str, origin: &Origin) -> String {
     match (&origin.since, releases::first_kit(name, &origin.header)) {
         (Some(since), _) => format!(", from `{since}` on"),
@@ -236,7 +236,7 @@ pub(crate) fn alias(name: &str, origin: Option<&Origin>, of: &str) -> Vec<String
     lines
 }
 
-/// The lines that tell what a macro with parameters gives, as clang computes it.
+/// The lines that give example values of a macro with parameters, as clang computes them.
 #[must_use]
 pub(crate) fn examples(examples: &[(String, String)]) -> Vec<String> {
     if examples.is_empty() {
@@ -253,7 +253,7 @@ pub(crate) fn examples(examples: &[(String, String)]) -> Vec<String> {
     ]
 }
 
-/// The lines of documentation of a member; `entry` is since when a dispatch table has it.
+/// The lines of documentation of a member. `entry` is the first release whose dispatch table has it.
 #[must_use]
 pub(crate) fn member(origin: Option<&Origin>, name: &str, entry: Option<u32>) -> Vec<String> {
     let mut lines = origin.map(|origin| prose(&origin.doc)).unwrap_or_default();
@@ -262,10 +262,10 @@ pub(crate) fn member(origin: Option<&Origin>, name: &str, entry: Option<u32>) ->
     }
     let conditional = origin.and_then(|origin| origin.since.clone());
     match entry {
-        // Every provider's tables have what is from the beginning.
+        // Every provider has these entries, so nothing is said.
         Some(since) if since <= ntddi::VISTA => {}
         Some(since) => {
-            // The headers' own name, unless the entries before it came later.
+            // The headers' own name, unless an earlier entry of the table is newer.
             let is_it = |name: &String| ntddi::parse(name).is_ok_and(|value| value == since);
             let named = conditional.filter(is_it);
             let known = || ntddi::name_of(since).map(str::to_owned);
@@ -286,7 +286,7 @@ pub(crate) fn member(origin: Option<&Origin>, name: &str, entry: Option<u32>) ->
     lines
 }
 
-/// The headers' words, ready for rustdoc: what looks like a link or a tag is quoted.
+/// The headers' words, prepared for rustdoc: text that looks like a link or a tag is put in backquotes.
 fn prose(doc: &str) -> Vec<String> {
     doc.lines()
         .map(|line| {

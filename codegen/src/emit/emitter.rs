@@ -1,4 +1,4 @@
-//! What the files of each kind of item are written with.
+//! What the code that writes each kind of item shares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,13 +34,13 @@ pub(super) struct Emitter<'e> {
     pub(super) facts: &'e Facts,
     pub(super) bindings: &'e Bindings,
     pub(super) types: &'e Types,
-    /// Whether the headers are a kit's: then items may have no words of ours.
+    /// Whether the headers are a kit's. Items of a kit may have no documentation of ours.
     pub(super) kit: bool,
     pub(super) by_hand: &'e BTreeSet<String>,
 }
 
 impl Emitter<'_> {
-    /// Every item of our own headers is documented; a kit may have items that are new to us.
+    /// Fails if an item of our own headers has no documentation. A kit may have items that our headers do not describe yet.
     pub(super) fn documented(&self, name: &str, doc: &str) -> Result<(), Error> {
         if self.kit || !doc.is_empty() {
             Ok(())
@@ -55,7 +55,7 @@ impl Emitter<'_> {
 
 /// A name of C's as an identifier.
 pub(super) fn ident(name: &str) -> Ident {
-    // Members of C may be called as Rust's keywords are, of which some are no names in any form.
+    // A C member may have the name of a Rust keyword, and some keywords cannot even be raw identifiers.
     if syn::parse_str::<Ident>(name).is_ok() {
         Ident::new(name, Span::call_site())
     } else if ["self", "Self", "super", "crate", "_"].contains(&name) {
@@ -77,7 +77,7 @@ pub(super) fn docs(lines: &[String]) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }
 
-/// `0x0A00_0003`.
+/// A hexadecimal literal such as `0x0A00_0003`.
 pub(super) fn hexadecimal(value: i128, digits: usize, suffix: &str) -> Literal {
     let digits = format!("{value:0digits$X}");
     let mut text = String::from("0x");

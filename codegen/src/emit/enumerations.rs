@@ -11,7 +11,8 @@ use crate::emit::emitter::{Emitter, File, Items, docs, ident};
 use crate::error::Error;
 use crate::read::facts::WSK;
 
-/// `Debug` of an enumeration: the member's name, of several with the value the first, and `NAME(7)` for another value.
+/// Implements `Debug` for an enumeration: it prints the name of the first member with the value, or `NAME(7)` for any other
+/// value.
 fn debug(name: &str, members: &[(Ident, syn::Expr)]) -> TokenStream {
     let mut seen = BTreeSet::new();
     let named = members

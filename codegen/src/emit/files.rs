@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::find::source::Arch;
 use crate::read::facts::Reading;
 
-/// The generated files, and what each is for.
+/// The generated files, and the purpose of each.
 const FILES: &[(File, &str, &str)] = &[
     (
         File::Aliases,
@@ -65,22 +65,22 @@ const FILES: &[(File, &str, &str)] = &[
     ),
 ];
 
-/// What is written for one architecture.
+/// What the passes gave for one architecture.
 pub(crate) struct Run {
     /// The architecture.
     pub arch: Arch,
-    /// What clang says of the headers.
+    /// The facts that clang reads from the headers.
     pub reading: Reading,
-    /// What bindgen makes of them.
+    /// The bindings that bindgen makes from them.
     pub bindings: Bindings,
 }
 
-/// Writes the files from what clang and bindgen gave for each architecture. `kit` is whether the headers are a kit's;
-/// `by_hand` are names that the crate around the files has already.
+/// Writes the files from the runs for each architecture. `kit` says whether the headers are a kit's. `by_hand` are names that the
+/// crate around the files already has.
 ///
 /// # Errors
 ///
-/// When an item of our own headers has no documentation, or something in it is not understood.
+/// When an item of our own headers has no documentation, or contains something that the generator does not understand.
 pub(crate) fn emit(runs: &[Run], kit: bool, by_hand: &BTreeSet<String>) -> Result<Output, Error> {
     let mut per_arch = Vec::new();
     for run in runs {
@@ -114,7 +114,7 @@ pub(crate) fn emit(runs: &[Run], kit: bool, by_hand: &BTreeSet<String>) -> Resul
             .filter(|((f, _), _)| f == file)
             .map(|((_, name), tokens)| (name.as_str(), tokens))
             .collect();
-        // A crate that has its macros by hand needs no empty file for them.
+        // A crate that has all macros by hand does not need an empty file for them.
         if *file == File::Macros && items.is_empty() {
             continue;
         }
@@ -141,7 +141,7 @@ pub(crate) fn emit(runs: &[Run], kit: bool, by_hand: &BTreeSet<String>) -> Resul
     Ok(Output::new(files))
 }
 
-/// One item where the architectures agree; one each, under `cfg`, where they do not.
+/// Merges the architectures: an item on which they agree is written once, any other once per architecture, under `cfg`.
 fn merge(mut runs: Vec<(Arch, Items)>) -> Items {
     if let [(_, only)] = runs.as_mut_slice() {
         return std::mem::take(only);
@@ -233,7 +233,7 @@ fn format(header: &str, tokens: &TokenStream) -> Result<String, Error> {
     if !pretty.contains(tidy::ENTRY) {
         return Ok(format!("{header}{text}"));
     }
-    // What was written as text is Rust too.
+    // Text that was inserted into the tokens must be Rust, too.
     syn::parse_file(&text).map_err(|error| {
         Error::item(
             "a generated file",

@@ -1,5 +1,5 @@
-//! Macros that are like functions, as functions: `MAKE_WSK_VERSION(Mj, Mn)` becomes a `const fn`. The macro's body is read
-//! as a C expression and written as Rust, with C's promotions spelled out; nothing in it can panic.
+//! Writes function-like macros as functions: `MAKE_WSK_VERSION(Mj, Mn)` becomes a `const fn`. The macro's body is read as a C
+//! expression and written as Rust, with C's promotions spelled out. The Rust code cannot panic.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -23,7 +23,7 @@ pub(crate) struct Function {
 ///
 /// # Errors
 ///
-/// When its body is no expression of integers, or of a kind that is not translated: the text says why.
+/// When its body is not an expression of integers, or uses something that is not translated. The text says why.
 pub(crate) fn translate(
     name: &str,
     function: &FunctionMacro,
@@ -43,7 +43,7 @@ pub(crate) fn translate(
             .cloned()
             .zip(inputs.iter().copied())
             .collect(),
-        Some(_) => return Err("it has other parameters than constants.rs says".to_owned()),
+        Some(_) => return Err("its parameters differ from those in constant_types.rs".to_owned()),
         None => function
             .parameters
             .iter()
@@ -60,12 +60,12 @@ pub(crate) fn translate(
     let value = parser.binary(0)?;
     if parser.at != parser.tokens.len() {
         return Err(format!(
-            "its body goes on with `{}` behind an expression",
+            "its body continues with `{}` after an expression",
             parser.peek()
         ));
     }
     let output_integer =
-        Integer::of_rust(output).ok_or("its value is of a type that is no integer")?;
+        Integer::of_rust(output).ok_or("the type of its value is not an integer")?;
     let body = value.to(output_integer).code;
     Ok(Function {
         parameters,
@@ -74,7 +74,7 @@ pub(crate) fn translate(
     })
 }
 
-/// Calls of a translated macro, and their values as clang computes them: those whose arguments its parameters hold.
+/// Sample calls of a translated macro whose arguments fit its parameters, and their values as clang computes them.
 #[must_use]
 pub(crate) fn examples(
     name: &str,
@@ -165,12 +165,12 @@ impl Integer {
         }
     }
 
-    /// C computes in `int` at least.
+    /// C computes at least in `int`.
     fn promoted(self) -> Self {
         if self.bits < 32 { INT } else { self }
     }
 
-    /// What an operator with two operands computes in.
+    /// The type in which an operator with two operands computes.
     fn common(self, other: Self) -> Self {
         let (a, b) = (self.promoted(), other.promoted());
         let bits = a.bits.max(b.bits);
@@ -186,9 +186,9 @@ impl Integer {
 struct Value {
     code: TokenStream,
     ty: Integer,
-    /// Whether operators around it need no parentheses.
+    /// Whether it can be an operand without parentheses.
     single: bool,
-    /// The number that it is, if it is one.
+    /// The number, if the expression is a literal.
     literal: Option<u32>,
 }
 
@@ -211,7 +211,7 @@ impl Value {
         }
     }
 
-    /// The expression as an operand.
+    /// The expression as an operand, in parentheses if needed.
     fn operand(self) -> TokenStream {
         let code = self.code;
         if self.single { code } else { quote!((#code)) }
@@ -233,7 +233,7 @@ enum Token {
     Sign(&'static str),
 }
 
-/// Operators, longer before shorter.
+/// Operators. Longer ones stand before their prefixes.
 const SIGNS: [&str; 24] = [
     "<<", ">>", "<=", ">=", "==", "!=", "&&", "||", "(", ")", "+", "-", "*", "/", "%", "&", "|",
     "^", "~", "!", "<", ">", "?", ":",
@@ -273,7 +273,7 @@ fn number(text: &str) -> Result<Token, String> {
         (None, Some(digits)) if !digits.is_empty() => u64::from_str_radix(digits, 8),
         _ => digits.parse(),
     };
-    let value = value.map_err(|_| format!("its body has `{text}`, which is no integer"))?;
+    let value = value.map_err(|_| format!("its body has `{text}`, which is not an integer"))?;
     let decimal = !digits.starts_with('0');
     let wide = suffix.contains("ll") || suffix.contains("i64") || value > u64::from(u32::MAX);
     let bits = if wide { 64 } else { 32 };
@@ -288,7 +288,7 @@ fn number(text: &str) -> Result<Token, String> {
     Ok(Token::Number(value, Integer { bits, signed }))
 }
 
-/// How deep a macro may nest.
+/// The limit for the nesting of a macro.
 const DEPTH: u32 = 64;
 
 struct Parser<'p> {
@@ -322,13 +322,13 @@ impl Parser<'_> {
             Ok(())
         } else {
             Err(format!(
-                "its body has `{}` where `{wanted}` is due",
+                "its body has `{}` instead of `{wanted}`",
                 self.peek()
             ))
         }
     }
 
-    /// Operators that bind at least as tightly as `level`.
+    /// Parses operators that bind at least as tightly as `level`.
     fn binary(&mut self, level: usize) -> Result<Value, String> {
         const LEVELS: [&[&str]; 5] = [&["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"]];
         let Some(operators) = LEVELS.get(level) else {
@@ -392,8 +392,8 @@ impl Parser<'_> {
             Some(Token::Word(word)) => {
                 let parameter = self.parameters.iter().find(|(name, _)| *name == word);
                 if let Some((name, ty)) = parameter {
-                    let ty = Integer::of_rust(ty)
-                        .ok_or("a parameter is of a type that is no integer")?;
+                    let ty =
+                        Integer::of_rust(ty).ok_or("the type of a parameter is not an integer")?;
                     let name = proc_macro2::Ident::new(name, proc_macro2::Span::call_site());
                     Value::single(quote!(#name), ty)
                 } else if let Some(constant) = self.constants.get(&word) {
@@ -407,7 +407,7 @@ impl Parser<'_> {
                     )
                 } else {
                     return Err(format!(
-                        "its body has `{word}`, which is no parameter and no constant"
+                        "its body has `{word}`, which is neither a parameter nor a constant"
                     ));
                 }
             }

@@ -1,4 +1,4 @@
-//! Functions: those that are imported, and macros that are like functions.
+//! Functions: imported ones, and function-like macros.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::emit::function_macros;
 use crate::error::Error;
 use crate::read::facts::WSK;
 
-/// Functions that are instructions on `x86_64` (they read and write CR8) and imports elsewhere: `wsk-sys` has them in
-/// Rust for that one target.
+/// Functions that are instructions on `x86_64` (they read and write CR8) and imports elsewhere. `wsk-sys` implements them in Rust
+/// for `x86_64`.
 const INLINE_ON_X86_64: &[&str] = &["KeGetCurrentIrql", "KeLowerIrql", "KfRaiseIrql"];
 
-/// The configuration of code that runs in the kernel, and of its documentation. A driver aborts where it panics; what unwinds is a
-/// program, such as a test, whose kernel is another crate. `more` has to hold besides.
+/// The `cfg` condition of code that runs in the kernel, and of its documentation. A driver aborts on a panic. A program that
+/// unwinds is something else, such as a test, and another crate is its kernel. `more` must hold, too.
 fn in_a_driver(more: &TokenStream) -> TokenStream {
     quote!(all(windows, #more any(docsrs, not(panic = "unwind"))))
 }
@@ -68,13 +68,13 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    /// The macros of `wsk.h` that are like functions and that the crate does not have by hand.
+    /// The function-like macros of `wsk.h` that the crate does not have by hand.
     pub(super) fn function_macros(&self, items: &mut Items) -> Result<(), Error> {
         for (name, function) in &self.facts.function_macros {
             if function.origin.header != WSK || self.by_hand.contains(name) {
                 continue;
             }
-            // One that is no expression is no function; coverage says so.
+            // A macro that is not an expression does not become a function. The report of coverage lists it.
             let Ok(translated) =
                 function_macros::translate(name, function, &self.reading.constants)
             else {
@@ -106,7 +106,7 @@ impl Emitter<'_> {
     }
 }
 
-/// What the block of a function hangs on.
+/// What decides in which block a function is declared.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Facts<'f> {
     /// The header that declares it.
@@ -118,15 +118,15 @@ pub(super) struct Facts<'f> {
 /// The module that exports a function, by its name and the header that declares it.
 fn module(name: &str, header: &str) -> &'static str {
     match (name, header) {
-        // Windows before 10.0.19041 has it there only; later ones have a `hal.dll` that passes it on.
+        // Before Windows 10.0.19041 only `hal.dll` exports it. Later versions have a `hal.dll` that forwards it.
         ("KeQueryPerformanceCounter", _) => "hal.dll",
         (_, "wsk.h" | "netioddk.h") => "netio.sys",
         _ => "ntoskrnl.exe",
     }
 }
 
-/// The functions in blocks by the module that exports them, and by how they are called: those with any number of arguments as C
-/// calls them everywhere. `facts_of` tells what a function is.
+/// The functions, in one block for each exporting module and calling convention. Variadic functions use C's convention on every
+/// target. `facts_of` returns the facts of a function.
 pub(super) fn blocks<'f>(
     items: &[(&str, &TokenStream)],
     facts_of: impl Fn(&str) -> Option<Facts<'f>>,

@@ -1,4 +1,4 @@
-//! Generates: runs the passes up to this one.
+//! Runs the passes up to this one.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +20,12 @@ use crate::read::reader;
 pub struct Options {
     /// The architectures, the reference first.
     pub arches: Vec<Arch>,
-    /// Names that the crate around the files has by hand, and that are not generated again.
+    /// Names that the crate around the files has by hand. They are not generated again.
     pub by_hand: BTreeSet<String>,
 }
 
 impl Default for Options {
-    /// Every architecture, and everything generated.
+    /// Every architecture, and every item.
     fn default() -> Self {
         Self {
             arches: Arch::ALL.to_vec(),
@@ -53,7 +53,7 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
         let library = clang_sys::get_library();
         std::thread::scope(|scope| {
             let binding = scope.spawn(|| {
-                // This thread's libclang is the one that is loaded already.
+                // libclang is already loaded. This makes it the library of this thread, too.
                 clang_sys::set_library(library);
                 let first = options.arches.iter().zip(&readings).next();
                 first
@@ -80,8 +80,8 @@ pub fn generate(source: &Source, options: &Options) -> Result<Output, Error> {
     }
 }
 
-/// Reads headers laid out like ours for each architecture. bindgen runs for the first, and again only for one to whose compiler
-/// the declarations look different.
+/// Reads headers that are laid out like ours, for each architecture. bindgen runs for the first architecture. It runs again only
+/// if the declarations look different to the compiler for another one.
 fn read_and_bind(clang: &Clang, source: &Source, arches: &[Arch]) -> Result<Vec<Run>, Error> {
     let mut runs: Vec<Run> = Vec::new();
     for arch in arches {
@@ -103,15 +103,14 @@ fn read_and_bind(clang: &Clang, source: &Source, arches: &[Arch]) -> Result<Vec<
     Ok(runs)
 }
 
-/// Reads a kit for each architecture. `ours` are our own headers, what they say, and what bindgen makes of them for the first
-/// architecture.
+/// Reads a kit for each architecture. `ours` are our own headers, their reading, and their bindings for the first architecture.
 fn read_and_bind_kit(
     clang: &Clang,
     source: &Source,
     arches: &[Arch],
     (headers, ours, bound): (&Source, &[Reading], impl FnOnce() -> Result<String, Error>),
 ) -> Result<Vec<Run>, Error> {
-    // One view of a kit after the other, in memory that serves all of them.
+    // The architectures are read one after the other, to reuse the memory.
     let read: Vec<Reading> = arches
         .iter()
         .zip(ours)
@@ -140,8 +139,7 @@ fn read_and_bind_kit(
     Ok(runs)
 }
 
-/// The bindings for each architecture, of what bindgen wrote for the first. It runs again only where it alone knows how to bind
-/// what differs.
+/// The bindings for each architecture, derived from those of the first. bindgen runs again only for a difference that needs it.
 fn for_all(
     source: &Source,
     arches: &[Arch],
@@ -162,14 +160,14 @@ fn for_all(
     Ok(all)
 }
 
-/// Runs bindgen, sorts what it wrote, and lays it out as clang does.
+/// Runs bindgen, sorts its items, and gives them clang's layout.
 fn bind(source: &Source, arch: Arch, reading: &Reading) -> Result<Bindings, Error> {
     let mut bindings = sort(&run::run(source, arch, &reading.facts)?)?;
     fit::fit(&mut bindings, &reading.facts)?;
     Ok(bindings)
 }
 
-/// What a thread gives; its panic is ours.
+/// The result of a thread. Its panic continues here.
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     thread
         .join()

@@ -1,4 +1,4 @@
-//! The generated files: written all or none, or compared with what is there.
+//! The generated files. Either all of them are written, or none, or they are compared with a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ impl Output {
         Self { files }
     }
 
-    /// The same with a line of comment in `mod.rs`.
+    /// The same files, with a comment added to `mod.rs`.
     pub(crate) fn with_note(self, note: &str) -> Self {
         let mut this = self;
         if let Some(root) = this.files.get_mut("mod.rs") {
@@ -29,7 +29,7 @@ impl Output {
         this
     }
 
-    /// One file of this name and text.
+    /// An output of one file with this name and text.
     #[must_use]
     pub fn of(name: &str, text: &str) -> Self {
         Self::new(BTreeMap::from([(name.to_owned(), text.to_owned())]))
@@ -39,7 +39,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// When the folder is none of generated files, or one cannot be read.
+    /// When the folder does not hold generated files, or a file cannot be read.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let root = folder.join("mod.rs");
         std::fs::metadata(&root).map_err(|error| Error::io(&root, error))?;
@@ -59,9 +59,9 @@ impl Output {
             .map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
-    /// Writes the files into `folder` and removes other `.rs` files there, which an earlier run left.
+    /// Writes the files into `folder` and removes other `.rs` files from it, which an earlier run left there.
     ///
-    /// Every file is first written beside its place, so that a full disk leaves the old ones as they were.
+    /// Each file is first written under a temporary name, so that a full disk leaves the old files unchanged.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl Output {
         Ok(())
     }
 
-    /// What differs in `folder`, as a unified diff from what is there to what would be written; empty if nothing does.
+    /// A unified diff from the files in `folder` to these files. It is empty if they are equal.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Output {
             let path = folder.join(name);
             let old = if present.contains(name) {
                 let text = std::fs::read_to_string(&path);
-                // A checkout may have line ends of its own.
+                // A checkout may have other line ends.
                 text.map_err(|error| Error::io(&path, error))?
                     .replace("\r\n", "\n")
             } else {
@@ -131,26 +131,26 @@ impl Output {
     }
 }
 
-/// The folder of committed files, of the repository that the generator runs in.
+/// The folder of committed files in the repository that the generator runs in.
 ///
 /// # Errors
 ///
-/// When it runs in none.
+/// When the generator does not run in a checkout of the repository.
 pub fn committed() -> Result<PathBuf, Error> {
     let repository = shipped::repository().ok_or_else(|| {
         Error::argument(
             "the committed files",
-            "are those of a checkout of the repository, and the current folder is in none: name a folder with --out",
+            "are in a checkout of the repository, and the current folder is not in one: name a folder with --out",
         )
     })?;
     Ok(repository.join("wsk-sys/src/generated"))
 }
 
-/// Fails where files could not be written into `folder`, before anybody works for it.
+/// Checks that files can be written into `folder`, before the work starts.
 ///
 /// # Errors
 ///
-/// When the folder is none, or is not writable.
+/// When the path is not a folder, or is not writable.
 pub fn writable(folder: &Path) -> Result<(), Error> {
     if folder.is_file() {
         return Err(Error::argument(
@@ -158,7 +158,7 @@ pub fn writable(folder: &Path) -> Result<(), Error> {
             "is a file: a folder is needed for the generated files",
         ));
     }
-    // What is there already, of which the rest will be made.
+    // The nearest folder that exists. The others will be created in it.
     let there = folder.ancestors().find(|folder| folder.exists());
     let there = match there {
         Some(there) if !there.as_os_str().is_empty() => there,
@@ -169,18 +169,17 @@ pub fn writable(folder: &Path) -> Result<(), Error> {
         .map_err(|error| Error::io(folder, error))
 }
 
-/// The names that the crate around a folder of generated files has by hand: those of its `inline` modules, and of the
-/// files beside them.
+/// The names that the crate around a folder of generated files has by hand, in its `inline` modules and in the files beside them.
 ///
 /// # Errors
 ///
-/// When a file of it cannot be read or parsed.
+/// When one of its files cannot be read or parsed.
 pub fn by_hand(generated: &Path) -> Result<BTreeSet<String>, Error> {
     let mut names = BTreeSet::new();
     let Some(crate_folder) = generated.parent() else {
         return Ok(names);
     };
-    // The folder of another project's sources is no business of ours.
+    // Without such a folder these are the sources of another project.
     if !crate_folder.join("inline").is_dir() {
         return Ok(names);
     }
@@ -215,7 +214,7 @@ fn name_of(item: &syn::Item) -> Option<String> {
     })
 }
 
-/// Temporary files are private to their user; sources are not.
+/// Temporary files are private to their user. Source files should be readable.
 pub(crate) fn readable_by_all(path: &Path) -> Result<(), Error> {
     #[cfg(unix)]
     {

@@ -13,14 +13,14 @@ use crate::emit::types::member_name;
 use crate::error::Error;
 use crate::read::facts::Origin;
 
-/// Where a member stands, for the derive of a dispatch table's wrapper.
+/// The place of a member, for the derive of a dispatch table's wrapper.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'p> {
-    /// Whose table it is in, if it is in one.
+    /// Whose table contains it, if a table does.
     pub table: Option<&'p str>,
-    /// Since when the table has it.
+    /// The first release whose table has it.
     pub since: Option<u32>,
-    /// Whether an entry stands before it.
+    /// Whether an entry comes before it.
     pub behind_entry: bool,
 }
 
@@ -41,7 +41,7 @@ impl Emitter<'_> {
             }
         }
         for (raw, bitfields) in &self.bindings.bitfields {
-            // Behind every record, in the order of the names.
+            // The assertions follow each record, in the order of the names.
             items.insert(
                 (File::Records, format!("~{raw}")),
                 self.bitfields(raw, bitfields)?,
@@ -65,11 +65,11 @@ impl Emitter<'_> {
                 None,
             )),
             None if record.opaque => docs(&[format!(
-                "A `{raw}` of the kernel: only pointers to it are passed around."
+                "The kernel's `{raw}`. Drivers only use pointers to it."
             )]),
             None => docs(&[match self.owner(name) {
                 Some(owner) => format!(
-                    "What the headers leave unnamed inside [`{owner}`], behind a member of it."
+                    "An unnamed structure or union inside [`{owner}`]: the type of one of its members."
                 ),
                 None => format!("`{raw}` of the headers."),
             }]),
@@ -119,7 +119,7 @@ impl Emitter<'_> {
         Ok(quote! { #doc #alias #(#reprs)* #derive pub #keyword #name { #(#members)* } })
     }
 
-    /// Accessors of the bits that share a member.
+    /// Accessors of the bitfields that share a member.
     fn bitfields(&self, raw: &str, bitfields: &[Bitfield]) -> Result<TokenStream, Error> {
         let name = self.types.name(raw);
         let origins = self.origins(&name);
@@ -170,7 +170,7 @@ impl Emitter<'_> {
         Ok(quote!(impl #name { #(#accessors)* }))
     }
 
-    /// The record of the headers that is or holds the record `name`.
+    /// The record of the headers that is `name` or contains it.
     fn owner<'n>(&self, name: &'n str) -> Option<&'n str> {
         let mut name = name;
         while !self.facts.records.contains_key(name) {
@@ -179,7 +179,7 @@ impl Emitter<'_> {
         Some(name)
     }
 
-    /// What is known of a record's members: those of the unnamed ones inside it are under its own name.
+    /// The facts of a record's members. Those of an unnamed record are listed under the record that contains it.
     pub(super) fn origins(&self, name: &str) -> Option<&BTreeMap<String, Origin>> {
         let record = self.facts.records.get(self.owner(name)?)?;
         Some(&record.members)
@@ -242,7 +242,7 @@ impl Emitter<'_> {
     }
 }
 
-/// Reading and writing a bitfield that lies in an integer.
+/// The code that reads and writes a bitfield in an integer.
 fn in_integer(bitfield: &Bitfield, holder: &Ident) -> (TokenStream, TokenStream) {
     let ones = u64::MAX >> 64_u32.saturating_sub(bitfield.width);
     let mask = hexadecimal(ones.into(), 1, "");
@@ -256,7 +256,7 @@ fn in_integer(bitfield: &Bitfield, holder: &Ident) -> (TokenStream, TokenStream)
     } else {
         (
             quote!((self.#holder >> #shift) & #mask),
-            // Two statements, neither of which is ever too long for a line.
+            // Two statements, because one may be too long for a line.
             quote! {
                 let value = (value & #mask) << #shift;
                 self.#holder = (self.#holder & !#placed) | value;
@@ -265,7 +265,7 @@ fn in_integer(bitfield: &Bitfield, holder: &Ident) -> (TokenStream, TokenStream)
     }
 }
 
-/// Whether a record is a dispatch table, and whose.
+/// If a record is a dispatch table, whose table it is.
 fn table_kind(name: &str) -> Option<&'static str> {
     if !name.ends_with("_DISPATCH") {
         None

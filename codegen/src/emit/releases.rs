@@ -1,4 +1,4 @@
-//! The kit that first had an item, for items that the headers put under no condition.
+//! The first kit that has an item, for items that the headers put under no condition.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(first_kit("AF_INET", "ws2def.h"), None);
     }
 
-    /// What nobody has looked up is said of nothing.
+    /// A name that is not in the table has no first kit.
     #[test]
     fn a_new_name_is_in_no_kit_that_is_known() {
         assert_eq!(first_kit("WskConnectTomorrow", "wsk.h"), None);

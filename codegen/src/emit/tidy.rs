@@ -1,15 +1,15 @@
-//! Gives generated text the form that rustfmt and people give it. prettyplease breaks lines earlier than rustfmt does, leaves no
-//! blank line between items, and knows nothing of what stands inside attributes and macros.
+//! Formats generated text as rustfmt and people do. prettyplease breaks lines earlier than rustfmt, writes no blank lines between
+//! items, and does not format the contents of attributes and macros.
 
 use syn::LitStr;
 
-/// The width that rustfmt fills.
+/// The line width that rustfmt uses.
 const WIDTH: usize = 100;
 
 /// The width to which rustfmt keeps the arguments of a call, or the parts of a tuple, on one line.
 const SHORT: usize = 60;
 
-/// The name of the attribute that stands for a member's part in a dispatch table, and whose text is written as it is.
+/// The name of the attribute that stands for a dispatch table member's own attribute. Its text is written unchanged.
 pub(super) const ENTRY: &str = "wsk_entry";
 
 /// The text of a file in its final form.
@@ -22,7 +22,7 @@ pub(super) fn tidy(text: &str) -> String {
     tidy
 }
 
-/// A condition without the spaces that prettyplease puts between the tokens of a macro.
+/// A condition without the spaces that prettyplease writes between the tokens of a macro.
 fn spelled(condition: &str) -> String {
     condition.replace(":: < ", "::<").replace(" > ()", ">()")
 }
@@ -31,7 +31,7 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// Puts what fits on one line there, as rustfmt does, and takes apart what it takes apart.
+/// Joins what rustfmt writes on one line, and splits what rustfmt splits.
 fn joined(lines: &[String]) -> Vec<String> {
     let mut done: Vec<String> = Vec::new();
     let mut at = 0;
@@ -57,7 +57,7 @@ fn joined(lines: &[String]) -> Vec<String> {
             at += 1;
             continue;
         };
-        // What is inside comes first: it may fit where it is.
+        // The inner lines come first. Joined, they may fit.
         let inner = joined(&lines[at + 1..end]);
         let words: Vec<&str> = inner.iter().map(|inner| inner.trim()).collect();
         let whole = words.join(" ");
@@ -84,7 +84,7 @@ fn joined(lines: &[String]) -> Vec<String> {
         let is_call = !line.contains("fn") && line.ends_with('(');
         let nested = inner.iter().any(|inner| inner.ends_with(['(', '{', '<']));
         if !nested && one.len() == WIDTH && line.trim_start().starts_with("pub fn") {
-            // rustfmt leaves no room for what may stand behind a signature.
+            // rustfmt leaves no room for text after a signature.
             match one.split_once(") -> ") {
                 Some((before, output)) => {
                     done.push(format!("{before})"));
@@ -148,7 +148,7 @@ fn closing(lines: &[String], at: usize) -> Option<usize> {
     (indent(&lines[end]) == wanted && lines[end].trim_start().starts_with(close)).then_some(end)
 }
 
-/// A tuple that is too long for a line of its own.
+/// Splits a tuple that is too long for one line.
 fn tuple(line: &str) -> Vec<String> {
     let space = " ".repeat(indent(line));
     let inner = line.trim_start().strip_prefix('(');
@@ -166,7 +166,7 @@ fn tuple(line: &str) -> Vec<String> {
     }
 }
 
-/// The parts of a list between commas that stand in no text.
+/// Splits a list at the commas that are not in a string.
 fn parts(list: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut in_text, mut escaped) = (0, false, false);
@@ -185,7 +185,7 @@ fn parts(list: &str) -> Vec<&str> {
     parts
 }
 
-/// The text of a member's attribute, for the line that stands for it.
+/// The text of a member's attribute, which replaces the line that stands for it.
 fn entry(line: String) -> Vec<String> {
     let space = " ".repeat(indent(&line));
     let text = line
@@ -204,7 +204,7 @@ fn entry(line: String) -> Vec<String> {
     }
 }
 
-/// Puts a blank line between items, and between functions in a block.
+/// Puts a blank line between items, and between the functions of a block.
 fn spaced(lines: Vec<String>) -> Vec<String> {
     let mut spaced: Vec<String> = Vec::new();
     for line in lines {
@@ -224,7 +224,7 @@ fn spaced(lines: Vec<String>) -> Vec<String> {
         let list = |start: &str| {
             line.starts_with(start) && spaced.last().is_some_and(|last| last.starts_with(start))
         };
-        // Imports, modules and what is exported stand together.
+        // Imports, modules and exports have no blank lines between them.
         let together =
             list("use ") || list("mod ") || list("pub use ") || is_import(&line, &spaced);
         if ends && begins && !together {
@@ -235,7 +235,7 @@ fn spaced(lines: Vec<String>) -> Vec<String> {
     spaced
 }
 
-/// Whether an attribute belongs to an import behind others.
+/// Whether an attribute belongs to an import that follows other imports.
 fn is_import(line: &str, before: &[String]) -> bool {
     line == "#[allow(unused_imports)]" && before.last().is_some_and(|last| last.starts_with("use "))
 }

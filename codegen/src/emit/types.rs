@@ -1,5 +1,5 @@
-//! Rust types for C's: fixed-width integers, since Windows is LLP64 whatever the host is, and explicit pointers instead
-//! of the pointer typedefs.
+//! Rust types for C types. Integers have a fixed width, since Windows is LLP64 whatever the host is. Explicit pointers replace
+//! pointer typedefs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use syn::{Ident, Type, parse_quote};
 use crate::bind::bindings::Bindings;
 use crate::read::facts::Facts;
 
-/// Headers whose typedefs are words of the C dialect, not of the interface.
+/// Headers whose typedefs belong to the C dialect and not to the interface.
 const DIALECT: [&str; 3] = ["ntdef.h", "basetsd.h", "sdkddkver.h"];
 
 /// Integers as wide as a pointer.
@@ -27,7 +27,7 @@ const POINTER_WIDE: [(&str, &str); 9] = [
 
 /// Rewrites the types of one run of bindgen.
 pub(crate) struct Types {
-    /// Aliases that are replaced by what they stand for.
+    /// Aliases that are replaced by the types behind them.
     inlined: BTreeMap<String, Type>,
     /// New name by bindgen's name.
     renamed: BTreeMap<String, String>,
@@ -36,7 +36,7 @@ pub(crate) struct Types {
 }
 
 impl Types {
-    /// Decides names and aliases for `bindings`.
+    /// Decides on names and aliases for `bindings`.
     #[must_use]
     pub(crate) fn new(bindings: &Bindings, facts: &Facts) -> Self {
         let renamed = renames(bindings, facts);
@@ -50,7 +50,7 @@ impl Types {
             types.inlined.insert(name.to_owned(), parse_quote!(#ident));
         }
         let mut aliases = bindings.aliases.clone();
-        // A typedef of a record or enumeration under its own public name is the record itself.
+        // A typedef that has the public name of its record or enumeration is the record itself.
         let public: BTreeSet<&String> = types.renamed.values().collect();
         aliases.retain(|name, _| {
             !facts.records.contains_key(name)
@@ -102,7 +102,7 @@ impl Types {
     }
 }
 
-/// Follows aliases to what they stand for.
+/// Follows aliases to the type behind them.
 fn resolve<'t>(ty: &'t Type, aliases: &'t BTreeMap<String, Type>) -> &'t Type {
     let mut ty = ty;
     while let Type::Path(path) = ty
@@ -114,7 +114,7 @@ fn resolve<'t>(ty: &'t Type, aliases: &'t BTreeMap<String, Type>) -> &'t Type {
     ty
 }
 
-/// Whether a type is a record or enumeration, or a pointer to one, by whatever names.
+/// Whether a type is a record or enumeration, or a pointer to one, under any name.
 fn names_record(ty: &Type, bindings: &Bindings) -> bool {
     match resolve(ty, &bindings.aliases) {
         Type::Ptr(pointer) => names_record(&pointer.elem, bindings),
@@ -136,7 +136,7 @@ fn renames(bindings: &Bindings, facts: &Facts) -> BTreeMap<String, String> {
         .collect();
     for name in bindings.records.keys().chain(bindings.enumerations.keys()) {
         let trimmed = name.trim_start_matches('_');
-        // What the headers define under a tag alone has that name in C too, and in what is told of it.
+        // An item that has only a tag is known by that tag in C, and keeps it here.
         let is_tag_alone =
             facts.records.contains_key(name) || facts.enumerations.contains_key(name);
         if trimmed != name
@@ -155,7 +155,7 @@ fn renames(bindings: &Bindings, facts: &Facts) -> BTreeMap<String, String> {
             );
         }
     }
-    // Records without a name are called after the member that holds them. Names are sorted, so parents come first.
+    // An unnamed record is named after the member whose type it is. Names are sorted, so parents come first.
     for (name, record) in &bindings.records {
         let parent = renamed.get(name).cloned().unwrap_or_else(|| name.clone());
         for (member, ty) in &record.members {
@@ -171,7 +171,7 @@ fn renames(bindings: &Bindings, facts: &Facts) -> BTreeMap<String, String> {
     renamed
 }
 
-/// The public name of a member: bindgen numbers the anonymous ones.
+/// The public name of a member. bindgen numbers the unnamed ones.
 #[must_use]
 pub(crate) fn member_name(member: &Ident) -> String {
     let name = member.to_string();
@@ -255,7 +255,7 @@ impl VisitMut for Rewriter<'_> {
     }
 }
 
-/// The element of `__IncompleteArrayField<T>`: a flexible array has no elements of its own.
+/// The element of `__IncompleteArrayField<T>`, a flexible array. The generated type is an array without elements.
 fn flexible(path: &syn::Path) -> Option<&Type> {
     let segment = path.segments.last()?;
     let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
@@ -269,7 +269,7 @@ fn flexible(path: &syn::Path) -> Option<&Type> {
     }
 }
 
-/// Rust's type for one of C's, at the widths that Windows gives them.
+/// The Rust type for a native C type, with the width that it has on Windows.
 fn native(segments: &[String]) -> Option<Type> {
     let name = match segments {
         [prefix, name] if prefix == "ctypes" => name.as_str(),

@@ -1,5 +1,5 @@
-//! The checksum of a folder of headers, which the generated files carry: what they are compared with is the very headers
-//! they were made from, also where an edit changes none of the declarations.
+//! The checksum of a folder of headers. The generated files carry it, so that a check compares them with the very headers that
+//! they were generated from. It notices an edit that changes no declaration, too.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 
-/// The first half of the SHA-256 of the headers in `folder`, in the order of their names; line ends are those of Unix.
+/// The first half of the SHA-256 of the headers in `folder`, in the order of their names, with line ends as on Unix.
 ///
 /// # Errors
 ///

@@ -1,30 +1,30 @@
-//! Corrections of SAL annotations, and the file that a user may write them in.
+//! Corrections of SAL annotations, and the file format in which a user writes them.
 
 use std::borrow::Cow;
 
 use crate::error::Error;
 
-/// One correction. It replaces an annotation, adds one where there is none, or makes one of several.
+/// One correction. It replaces an annotation, adds one where there is none, or replaces several by one.
 #[derive(Debug, Clone)]
 pub struct Correction {
     /// The callback or function.
     pub item: Cow<'static, str>,
     /// The parameter.
     pub parameter: Cow<'static, str>,
-    /// What the header says: one annotation of those that it has, all of them, or nothing.
+    /// The header's text: one of its annotations, all of them, or nothing.
     pub header: Cow<'static, str>,
-    /// What holds.
+    /// The correct annotation.
     pub correct: Cow<'static, str>,
-    /// Why, and who says so.
+    /// The reason, and its source.
     pub reason: Cow<'static, str>,
 }
 
-/// Reads a file of corrections, one a line: `PFN_WSK_SEND Irp: _Inout_ __drv_aliasesMem => _Inout_  # why`. Before the arrow
-/// stands what the header says, or `nothing`; lines that begin with `#` say nothing.
+/// Reads a file of corrections, one per line: `PFN_WSK_SEND Irp: _Inout_ __drv_aliasesMem => _Inout_  # why`. The text before the
+/// arrow is what the header says, or `nothing`. Lines that begin with `#` are comments.
 ///
 /// # Errors
 ///
-/// When a line says something else.
+/// When a line has another form.
 pub fn parse(text: &str) -> Result<Vec<Correction>, Error> {
     let mut corrections = Vec::new();
     for line in text.lines().map(str::trim) {
@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> Result<Vec<Correction>, Error> {
         corrections.push(correction.ok_or_else(|| {
             Error::argument(
                 line,
-                "is no correction: `CALLBACK PARAMETER: WHAT THE HEADER SAYS => WHAT HOLDS  # WHY` is one",
+                "is not a correction: write `CALLBACK PARAMETER: WHAT THE HEADER SAYS => THE CORRECT ANNOTATION  # WHY`",
             )
         })?);
     }

@@ -1,5 +1,5 @@
-//! Finds Windows Driver Kits and the headers in them: an installed kit, a `NuGet` package, or a copy of either; and the
-//! Windows SDK's headers, which a driver kit needs and does not always hold.
+//! Finds Windows Driver Kits and their headers: an installed kit, a `NuGet` package, or a copy of either. Also finds the headers
+//! of the Windows SDK, which a driver kit needs and does not always contain.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::find::ntddi;
 pub struct Version([u32; 4]);
 
 impl Version {
-    /// The third number, which tells releases of Windows 10 and later apart.
+    /// The third number, which identifies a release of Windows 10 and later.
     #[must_use]
     pub fn build(self) -> u32 {
         self.0[2]
@@ -54,7 +54,7 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// The kit's name for people: its version, or its folder.
+    /// The kit's name in messages: its version, or its folder.
     #[must_use]
     pub fn name(&self) -> String {
         match self.version {
@@ -63,14 +63,14 @@ impl Kit {
         }
     }
 
-    /// The `NTDDI_VERSION` of the release that the kit is for, if its build is known.
+    /// The `NTDDI_VERSION` of the kit's release, if its build is known.
     #[must_use]
     pub fn ntddi(&self) -> Option<u32> {
         ntddi::of_build(self.version?.build())
     }
 
-    /// The folders to search for headers, in order, with those of `sdk` where the kit has no such headers of its own, and
-    /// `stand_ins` for the compiler's where neither has them.
+    /// The folders to search for headers, in order. The headers of `sdk` fill in for those that the kit lacks. `stand_ins`
+    /// replaces the compiler's headers if neither has them.
     ///
     /// # Errors
     ///
@@ -114,9 +114,9 @@ impl Kit {
         Ok(folders)
     }
 
-    /// The SDK's headers of another version beside this one, or of the SDK's package beside the kit's.
+    /// The SDK's headers of another version beside this one, or in the SDK's package beside the kit's.
     fn nearby_sdk(&self) -> Option<PathBuf> {
-        // A path as it was given may be too short to have the parents that the folder has.
+        // A relative path may be too short to have these parents.
         let folder = dunce::canonicalize(&self.folder).ok()?;
         let include = folder.parent()?;
         let mut roots = vec![include.to_owned()];
@@ -136,7 +136,8 @@ impl Kit {
 /// A header that only the SDK's `shared` has.
 const SDK_HEADER: &str = "ws2def.h";
 
-/// Where below a root the folders of versions may be: a kit's root, `Include` itself, a package, a folder of packages.
+/// Where the folders of versions are, relative to the root: the root may be a kit's, `Include` itself, a package, or a folder of
+/// packages.
 const LAYOUTS: [&[&str]; 8] = [
     &[],
     &["include"],
@@ -152,7 +153,7 @@ const LAYOUTS: [&[&str]; 8] = [
 ///
 /// # Errors
 ///
-/// When there is none.
+/// When there is no kit.
 pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
     let root = version_of_km(root).unwrap_or_else(|| root.to_owned());
     let mut kits: Vec<Kit> = folders_holding(&root, "km")
@@ -163,7 +164,7 @@ pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
             folder,
         })
         .collect();
-    // A mirror may hold the headers without a folder for kernel mode.
+    // A mirror may have the headers without the folder for kernel mode.
     if kits.is_empty() {
         let looked = LAYOUTS
             .iter()
@@ -181,25 +182,25 @@ pub fn versions(root: &Path) -> Result<Vec<Kit>, Error> {
     Ok(kits)
 }
 
-/// The folder of a version, where somebody names the folder of its kernel-mode headers.
+/// The folder of a version, if `root` is its folder of kernel-mode headers.
 fn version_of_km(root: &Path) -> Option<PathBuf> {
     let whole = dunce::canonicalize(root).ok()?;
     let is_km = name_of(&whole).eq_ignore_ascii_case("km") && holds_headers(&whole);
     is_km.then(|| whole.parent().map(Path::to_owned))?
 }
 
-/// Whether a folder of kernel-mode headers is one: kits have others of that name deeper inside.
+/// Whether a folder `km` holds the kernel-mode headers. Kits have other folders of that name deeper inside.
 fn holds_headers(km: &Path) -> bool {
     ["wdm.h", "ntddk.h", "wsk.h"]
         .iter()
         .any(|name| child(km, name).is_some())
 }
 
-/// The version of the kit at `root` that is asked for, or the newest that has Winsock Kernel.
+/// The wanted version of the kit at `root`, or the newest one that has Winsock Kernel.
 ///
 /// # Errors
 ///
-/// When there is none.
+/// When there is no such version.
 pub fn choose(root: &Path, wanted: Option<&str>) -> Result<Kit, Error> {
     let mut kits = versions(root)?;
     let Some(wanted) = wanted else {
@@ -231,7 +232,7 @@ pub fn names(kits: &[Kit]) -> String {
     names.join(", ")
 }
 
-/// The folder of the SDK at `root` that holds `shared`: of this version, or of the nearest.
+/// The SDK folder at `root` that holds `shared`: of this version, or of the nearest one.
 fn sdk_folder(root: &Path, version: Option<Version>) -> Result<PathBuf, Error> {
     let mut found: Vec<PathBuf> = folders_holding(root, "shared")
         .into_iter()
@@ -259,7 +260,7 @@ fn sdk_folder(root: &Path, version: Option<Version>) -> Result<PathBuf, Error> {
     }
 }
 
-/// The folders under `root`, at the places where kits have them, that hold a folder `name`.
+/// The folders under `root`, where kits keep them, that contain a folder `name`.
 fn folders_holding(root: &Path, name: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for layout in LAYOUTS {
@@ -281,7 +282,7 @@ fn folders_holding(root: &Path, name: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The folders that a layout means: `*` is any folder, another part is a name in whatever case.
+/// The folders that match a layout: `*` is any folder, any other part is a name in whatever case.
 fn resolve(root: &Path, layout: &[&str]) -> Vec<PathBuf> {
     let mut places = vec![root.to_owned()];
     for part in layout {
@@ -299,7 +300,7 @@ fn resolve(root: &Path, layout: &[&str]) -> Vec<PathBuf> {
     places
 }
 
-/// The entry of `folder` with this name, in whatever case.
+/// The entry of `folder` with this name, ignoring case.
 pub(crate) fn child(folder: &Path, name: &str) -> Option<PathBuf> {
     let exact = folder.join(name);
     if exact.exists() {
@@ -340,19 +341,19 @@ fn name_of(folder: &Path) -> &str {
         .unwrap_or_default()
 }
 
-/// What names the root of an installed kit: the kit's installer sets the first, a developer prompt the others.
+/// The variables that name the root of an installed kit: the installer sets the first one, a developer prompt sets the others.
 const VARIABLES: [&str; 3] = ["WDKContentRoot", "WindowsSdkDir", "UniversalCRTSdkDir"];
 
-/// The root of an installed kit: what the installer's variable or a developer prompt names, or the registry.
+/// The root of an installed kit, from the installer's variable, a developer prompt, or the registry.
 ///
 /// # Errors
 ///
-/// When there is none.
+/// When no kit is installed.
 pub fn installed() -> Result<PathBuf, Error> {
     first_root(|variable| std::env::var_os(variable), registered())
 }
 
-/// The first root that holds a kit, of those that variables name and those that are registered.
+/// The first root that holds a kit, among those in variables and in the registry.
 fn first_root(
     variable: impl Fn(&str) -> Option<OsString>,
     registered: Vec<PathBuf>,
@@ -361,7 +362,7 @@ fn first_root(
     let named = named.filter(|root| !root.is_empty()).map(PathBuf::from);
     let mut looked = Vec::new();
     for root in named.chain(registered) {
-        // A root may hold the SDK alone.
+        // A root may hold only the SDK.
         if versions(&root).is_ok() {
             return Ok(root);
         }
@@ -561,7 +562,7 @@ mod tests {
         assert_eq!(find(both, &[&old]).unwrap(), wdk);
         assert_eq!(find(&both[..1], &[&old]).unwrap(), prompt);
         assert_eq!(find(&[], &[&sdk, &old]).unwrap(), old);
-        // Of what names no kit: an SDK alone, and a variable that is set to nothing.
+        // These name no kit: an SDK without a kit, and an empty variable.
         let none: &[(&str, &Path)] = &[("WindowsSdkDir", &sdk), ("WDKContentRoot", Path::new(""))];
         assert_eq!(find(none, &[&old]).unwrap(), old);
         let error = find(none, &[]).unwrap_err().to_string();
@@ -592,7 +593,7 @@ mod tests {
             assert_eq!(found.len(), 1, "{named}: {found:?}");
             assert_eq!(found[0].name(), "10.0.26100.0", "{named}");
         }
-        // One that holds no headers is none.
+        // A folder without headers does not count.
         assert!(versions(&root.path().join("Include/10.0.26100.0/km/acx")).is_err());
     }
 

@@ -1,17 +1,17 @@
-//! Finds a usable libclang at run time: the generator links to none, so that it builds anywhere.
+//! Finds a usable libclang at run time. The generator does not link to one, so that it builds anywhere.
 
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 
-/// The least major version whose annotations, comments and constant evaluation the passes rely on.
+/// The oldest major version with the annotations, comments and constant evaluation that the passes rely on.
 pub(crate) const LEAST: u32 = 16;
 
-/// One user at a time: libclang is loaded once for a process.
+/// Allows one user at a time, because a process loads libclang only once.
 static IN_USE: Mutex<()> = Mutex::new(());
 
-/// A loaded libclang. Others of this process wait for it to be dropped.
+/// A loaded libclang. Other threads of this process wait until it is dropped.
 pub(crate) struct Libclang {
     clang: clang::Clang,
     _in_use: MutexGuard<'static, ()>,
@@ -25,11 +25,11 @@ impl Deref for Libclang {
     }
 }
 
-/// Loads libclang, as `LIBCLANG_PATH` says or from where systems keep it, and checks its version.
+/// Loads libclang from `LIBCLANG_PATH` or the usual places of the system, and checks its version.
 ///
 /// # Errors
 ///
-/// When there is none, or when it is older than [`LEAST`].
+/// When there is no libclang, or when it is older than [`LEAST`].
 pub(crate) fn load() -> Result<Libclang, Error> {
     let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     let clang = clang::Clang::new().map_err(|reason| Error::NoLibclang { reason })?;

@@ -1,11 +1,12 @@
-//! `NTDDI_VERSION`: the number by which Windows headers tell releases apart, its names, and the kit that first had each.
+//! `NTDDI_VERSION`, the number that identifies a release of Windows in headers: its values, their names, and the first kit of
+//! each.
 
 use crate::error::Error;
 
-/// The first Windows with Winsock Kernel: every table has what is from then.
+/// The first Windows with Winsock Kernel. Every table has at least the entries of this release.
 pub const VISTA: u32 = 0x0600_0000;
 
-/// The least Windows that the bindings are for: 10.0.14393, `NTDDI_WIN10_RS1`.
+/// The oldest Windows that the bindings support: 10.0.14393, `NTDDI_WIN10_RS1`.
 pub const FLOOR: u32 = 0x0A00_0002;
 
 /// A release of Windows: the build of its kit, the name that headers use, and the value.
@@ -49,9 +50,9 @@ const RELEASES: &[Release] = &[
     release(26100, "NTDDI_WIN11_GE", 0x0A00_0010),
 ];
 
-/// The value for a kit of this build: that of the newest release not newer than it.
+/// The value for a kit of this build: that of the newest release that is not newer than the build.
 ///
-/// A build newer than all that are known here has none: its own headers say what is newest.
+/// Returns `None` for a build newer than every known release. Its own headers name the newest release.
 #[must_use]
 pub fn of_build(build: u32) -> Option<u32> {
     let newest = RELEASES.last()?;
@@ -65,9 +66,9 @@ pub fn of_build(build: u32) -> Option<u32> {
         .map(|release| release.value)
 }
 
-/// The value of the first release that is sure to have what the kit of this build has: that of the build, or of the next one.
+/// The value of the first release that surely has what the kit of this build has: the release of this build, or the next one.
 ///
-/// A build newer than all that are known here has none.
+/// Returns `None` for a build newer than every known release.
 #[must_use]
 pub fn since_build(build: u32) -> Option<u32> {
     RELEASES
@@ -76,7 +77,7 @@ pub fn since_build(build: u32) -> Option<u32> {
         .map(|release| release.value)
 }
 
-/// The newest value that is known here.
+/// The newest known value.
 #[must_use]
 pub fn newest() -> u32 {
     RELEASES.last().map_or(0, |release| release.value)
@@ -90,7 +91,7 @@ pub(crate) fn builds() -> impl Iterator<Item = (u32, u32)> {
         .map(|release| (release.build, release.value))
 }
 
-/// The value of a name that headers compare `NTDDI_VERSION` with, for headers that do not define it themselves.
+/// The value of a name that headers compare `NTDDI_VERSION` with. Some headers do not define the name themselves.
 #[must_use]
 pub fn of_name(name: &str) -> Option<u32> {
     RELEASES
@@ -108,11 +109,11 @@ pub fn name_of(value: u32) -> Option<&'static str> {
         .map(|release| release.name)
 }
 
-/// Reads a value as it is given on a command line or in a condition: `0x0A000003`, `167772163` or `NTDDI_WIN10_RS2`.
+/// Reads a value from a command line or a condition: `0x0A000003`, `167772163` or `NTDDI_WIN10_RS2`.
 ///
 /// # Errors
 ///
-/// When it is neither a number of 32 bits nor a name known here.
+/// When it is neither a 32-bit number nor a known name.
 pub fn parse(text: &str) -> Result<u32, Error> {
     let number = text.trim().trim_end_matches(['u', 'U', 'l', 'L']);
     let value = if let Some(digits) = number
@@ -126,7 +127,7 @@ pub fn parse(text: &str) -> Result<u32, Error> {
     value.or_else(|| of_name(text.trim())).ok_or_else(|| {
         Error::argument(
             text,
-            "is no NTDDI_VERSION: give a number such as 0x0A000003, or a name such as NTDDI_WIN10_RS2",
+            "is not an NTDDI_VERSION: give a number such as 0x0A000003, or a name such as NTDDI_WIN10_RS2",
         )
     })
 }
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(of_build(14393), Some(0x0A00_0002));
         assert_eq!(of_build(17700), Some(0x0A00_0005));
         assert_eq!(of_build(99999), None);
-        // What such a kit adds, the older release may lack.
+        // The older release may lack what such a kit adds.
         assert_eq!(since_build(14393), Some(0x0A00_0002));
         assert_eq!(since_build(17700), Some(0x0A00_0006));
         assert_eq!(since_build(99999), None);

@@ -1,4 +1,4 @@
-//! Makes clang find headers whatever their case, as Windows does: kits are written for a file system that does not tell
+//! Lets clang find headers in any case, as on Windows: kits are written for a file system that does not distinguish
 //! `DriverSpecs.h` from `driverspecs.h`. clang reads the folders through an overlay that lists their files.
 
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ use walkdir::WalkDir;
 
 use crate::error::Error;
 
-/// How deep folders of headers nest at most.
+/// The limit for the nesting of header folders.
 const DEPTH: usize = 4;
 
-/// Writes an overlay of `folders`; clang needs the file for as long as it parses.
+/// Writes an overlay of `folders`. clang needs the file until it has parsed the headers.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub(crate) fn write(folders: &[PathBuf]) -> Result<NamedTempFile, Error> {
     Ok(file)
 }
 
-/// `folder` and the folders in it, each by its whole path.
+/// `folder` and the folders in it, each with its whole path.
 fn directories(folder: &Path) -> Vec<Value> {
     let mut files: BTreeMap<PathBuf, Vec<Value>> = BTreeMap::new();
     let walk = WalkDir::new(folder)

@@ -1,4 +1,4 @@
-//! Our own headers: those of the repository that the generator runs in, or else those that it was built with.
+//! Our own headers: those of the repository that the generator runs in, or else those that were built into the generator.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use crate::error::Error;
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
-/// What clang reads besides a kit.
+/// The files that clang reads in addition to a kit.
 #[derive(Debug)]
 pub(crate) struct Shipped {
     /// Our own headers.
     pub headers: PathBuf,
-    /// What stands for the compiler's headers where neither kit nor SDK has them.
+    /// The folder of replacements for the compiler's headers, for when neither kit nor SDK has them.
     pub runtime: PathBuf,
-    /// Holds the files as long as they are used.
+    /// Keeps the files until they are no longer used.
     _made: TempDir,
 }
 
@@ -28,7 +28,7 @@ static SHARED: Mutex<Weak<Shipped>> = Mutex::new(Weak::new());
 ///
 /// # Errors
 ///
-/// When there is no room for them.
+/// When they cannot be written.
 pub(crate) fn shipped() -> Result<Arc<Shipped>, Error> {
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(shipped) = shared.upgrade() {
@@ -72,7 +72,7 @@ pub(crate) fn sal() -> &'static str {
     sal.map_or("", |(_, text)| text)
 }
 
-/// The repository that the generator runs in: the nearest folder around the current one that holds it.
+/// The repository that the generator runs in: the nearest one around the current folder.
 #[must_use]
 pub fn repository() -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;

@@ -55,9 +55,9 @@ impl Arch {
 /// A language that the headers are read in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
-    /// What Windows and most drivers are written in.
+    /// The language of Windows and of most drivers.
     C,
-    /// What the bindings are made of: in C the anonymous member that four provider tables begin with has no name.
+    /// The language that the bindings are generated from. In C, the anonymous first member of four provider tables has no name.
     Cpp,
 }
 
@@ -78,19 +78,19 @@ pub struct Source {
     include: Vec<PathBuf>,
     overlay: Option<Arc<NamedTempFile>>,
     ntddi: Option<u32>,
-    /// Whether somebody asked for that version, and it need not be what the headers are of.
+    /// Whether a user asked for that version. It may then differ from the version of the headers.
     asked: bool,
     build: Option<u32>,
     corrections: Vec<Correction>,
     root: String,
-    /// Our own headers, on which a kit's are read.
+    /// Our own headers, which are needed to read a kit's.
     shipped: Arc<Shipped>,
 }
 
-/// The headers whose declarations are not bound: they hold what C needs to read the others.
+/// The headers that C needs to read the others. Their declarations are not bound.
 const PLUMBING: [&str; 4] = ["sal.h", "driverspecs.h", "specstrings.h", "kernelspecs.h"];
 
-/// The headers that Winsock Kernel's own include, or that its clients include besides, where they are not included yet.
+/// The headers that Winsock Kernel's own headers include, or that its clients include in addition, if they are not included yet.
 const COMPANIONS: [&str; 7] = [
     "ntstatus.h",
     "netioddk.h",
@@ -181,13 +181,13 @@ impl Source {
         }
     }
 
-    /// What somebody corrects in the headers, besides what is known to be wrong.
+    /// The user's corrections of the headers, in addition to the built-in ones.
     #[must_use]
     pub fn corrections(&self) -> &[Correction] {
         &self.corrections
     }
 
-    /// Our own headers: those of the repository that the generator runs in, or else those that it was built with.
+    /// Our own headers: those of the repository that the generator runs in, or else those that were built into the generator.
     ///
     /// # Errors
     ///
@@ -196,25 +196,25 @@ impl Source {
         Self::headers(&shipped::shipped()?.headers)
     }
 
-    /// What to call the headers in messages: the kit's version, or the folder.
+    /// The name of the headers in messages: the kit's version, or the folder.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether the headers are a kit's: then only what concerns Winsock Kernel is bound.
+    /// Whether the headers are a kit's. If so, only what concerns Winsock Kernel is bound.
     #[must_use]
     pub fn is_kit(&self) -> bool {
         self.kit
     }
 
-    /// The build of the kit, if its folder says it.
+    /// The build of the kit, if its folder names it.
     #[must_use]
     pub fn build(&self) -> Option<u32> {
         self.build
     }
 
-    /// Whether they are read for a version that somebody asked for.
+    /// Whether they are read for a version that a user asked for.
     #[must_use]
     pub fn is_for_asked_version(&self) -> bool {
         self.asked
@@ -226,7 +226,7 @@ impl Source {
         whole(&self.shipped.headers).is_ok_and(|ours| self.include == [ours])
     }
 
-    /// Whether `file` holds declarations of the interface, rather than what C needs to read them.
+    /// Whether `file` holds declarations of the interface, and not only what C needs to read them.
     #[must_use]
     pub fn is_bound(&self, file: &Path) -> bool {
         let name = header_name(file);
@@ -248,7 +248,7 @@ impl Source {
             .find_map(|folder| kit::child(folder, name))
     }
 
-    /// The names that our own `sal.h` defines, and that of the headers where they are ours.
+    /// The names that our own `sal.h` defines, and those that the headers' `sal.h` defines, unless the headers are a kit's.
     ///
     /// # Errors
     ///
@@ -290,8 +290,8 @@ impl Source {
             "-ferror-limit=0",
             "-w",
             "-fno-spell-checking",
-            // Kits rely on Microsoft's compiler for these two: exception specifications of the C runtime, and pasting
-            // tokens that do not make one.
+            // Kits rely on Microsoft's compiler for these two: the C runtime has exception specifications, and some macros paste
+            // tokens that do not form a token.
             "-Wno-dynamic-exception-spec",
             "-Wno-invalid-token-paste",
             "-DWSK_SAL_ANNOTATE=1",
@@ -323,8 +323,8 @@ pub(crate) fn header_name(file: &Path) -> String {
         .unwrap_or_default()
 }
 
-/// What a kit's headers are read through: its own SAL defines every annotation away, and is then overridden by ours, which
-/// makes them attributes that clang reports.
+/// The file through which a kit's headers are read. The kit's own SAL defines every annotation as empty. Ours is included after
+/// it, and turns annotations into attributes that clang reports.
 fn kit_root(ours: &Path) -> String {
     let mut root = String::new();
     for name in ["sal.h", "specstrings.h", "driverspecs.h", "kernelspecs.h"] {
@@ -356,7 +356,7 @@ fn in_include(path: &str) -> String {
     }
 }
 
-/// Whether a path is one of Windows, with a drive or a server.
+/// Whether a path is a Windows path, with a drive or a server.
 fn is_of_windows(path: &str) -> bool {
     let mut letters = path.chars();
     let drive =
@@ -364,7 +364,7 @@ fn is_of_windows(path: &str) -> bool {
     drive || path.starts_with("\\\\")
 }
 
-/// The whole path of a folder, of the kind that clang takes on Windows too.
+/// The whole path of a folder, in a form that clang accepts on Windows, too.
 fn whole(folder: &Path) -> Result<PathBuf, Error> {
     dunce::canonicalize(folder).map_err(|error| Error::io(folder, error))
 }
@@ -391,7 +391,7 @@ mod tests {
             ),
             (r"\\server\kits\sal.h", "//server/kits/sal.h"),
             ("/Users/me/wdk@home/sal.h", "/Users/me/wdk@home/sal.h"),
-            // A backslash is a letter of a name elsewhere.
+            // Elsewhere a backslash is an ordinary character of a name.
             (r"/home/me/a\b/sal.h", r"/home/me/a\b/sal.h"),
         ] {
             assert_eq!(in_include(path), include);

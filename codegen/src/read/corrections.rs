@@ -1,4 +1,4 @@
-//! SAL annotations that contradict the documentation, corrected in one place, each with its reason.
+//! SAL annotations that contradict the documentation, corrected in one place. Each correction has a reason.
 
 use std::borrow::Cow;
 
@@ -22,8 +22,8 @@ const fn correction(
     }
 }
 
-/// Why parameters of an event callback may be NULL that the headers mark as required: the callback also tells that the socket is
-/// dead.
+/// The reason why some parameters of event callbacks may be NULL although the headers mark them as required: WSK also calls the
+/// callback when the socket is dead.
 const DEAD: &str = "the documentation has the callback tell by a NULL socket, indication or identifier that the socket is no longer \
                     functional, and promises nothing of the other pointers then: \
                     https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept_event";
@@ -37,7 +37,7 @@ const fn when_dead(
     correction(item, parameter, header, correct, DEAD)
 }
 
-/// Why the client of a provider's functions may be NULL.
+/// The reason why the client of a provider's functions may be NULL.
 const OPAQUE: &str = "the documentation says of `WSK_PROVIDER_NPI.Client` only that it is passed to the functions of the table, and a \
                       provider without a use for it leaves it NULL: \
                       https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi";
@@ -46,7 +46,7 @@ const fn opaque(item: &'static str) -> Correction {
     correction(item, "Client", "_In_", "_In_opt_", OPAQUE)
 }
 
-/// The table.
+/// The corrections.
 pub(crate) const CORRECTIONS: &[Correction] = &[
     correction(
         "PFN_WSK_RECEIVE_FROM",
@@ -92,13 +92,13 @@ pub(crate) const CORRECTIONS: &[Correction] = &[
     ),
 ];
 
-/// A member of a dispatch table that came later than the headers' conditions say.
+/// An entry of a dispatch table that is newer than the headers' conditions say.
 pub(crate) struct Later {
     /// The table.
     pub table: &'static str,
     /// The entry.
     pub entry: &'static str,
-    /// The constant of the first release whose `wsk.h` has it.
+    /// The constant of the first release whose `wsk.h` has the entry.
     pub since: &'static str,
 }
 
@@ -110,9 +110,9 @@ const fn later(table: &'static str, entry: &'static str, since: &'static str) ->
     }
 }
 
-/// Entries at the end of tables. The headers have them under no condition of their own, but the `wsk.h` of 10.0.14393 ends
-/// the connection table before `WskConnectEx`, and those of 10.0.15063 and 10.0.16299 end both tables behind it: reading a
-/// later entry from the table of such a Windows is reading out of bounds.
+/// Entries at the end of tables. The headers put them under no condition of their own. But in the `wsk.h` of 10.0.14393 the
+/// connection table ends before `WskConnectEx`, and in those of 10.0.15063 and 10.0.16299 both tables end after it. Reading a
+/// later entry from the table of such a Windows reads out of bounds.
 pub(crate) const LATER: &[Later] = &[
     later(
         "WSK_PROVIDER_CONNECTION_DISPATCH",
@@ -146,26 +146,26 @@ pub(crate) const LATER: &[Later] = &[
     ),
 ];
 
-/// Applies the tables, and before them the corrections `more`.
+/// Applies the corrections of the user (`more`), and then the tables of this file.
 ///
 /// # Errors
 ///
-/// When a correction no longer fits the header, which is when it has to be looked at again.
+/// When a correction no longer fits the header. Somebody must look at it again.
 pub(crate) fn apply(facts: &mut Facts, more: &[Correction]) -> Result<(), Error> {
     for correction in more {
         if !correct(facts, correction)? {
             return Err(Error::item(
                 correction.item.clone(),
-                "a correction is for it, and the headers do not have it",
+                "a correction names it, but the headers do not have it",
             ));
         }
     }
     for correction in CORRECTIONS {
-        // Older releases do not have them all.
+        // Older releases lack some of them.
         correct(facts, correction)?;
     }
     for later in LATER {
-        // Older releases do not have them at all.
+        // Older releases lack these tables or entries.
         let record = facts.records.get_mut(later.table);
         if let Some(member) = record.and_then(|record| record.members.get_mut(later.entry)) {
             member.since = Some(later.since.to_owned());
@@ -174,7 +174,7 @@ pub(crate) fn apply(facts: &mut Facts, more: &[Correction]) -> Result<(), Error>
     Ok(())
 }
 
-/// Applies one correction; whether the headers have its item at all.
+/// Applies one correction. Returns whether the headers have its item.
 fn correct(facts: &mut Facts, correction: &Correction) -> Result<bool, Error> {
     let Some(prototype) = facts.callbacks.get_mut(&*correction.item) else {
         return Ok(false);
@@ -207,7 +207,7 @@ fn stale(correction: &Correction) -> Error {
     Error::item(
         correction.item.clone(),
         format!(
-            "the correction of parameter {} expects {said} in the header and does not find it: remove or mend the correction, \
+            "the correction of parameter {} expects {said} in the header and does not find it: remove or fix the correction, \
              which is there because {}",
             correction.parameter, correction.reason
         ),

@@ -1,17 +1,18 @@
-//! What our own headers say of the items that a kit has too: a kit's own words stay with the kit.
+//! Describes a kit's items with the words of our own headers. Microsoft's words stay in the kit.
 
 use crate::find::ntddi;
 use crate::read::facts::{Facts, Origin, WSK};
 
-/// Adds what our own headers say about the same items: the words, and the IRQL that a kit's `wsk.h` does not give.
+/// Adds what our own headers say about the same items: the documentation, and the IRQL that a kit's `wsk.h` does not state.
 pub(crate) fn describe(facts: &mut Facts, ours: &Facts, kit: Option<&str>) {
     let from = |origin: &mut Origin, ours: Option<&Origin>| {
         if let Some(ours) = ours {
             origin.doc.clone_from(&ours.doc);
-            // Kits declare some items in several headers, in turn; ours have them where they are documented.
+            // Kits declare some items in several headers. Our headers declare each item where Microsoft documents it.
             if origin.header != WSK && ours.header != WSK {
                 origin.header.clone_from(&ours.header);
-                // And they say since when each is there, as far back as NT goes and by architecture.
+                // Kits also state the first release of each item, back to the first NT and for each architecture. Releases that
+                // every supported Windows has are left out.
                 let later =
                     |since: &String| ntddi::parse(since).is_ok_and(|value| value > ntddi::FLOOR);
                 origin.since = origin.since.take().filter(later);
@@ -46,8 +47,8 @@ pub(crate) fn describe(facts: &mut Facts, ours: &Facts, kit: Option<&str>) {
                 from(&mut prototype.origin, None);
                 continue;
             };
-            // Kits leave parameters of the kernel's functions unnamed, name them anew in another header, or
-            // annotate them in other ways for another architecture.
+            // Kits leave some parameters of the kernel's functions unnamed, name them differently in another header, or annotate
+            // them differently for another architecture.
             if prototype.origin.header != WSK && prototype.parameters.len() == ours.parameters.len()
             {
                 for (theirs, ours) in prototype.parameters.iter_mut().zip(&ours.parameters) {

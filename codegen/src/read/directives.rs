@@ -1,14 +1,14 @@
-//! The preprocessor directives in a header's text: which macros it may define, and which `NTDDI_VERSION` a line is
-//! conditional on. clang tells neither: it reports only the branch that it took.
+//! The preprocessor directives in a header's text: which macros it may define, and which `NTDDI_VERSION` a line requires. clang
+//! reports neither, because it only reports the branch that it took.
 
 use std::rc::Rc;
 
 use crate::find::ntddi;
 
-/// A directive, with comments taken out and continued lines joined.
+/// A directive without comments, with its continued lines joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Directive {
-    /// The line that it begins on, from 0.
+    /// The line on which it begins, from 0.
     pub line: usize,
     /// `if`, `define` and so on.
     pub name: String,
@@ -16,18 +16,18 @@ pub(crate) struct Directive {
     pub rest: String,
 }
 
-/// A macro as a `#define` names it.
+/// A macro as `#define` declares it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Define {
     /// Its name.
     pub name: String,
-    /// Its parameters, if it is like a function.
+    /// Its parameters, if it is function-like.
     pub parameters: Option<Vec<String>>,
-    /// What it stands for.
+    /// Its replacement text.
     pub body: String,
 }
 
-/// The text of a header: UTF-8 where it is, without a byte order mark, and with anything else replaced.
+/// Decodes the text of a header: UTF-8 without its byte order mark. Invalid bytes are replaced.
 #[must_use]
 pub(crate) fn decode(bytes: &[u8]) -> String {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
@@ -58,7 +58,7 @@ pub(crate) fn directives(text: &str) -> Vec<Directive> {
     found
 }
 
-/// The macros that `text` defines, under whatever conditions.
+/// The macros that `text` defines, whatever the conditions around them.
 #[must_use]
 pub(crate) fn defines(text: &str) -> Vec<Define> {
     directives(text)
@@ -91,7 +91,7 @@ fn define(rest: &str) -> Option<Define> {
     })
 }
 
-/// For each line of `text`, the version that it is conditional on, the latest if there are several: `NTDDI_WIN8`, or a number.
+/// For each line of `text`, the version that it requires: `NTDDI_WIN8`, or a number. If there are several, the latest one.
 #[must_use]
 pub(crate) fn conditions(text: &str) -> Vec<Option<Rc<str>>> {
     let mut since = vec![None; text.lines().count()];
@@ -128,7 +128,7 @@ pub(crate) fn conditions(text: &str) -> Vec<Option<Rc<str>>> {
     since
 }
 
-/// A branch of a conditional: the version it begins with, and the one it ends before.
+/// A branch of a conditional: the version from which it applies, and the version before which it stops.
 struct Branch {
     since: Option<Rc<str>>,
     until: Option<Rc<str>>,
@@ -140,7 +140,8 @@ impl Branch {
             "if" | "elif" => directive.rest.as_str(),
             _ => "",
         };
-        // An alternative may hold for an older version, or for one that is no Windows at all; and so may what denies several.
+        // With `||`, the condition may also hold on an older version, or on something other than Windows. The same is true of a
+        // negated condition with several parts.
         if condition.contains("||") || denies_several(condition) {
             return Self {
                 since: None,
@@ -162,7 +163,7 @@ impl Branch {
     }
 }
 
-/// Whether a condition has a `!` in front of brackets around more than one part.
+/// Whether a condition has a `!` before parentheses around more than one part.
 fn denies_several(condition: &str) -> bool {
     condition.match_indices('!').any(|(at, _)| {
         let rest = condition[at + 1..].trim_start();
@@ -211,7 +212,7 @@ fn bound(condition: &str) -> Option<(bool, String)> {
     match operator {
         ">=" => Some((!negated, value)),
         "<" => Some((negated, value)),
-        // `> X` begins with whatever follows X, which has no name here.
+        // `> X` starts with the release after X, whose name is not known here.
         _ => None,
     }
 }
@@ -220,7 +221,7 @@ fn is_version(name: &str) -> bool {
     matches!(name, "NTDDI_VERSION" | "_WIN32_WINNT" | "WINVER")
 }
 
-/// The `NTDDI_VERSION` that a comparison names.
+/// The `NTDDI_VERSION` in a comparison.
 fn version(macro_name: &str, value: &str) -> Option<String> {
     if macro_name == "NTDDI_VERSION" {
         let known = value.starts_with("NTDDI_") || ntddi::parse(value).is_ok();
@@ -244,7 +245,7 @@ fn latest_of(stack: &[Branch]) -> Option<Rc<str>> {
     latest(stack.iter().filter_map(|branch| branch.since.clone()))
 }
 
-/// The latest version; one whose name is not known is of a release newer than those that are.
+/// The latest version. A version with an unknown name is newer than all known ones.
 fn latest<V: AsRef<str>>(versions: impl Iterator<Item = V>) -> Option<V> {
     versions.max_by_key(|version| ntddi::parse(version.as_ref()).unwrap_or(u32::MAX))
 }
@@ -256,7 +257,7 @@ fn fill(since: &mut [Option<Rc<str>>], lines: std::ops::Range<usize>, version: O
     }
 }
 
-/// Lines with their numbers, comments replaced by a space, and continued lines joined to the one they continue.
+/// Lines with their numbers. Comments are replaced by a space, and continued lines are joined.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines = Vec::new();
     let mut in_comment = false;
@@ -266,11 +267,11 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             Some(line) => (line, true),
             None => (line, false),
         };
-        // Of the lines of a kit, few hold a directive or begin a comment.
+        // Few lines of a kit contain a directive or begin a comment.
         let interesting = begun.is_some() || in_comment;
         if !interesting && !may_matter(line.as_bytes()) {
             if continues {
-                // Only the beginning of a line makes it a directive: what follows is none.
+                // Only the beginning of a line can make it a directive, so the continuation cannot.
                 begun = Some((number, line.to_owned()));
             }
             continue;
@@ -288,7 +289,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// Whether a line may hold a directive, or begin a comment that goes on.
+/// Whether a line may contain a directive, or begin a comment that continues on the next line.
 fn may_matter(line: &[u8]) -> bool {
     let mut before = 0;
     for &byte in line {
@@ -334,7 +335,7 @@ fn without_comments(line: &str, in_comment: &mut bool) -> String {
     }
 }
 
-/// Some text with its comments replaced by spaces, at the same length.
+/// The text with its comments replaced by spaces. Its length stays the same.
 pub(crate) fn without_comments_of(text: &[u8]) -> Vec<u8> {
     let mut blank = text.to_vec();
     let mut at = 0;
@@ -367,7 +368,7 @@ fn comment_or_string(text: &str) -> Option<usize> {
     })
 }
 
-/// The length of the string literal that `text` begins with; an unclosed one ends with the line.
+/// The length of the string literal at the start of `text`. A literal that is not closed ends with the line.
 fn end_of_string(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
@@ -464,7 +465,7 @@ mod tests {
             ));
             assert_eq!((both[1].as_deref(), nested[2].as_deref()), (later, later));
         }
-        // A name that is not known is of a release that is newer than those that are.
+        // An unknown name is that of a release newer than all known ones.
         let since = of(
             "#if NTDDI_VERSION >= NTDDI_WIN12_AA\n#if NTDDI_VERSION >= NTDDI_WIN8\na\n#endif\n#endif",
         );

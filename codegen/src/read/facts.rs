@@ -1,27 +1,27 @@
-//! The facts of the headers' declarations, by public name: what the later passes need to know of each besides its binding.
+//! The facts of the headers' declarations, by public name: what the later passes need besides the bindings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::read::fields::Fields;
 use crate::read::macros::Constants;
 
-/// The header that all of is bound, whatever the source.
+/// The header that is bound completely, whatever the source.
 pub(crate) const WSK: &str = "wsk.h";
 
-/// Where a declaration stands and what is said about it there.
+/// The place and the description of a declaration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// The header's name, `wsk.h`.
     pub header: String,
     /// The line of the declaration.
     pub line: u32,
-    /// The documentation written above it in our own headers.
+    /// Its documentation in our own headers.
     pub doc: String,
     /// The name of the `NTDDI_*` constant that the declaration is conditional on.
     pub since: Option<String>,
-    /// The kit that it was found in, if our own headers do not have it.
+    /// The kit in which it is, if our own headers do not have it.
     pub new_in: Option<String>,
-    /// The highest IRQL at which a function may be called, as SAL gives it.
+    /// The highest IRQL at which a function may be called, from SAL.
     pub irql: Option<String>,
 }
 
@@ -30,9 +30,9 @@ pub(crate) struct Origin {
 pub(crate) struct Parameter {
     /// The name in the header.
     pub name: String,
-    /// The line that it stands on.
+    /// The line of the parameter.
     pub line: u32,
-    /// SAL annotations, such as `_In_reads_bytes_opt_(Length)`, and words that look like some and are not known.
+    /// SAL annotations such as `_In_reads_bytes_opt_(Length)`, and unknown words that look like annotations.
     pub sal: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Prototype {
     pub origin: Origin,
     /// Its parameters in order.
     pub parameters: Vec<Parameter>,
-    /// The type of a pointer to it in Rust, of a function.
+    /// The Rust type of a pointer to it, for a function.
     pub rust: Option<String>,
 }
 
@@ -52,11 +52,11 @@ pub(crate) struct Prototype {
 pub(crate) struct Tagged {
     /// Where it is defined.
     pub origin: Origin,
-    /// The name behind `struct`, `union` or `enum`, if it has one.
+    /// The name after `struct`, `union` or `enum`, if there is one.
     pub tag: String,
-    /// Its members by name, those of unnamed records inside it among them.
+    /// Its members by name, including those of unnamed records inside it.
     pub members: BTreeMap<String, Origin>,
-    /// How clang lays a structure or union out.
+    /// clang's layout of a structure or union.
     pub fields: Option<Fields>,
 }
 
@@ -67,11 +67,11 @@ pub(crate) struct FunctionMacro {
     pub origin: Origin,
     /// Its parameters' names in order.
     pub parameters: Vec<String>,
-    /// What it stands for, as written.
+    /// Its replacement text as written.
     pub body: String,
 }
 
-/// All that is known of the headers' declarations, by public name.
+/// All facts of the headers' declarations, by public name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     /// Structures and unions.
@@ -84,11 +84,11 @@ pub(crate) struct Facts {
     pub functions: BTreeMap<String, Prototype>,
     /// Other typedefs.
     pub aliases: BTreeMap<String, Origin>,
-    /// Typedefs of records that the headers do not define.
+    /// Typedefs of records that the headers only declare.
     pub opaque: BTreeMap<String, Origin>,
-    /// Object-like macros with a body, and members of enumerations that have no name at all.
+    /// Object-like macros with a body, and members of enumerations that have neither tag nor typedef.
     pub macros: BTreeMap<String, Origin>,
-    /// Macros that stand for a text, with the literal.
+    /// Macros for string literals, with the literal.
     pub texts: BTreeMap<String, (Origin, String)>,
     /// Function-like macros.
     pub function_macros: BTreeMap<String, FunctionMacro>,
@@ -101,7 +101,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Where an item is declared, of whatever kind it is; a record that the headers only name has no such place.
+    /// The place of an item's declaration, whatever its kind. A record that the headers only declare has none.
     #[must_use]
     pub(crate) fn origin(&self, name: &str) -> Option<&Origin> {
         let tagged = self
@@ -123,7 +123,7 @@ impl Facts {
             .or_else(|| self.aliases.get(name))
     }
 
-    /// Every name that is declared, tags among them.
+    /// Every declared name, including tags.
     #[must_use]
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         let tagged = self.records.values().chain(self.enumerations.values());
@@ -146,16 +146,16 @@ impl Facts {
     }
 }
 
-/// What one parse of the headers gives.
+/// The result of one parse of the headers.
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
     /// Facts of the declarations.
     pub facts: Facts,
     /// Values of the macros, and of sample calls of function-like ones.
     pub constants: Constants,
-    /// What the declarations look like to a compiler, by name: equal where two architectures agree.
+    /// The shape of each declaration by name. Two architectures agree on a declaration if its shapes are equal.
     pub shapes: BTreeMap<String, String>,
-    /// The `NTDDI_VERSION` from which on an entry of a provider's table is taken to be there of which nothing is known, or
-    /// why there is none.
+    /// The `NTDDI_VERSION` from which an entry of a provider's table is assumed to exist if nothing says when it was added, or
+    /// why no version can be assumed.
     pub new_entry: Result<u32, String>,
 }

@@ -1,10 +1,10 @@
-//! How clang lays out the members of a record, bitfields and what has no name among them: bindgen tells of neither.
+//! clang's layout of a record's members, including bitfields and unnamed members. bindgen reports neither.
 
 use clang::{Entity, EntityKind, Type, TypeKind};
 
 use crate::read::{names, spell};
 
-/// Records nest no deeper in any header.
+/// A limit for the nesting of records. No header comes near it.
 pub(super) const DEPTH: u32 = 32;
 
 /// A record's layout.
@@ -14,7 +14,7 @@ pub(crate) struct Fields {
     pub size: usize,
     /// Its alignment in bytes.
     pub align: usize,
-    /// Whether all its members lie at its beginning.
+    /// Whether all its members are at offset 0.
     pub union: bool,
     /// Its members in order.
     pub fields: Vec<Field>,
@@ -25,19 +25,19 @@ pub(crate) struct Fields {
 pub(crate) struct Field {
     /// Its name, empty if it has none.
     pub name: String,
-    /// Where it lies in the record, in bits.
+    /// Its offset in the record, in bits.
     pub bit: usize,
-    /// How many bits it has, if it is a bitfield.
+    /// Its width in bits, if it is a bitfield.
     pub width: Option<usize>,
-    /// The size of its type in bytes; 0 of a flexible array.
+    /// The size of its type in bytes. 0 for a flexible array.
     pub size: usize,
-    /// Its type in Rust, if it has a name and is no bitfield's.
+    /// Its Rust type, if it has a name and is not a bitfield.
     pub rust: Option<String>,
-    /// The layout of its type, if that is a record declared on the spot.
+    /// The layout of its type, if the type is a record declared inside this one.
     pub inner: Option<Fields>,
 }
 
-/// The layout of a record, if it has one.
+/// The layout of a record, if the record has one.
 pub(crate) fn of(record: Type<'_>) -> Option<Fields> {
     collect(record, DEPTH)
 }
@@ -81,7 +81,7 @@ pub(super) fn name(field: Entity<'_>) -> String {
         .unwrap_or_default()
 }
 
-/// What an array is an array of.
+/// The element type of an array.
 pub(super) fn element(ty: Type<'_>) -> Type<'_> {
     let is_array = matches!(
         ty.get_kind(),
@@ -93,7 +93,7 @@ pub(super) fn element(ty: Type<'_>) -> Type<'_> {
     }
 }
 
-/// Whether a type is a record that is declared inside another, with or without a tag.
+/// Whether a type is a record declared inside another one, with or without a tag.
 fn is_on_the_spot(ty: Type<'_>) -> bool {
     let parent = ty
         .get_declaration()

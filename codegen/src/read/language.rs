@@ -1,5 +1,5 @@
-//! What the headers say to C and to C++. The bindings are made of what they say to C++, but drivers and Windows itself are
-//! written in C: where the two see different layouts, values or names, a binding would be wrong without a word.
+//! Compares what the headers declare in C and in C++. The bindings are generated from C++, but drivers and Windows itself are
+//! written in C. Where layouts, values or names differ, a binding would be wrong without any error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,18 +13,18 @@ use crate::read::macros::{self, Candidates, Constants};
 use crate::read::names;
 use crate::read::parse::{self, Place, Places};
 
-/// How many differences are worth showing.
+/// How many differences are shown.
 const SHOWN: usize = 20;
 
-/// What one language sees of the declarations that are bound: by name, each property with its value.
+/// The declarations that one language sees: for each name, the value of each property.
 pub(crate) type Seen = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Fails where C does not see what C++ has seen; gives the values of macros as C has them. A character or a comparison that is
-/// one byte in C++ is an `int` in C.
+/// Fails if C sees other declarations than C++. Returns the values of macros as C computes them: a character or a comparison has
+/// one byte in C++, and is an `int` in C.
 ///
 /// # Errors
 ///
-/// When the headers do not parse as C, or say something else to it.
+/// When the headers do not parse as C, or when C and C++ differ.
 pub(crate) fn compare(
     clang: &Clang,
     source: &Source,
@@ -61,7 +61,7 @@ pub(crate) fn compare(
     })
 }
 
-/// The properties of an item in which the languages differ, in words.
+/// The properties in which an item differs between the languages, in words.
 fn different(
     name: &str,
     c: &BTreeMap<String, String>,
@@ -85,7 +85,7 @@ fn different(
     (!told.is_empty()).then(|| format!("{name}: {}", told.join("; ")))
 }
 
-/// What the language of `unit` sees, with these values of macros.
+/// The declarations that the language of `unit` sees, with these values of macros.
 pub(crate) fn seen(
     unit: &TranslationUnit<'_>,
     source: &Source,
@@ -120,8 +120,8 @@ pub(crate) fn seen(
     seen
 }
 
-/// Whether a declaration in a header that is bound is itself one of those that are. Names that clang makes up for what has none
-/// differ by language: such records are seen through their typedefs.
+/// Whether a declaration in a bound header is bound itself. clang makes up names for unnamed records, and these differ between
+/// the languages: such records are compared through their typedefs.
 fn is_wanted(name: &str, place: &Place, source: &Source, known: &BTreeSet<&str>) -> bool {
     !names::is_unnamed(name) && (!source.is_kit() || place.header == WSK || known.contains(name))
 }
@@ -160,7 +160,7 @@ fn declaration(entity: Entity<'_>, name: &str, seen: &mut Seen) {
     }
 }
 
-/// What the kinds of a signature's types are called.
+/// The property that lists the kinds of a signature's types.
 const TYPES: &str = "its types";
 
 /// Sizes and kinds of the result and the parameters.
@@ -175,7 +175,7 @@ fn signature(ty: Type<'_>, add: &mut impl FnMut(&str, String)) {
     add(TYPES, all(|ty| kind(ty).to_owned()));
 }
 
-/// What a type is, of what both languages have; of an array, what its elements are.
+/// The kind of a type, in words that fit both languages. For an array, the kind of its elements.
 fn kind(ty: Type<'_>) -> &'static str {
     let ty = element(ty.get_canonical_type());
     match ty.get_kind() {
@@ -185,7 +185,7 @@ fn kind(ty: Type<'_>) -> &'static str {
         TypeKind::Pointer => "a pointer",
         TypeKind::Record => "a record",
         TypeKind::Float | TypeKind::Double | TypeKind::LongDouble => "a floating number",
-        // It is a type of its own in C++.
+        // `wchar_t` is a type of its own in C++.
         TypeKind::WChar => "an unsigned integer",
         _ if ty.is_signed_integer() => "a signed integer",
         _ if ty.is_unsigned_integer() => "an unsigned integer",
@@ -235,10 +235,10 @@ fn of_type(ty: Type<'_>, add: &mut impl FnMut(&str, String)) {
     }
 }
 
-/// A member that is no record itself: its name, its place and size in bits, and what it is.
+/// A member that is not a record: its name, its offset and size in bits, and its kind.
 type Leaf = (String, usize, usize, &'static str);
 
-/// The members of a record that are no records themselves. A record that C has without a name may have one in C++.
+/// The members that are not records, including those of inner records. A record that is unnamed in C may have a name in C++.
 fn collect(record: Type<'_>, base: usize, depth: u32, leaves: &mut Vec<Leaf>) {
     let Some(depth) = depth.checked_sub(1) else {
         return;

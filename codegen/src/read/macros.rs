@@ -1,5 +1,5 @@
-//! The values of macros. bindgen's own evaluation loses those that go through a function-like macro (all `SIO_WSK_*`
-//! codes); here clang evaluates each one, as the initialiser of a constant behind the headers.
+//! The values of macros. bindgen's own evaluation loses macros that use a function-like macro (all `SIO_WSK_*` codes). So clang
+//! evaluates each one as the initialiser of a constant after the headers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,28 +23,28 @@ pub(crate) struct Constant {
     pub c_type: String,
 }
 
-/// Values by macro: of the macro itself, or of a call of a function-like one.
+/// Values by macro, or by sample call of a function-like macro.
 pub(crate) type Constants = BTreeMap<String, Constant>;
 
-/// The macros that are asked for.
+/// The macros to evaluate.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    /// Those without parameters.
+    /// Macros without parameters.
     objects: BTreeSet<String>,
-    /// Those that our own headers have: a kit may have the same names as members of an enumeration.
+    /// Macros that our own headers have. A kit may have the same names as members of an enumeration.
     ours: BTreeSet<String>,
-    /// Those with, by name.
+    /// Macros with parameters, by name.
     pub functions: BTreeMap<String, Define>,
-    /// Those that stand for a text, with the literal.
+    /// Macros for string literals, with the literal.
     pub texts: BTreeMap<String, String>,
 }
 
-/// What says which release headers are of.
+/// The macros that tell which release the headers belong to.
 const OF_HEADERS: [&str; 2] = ["NTDDI_VERSION", "WDK_NTDDI_VERSION"];
 
 impl Candidates {
-    /// The macros that the text of the headers may define: of all our headers, or of a kit's `wsk.h` and those that our
-    /// headers, whose values are `shipped`, define too.
+    /// The macros that the text of the headers may define: those of all our headers, or those of a kit's `wsk.h` and those that
+    /// our headers define, too. `shipped` are the values of our headers.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Candidates {
         let bytes = std::fs::read(file).map_err(|error| Error::io(file, error))?;
         let text = directives::decode(&bytes);
         for define in directives::defines(&text) {
-            // Half a declaration, as of `extern "C" {`, would swallow the constants behind it.
+            // An incomplete declaration such as `extern "C" {` would swallow the constants after it.
             if define.body.contains(['{', '}', ';']) {
                 continue;
             }
@@ -89,7 +89,7 @@ impl Candidates {
                 self.objects.insert(define.name);
             }
         }
-        // A condition's version is needed as a number, wherever it is defined.
+        // Conditions compare with this version, so its number is needed, wherever it is defined.
         let versions = directives::conditions(&text).into_iter().flatten();
         for version in versions.filter(|version| version.starts_with("NTDDI_")) {
             if !self.objects.contains(&*version) {
@@ -99,7 +99,7 @@ impl Candidates {
         Ok(())
     }
 
-    /// Constants that have the macros' values, to be parsed behind the headers.
+    /// Constants with the macros' values, to be parsed after the headers.
     #[must_use]
     pub(crate) fn probes(&self, language: Language) -> String {
         let constant = match language {
@@ -151,27 +151,27 @@ fn headers(folder: &std::path::Path) -> Result<Vec<std::path::PathBuf>, Error> {
 
 const VALUE: &str = "wsk_codegen_value_";
 
-/// What function-like macros are called with, to know their types and to compare their translations.
+/// The arguments of sample calls of function-like macros. The calls show the types, and the translations are compared with them.
 pub(crate) const SAMPLES: [u32; 4] = [1, 0x7F, 0x0102, 0xFFFF_FFFF];
 
-/// The argument of a sample call at a place: no two places have the same, unless all bits are the point.
+/// The argument of a sample call at a position. Each position has another one, except in the sample where all bits are set.
 #[must_use]
 pub(crate) fn argument(sample: u32, place: usize) -> u32 {
     let place = u32::try_from(place).unwrap_or(0);
     sample.saturating_add(place)
 }
 
-/// The name under which the value of a sample call is kept.
+/// The name under which the value of a sample call is stored.
 #[must_use]
 pub(crate) fn call_name(name: &str, sample: usize) -> String {
     format!("{name}_of_{sample}")
 }
 
-/// Reads the values of the probes; those without a constant integer value are not in the result.
+/// Reads the values of the probes. A probe without a constant integer value is left out.
 ///
 /// # Errors
 ///
-/// When clang gives a value of a type without a size.
+/// When clang gives no size for the type of a value.
 pub(crate) fn values(unit: &TranslationUnit<'_>) -> Result<Constants, Error> {
     let mut constants = BTreeMap::new();
     let declared = unit.get_entity().get_children().into_iter();

@@ -1,18 +1,18 @@
-//! Names: which of them are none, and typedef names instead of tags as the public ones.
+//! Decides which names are real, and which typedef names replace tags as public names.
 
 use std::collections::BTreeMap;
 
-/// Whether a name is what clang calls a record, an enumeration or a member that has none: nothing, or a description in brackets,
-/// of a member behind the record that it stands in.
+/// Whether clang made the name up for an unnamed record, enumeration or member. Such a name is empty, or it is a description in
+/// parentheses. For a member, the description follows the record's name.
 #[must_use]
 pub(crate) fn is_unnamed(name: &str) -> bool {
     name.is_empty() || name.contains('(')
 }
 
-/// Chooses the public name of each tag among the typedefs `(tag, typedef)`, which come in the order of the headers.
+/// Chooses the public name of each tag among the typedefs `(tag, typedef)`, which are in the order of the headers.
 ///
-/// A typedef spelled like the tag, but for case and leading underscores, wins (`SOCKADDR_IN6` for `sockaddr_in6`, which
-/// also has `SOCKADDR_IN6_LH`); else the first one.
+/// A typedef that differs from the tag only in case and leading underscores wins: `SOCKADDR_IN6` for `sockaddr_in6`, which also
+/// has `SOCKADDR_IN6_LH`. Otherwise the first one wins.
 #[must_use]
 pub(crate) fn public_names(typedefs: &[(String, String)]) -> BTreeMap<String, String> {
     let mut names: BTreeMap<String, String> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! One parse of the headers by clang, from which every fact is read: declarations, annotations, and, through constants
-//! appended to the file that includes the headers, the values of macros.
+//! One parse of the headers by clang, from which all facts are read: declarations, annotations and the values of macros. The
+//! constants for the macros are appended to the file that includes the headers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -12,18 +12,17 @@ use clang::{Clang, Entity, Index, TranslationUnit, Unsaved};
 use crate::error::Error;
 use crate::find::source::{Arch, Language, Source, header_name};
 
-/// The name under which clang sees the file that includes the headers.
+/// The name that clang sees for the file that includes the headers.
 const ROOT: &str = "wsk-codegen.h";
 
-/// What stands behind the headers, and does not parse where they end in the middle of something: of a declaration, of a
-/// record, or of `extern "C"`.
+/// Text after the headers that does not parse if they end inside something: a declaration, a record, or `extern "C"`.
 pub(crate) const END: &str = "extern int wsk_codegen_end;\n#ifdef __cplusplus\ntemplate <int> struct wsk_codegen_whole;\n#endif\n";
 
-/// Parses the headers, and `probes` behind them, and hands clang's view of them to `read`.
+/// Parses the headers followed by `probes`, and passes clang's view of them to `read`.
 ///
 /// # Errors
 ///
-/// When the headers do not parse, or `read` fails. Errors in the probes only mean that those have no value.
+/// When the headers do not parse, or `read` fails. A probe with an error only has no value.
 pub(crate) fn with_unit<T>(
     clang: &Clang,
     source: &Source,
@@ -58,8 +57,8 @@ pub(crate) fn with_unit<T>(
     read(&unit)
 }
 
-/// The instructions that clang itself declares otherwise than the headers do, as clang 18 does with arm64's `__prefetch`: what
-/// Microsoft's compiler makes of them is what its headers say.
+/// The intrinsics that clang declares with another type than the headers, as clang 18 does with arm64's `__prefetch`. The headers
+/// are right, because they describe Microsoft's compiler.
 fn renamed_builtins(unit: &TranslationUnit<'_>) -> BTreeSet<String> {
     let diagnostics = unit.get_diagnostics().into_iter();
     let errors = diagnostics.filter(|d| matches!(d.get_severity(), Severity::Error));
@@ -74,12 +73,12 @@ fn renamed_builtins(unit: &TranslationUnit<'_>) -> BTreeSet<String> {
         .collect()
 }
 
-/// The names that clang's messages say are declared with two types.
+/// The names that clang's messages report with two different types.
 pub(crate) fn conflicting(messages: &str) -> BTreeSet<&str> {
     quoted(messages, "conflicting types for '")
 }
 
-/// The names that stand in quotes behind `before`, which ends with the first of the two.
+/// The names in quotes after `before`, which ends with the opening quote.
 pub(crate) fn quoted<'m>(messages: &'m str, before: &str) -> BTreeSet<&'m str> {
     let found = messages.match_indices(before);
     let names = found.filter_map(|(at, found)| messages[at + found.len()..].split('\'').next());
@@ -88,12 +87,12 @@ pub(crate) fn quoted<'m>(messages: &'m str, before: &str) -> BTreeSet<&'m str> {
         .collect()
 }
 
-/// What the headers' declaration of a builtin is called instead. Nothing that is bound has such a name.
+/// The name that replaces a builtin's name in the headers. Nothing that is bound has such a name.
 pub(crate) fn renamed_builtin(name: &str) -> String {
     format!("wsk_codegen_builtin_{name}")
 }
 
-/// How many of clang's messages are worth showing.
+/// How many of clang's messages are shown.
 const SHOWN: usize = 20;
 
 fn check(source: &Source, unit: &TranslationUnit<'_>) -> Result<(), Error> {
@@ -133,7 +132,7 @@ fn check(source: &Source, unit: &TranslationUnit<'_>) -> Result<(), Error> {
     })
 }
 
-/// Whether a message is about a line behind the first `lines` of the root.
+/// Whether a message is about a line after the first `lines` of the root.
 fn is_probe(diagnostic: &Diagnostic<'_>, lines: usize) -> bool {
     let location = diagnostic.get_location().get_expansion_location();
     let in_root = location
@@ -146,38 +145,38 @@ fn place_of(diagnostic: &Diagnostic<'_>) -> String {
     let location = diagnostic.get_location().get_file_location();
     match location.file {
         Some(file) if file.get_path().ends_with(ROOT) => {
-            "the end of the headers, which is not where they should end".to_owned()
+            "the end of the headers, which end inside a declaration".to_owned()
         }
         Some(file) => format!("{}:{}", file.get_path().display(), location.line),
         None => "the command line".to_owned(),
     }
 }
 
-/// The file and line that a declaration stands in.
+/// The file and line of a declaration.
 pub(crate) fn place(entity: Entity<'_>) -> Option<(PathBuf, u32)> {
     let location = entity.get_location()?.get_expansion_location();
     let path = location.file?.get_path();
     Some((path, location.line))
 }
 
-/// Where declarations stand: what is known of a file is found out once.
+/// Looks up the places of declarations, and remembers what it found out about each file.
 #[derive(Default)]
 pub(crate) struct Places<'tu> {
     files: HashMap<File<'tu>, Rc<Place>>,
 }
 
-/// A header that declarations stand in.
+/// A header that contains declarations.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub path: PathBuf,
-    /// Its name, as headers spell it.
+    /// Its name as headers spell it.
     pub header: String,
     /// Whether it holds declarations of the interface.
     pub is_bound: bool,
 }
 
 impl<'tu> Places<'tu> {
-    /// The file and line that a declaration stands in.
+    /// The header and line of a declaration.
     pub(crate) fn of(&mut self, entity: Entity<'tu>, source: &Source) -> Option<(Rc<Place>, u32)> {
         let location = entity.get_location()?.get_expansion_location();
         let file = location.file?;

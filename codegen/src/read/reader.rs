@@ -1,5 +1,5 @@
-//! What clang knows and bindgen does not pass on: SAL annotations, documentation, IRQL, the `NTDDI_VERSION` conditions
-//! around a declaration, and which typedef is the public name of a tag.
+//! Reads what clang knows and bindgen does not pass on: SAL annotations, documentation, IRQL, the `NTDDI_VERSION` conditions
+//! around a declaration, and the typedef that is the public name of a tag.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,11 +18,12 @@ use crate::read::parse::{self, Places, place};
 use crate::read::shape::Shaper;
 use crate::read::{corrections, describe, directives, fields, language, names, sal, spell, tables};
 
-/// Reads the facts of the headers; of a kit's, those of `wsk.h` and of what our own headers, read before, declare too.
+/// Reads the facts of the headers. Of a kit, it reads the facts of `wsk.h`, and of declarations that our own headers (`shipped`)
+/// have, too.
 ///
 /// # Errors
 ///
-/// When the headers do not parse, or say something else to C than to C++.
+/// When the headers do not parse, or when C and C++ differ.
 pub(crate) fn read(
     clang: &Clang,
     source: &Source,
@@ -38,8 +39,8 @@ pub(crate) fn read(
     Ok(reading)
 }
 
-/// Reads the facts of our own headers, where they only describe those of a kit: what they say to C is seen where something is
-/// generated from them.
+/// Reads the facts of our own headers, when they only serve to describe a kit's. C is left out: the comparison is made when
+/// something is generated from them.
 ///
 /// # Errors
 ///
@@ -48,7 +49,7 @@ pub(crate) fn read_ours(clang: &Clang, ours: &Source, arch: Arch) -> Result<Read
     in_cpp(clang, ours, arch, None).map(|(reading, _)| reading)
 }
 
-/// What C++ sees, and the comparison with C that is left to do.
+/// Reads what C++ sees. The returned closure compares it with C.
 fn in_cpp<'r>(
     clang: &'r Clang,
     source: &'r Source,
@@ -88,7 +89,7 @@ fn in_cpp<'r>(
             let mut constants = values.clone();
             constants.extend(unnamed);
             if let Some(shipped) = shipped {
-                // What a kit has in another way, as a member of an enumeration, or from the command line.
+                // A kit may define these in another way, as members of an enumeration, or the command line may define them.
                 for (name, origin) in &shipped.macros {
                     if constants.contains_key(name) && !facts.macros.contains_key(name) {
                         facts.macros.insert(name.clone(), origin.clone());
@@ -109,8 +110,7 @@ fn in_cpp<'r>(
     Ok((reading, compare))
 }
 
-/// What is read from the text of one header: for each line, its words of documentation, and the version that it is
-/// conditional on.
+/// The text of one header, with the documentation and the required version of each line.
 struct Text {
     bytes: Vec<u8>,
     docs: Vec<Option<String>>,
@@ -122,13 +122,13 @@ struct Reader<'s> {
     shipped: Option<&'s Facts>,
     /// Names that our own headers declare.
     known: BTreeSet<&'s str>,
-    /// The annotations that our own `sal.h` has, with or without a meaning.
+    /// The annotations that our own `sal.h` defines, with or without a meaning.
     known_annotations: Rc<BTreeSet<String>>,
     candidates: &'s Candidates,
     files: HashMap<PathBuf, Text>,
     facts: Facts,
     shapes: BTreeMap<String, String>,
-    /// Values of members of enumerations that have no name.
+    /// Values of members of unnamed enumerations.
     unnamed: Constants,
 }
 
@@ -146,7 +146,7 @@ impl Reader<'_> {
                 EntityVisitResult::Continue
             }
         });
-        // Tags first: what a record is called decides where its facts go.
+        // Tags come first, because the public name of a record decides where its facts are stored.
         for entity in &declared {
             if entity.get_kind() == EntityKind::TypedefDecl
                 && let Some(name) = entity.get_name()
@@ -251,7 +251,7 @@ impl Reader<'_> {
         self.facts.public.get(&tag).cloned().unwrap_or(tag)
     }
 
-    /// Remembers what a declaration looks like: of the kernel's own records, the members that our headers name.
+    /// Stores the shape of a declaration. For the kernel's own records, only members that our headers name count.
     fn shape(&mut self, name: &str, header: &str, entity: Entity<'_>) {
         let ours = self.shipped.filter(|_| header != WSK);
         let ours = ours.and_then(|ours| ours.records.get(name));
@@ -283,7 +283,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The members of an enumeration without any name are constants.
+    /// Stores the members of an unnamed enumeration as constants.
     fn unnamed_enumeration(&mut self, entity: Entity<'_>, path: &Path) -> Result<(), Error> {
         let members = self.members(entity, EntityKind::EnumConstantDecl, path)?;
         self.facts.macros.extend(members);
@@ -321,7 +321,7 @@ impl Reader<'_> {
             )
         });
         let public = tag_of_typedef(entity).map(|tag| self.public(tag));
-        // Where it names a record or enumeration, the shape is that one's, which stands before it or behind it.
+        // A typedef that names a record or enumeration has the shape of that one, which may come before or after it.
         if public.as_ref() != Some(&name) || !self.shapes.contains_key(&name) {
             self.shape(&name, &origin.header, entity);
         }
@@ -395,7 +395,7 @@ impl Reader<'_> {
                 child.get_kind(),
                 EntityKind::StructDecl | EntityKind::UnionDecl
             ) {
-                // Members of anonymous records are spoken of as if they stood in the record itself.
+                // The members of an anonymous record count as members of the record around it.
                 for (name, origin) in self.members(child, kind, path)? {
                     members.entry(name).or_insert(origin);
                 }
@@ -405,7 +405,7 @@ impl Reader<'_> {
     }
 
     fn origin(&mut self, entity: Entity<'_>, path: &Path, line: u32) -> Result<Origin, Error> {
-        // A kit's comments are Microsoft's: what is said of its items comes from our own headers.
+        // A kit's comments are Microsoft's. The documentation of its items comes from our own headers.
         let doc = if self.shipped.is_some() {
             String::new()
         } else {
@@ -422,7 +422,8 @@ impl Reader<'_> {
             .flatten()
             .map(|since| since.to_string());
         let header = source::header_name(path);
-        // Other headers say since when each item is there as far back as NT goes, and by architecture.
+        // Other headers state the first release of each item back to the first NT, and for each architecture. Only releases newer
+        // than the oldest supported one are kept.
         let later = |since: &String| ntddi::parse(since).is_ok_and(|value| value > ntddi::FLOOR);
         let since = since.filter(|since| header == WSK || later(since));
         Ok(Origin {
@@ -435,7 +436,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The `///` lines directly above a macro: clang attaches no comment to one.
+    /// The `///` lines directly above a macro. clang attaches no comments to macros.
     fn doc_above(&mut self, path: &Path, line: u32) -> Result<String, Error> {
         let text = self.text(path)?;
         let above = &text.docs[..(line.saturating_sub(1) as usize).min(text.docs.len())];
@@ -488,14 +489,15 @@ impl Reader<'_> {
     }
 }
 
-/// The tag of the record or enumeration that a typedef names directly.
+/// The tag of the record or enumeration that a typedef names.
 fn tag_of_typedef(typedef: Entity<'_>) -> Option<String> {
     let canonical = typedef.get_typedef_underlying_type()?.get_canonical_type();
     matches!(canonical.get_kind(), TypeKind::Record | TypeKind::Enum)
         .then(|| canonical.get_declaration()?.get_name())?
 }
 
-/// What declares the parameters of a function or callback: of a typedef of a pointer to what another typedef names, that one.
+/// The entity that declares the parameters of a function or callback. A typedef may name another typedef for the function, which
+/// then declares them.
 fn signature(entity: Entity<'_>) -> Entity<'_> {
     fn function(entity: Entity<'_>) -> Option<Type<'_>> {
         let ty = entity.get_typedef_underlying_type()?.get_canonical_type();
@@ -513,14 +515,14 @@ fn signature(entity: Entity<'_>) -> Entity<'_> {
         let behind =
             named.find(|named| function(*named).is_some_and(|ty| Some(ty) == function(entity)));
         match behind {
-            // A typedef stands for one that is before it.
+            // The loop ends: a typedef can only name an earlier one.
             Some(behind) if of_kind(EntityKind::ParmDecl).next().is_none() => entity = behind,
             _ => return entity,
         }
     }
 }
 
-/// The words of a `///` or `/** */` comment.
+/// The text of a `///` or `/** */` comment.
 fn strip_comment(comment: &str) -> String {
     comment
         .lines()

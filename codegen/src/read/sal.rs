@@ -1,5 +1,5 @@
-//! SAL, the annotation language of the Windows headers. Our own `sal.h` makes each annotation an attribute that clang
-//! reports; here they are read from those attributes, and checked to be of the kinds that the typed wrappers understand.
+//! SAL, the annotation language of the Windows headers. Our own `sal.h` turns each annotation into an attribute that clang
+//! reports. This module reads these attributes, and checks that the typed wrappers understand them.
 
 use std::collections::BTreeSet;
 
@@ -9,20 +9,20 @@ use quote::quote;
 
 use crate::read::directives;
 
-/// An annotation of a table entry's parameter that has a meaning for its wrapper: its name without the underscores around it,
-/// what the pointer is there for, whether it may be NULL, and what a count counts.
+/// An annotation that the wrapper of a table entry understands: its name without the outer underscores, the direction of the
+/// pointer, whether the pointer may be NULL, and the unit of its count.
 type Understood = (&'static str, &'static str, bool, Option<&'static str>);
 
-/// The list of the derive, which makes the wrappers.
+/// The derive's own list. The derive makes the wrappers.
 const UNDERSTOOD: &[Understood] = &wsk_macros::sal_annotations!();
 
-/// What is known of the annotation `_In_opt_`, or `_In_reads_(Count)`.
+/// The meaning of an annotation such as `_In_opt_` or `_In_reads_(Count)`, if it is known.
 fn understood(sal: &str) -> Option<&'static Understood> {
     let name = sal.split('(').next().unwrap_or(sal).trim_matches('_');
     UNDERSTOOD.iter().find(|known| known.0 == name)
 }
 
-/// The annotations of a declaration, as `_In_reads_(Count)`.
+/// The annotations of a declaration, such as `_In_reads_(Count)`.
 pub(crate) fn annotations(entity: Entity<'_>) -> Vec<String> {
     entity
         .get_children()
@@ -32,7 +32,7 @@ pub(crate) fn annotations(entity: Entity<'_>) -> Vec<String> {
         .collect()
 }
 
-/// What annotations of a function say of the IRQL at which it may be called.
+/// The highest IRQL at which a function may be called, from its annotations.
 #[must_use]
 pub(crate) fn irql(annotations: &[String]) -> Option<String> {
     annotations.iter().find_map(|sal| {
@@ -45,11 +45,11 @@ pub(crate) fn irql(annotations: &[String]) -> Option<String> {
     })
 }
 
-/// The annotation of a table entry's parameter that says what it is for, as the derive reads it: `In_reads_bytes_opt(Length)`.
+/// The annotation that describes a table entry's parameter, in the form that the derive reads: `In_reads_bytes_opt(Length)`.
 ///
 /// # Errors
 ///
-/// When there is not exactly one, or any that is not understood: the text says what is wrong.
+/// When there is not exactly one such annotation, or when it is not understood. The text says what is wrong.
 pub(crate) fn tokens(annotations: &[String]) -> Result<TokenStream, String> {
     let telling: Vec<&String> = annotations.iter().filter(|sal| !is_aside(sal)).collect();
     let sal = match telling.as_slice() {
@@ -95,19 +95,19 @@ pub(crate) fn tokens(annotations: &[String]) -> Result<TokenStream, String> {
     })
 }
 
-/// What to do about a parameter whose annotations do not do. `told` is all of them.
+/// Says what to do about a parameter whose annotations are missing, contradictory or not understood.
 pub(crate) fn remedy(item: &str, parameter: &str, annotations: &[String]) -> String {
     let told = annotations.join(" ");
     let names: Vec<&str> = UNDERSTOOD.iter().map(|known| known.0).collect();
     format!(
-        "say what it is in a corrections file, `--corrections FILE`, with a line such as\n    {item} {parameter}: {} => _In_opt_  # \
+        "describe it in a corrections file, `--corrections FILE`, with a line such as\n    {item} {parameter}: {} => _In_opt_  # \
          why\n  or in read/corrections.rs; understood are, between underscores, {}",
         if told.is_empty() { "nothing" } else { &told },
         names.join(", ")
     )
 }
 
-/// Annotations that say nothing of what the callee does with a pointer: to whom memory belongs afterwards, and hints for
+/// Annotations that do not describe how the callee uses a pointer: they say who owns the memory afterwards, or are hints for
 /// Microsoft's analyser.
 const ASIDE: [&str; 9] = [
     "__drv_aliasesMem",
@@ -125,7 +125,7 @@ fn is_aside(sal: &str) -> bool {
     ASIDE.contains(&sal.split('(').next().unwrap_or(sal))
 }
 
-/// Words of C and of Microsoft's dialect that begin as annotations do.
+/// Words of C and of Microsoft's dialect that begin like annotations.
 const OF_THE_LANGUAGE: [&str; 16] = [
     "__stdcall",
     "__cdecl",
@@ -145,8 +145,8 @@ const OF_THE_LANGUAGE: [&str; 16] = [
     "_Bool",
 ];
 
-/// The words before a parameter's name, at `at` of a header's text, that look like annotations and are none of the `known`
-/// ones. A header's own SAL may stand for nothing, and then clang tells nothing of it.
+/// The words before the parameter at `at` in a header's text that look like annotations and are not `known`. If a header's own
+/// SAL defines them as empty, clang reports nothing about them.
 pub(crate) fn strange_words(text: &[u8], at: usize, known: &BTreeSet<String>) -> Vec<String> {
     let text = String::from_utf8_lossy(&before(text, at)).into_owned();
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -161,7 +161,7 @@ pub(crate) fn strange_words(text: &[u8], at: usize, known: &BTreeSet<String>) ->
         if word.starts_with('_') && !is_tag && !is_known {
             words.push(format!("{word}{}", argument(after)));
         }
-        // What stands in an annotation's parentheses is no word of the declaration.
+        // The text in an annotation's parentheses is part of the annotation, not of the declaration.
         let skipped = if word.starts_with('_') {
             argument(after).len()
         } else {
@@ -172,7 +172,7 @@ pub(crate) fn strange_words(text: &[u8], at: usize, known: &BTreeSet<String>) ->
     words
 }
 
-/// The text in parentheses that `text` begins with, whole.
+/// The text in parentheses at the start of `text`, up to the matching parenthesis.
 fn argument(text: &str) -> &str {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -189,11 +189,11 @@ fn argument(text: &str) -> &str {
 
 /// The text of a declaration from the comma or parenthesis before the parameter at `at`, without comments.
 fn before(text: &[u8], at: usize) -> Vec<u8> {
-    /// No parameter is longer.
+    /// The longest text that is searched. No parameter is longer.
     const MOST: usize = 4096;
     let start = at.saturating_sub(MOST);
     let text = &text[start..at.min(text.len())];
-    // A window may begin inside a comment; what is cut off so is far from the parameter.
+    // The window may begin inside a comment. A mistake there is far from the parameter.
     let blank = directives::without_comments_of(text);
     let mut depth = 0_usize;
     for (at, byte) in blank.iter().enumerate().rev() {
@@ -207,7 +207,7 @@ fn before(text: &[u8], at: usize) -> Vec<u8> {
     blank
 }
 
-/// Whether a count is a parameter's name, or `*name` where the parameter points at the count.
+/// Whether a count is the name of a parameter, or `*name` for a parameter that points at the count.
 fn is_count(argument: &str) -> bool {
     let name = argument.strip_prefix('*').unwrap_or(argument).trim();
     name.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -215,13 +215,13 @@ fn is_count(argument: &str) -> bool {
         && syn::parse_str::<syn::Ident>(name).is_ok()
 }
 
-/// What an annotation says in words.
+/// The direction that an annotation states, in words.
 #[must_use]
 pub(crate) fn direction(annotations: &[String]) -> String {
     let Some(first) = annotations.first() else {
         return "in".to_owned();
     };
-    // What is said of any function, with annotations that the wrappers know nothing of.
+    // These annotations may be on any function. The wrappers do not know them.
     let optional = first.contains("_opt_") || first.contains("maybenull");
     let direction = if first.starts_with("_Reserved_") {
         "reserved"

@@ -1,5 +1,6 @@
-//! What a declaration looks like to a compiler, as text: types, sizes and offsets, followed into every record that is held
-//! by value. Two architectures whose shapes are equal have the same bindings, and one run of bindgen serves both.
+//! The shape of a declaration, as text: its types, sizes and offsets as a compiler sees them, including those of every record
+//! that it contains by value. If the shapes of two architectures are equal, so are the bindings, and one run of bindgen serves
+//! both.
 
 use std::fmt::Write as _;
 
@@ -8,11 +9,11 @@ use clang::{Entity, EntityKind, Type, TypeKind};
 use crate::read::fields::{self, DEPTH, element};
 use crate::read::names;
 
-/// Takes shapes.
+/// Computes shapes.
 pub(crate) struct Shaper<'s> {
-    /// Whether a member of the record is bound, by its name.
+    /// Whether a record's member with this name is bound.
     pub(crate) member: &'s dyn Fn(&str) -> bool,
-    /// Whether a record has a shape of its own, by its tag: then it is not followed into.
+    /// Whether the record with this tag has a shape of its own. If so, the shape does not follow it.
     pub(crate) known: &'s dyn Fn(&str) -> bool,
 }
 
@@ -47,7 +48,7 @@ impl Shaper<'_> {
         text
     }
 
-    /// A type, and what it is by value unless that has a shape of its own.
+    /// Adds a type, and its layout if it is a record that has no shape of its own.
     fn held(&self, ty: Type<'_>, text: &mut String) {
         let canonical = ty.get_canonical_type();
         let _ = write!(text, "{}", spelled(canonical));
@@ -103,7 +104,7 @@ fn spelled(ty: Type<'_>) -> String {
     ty.get_canonical_type().get_display_name()
 }
 
-/// Whether a type is a record that has no name.
+/// Whether a type is an unnamed record.
 fn is_unnamed(ty: Type<'_>) -> bool {
     let declaration = ty.get_declaration();
     ty.get_kind() == TypeKind::Record

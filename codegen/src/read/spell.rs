@@ -1,10 +1,10 @@
-//! C types in Rust, as bindgen spells them: for what is bound without another run of it.
+//! C types in Rust, spelled as bindgen spells them. This saves another run of bindgen.
 
 use clang::{Entity, Type, TypeKind};
 
 use crate::read::names;
 
-/// A type; none of those that bindgen has rules of its own for, of which a new run has to tell.
+/// The Rust type for a C type. Returns `None` for types that have special rules in bindgen: they need another run.
 pub(super) fn ty(ty: Type<'_>) -> Option<String> {
     let word = match ty.get_kind() {
         TypeKind::Elaborated => return self::ty(ty.get_elaborated_type()?),

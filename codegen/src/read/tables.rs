@@ -1,13 +1,14 @@
-//! Since when the provider's tables have each of their entries. A table of an older Windows ends before the newer ones: to call
-//! through what lies behind it is to call anything at all.
+//! The first release in which the provider's tables have each of their entries. The table of an older Windows ends before the
+//! newer entries. A call through an entry beyond its end jumps to an arbitrary address.
 
 use crate::error::Error;
 use crate::find::ntddi;
 use crate::find::source::Source;
 use crate::read::macros::Constants;
 
-/// The entries that each table had when Winsock Kernel came, with Windows Vista. The headers have them under no condition, as
-/// they do some that came later: what stands neither here nor under a condition nor among the corrections is new.
+/// The entries that each table had in Windows Vista, the first release with Winsock Kernel. The headers put them under no
+/// condition, like some entries that came later. An entry is new if it is neither in this list nor under a condition nor in the
+/// corrections.
 const FIRST: &[(&str, &[&str])] = &[
     (
         "WSK_PROVIDER_DISPATCH",
@@ -51,20 +52,20 @@ const FIRST: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Whether a table had an entry from the beginning.
+/// Whether a table had an entry in the first release.
 pub(crate) fn is_first(table: &str, entry: &str) -> bool {
     FIRST
         .iter()
         .any(|(known, entries)| *known == table && entries.contains(&entry))
 }
 
-/// The value from which on an entry is taken to be there of which nothing is known, or why none will do.
+/// The version from which an entry is assumed to exist if nothing says when it was added, or why no version can be assumed.
 pub(crate) fn new_entry(source: &Source, constants: &Constants) -> Result<u32, String> {
     const REMEDY: &str =
         "declare it in headers under `#if NTDDI_VERSION >= …`, or add it to read/corrections.rs";
     if source.is_ours() {
         return Err(format!(
-            "no condition says since when it is there, and the tables of Windows Vista ended before it: {REMEDY}"
+            "no condition says which release added it, and the tables of Windows Vista ended before it: {REMEDY}"
         ));
     }
     let said = |name: &str| {
@@ -76,12 +77,12 @@ pub(crate) fn new_entry(source: &Source, constants: &Constants) -> Result<u32, S
     match (source.build(), of_headers) {
         (Some(build), _) if let Some(value) = ntddi::since_build(build) => Ok(value),
         (Some(build), Some(value)) if value <= ntddi::newest() => Err(format!(
-            "no condition says since when it is there, and the headers of build {build} say that their NTDDI_VERSION is \
+            "no condition says which release added it, and the headers of build {build} say that their NTDDI_VERSION is \
              {value:#010X}, of an older build whose table may end before it: {REMEDY}"
         )),
         (_, Some(value)) => Ok(value),
         (_, None) => Err(format!(
-            "no condition says since when it is there, and the headers define no NTDDI_VERSION: {REMEDY}"
+            "no condition says which release added it, and the headers define no NTDDI_VERSION: {REMEDY}"
         )),
     }
 }
@@ -94,7 +95,7 @@ pub(crate) fn value(since: &str, constants: &Constants) -> Result<u32, Error> {
         None => ntddi::parse(since).map_err(|_| {
             Error::item(
                 since,
-                "has no value, but is what a condition compares with: define it in sdkddkver.h",
+                "has no value, but a condition compares with it: define it in sdkddkver.h",
             )
         }),
     }
@@ -106,7 +107,7 @@ mod tests {
     use crate::find::source::Source;
     use crate::read::macros::Constants;
 
-    /// Our own headers are where the version belongs.
+    /// Our own headers must state the version.
     #[test]
     fn a_new_entry_of_our_own_headers_is_refused() {
         let ours = Source::ours().unwrap();

@@ -1,5 +1,5 @@
-//! Declarations in the form of our own headers, from what was read of a kit's: names, types, values, annotations and conditions
-//! are facts of the interface; the words, and the way in which it is written down, are ours.
+//! Writes declarations for our own headers from a kit's. Names, types, values, annotations and conditions are facts of the
+//! interface. The words and the style are ours.
 
 use std::fmt::Write as _;
 
@@ -10,21 +10,21 @@ use crate::read::fields::{Field, Fields};
 use crate::read::macros::Constants;
 use crate::read::names;
 
-/// What drafts are made from.
+/// The sources of the drafts.
 pub(super) struct Drafts<'d> {
     /// The interface that is generated from the kit.
     pub kit: &'d Interface,
-    /// What clang says of the kit.
+    /// The facts that clang reads from the kit.
     pub facts: &'d Facts,
     pub constants: &'d Constants,
-    /// What our own headers say of the same items.
+    /// The facts of the same items in our own headers.
     pub ours: &'d Facts,
-    /// Words for what has none yet.
+    /// The documentation of an item that has none yet.
     pub words: String,
 }
 
 impl Drafts<'_> {
-    /// The declaration of an item, with its words and its condition.
+    /// The declaration of an item, with its documentation and its condition.
     pub(super) fn item(&self, name: &str) -> Result<String, String> {
         let item = self.kit.items.get(name).ok_or("the kit does not have it")?;
         let declaration = match &item.kind {
@@ -73,7 +73,7 @@ impl Drafts<'_> {
         Ok(conditional(since, &format!("{docs}{declaration}")))
     }
 
-    /// The words of an item or a member: ours where there are some.
+    /// The documentation of an item or a member: ours, if there is one.
     fn docs(&self, origin: Option<&Origin>, indent: &str) -> String {
         let words = origin
             .map(|origin| origin.doc.as_str())
@@ -146,7 +146,7 @@ impl Drafts<'_> {
         Ok(text)
     }
 
-    /// The names behind a typedef's braces: that of the type, and that of a pointer to it where the kit has one.
+    /// The names after a typedef's braces: the type's name, and the name of a pointer to it if the kit has one.
     fn names(&self, name: &str) -> String {
         let pointer = pointer_name(name);
         if self.has_pointer(name) {
@@ -156,7 +156,7 @@ impl Drafts<'_> {
         }
     }
 
-    /// Whether the kit has the ordinary name of a pointer to a type.
+    /// Whether the kit has a pointer type with the usual name.
     pub(super) fn has_pointer(&self, name: &str) -> bool {
         let alias = self.kit.items.get(&pointer_name(name));
         matches!(alias.map(|item| &item.kind), Some(Kind::Alias { of }) if *of == format!("*mut {name}"))
@@ -176,7 +176,7 @@ impl Drafts<'_> {
         Ok(text)
     }
 
-    /// The members of the record `name`, which stands in the record `outer`.
+    /// The members of the record `name`, which is inside the record `outer`.
     fn members(
         &self,
         outer: &str,
@@ -246,7 +246,7 @@ impl Drafts<'_> {
         since: Option<&str>,
     ) -> Result<String, String> {
         let Some(Kind::Record(record)) = self.kit.items.get(table).map(|item| &item.kind) else {
-            return Err("it is no table".to_owned());
+            return Err("it is not a table".to_owned());
         };
         let member = record.members.iter().find(|member| member.name == entry);
         let member = member.ok_or("it is not bound")?;
@@ -267,7 +267,7 @@ impl Drafts<'_> {
         let Some(Kind::Enumeration { members, .. }) =
             self.kit.items.get(enumeration).map(|item| &item.kind)
         else {
-            return Err("it is no enumeration".to_owned());
+            return Err("it is not an enumeration".to_owned());
         };
         let value = members.get(member).ok_or("it is not bound")?;
         let since = self
@@ -322,7 +322,7 @@ pub(super) fn pointer_name(name: &str) -> String {
     format!("P{name}")
 }
 
-/// The tag to write, with a space behind it, where there is one.
+/// The tag followed by a space, if there is a tag.
 fn tag(tag: &str) -> String {
     if names::is_unnamed(tag) {
         String::new()
@@ -331,7 +331,7 @@ fn tag(tag: &str) -> String {
     }
 }
 
-/// A member's name as C spells it.
+/// A member's name as it is in C.
 fn plain(name: &str) -> &str {
     name.strip_prefix("r#").unwrap_or(name)
 }
@@ -390,7 +390,7 @@ fn parameters(prototype: &Prototype, types: &[(String, String)]) -> Result<Strin
     Ok(lines?.join(","))
 }
 
-/// A Rust type as C declares a name with it.
+/// The C declaration of a name with a Rust type.
 fn declarator(ty: &str, name: &str) -> Result<String, String> {
     let parsed: syn::Type =
         syn::parse_str(ty).map_err(|_| format!("the type {ty} cannot be written in C"))?;

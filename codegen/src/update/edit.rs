@@ -1,10 +1,10 @@
-//! Edits of the text of our own headers, which are written in one way: a declaration begins with its `///` lines, and ends with
-//! the line of its semicolon, or of its last continued line.
+//! Edits the text of our own headers. They have one style: a declaration begins with its `///` lines, and ends with the line of
+//! its semicolon, or with its last continued line.
 
-/// The lines that an item is declared on, its words among them, by a line of it; both counted from 0.
+/// The lines of an item's declaration, including its `///` lines. `at` is one of them. Lines are counted from 0.
 pub(super) fn block(lines: &[String], at: usize) -> std::ops::Range<usize> {
     let mut start = at;
-    // A declaration may begin above the line of its name.
+    // A declaration may begin above the line that has its name.
     while start > 0 && !lines[start - 1].trim().is_empty() && !ends(&lines[start - 1]) {
         start -= 1;
     }
@@ -35,7 +35,7 @@ pub(super) fn block(lines: &[String], at: usize) -> std::ops::Range<usize> {
     start..(end + 1).min(lines.len())
 }
 
-/// Whether a line ends what was before it.
+/// Whether a line ends the declaration before it.
 fn ends(line: &str) -> bool {
     let line = line.trim_end();
     line.starts_with('#')
@@ -48,7 +48,7 @@ fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or(line)
 }
 
-/// Puts text before the closing brace of a block.
+/// Inserts text before the closing brace of a block.
 pub(super) fn append_member(
     lines: &mut Vec<String>,
     block: std::ops::Range<usize>,
@@ -72,7 +72,7 @@ pub(super) fn append_member(
     Ok(())
 }
 
-/// The line before which declarations go that tables may use.
+/// The line before which to insert declarations that tables may use.
 pub(super) fn before_tables(lines: &[String]) -> Option<usize> {
     let table = lines.iter().position(|line| {
         let line = line.trim_start();
@@ -82,7 +82,7 @@ pub(super) fn before_tables(lines: &[String]) -> Option<usize> {
     Some(block(lines, table).start)
 }
 
-/// The line before which declarations go that nothing else uses: that of the end of `extern "C"`.
+/// The line before which to insert other declarations: the end of `extern "C"`.
 pub(super) fn before_end(lines: &[String]) -> Option<usize> {
     let close = lines.iter().rposition(|line| line == "}")?;
     (lines[..close].last()? == "#ifdef __cplusplus").then_some(close - 1)

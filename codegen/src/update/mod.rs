@@ -1,4 +1,4 @@
-//! What a new kit's `wsk.h` has more or otherwise, taken over into our own headers.
+//! Brings what is new or different in a new kit's `wsk.h` into our own headers.
 
 mod draft;
 mod edit;

@@ -1,5 +1,5 @@
-//! The plan of an update: what the kit has that our headers lack or have otherwise, the headers as they would be, what is
-//! generated from them, and what is left to decide or to write by hand.
+//! The plan of an update: what our headers lack or have in another form, the changed headers, the code generated from them, and
+//! what is left to decide or to write by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,25 +18,25 @@ use crate::read::{reader, tables};
 use crate::update::draft::{Drafts, pointer_name};
 use crate::update::edit;
 
-/// What an update would do.
+/// The result of planning an update.
 #[derive(Debug)]
 pub struct Plan {
-    /// What the kit has that our headers lack or have otherwise.
+    /// The items of the kit that our headers lack or have in another form.
     pub news: Diff,
-    /// What somebody has to decide: nothing is written before.
+    /// Questions that somebody must decide before anything is written.
     pub decisions: Vec<String>,
-    /// What could not be taken over, and why: nothing is written before.
+    /// Changes that could not be made automatically, with reasons. They must be made by hand before anything is written.
     pub by_hand: Vec<String>,
-    /// What is to be looked at afterwards.
+    /// What somebody should look at afterwards.
     pub notes: Vec<String>,
-    /// The headers that change, with their new texts.
+    /// The headers that change, with their new text.
     pub headers: BTreeMap<PathBuf, String>,
-    /// What is generated from them.
+    /// The code generated from them.
     pub output: Output,
 }
 
-/// Makes the plan for taking over what `kit` has, into the headers of the repository at `root`. `decided` says since when the
-/// tables have an entry that stands under no condition: `WskConnectEx`, `NTDDI_WIN10_RS2`. `tell` is told of each step.
+/// Plans how to bring the items of `kit` into the headers of the repository at `root`. `decided` names the first version with a
+/// table's entry that is under no condition: `WskConnectEx`, `NTDDI_WIN10_RS2`. `tell` receives a message at each step.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub fn plan(
         ours: &our_reading.facts,
         words: format!("(New in {}: to be described.)", kit.name()),
     };
-    tell("drafting what is missing");
+    tell("drafting the missing declarations");
     let path = root.join("headers").join(WSK);
     let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
     let mut draft = Draft {
@@ -109,19 +109,19 @@ pub fn plan(
     };
     versions(&our_reading, &kit_reading, root, &mut plan)?;
     if plan.decisions.is_empty() && plan.by_hand.is_empty() {
-        tell("generating from the headers as they will be");
+        tell("generating from the changed headers");
         try_out(&mut plan, root, kit, &kit_interface, options, tell)?;
     }
     Ok(plan)
 }
 
-/// Since when a table has an entry.
+/// When an entry was added to a table.
 enum Since {
-    /// From the beginning: it stands under no condition.
+    /// In the first release, so it is under no condition.
     Always,
-    /// From this version on.
+    /// In this version.
     Version(String),
-    /// That is for somebody to say.
+    /// Somebody must decide.
     Undecided,
 }
 
@@ -141,17 +141,17 @@ struct Draft<'d> {
 
 impl Draft<'_> {
     fn take(&mut self, news: &Diff) {
-        // From the end of the header to its beginning, so that lines above stay where they are.
+        // Edits go from the end of the header to its beginning, so that earlier line numbers stay valid.
         let mut changed: Vec<(usize, &str)> = Vec::new();
         for change in &news.changes {
             let name = change.item.as_str();
             match change.how {
                 How::Removed => self
                     .notes
-                    .push(format!("{name} is in our headers, and not in the kit")),
+                    .push(format!("{name} is in our headers, but not in the kit")),
                 How::Changed => match self.line(name) {
                     Some(line) => changed.push((line, name)),
-                    // A record without a name of its own, or a pointer: its owner changes.
+                    // An unnamed record or a pointer is declared with its owner, which is changed instead.
                     None if self.has_owner(name) => {}
                     None => self
                         .by_hand
@@ -175,7 +175,7 @@ impl Draft<'_> {
         self.add(&added);
     }
 
-    /// The line of our header that declares an item, from 0.
+    /// The line in our `wsk.h` that declares an item, from 0.
     fn line(&self, name: &str) -> Option<usize> {
         let facts = &self.our_reading.facts;
         if facts.aliases.contains_key(name) && self.has_owner(name) {
@@ -185,7 +185,7 @@ impl Draft<'_> {
         (origin.header == WSK).then(|| (origin.line as usize).saturating_sub(1))
     }
 
-    /// Whether an item is declared together with another: a pointer to it, or a record inside it.
+    /// Whether another item's declaration declares this one, too: it is a pointer to that item, or a record inside it.
     fn has_owner(&self, name: &str) -> bool {
         let pointer = name
             .strip_prefix('P')
@@ -205,7 +205,7 @@ impl Draft<'_> {
         let block = edit::block(&self.lines, line);
         let (before, after) = (self.ours.items.get(name), self.kit.items.get(name));
         let (Some(before), Some(after)) = (before, after) else {
-            return Err("it is not in both".to_owned());
+            return Err("only one of the two headers has it".to_owned());
         };
         match (&before.kind, &after.kind) {
             (Kind::Record(old), Kind::Record(new)) if name.ends_with("_DISPATCH") => {
@@ -218,9 +218,7 @@ impl Draft<'_> {
                 };
                 let (old, new) = (names(old), names(new));
                 if !new.starts_with(&old) {
-                    return Err(
-                        "the table's entries are others, and not only more at its end".to_owned(),
-                    );
+                    return Err("the table's entries differ, and not only at its end".to_owned());
                 }
                 let mut text = String::new();
                 for entry in &new[old.len()..] {
@@ -231,7 +229,7 @@ impl Draft<'_> {
                     };
                     text.push_str(&self.drafts.entry(name, entry, since.as_deref())?);
                 }
-                // Its entries' callbacks may only have changed in their parameters' names.
+                // Perhaps only parameter names of the entries' callbacks have changed.
                 edit::append_member(&mut self.lines, block, &text)
             }
             (Kind::Enumeration { members: old, .. }, Kind::Enumeration { members: new, .. })
@@ -261,7 +259,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Since when a table has an entry, to be written as its condition.
+    /// The release that added an entry to a table, from which its condition is written.
     fn since(&mut self, table: &str, entry: &str) -> Since {
         let members = self
             .kit_reading
@@ -286,7 +284,7 @@ impl Draft<'_> {
             Err(_) => "NTDDI_…".to_owned(),
         };
         self.decisions.push(format!(
-            "{table}::{entry} stands under no condition: since when do providers have it? The kit itself is of {kit}; say \\
+            "{table}::{entry} is under no condition: which release added it? The kit itself is of {kit}; say \\
              --decide {entry}={kit}, or an older one that is sure to have it"
         ));
         Since::Undecided
@@ -351,7 +349,7 @@ impl Draft<'_> {
                 Err(problem) => self.by_hand.push(format!("{name}: {problem}")),
             }
         }
-        // The later place first: the earlier one stays where it is.
+        // The later place comes first, so that the earlier line number stays valid.
         for (text, place) in [
             (others, edit::before_end(&self.lines)),
             (used, edit::before_tables(&self.lines)),
@@ -373,7 +371,7 @@ fn first(details: &[diff::Detail]) -> &str {
     details.first().map_or("", |detail| &detail.text)
 }
 
-/// Adds the names of versions that the new declarations are conditional on, and makes the newest the headers' own.
+/// Adds the names of versions that the new declarations need, and makes the newest one the version of the headers.
 fn versions(ours: &Reading, theirs: &Reading, root: &Path, plan: &mut Plan) -> Result<(), Error> {
     let used: BTreeSet<String> = plan
         .headers
@@ -435,7 +433,7 @@ fn versions(ours: &Reading, theirs: &Reading, root: &Path, plan: &mut Plan) -> R
     Ok(())
 }
 
-/// Generates from the headers as they would be, compares the result with the kit's, and verifies it.
+/// Generates code from the changed headers, compares it with the kit's, and verifies it.
 fn try_out(
     plan: &mut Plan,
     root: &Path,
@@ -470,14 +468,14 @@ fn try_out(
             kit_interface.items.get(&change.item).map(|item| &item.kind),
             Some(Kind::Unbound { .. }) | None
         );
-        // Since when an item is there may be said where the kit does not say it.
+        // Our headers may state a first release where the kit states none.
         let only_since = change
             .details
             .iter()
             .all(|detail| detail.text.contains("is there from"));
         if !seen && !only_since {
             plan.by_hand.push(format!(
-                "{} is still otherwise: {}",
+                "{} still differs: {}",
                 change.item,
                 first(&change.details)
             ));
@@ -493,7 +491,7 @@ fn try_out(
     }
     if verified.comparisons.is_empty() {
         plan.by_hand
-            .push("nothing was verified: rustc is installed for no target".to_owned());
+            .push("nothing was verified: rustc is installed for none of the targets".to_owned());
     }
     for target in &verified.skipped {
         plan.notes.push(format!(
@@ -503,14 +501,14 @@ fn try_out(
     Ok(())
 }
 
-/// Where the repository has the generated files.
+/// The folder of the generated files in the repository.
 const FOLDER: &str = "wsk-sys/src/generated";
 
-/// The interface of the bindings as a git revision has them.
+/// The interface of the bindings in a git revision.
 ///
 /// # Errors
 ///
-/// When there is no such revision, or it has no bindings.
+/// When the revision does not exist, or contains no bindings.
 pub fn released(root: &Path, revision: &str) -> Result<Interface, Error> {
     let git = |arguments: &[&str]| -> Result<String, Error> {
         let output = Command::new("git")
@@ -541,7 +539,7 @@ pub fn released(root: &Path, revision: &str) -> Result<Interface, Error> {
     Interface::of_output(&Output::new(files))
 }
 
-/// The newest release: the last tag that is called like a version.
+/// The newest release: the last tag that looks like a version.
 #[must_use]
 pub fn last_release(root: &Path) -> Option<String> {
     let output = Command::new("git")
@@ -559,12 +557,12 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// When something is left to decide or to do by hand, or a file cannot be written.
+    /// When a decision or manual work is left, or when a file cannot be written.
     pub fn write(&self, root: &Path) -> Result<(), Error> {
         if !self.decisions.is_empty() || !self.by_hand.is_empty() {
             return Err(Error::argument(
                 "the update",
-                "has open ends: nothing is written",
+                "is not complete: nothing is written",
             ));
         }
         let mut staged = Vec::new();

@@ -1,8 +1,8 @@
-//! Which source files import from which, and what is wrong with that: an import from a floor above, or a circle.
+//! Reads which source files import from which, and reports imports from a floor above, and circles.
 //!
-//! What counts, in one rule: a path belongs to the file that defines what it names. Who names something by a re-export imports
-//! from the file behind it, and a folder's `mod.rs` that re-exports what its own files define imports nothing thereby. What
-//! `mod.rs` defines itself is like any other file's.
+//! One rule decides: a path belongs to the file that defines the item. Code that names an item through a re-export imports from
+//! the file that defines it. A folder's `mod.rs` that re-exports items of its own files does not import anything by that. An item
+//! that `mod.rs` defines itself belongs to `mod.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::visit::Visit;
 
-/// A source file as a path of modules, and what it says.
+/// A source file: the path of its module, and its text.
 pub(crate) struct Module {
     pub(crate) path: Vec<String>,
     pub(crate) file: syn::File,
 }
 
 impl Module {
-    /// A module of this text, for tests of the rules themselves.
+    /// A module with this text, to test the rules.
     pub(crate) fn of(path: &[&str], text: &str) -> Self {
         Self {
             path: path.iter().map(|&part| part.to_owned()).collect(),
@@ -30,7 +30,7 @@ impl Module {
         self.path.join("::")
     }
 
-    /// Where the module's own names are: the file `lib` is the root.
+    /// The path of the module's own items. The file `lib` is the root.
     fn place(&self) -> Vec<String> {
         if self.path == ["lib"] {
             Vec::new()
@@ -55,7 +55,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The modules of a folder of sources, named from the package's own folder.
+/// The modules in a folder of sources, with paths relative to the package.
 pub(crate) fn modules(source: &str) -> Vec<Module> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
     let read = |file: PathBuf| {
@@ -76,21 +76,21 @@ pub(crate) fn modules(source: &str) -> Vec<Module> {
     files(&source).into_iter().map(read).collect()
 }
 
-/// A path as it stands in a file: from the crate's root, and where.
+/// A path in a file, from the crate's root, with its line.
 #[derive(Clone)]
 struct Named {
     path: Vec<String>,
     line: usize,
-    /// It is made visible to others under this name.
+    /// The name under which a `use` exports it, if it does.
     exported: Option<String>,
 }
 
 /// The paths that a file names.
 struct Paths<'a> {
     known: &'a BTreeSet<Vec<String>>,
-    /// The path of the module that is visited.
+    /// The path of the module that the visitor is in.
     here: Vec<String>,
-    /// What the file's `use`s give names to.
+    /// The names that the file's `use`s introduce, with their paths.
     aliases: BTreeMap<String, Vec<String>>,
     found: Vec<Named>,
 }
@@ -103,7 +103,7 @@ impl<'a> Paths<'a> {
             aliases,
             found: Vec::new(),
         };
-        // Twice: a `use` may stand behind what uses it.
+        // Two rounds, because a `use` may come after the code that needs it.
         let mut first = paths(BTreeMap::new());
         first.visit_file(&module.file);
         let mut second = paths(first.aliases);
@@ -111,7 +111,7 @@ impl<'a> Paths<'a> {
         second.found
     }
 
-    /// The path from the crate's root, of one that begins in this crate.
+    /// The path from the crate's root, if the path leads into this crate.
     fn absolute(&self, segments: &[String]) -> Option<Vec<String>> {
         let first = segments.first()?;
         let mut base = match first.as_str() {
@@ -183,7 +183,7 @@ impl<'a> Paths<'a> {
                 (before.to_vec(), "*".to_owned(), line)
             }
         };
-        // An alias of the same name is the `use` itself.
+        // An alias with the same name comes from this very `use`.
         let own = self.aliases.remove(&name);
         let absolute = self.absolute(&path);
         if let Some(own) = own {
@@ -199,7 +199,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// The paths in a macro's tokens, as they stand there.
+    /// Collects the paths in a macro's tokens.
     fn tokens(&mut self, tokens: TokenStream, before: &[String]) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let is = |at: usize, sign: char| match tokens.get(at) {
@@ -237,7 +237,7 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// Whether it is there for the file's own tests, which may look anywhere.
+/// Whether an item belongs to the file's own tests, which may import from anywhere.
 fn for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")
@@ -275,21 +275,21 @@ impl<'ast> Visit<'ast> for Paths<'_> {
 
     fn visit_macro(&mut self, invoked: &'ast syn::Macro) {
         syn::visit::visit_macro(self, invoked);
-        // What is quoted is code of another crate.
+        // `quote!` contains code for another crate.
         if !invoked.path.is_ident("quote") {
             self.tokens(invoked.tokens.clone(), &[]);
         }
     }
 
-    // `pub(super)` and `#[must_use]` name nothing.
+    // The paths in `pub(super)` and `#[must_use]` are not imports.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
 }
 
-/// The files that each file imports from, with the line and what is imported.
+/// For each file, the files that it imports from, with the line and the imported item.
 pub(crate) type Imports = BTreeMap<String, BTreeMap<String, String>>;
 
-/// What the modules import from each other.
+/// The imports of all modules.
 pub(crate) fn imports(modules: &[Module]) -> Imports {
     let known: BTreeSet<Vec<String>> = modules.iter().map(Module::place).collect();
     let named: Vec<(&Module, Vec<Named>)> = modules
@@ -315,7 +315,7 @@ pub(crate) fn imports(modules: &[Module]) -> Imports {
         for one in paths {
             let file = file(&one.path, &known, &exports);
             let own = one.exported.is_some() && file.starts_with(&here);
-            // The root names nothing but what it re-exports: who is the crate's root isn't above it.
+            // The root only re-exports names. An import through the root is not an import from the root.
             let root = file.is_empty() && (one.path.is_empty() || !known.contains(&Vec::new()));
             if file == here || own || root {
                 continue;
@@ -333,14 +333,14 @@ pub(crate) fn imports(modules: &[Module]) -> Imports {
     imports
 }
 
-/// The file that defines what a path names.
+/// The file that defines the item at a path.
 fn file(
     path: &[String],
     known: &BTreeSet<Vec<String>>,
     exports: &BTreeMap<Vec<String>, Vec<String>>,
 ) -> Vec<String> {
     let mut path = path.to_vec();
-    // Re-exports of re-exports: as many as there are at most.
+    // A re-export may lead to another one, but not to more than there are.
     for _ in 0..=exports.len() {
         let longest = |path: &[String]| {
             let length = (0..=path.len())
@@ -362,7 +362,7 @@ fn file(
     Vec::new()
 }
 
-/// What is wrong with the imports, in words. `floor` says where a file stands.
+/// The problems with the imports, in words. `floor` returns the floor of a file.
 pub(crate) fn problems(
     modules: &[Module],
     imports: &Imports,
@@ -376,7 +376,7 @@ pub(crate) fn problems(
                 floors.insert(module.name(), number);
             }
             None => problems.push(format!(
-                "{} stands on no floor: say on which, in the list of floors",
+                "{} is on no floor: add it to the list of floors",
                 module.name()
             )),
         }
@@ -414,7 +414,7 @@ pub(crate) fn problems(
     problems
 }
 
-/// The same at the grain of what stands at the crate's root: its files and folders.
+/// The same imports between the files and folders at the crate's root.
 fn folders(imports: &Imports) -> Imports {
     let first = |name: &str| name.split("::").next().unwrap_or_default().to_owned();
     let mut folders = Imports::new();
@@ -430,7 +430,7 @@ fn folders(imports: &Imports) -> Imports {
     folders
 }
 
-/// The shortest way from a file back to itself.
+/// The shortest path of imports from a file back to itself.
 fn circle(start: &str, imports: &Imports) -> Option<Vec<String>> {
     let mut seen = BTreeSet::new();
     let mut ways = std::collections::VecDeque::from([vec![start.to_owned()]]);

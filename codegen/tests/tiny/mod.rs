@@ -1,6 +1,6 @@
-//! Tiny headers of our own, laid out as the repository's headers or as a kit, in a temporary folder.
+//! Small headers of our own in a temporary folder, laid out like the repository's headers or like a kit.
 
-// Each test crate uses some of this.
+// Each test crate uses some of these functions.
 #![allow(dead_code, unreachable_pub)]
 
 use std::fs;
@@ -14,10 +14,10 @@ pub fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers")
 }
 
-/// What stands for `ntddk.h` in tiny headers.
+/// The `ntddk.h` of these headers.
 pub const NTDDK: &str = "#include <ntdef.h>\n";
 
-/// What stands for `ntdef.h`: the words that any of them may use.
+/// The `ntdef.h` of these headers, with the names that any of them may use.
 pub const NTDEF: &str = "#ifndef TINY_NTDEF
 #define TINY_NTDEF
 #include <sal.h>
@@ -40,7 +40,7 @@ typedef ULONG_PTR SIZE_T;
 #endif
 ";
 
-/// A SAL header that defines the annotations away, as a kit's does.
+/// A SAL header that defines the annotations as empty, like a kit's.
 pub const KIT_SAL: &str = "#ifndef TINY_SAL
 #define TINY_SAL
 #define _In_
@@ -78,12 +78,12 @@ pub fn headers(wsk: &[u8]) -> TempDir {
     folder
 }
 
-/// What is generated from a folder of headers with this `wsk.h`.
+/// The code generated from a folder of headers with this `wsk.h`.
 pub fn generate(wsk: &str) -> Result<Output, Error> {
     generate_bytes(wsk.as_bytes())
 }
 
-/// The same, of a `wsk.h` that need not be text.
+/// The same, for a `wsk.h` that need not be valid text.
 pub fn generate_bytes(wsk: &[u8]) -> Result<Output, Error> {
     let folder = headers(wsk);
     let source = Source::headers(folder.path())?;
@@ -115,7 +115,7 @@ pub fn kit_of(version: &str, wsk: &[u8]) -> TempDir {
     root
 }
 
-/// What is generated from a kit at `root`.
+/// The code generated from a kit at `root`.
 pub fn generate_kit(root: &Path) -> Result<Output, Error> {
     wsk_codegen::generate(&source(root)?, &Options::default())
 }
@@ -135,7 +135,7 @@ pub fn text(output: &Output) -> String {
     words.join(" ")
 }
 
-/// A folder with what was generated, as a crate's `generated` module would be.
+/// A folder with the generated files, like the `generated` module of a crate.
 pub fn written(output: &Output) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let generated = folder.path().join("generated");

@@ -195,7 +195,7 @@ pub struct DEVICE_OBJECT {
     pub Reserved: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`DEVICE_OBJECT`], behind a member of it.
+/// An unnamed structure or union inside [`DEVICE_OBJECT`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union DEVICE_OBJECT_Queue {
@@ -205,7 +205,7 @@ pub union DEVICE_OBJECT_Queue {
     pub Wcb: WAIT_CONTEXT_BLOCK,
 }
 
-/// A `_DEVOBJ_EXTENSION` of the kernel: only pointers to it are passed around.
+/// The kernel's `_DEVOBJ_EXTENSION`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct DEVOBJ_EXTENSION {
     _unused: [u8; 0],
@@ -226,7 +226,7 @@ pub struct DISPATCHER_HEADER {
     pub WaitListHead: LIST_ENTRY,
 }
 
-/// What the headers leave unnamed inside [`DISPATCHER_HEADER`], behind a member of it.
+/// An unnamed structure or union inside [`DISPATCHER_HEADER`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union DISPATCHER_HEADER_Anonymous1 {
@@ -236,7 +236,7 @@ pub union DISPATCHER_HEADER_Anonymous1 {
     pub Anonymous1: DISPATCHER_HEADER_Anonymous1_Anonymous1,
 }
 
-/// What the headers leave unnamed inside [`DISPATCHER_HEADER`], behind a member of it.
+/// An unnamed structure or union inside [`DISPATCHER_HEADER`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct DISPATCHER_HEADER_Anonymous1_Anonymous1 {
@@ -306,13 +306,13 @@ pub struct DRIVER_OBJECT {
     pub MajorFunction: [PDRIVER_DISPATCH; 28usize],
 }
 
-/// A `_EPROCESS` of the kernel: only pointers to it are passed around.
+/// The kernel's `_EPROCESS`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct EPROCESS {
     _unused: [u8; 0],
 }
 
-/// A `_ETHREAD` of the kernel: only pointers to it are passed around.
+/// The kernel's `_ETHREAD`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct ETHREAD {
     _unused: [u8; 0],
@@ -329,7 +329,7 @@ pub struct EX_RUNDOWN_REF {
     pub Anonymous1: EX_RUNDOWN_REF_Anonymous1,
 }
 
-/// What the headers leave unnamed inside [`EX_RUNDOWN_REF`], behind a member of it.
+/// An unnamed structure or union inside [`EX_RUNDOWN_REF`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union EX_RUNDOWN_REF_Anonymous1 {
@@ -339,7 +339,7 @@ pub union EX_RUNDOWN_REF_Anonymous1 {
     pub Ptr: *mut c_void,
 }
 
-/// A `_FAST_IO_DISPATCH` of the kernel: only pointers to it are passed around.
+/// The kernel's `_FAST_IO_DISPATCH`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct FAST_IO_DISPATCH {
     _unused: [u8; 0],
@@ -364,7 +364,7 @@ pub struct FAST_MUTEX {
     pub OldIrql: u32,
 }
 
-/// A `_FILE_OBJECT` of the kernel: only pointers to it are passed around.
+/// The kernel's `_FILE_OBJECT`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct FILE_OBJECT {
     _unused: [u8; 0],
@@ -456,7 +456,7 @@ pub struct GENERAL_LOOKASIDE {
     pub Future: [u32; 2usize],
 }
 
-/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE`], behind a member of it.
+/// An unnamed structure or union inside [`GENERAL_LOOKASIDE`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union GENERAL_LOOKASIDE_Anonymous1 {
@@ -466,7 +466,7 @@ pub union GENERAL_LOOKASIDE_Anonymous1 {
     pub Allocate: PALLOCATE_FUNCTION,
 }
 
-/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE`], behind a member of it.
+/// An unnamed structure or union inside [`GENERAL_LOOKASIDE`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union GENERAL_LOOKASIDE_Anonymous2 {
@@ -517,7 +517,7 @@ pub struct GENERAL_LOOKASIDE_POOL {
     pub Future: [u32; 2usize],
 }
 
-/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE_POOL`], behind a member of it.
+/// An unnamed structure or union inside [`GENERAL_LOOKASIDE_POOL`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union GENERAL_LOOKASIDE_POOL_Anonymous1 {
@@ -527,7 +527,7 @@ pub union GENERAL_LOOKASIDE_POOL_Anonymous1 {
     pub Allocate: PALLOCATE_FUNCTION,
 }
 
-/// What the headers leave unnamed inside [`GENERAL_LOOKASIDE_POOL`], behind a member of it.
+/// An unnamed structure or union inside [`GENERAL_LOOKASIDE_POOL`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union GENERAL_LOOKASIDE_POOL_Anonymous2 {
@@ -629,7 +629,7 @@ pub struct IN6_ADDR {
     pub u: IN6_ADDR_u,
 }
 
-/// What the headers leave unnamed inside [`IN6_ADDR`], behind a member of it.
+/// An unnamed structure or union inside [`IN6_ADDR`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IN6_ADDR_u {
@@ -755,7 +755,7 @@ pub struct IN_ADDR {
     pub S_un: IN_ADDR_S_un,
 }
 
-/// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
+/// An unnamed structure or union inside [`IN_ADDR`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IN_ADDR_S_un {
@@ -767,7 +767,7 @@ pub union IN_ADDR_S_un {
     pub S_addr: u32,
 }
 
-/// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
+/// An unnamed structure or union inside [`IN_ADDR`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IN_ADDR_S_un_S_un_b {
@@ -781,7 +781,7 @@ pub struct IN_ADDR_S_un_S_un_b {
     pub s_b4: u8,
 }
 
-/// What the headers leave unnamed inside [`IN_ADDR`], behind a member of it.
+/// An unnamed structure or union inside [`IN_ADDR`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IN_ADDR_S_un_S_un_w {
@@ -834,19 +834,19 @@ pub struct IN_RECVERR {
     pub code: u8,
 }
 
-/// A `_IORING_OBJECT` of the kernel: only pointers to it are passed around.
+/// The kernel's `_IORING_OBJECT`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct IORING_OBJECT {
     _unused: [u8; 0],
 }
 
-/// A `_IO_COMPLETION_CONTEXT` of the kernel: only pointers to it are passed around.
+/// The kernel's `_IO_COMPLETION_CONTEXT`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct IO_COMPLETION_CONTEXT {
     _unused: [u8; 0],
 }
 
-/// A `_IO_SECURITY_CONTEXT` of the kernel: only pointers to it are passed around.
+/// The kernel's `_IO_SECURITY_CONTEXT`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct IO_SECURITY_CONTEXT {
     _unused: [u8; 0],
@@ -879,7 +879,7 @@ pub struct IO_STACK_LOCATION {
     pub Context: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STACK_LOCATION`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IO_STACK_LOCATION_Parameters {
@@ -897,7 +897,7 @@ pub union IO_STACK_LOCATION_Parameters {
     pub Others: IO_STACK_LOCATION_Parameters_Others,
 }
 
-/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STACK_LOCATION`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Create {
@@ -915,7 +915,7 @@ pub struct IO_STACK_LOCATION_Parameters_Create {
     pub EaLength: u32,
 }
 
-/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STACK_LOCATION`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_DeviceIoControl {
@@ -931,7 +931,7 @@ pub struct IO_STACK_LOCATION_Parameters_DeviceIoControl {
     pub Type3InputBuffer: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STACK_LOCATION`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_FileSystemControl {
@@ -947,7 +947,7 @@ pub struct IO_STACK_LOCATION_Parameters_FileSystemControl {
     pub Type3InputBuffer: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STACK_LOCATION`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Others {
@@ -961,7 +961,7 @@ pub struct IO_STACK_LOCATION_Parameters_Others {
     pub Argument4: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STACK_LOCATION`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Read {
@@ -976,7 +976,7 @@ pub struct IO_STACK_LOCATION_Parameters_Read {
     pub ByteOffset: LARGE_INTEGER,
 }
 
-/// What the headers leave unnamed inside [`IO_STACK_LOCATION`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STACK_LOCATION`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Write {
@@ -1004,7 +1004,7 @@ pub struct IO_STATUS_BLOCK {
     pub Information: usize,
 }
 
-/// What the headers leave unnamed inside [`IO_STATUS_BLOCK`], behind a member of it.
+/// An unnamed structure or union inside [`IO_STATUS_BLOCK`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IO_STATUS_BLOCK_Anonymous1 {
@@ -1014,7 +1014,7 @@ pub union IO_STATUS_BLOCK_Anonymous1 {
     pub Pointer: *mut c_void,
 }
 
-/// A `_IO_TIMER` of the kernel: only pointers to it are passed around.
+/// The kernel's `_IO_TIMER`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct IO_TIMER {
     _unused: [u8; 0],
@@ -1132,7 +1132,7 @@ pub struct IRP {
     pub Tail: IRP_Tail,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Anonymous1 {
@@ -1142,7 +1142,7 @@ pub union IRP_Anonymous1 {
     pub IoRingContext: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_AssociatedIrp {
@@ -1154,7 +1154,7 @@ pub union IRP_AssociatedIrp {
     pub SystemBuffer: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Overlay {
@@ -1164,7 +1164,7 @@ pub union IRP_Overlay {
     pub AllocationSize: LARGE_INTEGER,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IRP_Overlay_AsynchronousParameters {
@@ -1174,7 +1174,7 @@ pub struct IRP_Overlay_AsynchronousParameters {
     pub Anonymous2: IRP_Overlay_AsynchronousParameters_Anonymous2,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Overlay_AsynchronousParameters_Anonymous1 {
@@ -1184,7 +1184,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous1 {
     pub IssuingProcess: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Overlay_AsynchronousParameters_Anonymous2 {
@@ -1194,7 +1194,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous2 {
     pub IoRing: *mut IORING_OBJECT,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail {
@@ -1206,7 +1206,7 @@ pub union IRP_Tail {
     pub CompletionKey: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct IRP_Tail_Overlay {
@@ -1224,7 +1224,7 @@ pub struct IRP_Tail_Overlay {
     pub OriginalFileObject: *mut FILE_OBJECT,
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail_Overlay_Anonymous1 {
@@ -1234,7 +1234,7 @@ pub union IRP_Tail_Overlay_Anonymous1 {
     pub DriverContext: [*mut c_void; 4usize],
 }
 
-/// What the headers leave unnamed inside [`IRP`], behind a member of it.
+/// An unnamed structure or union inside [`IRP`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail_Overlay_Anonymous2 {
@@ -1322,7 +1322,7 @@ pub struct KDEVICE_QUEUE {
 }
 
 #[cfg(target_arch = "x86_64")]
-/// What the headers leave unnamed inside [`KDEVICE_QUEUE`], behind a member of it.
+/// An unnamed structure or union inside [`KDEVICE_QUEUE`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union KDEVICE_QUEUE_Anonymous1 {
@@ -1333,7 +1333,7 @@ pub union KDEVICE_QUEUE_Anonymous1 {
 }
 
 #[cfg(target_arch = "x86_64")]
-/// What the headers leave unnamed inside [`KDEVICE_QUEUE`], behind a member of it.
+/// An unnamed structure or union inside [`KDEVICE_QUEUE`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct KDEVICE_QUEUE_Anonymous1_Anonymous1 {
@@ -1381,7 +1381,7 @@ pub struct KDPC {
     pub DpcData: *mut c_void,
 }
 
-/// What the headers leave unnamed inside [`KDPC`], behind a member of it.
+/// An unnamed structure or union inside [`KDPC`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union KDPC_Anonymous1 {
@@ -1391,7 +1391,7 @@ pub union KDPC_Anonymous1 {
     pub Anonymous1: KDPC_Anonymous1_Anonymous1,
 }
 
-/// What the headers leave unnamed inside [`KDPC`], behind a member of it.
+/// An unnamed structure or union inside [`KDPC`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct KDPC_Anonymous1_Anonymous1 {
@@ -1431,13 +1431,13 @@ pub struct KEY_VALUE_PARTIAL_INFORMATION {
     pub Data: [u8; 1usize],
 }
 
-/// A `_KPROCESS` of the kernel: only pointers to it are passed around.
+/// The kernel's `_KPROCESS`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct KPROCESS {
     _unused: [u8; 0],
 }
 
-/// A `_KTHREAD` of the kernel: only pointers to it are passed around.
+/// The kernel's `_KTHREAD`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct KTHREAD {
     _unused: [u8; 0],
@@ -1506,7 +1506,7 @@ pub union LARGE_INTEGER {
     pub QuadPart: i64,
 }
 
-/// What the headers leave unnamed inside [`LARGE_INTEGER`], behind a member of it.
+/// An unnamed structure or union inside [`LARGE_INTEGER`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct LARGE_INTEGER_Anonymous1 {
@@ -1516,7 +1516,7 @@ pub struct LARGE_INTEGER_Anonymous1 {
     pub HighPart: i32,
 }
 
-/// What the headers leave unnamed inside [`LARGE_INTEGER`], behind a member of it.
+/// An unnamed structure or union inside [`LARGE_INTEGER`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct LARGE_INTEGER_u {
@@ -1661,7 +1661,7 @@ pub struct NPI_MODULEID {
     pub Anonymous1: NPI_MODULEID_Anonymous1,
 }
 
-/// What the headers leave unnamed inside [`NPI_MODULEID`], behind a member of it.
+/// An unnamed structure or union inside [`NPI_MODULEID`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union NPI_MODULEID_Anonymous1 {
@@ -1747,7 +1747,7 @@ pub struct OBJECT_HANDLE_INFORMATION {
     pub GrantedAccess: u32,
 }
 
-/// A `_OBJECT_TYPE` of the kernel: only pointers to it are passed around.
+/// The kernel's `_OBJECT_TYPE`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct OBJECT_TYPE {
     _unused: [u8; 0],
@@ -1911,7 +1911,7 @@ pub struct SCOPE_ID {
     pub Anonymous1: SCOPE_ID_Anonymous1,
 }
 
-/// What the headers leave unnamed inside [`SCOPE_ID`], behind a member of it.
+/// An unnamed structure or union inside [`SCOPE_ID`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union SCOPE_ID_Anonymous1 {
@@ -1921,7 +1921,7 @@ pub union SCOPE_ID_Anonymous1 {
     pub Value: u32,
 }
 
-/// What the headers leave unnamed inside [`SCOPE_ID`], behind a member of it.
+/// An unnamed structure or union inside [`SCOPE_ID`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SCOPE_ID_Anonymous1_Anonymous1 {
@@ -1929,7 +1929,7 @@ pub struct SCOPE_ID_Anonymous1_Anonymous1 {
     pub Bitfield1: u32,
 }
 
-/// A `_SECTION_OBJECT_POINTERS` of the kernel: only pointers to it are passed around.
+/// The kernel's `_SECTION_OBJECT_POINTERS`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct SECTION_OBJECT_POINTERS {
     _unused: [u8; 0],
@@ -1970,7 +1970,7 @@ pub union SLIST_HEADER {
     pub Anonymous1: SLIST_HEADER_Anonymous1,
 }
 
-/// What the headers leave unnamed inside [`SLIST_HEADER`], behind a member of it.
+/// An unnamed structure or union inside [`SLIST_HEADER`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SLIST_HEADER_Anonymous1 {
@@ -2044,7 +2044,7 @@ pub struct SOCKADDR_IN6 {
     pub Anonymous1: SOCKADDR_IN6_Anonymous1,
 }
 
-/// What the headers leave unnamed inside [`SOCKADDR_IN6`], behind a member of it.
+/// An unnamed structure or union inside [`SOCKADDR_IN6`]: the type of one of its members.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union SOCKADDR_IN6_Anonymous1 {
@@ -2509,7 +2509,7 @@ pub union ULARGE_INTEGER {
     pub QuadPart: u64,
 }
 
-/// What the headers leave unnamed inside [`ULARGE_INTEGER`], behind a member of it.
+/// An unnamed structure or union inside [`ULARGE_INTEGER`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ULARGE_INTEGER_Anonymous1 {
@@ -2519,7 +2519,7 @@ pub struct ULARGE_INTEGER_Anonymous1 {
     pub HighPart: u32,
 }
 
-/// What the headers leave unnamed inside [`ULARGE_INTEGER`], behind a member of it.
+/// An unnamed structure or union inside [`ULARGE_INTEGER`]: the type of one of its members.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct ULARGE_INTEGER_u {
@@ -2544,7 +2544,7 @@ pub struct UNICODE_STRING {
     pub Buffer: *mut u16,
 }
 
-/// A `_VPB` of the kernel: only pointers to it are passed around.
+/// The kernel's `_VPB`. Drivers only use pointers to it.
 #[repr(C)]
 pub struct VPB {
     _unused: [u8; 0],
