@@ -1,4 +1,5 @@
-//! Basic sockets: WSK's category behind `WSK_PROVIDER_BASIC_DISPATCH`, which is asked about its transport.
+//! Basic sockets: the category behind `WSK_PROVIDER_BASIC_DISPATCH`. A driver uses them to ask about a transport, or to configure
+//! it.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! [`Cancel`]: how another thread ends a wait.
+//! [`Cancel`]: lets another thread end a wait.
 
 #![forbid(unsafe_code)]
 
@@ -40,7 +40,7 @@ use crate::memory::shared::{Shared, Signalled};
 #[doc(alias("KEVENT", "KeSetEvent", "KeWaitForMultipleObjects", "IoCancelIrp"))]
 #[derive(Clone)]
 pub struct Cancel {
-    /// Whether it is cancelled, and what ends the waits.
+    /// Whether waits are cancelled, and the event that ends them.
     state: Shared<Signalled<AtomicBool>>,
 }
 

@@ -178,7 +178,7 @@ impl ConnectedSocket {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK, such as when the connection is no more.
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK, such as when the connection no longer exists.
     #[doc(alias = "WskGetRemoteAddress")]
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
         request::remote_address(&self.handle).wait()

@@ -1,5 +1,5 @@
-//! Options and I/O control operations of every socket, by `WskControlSocket`; and operations on the client, by
-//! `WskControlClient`, where that takes an IRP.
+//! Options and I/O control operations of every socket, through `WskControlSocket`, and those operations on the client that take
+//! an IRP, through `WskControlClient`.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use crate::socket::{
     DatagramCategory, DatagramSocket, ListenCategory, ListenSocket, StreamCategory, StreamSocket,
 };
 
-// Each of them has `controlled_raw!` in `raw` too, which is unsafe.
+// The module `raw` has a `controlled_raw!`, with unsafe methods, for each of them.
 controlled!(BasicSocket, BasicCategory);
 controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
@@ -25,8 +25,8 @@ secured!(ConnectionSocket, ConnectionCategory, set);
 secured!(ConnectedSocket, ConnectionCategory);
 secured!(ListenSocket, ListenCategory, set);
 
-/// Redirections of connections by the Windows Filtering Platform (WFP): a driver that stands in between accepts a connection that was
-/// redirected to it, and hands its records on to the connection that it makes instead.
+/// Redirected connections of the Windows Filtering Platform (WFP): a driver in between accepts a connection that was redirected
+/// to it, and passes its records to the connection that it makes instead.
 impl ConnectedSocket {
     /// Reads the redirect records of an accepted connection. The result is the number of bytes written to `records`. A driver only
     /// [passes them on](ConnectionSocket::set_redirect_records).

@@ -200,7 +200,7 @@ impl DatagramSocket {
         destination: bool,
         remote: SocketAddr,
     ) -> Result<FixedDatagramSocket, (Error, Self)> {
-        // Once for all handles: the address of one is the address of all.
+        // The flag is shared: an address that one handle fixes is fixed for all handles.
         if self.handle.fixed.swap(true, Ordering::Relaxed) {
             return Err((Error::AlreadyFixed, self));
         }
@@ -245,7 +245,7 @@ impl DatagramSocket {
 ///
 /// # Invariants
 ///
-/// The socket's remote address or destination was fixed as `remote`, which `encoded` is too.
+/// The socket's remote address or destination was fixed as `remote`. `encoded` is the same address.
 #[derive(Debug, Clone)]
 pub struct FixedDatagramSocket {
     socket: DatagramSocket,

@@ -1,6 +1,6 @@
-//! [`DriverState`]: a static for the state of a driver while it is loaded. `DriverUnload` gets only the driver object, so this is where
-//! sockets and the registration stay between the two. Stands for the global variables of drivers in C, and for the rundown protection
-//! (`EX_RUNDOWN_REF`) that keeps them while they are used.
+//! [`DriverState`]: a static for the state of a driver while it is loaded. `DriverUnload` gets only the driver object, so the
+//! sockets and the registration stay here until then. It replaces the global variables of drivers in C, and the rundown
+//! protection (`EX_RUNDOWN_REF`) that keeps them while they are used.
 
 #![forbid(unsafe_code)]
 
@@ -98,7 +98,7 @@ impl<T> DriverState<T> {
     ///
     /// [`Error::WrongIrql`]; the state stays where it is.
     pub fn take(&self) -> Result<Option<T>, Error> {
-        // What is taken out may be a registration, which is dropped at that level only.
+        // The state may contain a registration, which may only be dropped at this level.
         let may_wait = at_passive_level()?.may_wait();
         Ok(self.state.take(may_wait))
     }

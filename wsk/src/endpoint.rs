@@ -11,7 +11,7 @@ use crate::address::{Destination, ReadAddress, decode, encoded, sealed, seen, se
 use crate::error::Error;
 use crate::family::{Family, OtherFamily};
 
-/// The most bytes that an address has.
+/// The largest size of an address in bytes.
 const ROOM: usize = size_of::<SOCKADDR_STORAGE>();
 
 /// A socket address of any family: a `SocketAddr`, or the bytes of a `SOCKADDR_STORAGE`, which begin with the family.
@@ -24,21 +24,21 @@ pub struct Endpoint(Kind);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Ip(SocketAddr),
-    /// The bytes, and zeros behind them, of which `length` count.
+    /// The bytes, of which the first `length` count. The others are zero.
     Other {
         bytes: [u8; ROOM],
         length: usize,
     },
 }
 
-/// Copies as many bytes as there are in both.
+/// Copies as many bytes as both slices have.
 fn fill(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
     }
 }
 
-/// Room for an address, which begins with its family.
+/// Zeroed bytes for an address that begin with its family.
 fn begin(family: u16) -> [u8; ROOM] {
     let mut bytes = [0; ROOM];
     fill(&mut bytes, &family.to_ne_bytes());
@@ -138,7 +138,7 @@ impl Endpoint {
         }
     }
 
-    /// The address that WSK has written.
+    /// Reads an address that WSK has written.
     pub(crate) fn read(from: &SOCKADDR_STORAGE) -> Self {
         match decode(encoded(from)) {
             Ok(address) => Self(Kind::Ip(address)),
@@ -194,7 +194,7 @@ impl Destination for Endpoint {
         if let Some(address) = self.ip() {
             return Destination::put(&address, ready, length, to);
         }
-        // Which other family it is WSK knows.
+        // There is one bit for all other families. WSK checks whether the address has the family of the socket.
         OtherFamily::new(self.family(), 0).is_some_and(|other| {
             let family = Family::Other(other);
             ready & family.bit() != 0 && Self::put(self, family, true, to).is_ok()
@@ -216,7 +216,7 @@ impl Destination for Endpoint {
     }
 }
 
-/// Of any family.
+/// Reads an address of any family.
 impl ReadAddress for Endpoint {
     fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error> {
         Ok(Self::read(from))
@@ -329,7 +329,7 @@ impl HypervAddress {
         0xDA, 0x7C, 0x2E, 0xA4, 0x3F, 0xD0, 0x0C, 0x48, 0x9C, 0xC2, 0xA4, 0xDE, 0x20, 0xAB, 0xB8,
         0x78,
     ];
-    /// The bytes of `SOCKADDR_HV`: family, a reserved word, and two identifiers.
+    /// The size of `SOCKADDR_HV`: family, a reserved word, and two identifiers.
     const SIZE: usize = 4 + 16 + 16;
 
     /// The address in an endpoint, if it is of this family.

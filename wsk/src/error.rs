@@ -438,7 +438,7 @@ impl From<Error> for NTSTATUS {
 }
 
 impl Error {
-    /// The same of another call.
+    /// The same error for another call.
     pub(crate) const fn of_call(self, other: Call) -> Self {
         let mut error = self;
         if let Self::Call { call, .. } | Self::Abandoned { call, .. } = &mut error {
@@ -448,8 +448,8 @@ impl Error {
     }
 }
 
-/// Some functions give back what they took, beside the error: a [`DriverMdl`](crate::DriverMdl) gives its owner, a wait its operation, a socket
-/// itself. `?` drops that, and keeps the error.
+/// Some functions return what they took together with the error: [`DriverMdl`](crate::DriverMdl) returns the owner, a wait
+/// returns its operation, a socket itself. `?` drops that value, and keeps the error.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -485,7 +485,7 @@ impl From<DispatchError> for Error {
     }
 }
 
-/// An IRQL by its name.
+/// Displays an IRQL by its name.
 struct Level(u8);
 
 impl fmt::Display for Level {
@@ -501,7 +501,7 @@ impl fmt::Display for Level {
 }
 
 impl fmt::Display for Error {
-    // One arm for each error.
+    // The match has one arm for each error.
     #[allow(clippy::too_many_lines)]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -641,5 +641,5 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-// Results are returned by value, on the path where nothing went wrong too.
+// Results are returned by value, even where nothing went wrong, so errors must be small.
 const _: () = assert!(size_of::<Error>() <= 24);

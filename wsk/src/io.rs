@@ -38,7 +38,8 @@ impl ErrorType for &ConnectedSocket {
     type Error = Error;
 }
 
-/// Each call is [`receive`](ConnectedSocket::receive), waited for: as many bytes as have come, 0 at the end. IRQL: `<= APC_LEVEL`.
+/// Each call waits for a [`receive`](ConnectedSocket::receive). It reads as many bytes as have arrived, and 0 at the end. IRQL:
+/// `<= APC_LEVEL`.
 impl Read for &ConnectedSocket {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         if buffer.is_empty() {
@@ -48,14 +49,14 @@ impl Read for &ConnectedSocket {
     }
 }
 
-/// Each call is [`send`](ConnectedSocket::send), waited for, so that nothing is left to be flushed. IRQL: `<= APC_LEVEL`.
+/// Each call waits for a [`send`](ConnectedSocket::send), so that nothing is left to be flushed. IRQL: `<= APC_LEVEL`.
 impl Write for &ConnectedSocket {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if bytes.is_empty() {
             return Ok(0);
         }
         match self.send(bytes).wait()? {
-            // Who writes all of it would go on for ever, or panic.
+            // `write_all` would repeat a write of 0 bytes for ever, or panic.
             0 => Err(Error::Call {
                 call: crate::Call::WskSend,
                 status: STATUS_UNEXPECTED_NETWORK_ERROR,
@@ -69,7 +70,7 @@ impl Write for &ConnectedSocket {
     }
 }
 
-/// As for a reference to the socket.
+/// Like a reference to the socket.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -108,7 +109,7 @@ impl Read for ConnectedSocket {
     }
 }
 
-/// As for a reference to the socket.
+/// Like a reference to the socket.
 impl Write for ConnectedSocket {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         Write::write(&mut &*self, bytes)

@@ -10,16 +10,16 @@ use crate::system;
 /// The proof that waiting is allowed: the IRQL was at most `APC_LEVEL` when this was made.
 ///
 /// The kernel waits up to that level
-/// ([`KeWaitForSingleObject`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitforsingleobject)), and an IRP
-/// comes back in its completion routine, which needs no APC of the thread that waits.
+/// ([`KeWaitForSingleObject`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitforsingleobject)). A
+/// completion routine ends the wait for an IRP, so that the waiting thread need not run APCs.
 ///
 /// # Invariants
 ///
-/// It is used by the call that has made it alone. To raise the IRQL is unsafe, and whoever does so lowers it again.
+/// Only the call that has made the proof uses it. Raising the IRQL is unsafe, and code that raises it also lowers it again.
 #[derive(Clone, Copy)]
 pub struct MayWait(());
 
-/// The proof that the IRQL was `PASSIVE_LEVEL`, which some functions of WSK ask for themselves.
+/// The proof that the IRQL was `PASSIVE_LEVEL`. Some functions of WSK require that level.
 ///
 /// # Invariants
 ///
@@ -28,7 +28,7 @@ pub struct MayWait(());
 pub(crate) struct AtPassiveLevel(MayWait);
 
 impl AtPassiveLevel {
-    /// Waiting is allowed there too.
+    /// Waiting is allowed at this level, too.
     pub(crate) const fn may_wait(self) -> MayWait {
         self.0
     }
@@ -38,7 +38,7 @@ impl AtPassiveLevel {
 #[inline]
 pub(crate) fn may_wait() -> Result<MayWait, Error> {
     at_most(APC_LEVEL)?;
-    // INVARIANT: the level was just read.
+    // INVARIANT: `at_most` has just checked the level.
     Ok(MayWait(()))
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn may_wait() -> Result<MayWait, Error> {
 #[inline]
 pub(crate) fn at_passive_level() -> Result<AtPassiveLevel, Error> {
     at_most(PASSIVE_LEVEL)?;
-    // INVARIANT: the level was just read.
+    // INVARIANT: `at_most` has just checked the level.
     Ok(AtPassiveLevel(MayWait(())))
 }
 

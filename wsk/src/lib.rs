@@ -145,7 +145,7 @@ pub mod streams;
 mod system;
 mod time;
 
-// Stable rustdoc loses the aliases of what is re-exported from private modules: they stand here too.
+// Stable rustdoc loses the aliases of items that are re-exported from private modules, so they are repeated here.
 #[doc(alias("SOCKADDR", "SOCKADDR_IN", "SOCKADDR_IN6"))]
 pub use address::RemoteAddress;
 pub use address::{Destination, Family, ReadAddress};
@@ -224,7 +224,7 @@ pub use socket::StreamSocket;
 pub use socket::{ioctl, option};
 pub use wsk_sys::NTSTATUS;
 
-/// The example of the README, which compiles.
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! The methods that sockets of several categories have, written once.
+//! Methods that sockets of several categories share.
 
 #![forbid(unsafe_code)]
 
@@ -7,12 +7,12 @@ use crate::error::Error;
 use crate::request::{Open, Request, open, set_both_families};
 use crate::socket::{Category, Handle, Making};
 
-/// Makes a socket and waits for it; one of both families is told so.
+/// Opens a socket and waits for it. Opens a socket of `Family::Dual` to both families.
 pub(crate) fn open_socket<C: Category>(making: Making<C>) -> Result<Handle<C>, Error> {
     opened(open(making))
 }
 
-/// Waits for the socket that is being made; one of both families is told so.
+/// Waits for a socket that is being opened. Opens a socket of `Family::Dual` to both families.
 pub(crate) fn opened<C: Category>(
     request: Request<'static, Open, Making<C>>,
 ) -> Result<Handle<C>, Error> {
@@ -24,7 +24,7 @@ pub(crate) fn opened<C: Category>(
     Ok(handle)
 }
 
-/// Writes the methods of a socket that is bound to an address. What is said in documentation comments goes for binding it.
+/// Writes the methods of a socket that is bound to an address. The caller's documentation comments are added to `bind`.
 macro_rules! bound_by_address {
     ($(#[$binding:meta])* $Socket:ident) => {
         impl $Socket {
@@ -83,7 +83,7 @@ macro_rules! bound_by_address {
     };
 }
 
-/// Writes the methods over `WskControlSocket`, which every socket has.
+/// Writes the methods of `WskControlSocket`, which every socket has.
 macro_rules! controlled {
     ($Socket:ident, $Category:ty) => {
         impl $Socket {
@@ -170,7 +170,8 @@ macro_rules! controlled {
     };
 }
 
-/// Writes the methods over the security descriptor of a socket: to read it, and with `set` to give it one before it is bound.
+/// Writes the methods for the security descriptor of a socket: a method to read it, and with `set` a method to set it before the
+/// socket is bound.
 macro_rules! secured {
     ($Socket:ident, $Category:ty) => {
         impl $Socket {
@@ -217,7 +218,7 @@ macro_rules! secured {
     };
 }
 
-/// Writes how a socket is closed. What is said in documentation comments goes for closing it.
+/// Writes the method that closes a socket. The caller's documentation comments are added to it.
 macro_rules! closed {
     ($(#[$closing:meta])* $Socket:ident) => {
         impl $Socket {

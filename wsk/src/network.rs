@@ -100,7 +100,7 @@ impl Network {
         }
     }
 
-    /// A socket that is bound to an address, and that address with its port.
+    /// Opens a socket and binds it. Returns the socket, and its address with the port.
     fn bound(&self, local: SocketAddr) -> Result<(DatagramSocket, SocketAddr), Error> {
         let socket = DatagramSocket::open(&self.provider, Family::of(&local))?;
         socket.bind(local)?;
@@ -133,7 +133,7 @@ impl Network {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         };
-        // Each send has an address of its own; this one is never used.
+        // Each send names its address, so this one is never used.
         let nobody = SocketAddr::new(loopback, 1);
         let sending = socket.send_to(NonPagedBuffer::new(self.send)?, nobody);
         let receiving = socket.receive_from(NonPagedBuffer::new(self.receive)?);
@@ -145,8 +145,8 @@ impl Network {
     }
 }
 
-/// Opens a socket, binds it and connects it, and gives the connection its buffers. The first two wait. IRQL: `<= APC_LEVEL`. A future
-/// that is dropped connects nothing.
+/// Opens a socket, binds it and connects it, and gives the connection its buffers. Opening and binding wait. IRQL: `<=
+/// APC_LEVEL`. If the future is dropped, nothing gets connected.
 impl TcpConnect for Network {
     type Error = Error;
     type Connection<'a> = BufferedConnection;
@@ -160,7 +160,7 @@ impl TcpConnect for Network {
             let connecting = match &mut connecting {
                 Some(connecting) => connecting,
                 none => {
-                    // `WskSocketConnect` is not in every provider.
+                    // Some providers have no `WskSocketConnect`.
                     let family = Family::of(&remote);
                     let socket = ConnectionSocket::open(&self.provider, family)?;
                     socket.bind(family.any())?;
@@ -174,7 +174,7 @@ impl TcpConnect for Network {
     }
 }
 
-/// Opening and binding wait, so that these futures are ready when they are polled first. IRQL: `<= APC_LEVEL`.
+/// Opening and binding wait, so that these futures are ready in the first poll. IRQL: `<= APC_LEVEL`.
 impl UdpStack for Network {
     type Error = Error;
     type Connected = BufferedSocket;
@@ -207,11 +207,11 @@ impl UdpStack for Network {
     }
 }
 
-/// Looks names up by `WskGetAddressInfo` and `WskGetNameInfo`. IRQL: `PASSIVE_LEVEL`. A future that is dropped cancels it.
+/// Looks names up with `WskGetAddressInfo` and `WskGetNameInfo`. IRQL: `PASSIVE_LEVEL`. Dropping the future cancels the lookup.
 impl Dns for Network {
     type Error = Error;
 
-    /// The first address that is found. None of this type is [`Error::UnknownAddress`].
+    /// The first address of the wanted type. [`Error::UnknownAddress`] if there is none.
     fn get_host_by_name(
         &self,
         host: &str,
@@ -234,7 +234,7 @@ impl Dns for Network {
         })
     }
 
-    /// The name, in UTF-8, or the address in digits where it has none; [`Error::OutOfBounds`] where there is no room for it.
+    /// The name, in UTF-8. The address in digits if it has no name. [`Error::OutOfBounds`] if it does not fit.
     fn get_host_by_address(
         &self,
         addr: IpAddr,
@@ -252,7 +252,7 @@ impl Dns for Network {
     }
 }
 
-/// Puts a name there in UTF-8: how many bytes it has.
+/// Writes a name in UTF-8. Returns the number of bytes.
 fn put_name(name: &[u16], to: &mut [u8]) -> Result<usize, Error> {
     let mut length = 0;
     for character in char::decode_utf16(name.iter().copied()) {

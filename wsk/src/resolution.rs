@@ -1,4 +1,5 @@
-//! Name resolution: the addresses of a host's name, by `WskGetAddressInfo`, and the names of an address, by `WskGetNameInfo`.
+//! Name resolution: the addresses of a host's name, through `WskGetAddressInfo`, and the names of an address, through
+//! `WskGetNameInfo`.
 
 #![forbid(unsafe_code)]
 

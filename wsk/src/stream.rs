@@ -98,7 +98,7 @@ impl StreamSocket {
     }
 
     fn make(provider: &Provider, making: Making<StreamCategory>) -> Result<Self, Error> {
-        // An older Windows could take the flag for none, and make a socket of another category.
+        // An older Windows might ignore the flag, and make a socket of another category.
         if provider.capture().ntddi() < NTDDI_WIN10_RS2 {
             return Err(Error::NoEntry { entry: "WskListen" });
         }

@@ -1,8 +1,8 @@
 //! Streams of the crate `futures-core`: of the datagrams that arrive at a socket, and of connections. Needs the feature `futures-core`.
 //!
-//! A stream keeps its operation when the future that waits for the next item is dropped or forgotten, so that nothing is lost but
-//! what a stream that is dropped itself has not given out. IRQL: `<= DISPATCH_LEVEL`. No executor is involved: wakers are woken by
-//! completion routines, at up to `DISPATCH_LEVEL`.
+//! A stream keeps its operation when the future that waits for the next item is dropped or forgotten, so that nothing is lost.
+//! Only dropping the stream itself loses an item that it has not returned yet. IRQL: `<= DISPATCH_LEVEL`. No executor is
+//! involved: completion routines wake wakers, at up to `DISPATCH_LEVEL`.
 
 #![forbid(unsafe_code)]
 
@@ -145,7 +145,7 @@ impl DatagramSocket {
     }
 }
 
-// The operation is not stored in the stream, and `buffers` is not pinned.
+// The operation is not stored inside the stream, and `buffers` is not pinned.
 impl<B: ReceiveBuffer, M> Unpin for Datagrams<B, M> {}
 
 impl<B, M> Stream for Datagrams<B, M>
@@ -188,7 +188,7 @@ impl<B: ReceiveBuffer, M> fmt::Debug for Datagrams<B, M> {
     }
 }
 
-/// The next item of a stream: what comes of the operation that is in flight, or of one that is started.
+/// The next item of a stream: the result of the operation in flight, or of a new one.
 fn poll_next<R: Future + Unpin, T>(
     in_flight: &mut Option<R>,
     ended: &mut bool,
@@ -211,7 +211,7 @@ fn poll_next<R: Future + Unpin, T>(
     Poll::Ready(Some(item(output).map_err(|error| noted(error, ended))))
 }
 
-/// Notes whether an error is the end.
+/// Notes whether an error ends the stream.
 fn noted(error: Error, ended: &mut bool) -> Error {
     *ended = error.must_close();
     error

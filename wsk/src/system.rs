@@ -1,5 +1,4 @@
-//! What the kernel tells whoever asks, under no condition but that the caller is kernel code, as this crate is: the IRQL, and the time
-//! since the system started.
+//! Functions of the kernel that any kernel code may call at any time: the current IRQL, and the time since the system started.
 
 use wsk_sys::{KeGetCurrentIrql, KeQueryInterruptTime};
 

@@ -113,7 +113,7 @@ fn an_import_from_above_is_told() {
         );
     }
     let nowhere = [Module::of(&["attic"], "")];
-    assert!(told(&nowhere).contains("attic stands on no floor"));
+    assert!(told(&nowhere).contains("attic is on no floor"));
 }
 
 #[test]

@@ -18,10 +18,10 @@ use crate::socket::ConnectedSocket;
 /// A connection with a buffer for each direction, which implements the traits of
 /// [`embedded-io-async`](https://docs.rs/embedded-io-async), for crates that speak a protocol over any stream.
 ///
-/// Reads give what is in the buffer, or wait until the peer has sent something. Writes gather bytes in the other buffer, so that the
-/// small pieces that protocols write go out as one. They are sent when it is full, when a read of the whole connection begins, and by
-/// [`flush`](Write::flush), which waits until they are with the peer's transport. After an error of the connection, the next write or
-/// flush fails, and so do all that follow, for it is unknown how many bytes have gone out.
+/// Reads return what is in the receive buffer, or wait until the peer has sent something. Writes gather bytes in the send buffer,
+/// so that the small pieces that protocols write go out as one. The bytes are sent when the buffer is full, when a read of the
+/// whole connection begins, and by [`flush`](Write::flush), which waits until the peer's transport has them. After an error of
+/// the connection, the next write or flush fails, and so do all that follow, because it is unknown how many bytes have gone out.
 ///
 /// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what happens to the bytes. `write_all` and
 /// `read_exact` make several writes or reads. When one of them is dropped, some of these are done already.
@@ -108,7 +108,7 @@ impl BufferedConnection {
             end: 0,
         };
         let run = Repeated::AtRest(sending.prepare()?);
-        // INVARIANT: nothing is gathered, and all of the buffer is there.
+        // INVARIANT: the buffer has its whole length, and no bytes are gathered.
         let writer = WriteHalf {
             run,
             gathered: 0,
@@ -131,14 +131,14 @@ impl BufferedConnection {
         &self.writer.socket
     }
 
-    /// Has what was written sent, unless something is on its way.
+    /// Sends the gathered bytes, unless a send is in flight.
     fn push(&mut self) {
         if self.writer.failed.is_none() && self.writer.run.is_at_rest() {
             self.writer.failed = self.writer.start().err();
         }
     }
 
-    /// [`push`](Self::push), at the first poll of a future.
+    /// Calls [`push`](Self::push) in the first poll of a future.
     fn push_once(&mut self, pushed: &mut bool) {
         if !core::mem::replace(pushed, true) {
             self.push();
@@ -212,18 +212,18 @@ impl BufferedConnection {
 #[derive(Debug)]
 pub struct ReadHalf {
     run: Repeated<Receiving>,
-    /// The part of the buffer that was received and not read yet.
+    /// The part of the buffer with received bytes that were not read yet.
     next: usize,
     end: usize,
 }
 
 impl ReadHalf {
-    /// Waits until there is something to read, or nothing will come any more.
+    /// Waits until there are bytes to read, or until no more can arrive.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.next < self.end {
             return Poll::Ready(Ok(()));
         }
-        // A read before this one may have begun it.
+        // An earlier read, whose future is gone, may have started it.
         if !ready!(self.run.poll_end(context)) {
             self.run.start()?;
             ready!(self.run.poll_end(context));
@@ -232,7 +232,7 @@ impl ReadHalf {
         Poll::Ready(Ok(()))
     }
 
-    /// The bytes that were received and not read yet.
+    /// The received bytes that were not read yet.
     fn filled(&mut self) -> Result<&[u8], Error> {
         if self.next == self.end {
             return Ok(&[]);
@@ -265,19 +265,19 @@ impl ErrorType for ReadHalf {
     type Error = Error;
 }
 
-/// A read that is dropped loses nothing: what comes is there for the next one. IRQL: `<= DISPATCH_LEVEL`.
+/// If a read is dropped, nothing is lost: the next read returns what arrives. IRQL: `<= DISPATCH_LEVEL`.
 impl Read for ReadHalf {
     fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
         until_over(move |context| self.poll_read(context, buffer))
     }
 }
 
-/// Without a copy: what is in the connection's own buffer.
+/// Returns the bytes in the connection's own buffer, without a copy.
 impl BufRead for ReadHalf {
     fn fill_buf(&mut self) -> impl Future<Output = Result<&[u8], Error>> {
         let mut this = Some(self);
         until_over(move |context| {
-            // What is filled is borrowed for longer than this poll: there is one end.
+            // The returned slice must outlive this poll, so the half is moved out of the closure. The future ends here.
             let half = this.take().ok_or(Error::Taken)?;
             match half.poll_fill(context) {
                 Poll::Pending => {
@@ -294,7 +294,7 @@ impl BufRead for ReadHalf {
     }
 }
 
-/// Asking has WSK receive, if it does not do so already.
+/// Makes WSK receive, if no receive is in flight.
 impl ReadReady for ReadHalf {
     fn read_ready(&mut self) -> Result<bool, Error> {
         if self.next < self.end {
@@ -365,19 +365,20 @@ impl ReadReady for ReadHalf {
 ///
 /// # Invariants
 ///
-/// At rest, the first `gathered` bytes of the buffer are to be sent, and its length is `room`. On its way, nothing is gathered.
+/// While no send is in flight, the buffer's length is `room`, and its first `gathered` bytes wait to be sent. While one is in
+/// flight, `gathered` is 0.
 #[derive(Debug)]
 pub struct WriteHalf {
     run: Repeated<Sending>,
     gathered: usize,
     room: usize,
-    /// Why nothing can be sent any more.
+    /// The reason why nothing can be sent any more.
     failed: Option<Error>,
     socket: ConnectedSocket,
 }
 
 impl WriteHalf {
-    /// Waits until no send is on its way.
+    /// Waits until no send is in flight.
     fn poll_rest(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if let Some(error) = self.failed {
             return Poll::Ready(Err(error));
@@ -391,14 +392,14 @@ impl WriteHalf {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what a send that has ended has not, if there is any.
+    /// After a send, sends the bytes that it did not send, if there are any.
     fn send_rest(&mut self) -> Result<(), Error> {
         let operation = self.run.at_rest()?;
         let sent = operation.seen()?;
         let bytes = operation.as_mut_slice();
         let rest = bytes.len().saturating_sub(sent);
         if rest > 0 && sent == 0 {
-            // Who goes on would do so for ever.
+            // A send of no bytes would repeat for ever.
             return Err(Error::Call {
                 call: Call::WskSend,
                 status: STATUS_UNEXPECTED_NETWORK_ERROR,
@@ -411,24 +412,24 @@ impl WriteHalf {
             }
         }
         operation.set_len(self.room)?;
-        // INVARIANT: these, and the buffer has its whole length.
+        // INVARIANT: the bytes to send were moved to the start, and the buffer has its whole length.
         self.gathered = rest;
         self.start()
     }
 
-    /// Has what was gathered sent, if there is anything, and nothing on its way.
+    /// Sends the gathered bytes, if there are any. No send may be in flight.
     fn start(&mut self) -> Result<(), Error> {
         if self.gathered == 0 {
             return Ok(());
         }
         self.run.at_rest()?.set_len(self.gathered)?;
         self.run.start()?;
-        // INVARIANT: it is on its way.
+        // INVARIANT: the send is in flight.
         self.gathered = 0;
         Ok(())
     }
 
-    /// Takes as many bytes as there is room for, and has them sent when there is none left.
+    /// Takes as many bytes as fit, and sends them when the buffer is full.
     fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -443,13 +444,13 @@ impl WriteHalf {
         let taken = memory::copy(bytes, free);
         self.gathered += taken;
         if self.gathered == self.room {
-            // What is wrong is told by the next one: these bytes are taken.
+            // These bytes were taken, so this write succeeds. The next one reports the error.
             self.failed = self.start().err();
         }
         Poll::Ready(Ok(taken))
     }
 
-    /// Waits until all that was written is sent.
+    /// Waits until everything that was written is sent.
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_rest(context))?;
         self.failed = self.start().err();
@@ -459,11 +460,11 @@ impl WriteHalf {
     /// Sends the bytes that were written, and [disconnects gracefully](ConnectedSocket::disconnect): after that nothing can be written,
     /// and bytes that the peer still sends can be read. IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// One that is dropped lets the disconnection go on once it was begun, which it is when all is sent.
+    /// If the future is dropped after the disconnect has begun, the disconnect continues. It begins when all bytes are sent.
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`], that of what was written before, or the error of WSK.
+    /// [`Error::NoMemory`], the error of an earlier write, or the error of WSK.
     pub fn disconnect(&mut self) -> impl Future<Output = Result<(), Error>> {
         let mut disconnecting = None;
         until_over(move |context| {
@@ -483,8 +484,8 @@ impl ErrorType for WriteHalf {
     type Error = Error;
 }
 
-/// A write that is dropped has taken nothing. What one that has ended has taken is sent when the buffer is full, or by a flush, which
-/// goes on when it is dropped. IRQL: `<= DISPATCH_LEVEL`.
+/// A write that is dropped before it ends takes no bytes. Bytes that were taken are sent when the buffer is full, or by a flush.
+/// A flush that is dropped continues. IRQL: `<= DISPATCH_LEVEL`.
 impl Write for WriteHalf {
     fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
         until_over(move |context| self.poll_write(context, bytes))
@@ -505,7 +506,7 @@ impl ErrorType for BufferedConnection {
     type Error = Error;
 }
 
-/// As of its [`ReadHalf`]. What was written before is sent, for the peer may wait for it.
+/// Like [`ReadHalf`]. It also sends what was written before, because the peer may wait for it.
 impl Read for BufferedConnection {
     fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Error>> {
         let mut pushed = false;
@@ -516,12 +517,12 @@ impl Read for BufferedConnection {
     }
 }
 
-/// As of its [`ReadHalf`].
+/// Like [`ReadHalf`].
 impl BufRead for BufferedConnection {
     fn fill_buf(&mut self) -> impl Future<Output = Result<&[u8], Error>> {
         let (mut this, mut pushed) = (Some(self), false);
         until_over(move |context| {
-            // As for the half.
+            // As in [`ReadHalf`], the returned slice must outlive this poll.
             let connection = this.take().ok_or(Error::Taken)?;
             connection.push_once(&mut pushed);
             match connection.reader.poll_fill(context) {
@@ -541,7 +542,7 @@ impl BufRead for BufferedConnection {
     }
 }
 
-/// As of its [`ReadHalf`].
+/// Like [`ReadHalf`].
 impl ReadReady for BufferedConnection {
     fn read_ready(&mut self) -> Result<bool, Error> {
         self.push();
@@ -549,7 +550,7 @@ impl ReadReady for BufferedConnection {
     }
 }
 
-/// As of its [`WriteHalf`].
+/// Like [`WriteHalf`].
 impl Write for BufferedConnection {
     fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Error>> {
         self.writer.write(bytes)
@@ -560,7 +561,7 @@ impl Write for BufferedConnection {
     }
 }
 
-/// As of its [`WriteHalf`].
+/// Like [`WriteHalf`].
 impl WriteReady for BufferedConnection {
     fn write_ready(&mut self) -> Result<bool, Error> {
         self.writer.write_ready()

@@ -16,7 +16,7 @@ use crate::request::{ReceivingFrom, SendingTo};
 /// A datagram socket with a buffer for each direction, made by [`Network`](crate::Network), which implements the traits of
 /// [`embedded-nal-async`](https://docs.rs/embedded-nal-async) for sockets that have a remote address, and for those that have none.
 ///
-/// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what becomes of the datagram.
+/// Every future may be dropped or forgotten at any moment: [a table](crate::buffered) says what happens to the datagram.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -62,12 +62,12 @@ use crate::request::{ReceivingFrom, SendingTo};
 pub struct BufferedSocket {
     pub(crate) receiving: Repeated<ReceivingFrom>,
     pub(crate) sending: Repeated<SendingTo>,
-    /// The address that it is bound to.
+    /// The address that the socket is bound to.
     pub(crate) local: SocketAddr,
 }
 
 impl BufferedSocket {
-    /// The address that it is bound to, with its port.
+    /// The address that the socket is bound to, with its port.
     #[must_use]
     pub const fn local_address(&self) -> SocketAddr {
         self.local
@@ -80,7 +80,7 @@ impl BufferedSocket {
     ) -> impl Future<Output = Result<(), Error>> {
         let mut begun = false;
         until_over(move |context| {
-            // The one that was begun, or one whose future is gone.
+            // A send of this future, or of an earlier one that was dropped.
             ready!(self.sending.poll_end(context));
             if !begun {
                 self.begin_sending(to, data)?;
@@ -91,7 +91,7 @@ impl BufferedSocket {
         })
     }
 
-    /// Has a copy of the datagram sent.
+    /// Copies the datagram, and starts to send the copy.
     fn begin_sending(&mut self, to: Option<SocketAddr>, data: &[u8]) -> Result<(), Error> {
         let operation = self.sending.at_rest()?;
         operation.set_len(data.len())?;
@@ -102,13 +102,13 @@ impl BufferedSocket {
         self.sending.start()
     }
 
-    /// Waits for a datagram, and copies what fits; its length, and who sent it.
+    /// Waits for a datagram, and copies what fits. Returns the datagram's length and its sender.
     fn poll_one(
         &mut self,
         context: &mut Context<'_>,
         to: &mut [u8],
     ) -> Poll<Result<(usize, SocketAddr), Error>> {
-        // A receive before this one may have begun it.
+        // An earlier receive, whose future is gone, may have started it.
         if !ready!(self.receiving.poll_end(context)) {
             self.receiving.start()?;
             ready!(self.receiving.poll_end(context));
@@ -127,7 +127,7 @@ impl BufferedSocket {
 
 /// Sends to the address that the socket was connected to, and receives datagrams from there. IRQL: `<= DISPATCH_LEVEL`.
 ///
-/// A datagram that is longer than the socket's own buffer is thrown away, with the error of `STATUS_BUFFER_OVERFLOW`.
+/// A datagram that is longer than the socket's own buffer is discarded, with the error of `STATUS_BUFFER_OVERFLOW`.
 impl ConnectedUdp for BufferedSocket {
     type Error = Error;
 

@@ -1,4 +1,4 @@
-//! One operation that is run again and again by futures, each of which may be gone before the run has ended.
+//! An operation that futures run again and again. The future that started a run may be dropped before the run has ended.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -9,17 +9,17 @@ use crate::error::Error;
 use crate::operation::{NotStarted, Prepared, Started};
 use crate::request::Repeat;
 
-/// The operation, and where it is.
+/// The operation, and its state.
 #[derive(Debug)]
 pub(crate) enum Repeated<O: Repeat<NonPagedBuffer>> {
     AtRest(Prepared<O, NonPagedBuffer>),
     Running(Started<O, NonPagedBuffer>),
-    /// A provider that broke its contract has it.
+    /// A provider that broke its contract may still use the operation.
     Lost(Error),
 }
 
 impl<O: Repeat<NonPagedBuffer>> Repeated<O> {
-    /// Starts a run, unless one is on its way.
+    /// Starts a run, unless one is in flight.
     pub(crate) fn start(&mut self) -> Result<(), Error> {
         let (this, result) = match core::mem::replace(self, Self::Lost(Error::BufferLost)) {
             Self::AtRest(prepared) => match prepared.start() {
@@ -33,7 +33,7 @@ impl<O: Repeat<NonPagedBuffer>> Repeated<O> {
         result
     }
 
-    /// Waits until no run is on its way; whether one has ended just now.
+    /// Waits until no run is in flight. Returns whether a run has ended in this call.
     pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let Self::Running(started) = self else {
             return Poll::Ready(false);
@@ -47,7 +47,7 @@ impl<O: Repeat<NonPagedBuffer>> Repeated<O> {
         Poll::Ready(true)
     }
 
-    /// Whether no run is on its way, or has ended unseen.
+    /// Whether no run is in flight, and no end of a run is waiting for [`poll_end`](Self::poll_end).
     pub(crate) fn is_at_rest(&self) -> bool {
         matches!(self, Self::AtRest(_))
     }
@@ -60,7 +60,7 @@ impl<O: Repeat<NonPagedBuffer>> Repeated<O> {
         }
     }
 
-    /// The operation, which is at rest.
+    /// The operation, if it is at rest.
     pub(crate) fn at_rest(&mut self) -> Result<&mut Prepared<O, NonPagedBuffer>, Error> {
         match self {
             Self::AtRest(prepared) => Ok(prepared),

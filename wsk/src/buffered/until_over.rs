@@ -1,4 +1,5 @@
-//! Futures of functions that are polled. None of this crate is an `async` block, whose future panics when it is polled after its end.
+//! Futures made from functions. This crate has no `async` blocks, because their futures panic when they are polled after their
+//! end.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -6,11 +7,11 @@ use core::task::{Context, Poll};
 
 use crate::error::Error;
 
-/// A future that asks a function until that is over, and says [`Error::Taken`] when it is polled after its end.
+/// A future that polls a function until the function is ready. Polled after its end, it returns [`Error::Taken`].
 #[must_use = "a future does nothing until it is polled"]
 pub(crate) struct UntilOver<F>(Option<F>);
 
-/// Asks `poll` until it is over.
+/// Makes a future that calls `poll` until it is ready.
 pub(crate) const fn until_over<F, T>(poll: F) -> UntilOver<F>
 where
     F: FnMut(&mut Context<'_>) -> Poll<Result<T, Error>>,
@@ -18,7 +19,7 @@ where
     UntilOver(Some(poll))
 }
 
-// Nothing is pinned.
+// Nothing inside is pinned.
 impl<F> Unpin for UntilOver<F> {}
 
 impl<F, T> Future for UntilOver<F>

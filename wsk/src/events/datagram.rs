@@ -174,7 +174,8 @@ pub enum Verdict {
 ///
 /// # Invariants
 ///
-/// The list is what the callback has been given for `'i`; it is what [`Retained`] has once it is gone.
+/// `list` is the list that WSK gave the callback for `'i`. After [`retain`](Self::retain) it is `None`, and [`Retained`] has the
+/// list.
 #[doc(alias = "WSK_DATAGRAM_INDICATION")]
 pub struct Indication<'i> {
     list: &'i mut Option<List<DatagramCategory>>,
@@ -186,7 +187,7 @@ impl Indication<'_> {
     /// The datagrams, in the order in which they arrived.
     #[must_use]
     pub fn datagrams(&self) -> Datagrams<'_> {
-        // Once retained, they may be released at any moment.
+        // Retained datagrams may be released at any moment, so they are not shown.
         self.list.as_ref().map_or(Datagrams::none(), Datagrams::of)
     }
 
@@ -244,7 +245,7 @@ impl fmt::Debug for Indication<'_> {
     }
 }
 
-/// The events of a datagram socket that are told to `handler`.
+/// Makes the event callbacks of a datagram socket, which call `handler`.
 pub(crate) fn of_datagrams<H: ReceiveFromEvent>(
     handler: H,
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {

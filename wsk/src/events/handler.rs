@@ -1,12 +1,12 @@
-//! [`Handler`]: a driver's handler as its socket keeps it; and the flag that events of all sockets have.
+//! [`Handler`]: the form in which a socket stores a driver's handler. Also the flag that all event callbacks share.
 
 #![forbid(unsafe_code)]
 
 use wsk_sys::WSK_FLAG_AT_DISPATCH_LEVEL;
 
-/// The flag, among the others.
+/// `WSK_FLAG_AT_DISPATCH_LEVEL` with the type of the other flags.
 pub(super) const AT_DISPATCH_LEVEL: u32 = WSK_FLAG_AT_DISPATCH_LEVEL as u32;
 
-/// A driver's handler, as the socket has it: one type for all that may be told to it, so that a stream socket has one context whatever it
-/// becomes.
+/// A driver's handler in the form in which the socket stores it. All event traits are implemented for this one type, so that a
+/// stream socket keeps the same context when it turns into a listening or a connected one.
 pub(crate) struct Handler<H>(pub(super) H);

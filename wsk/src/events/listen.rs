@@ -1,5 +1,5 @@
-//! Events of listening sockets: WSK calls the driver when a connection has come, and before it is made if it wants to be asked, through
-//! `WSK_CLIENT_LISTEN_DISPATCH`.
+//! Events of listening sockets, through `WSK_CLIENT_LISTEN_DISPATCH`: WSK calls the driver when a connection has arrived and, for
+//! conditional accept, before it makes the connection.
 
 #![forbid(unsafe_code)]
 
@@ -320,14 +320,14 @@ impl fmt::Debug for Inspection<'_> {
     }
 }
 
-/// The events of a listening socket that are told to `handler`.
+/// Makes the event callbacks of a listening socket, which call `handler`.
 pub(crate) fn of_listener<H: AcceptEvent>(
     handler: H,
 ) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
     callbacks::of_listener(Handler(handler))
 }
 
-/// The events of a stream socket that are told to `handler`, whatever it becomes.
+/// Makes the event callbacks of a stream socket, which call `handler` whether the socket listens or connects.
 pub(crate) fn of_stream<H: ConnectionEvent + AcceptEvent>(
     handler: H,
 ) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {

@@ -22,7 +22,7 @@ pub use crate::socket::stream_events::StreamVerdict;
 use crate::socket::stream_events::Told;
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, Socket};
 
-/// The events of a connection, ready for WSK.
+/// The event callbacks of a connection, in the form that WSK needs.
 type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 
 /// The handler of a connection: WSK calls it when bytes arrive, and when the peer disconnects.
@@ -309,7 +309,7 @@ impl fmt::Debug for SendBacklog<'_> {
 /// ```
 #[doc(alias = "WSK_DATA_INDICATION")]
 pub struct StreamIndication<'i> {
-    /// The callback's, unless it was retained.
+    /// The list of the callback. It remembers whether the bytes were retained.
     list: &'i mut ByteList,
     length: usize,
     flags: u32,
@@ -332,7 +332,7 @@ impl StreamIndication<'_> {
     /// The bytes, piece by piece as they lie in memory.
     #[must_use]
     pub fn pieces(&self) -> StreamPieces<'_> {
-        // Once retained, they may be released at any moment.
+        // Retained bytes may be released at any moment, so they are not shown.
         self.list.pieces()
     }
 
@@ -405,7 +405,7 @@ impl fmt::Debug for StreamIndication<'_> {
     }
 }
 
-/// The events of a connection that are told to `handler`.
+/// Makes the event callbacks of a connection, which call `handler`.
 pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
     callbacks::of_connection(Handler(handler))
 }

@@ -1,4 +1,4 @@
-//! [`WskAccept`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept): a connection is accepted.
+//! [`WskAccept`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_accept): accepts a connection.
 
 use core::marker::PhantomData;
 use core::net::SocketAddr;
@@ -64,7 +64,7 @@ impl<A: ReadAddress> Function<Making<ConnectionCategory>> for Accept<A> {
         places: Places<'x>,
     ) -> Result<Bound<'x, AcceptCall>, Error> {
         listener.require_bound()?;
-        // All of it: what an operation before has left there is no part of this one's address.
+        // An operation may be used again. Nothing of an earlier address may remain.
         arguments.address = SOCKADDR_STORAGE::default();
         Ok(AcceptCall::new(listener, lent.lend(), places))
     }
@@ -87,7 +87,7 @@ impl<A: ReadAddress> Operation<Making<ConnectionCategory>> for Accepting<A> {
         making: &mut Making<ConnectionCategory>,
     ) -> Result<(ConnectedSocket, A), Error> {
         let handle = made(Call::WskAccept, outcome, making)?;
-        // INVARIANT: WSK has accepted it.
+        // INVARIANT: WSK has accepted the connection.
         let socket = ConnectedSocket { handle };
         Ok((socket, A::read(&arguments.address)?))
     }

@@ -1,7 +1,7 @@
 //! [`WskBind`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_bind),
 //! [`WskGetLocalAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_local_address) and
-//! [`WskGetRemoteAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address): the
-//! addresses of a socket.
+//! [`WskGetRemoteAddress`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_remote_address): set
+//! and read the addresses of a socket.
 
 use core::marker::PhantomData;
 use core::net::SocketAddr;
@@ -42,10 +42,10 @@ pub struct PeerAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 #[derive(Debug)]
 pub struct ReadingRemoteAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 
-/// What is done to a socket before it can be used.
+/// A step that makes a new socket ready for use.
 enum SetUp {
     Bind(Endpoint),
-    /// [`V6Only`] is set to false.
+    /// Sets [`V6Only`] to false.
     BothFamilies,
 }
 
@@ -54,13 +54,13 @@ pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: Endpoint) -> Result<(
     set_up(socket, SetUp::Bind(local))
 }
 
-/// Has a new socket be one of both families. IRQL: `<= APC_LEVEL`; waits.
+/// Opens a new IPv6 socket to IPv4, too. IRQL: `<= APC_LEVEL`; waits.
 pub(crate) fn set_both_families<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
     let done = set_up(socket, SetUp::BothFamilies);
     done.map_err(|error| error.of_call(Call::WskControlSocket))
 }
 
-/// A function of its own, so that a driver has the way through an operation once for both.
+/// One function for both steps, so that a driver contains the code that runs an operation only once.
 fn set_up<C: Category>(socket: &Handle<C>, function: SetUp) -> Result<(), Error> {
     let request = Request {
         target: socket,
@@ -149,7 +149,7 @@ impl<C: Category, A: ReadAddress> Function<()> for LocalAddress<C, A> {
         places: Places<'x>,
     ) -> Result<Bound<'x, LocalAddressCall<C>>, Error> {
         socket.require_bound()?;
-        // All of it: what an operation before has left there is no part of this one's address.
+        // An operation may be used again. Nothing of an earlier address may remain.
         arguments.address = SOCKADDR_STORAGE::default();
         Ok(LocalAddressCall::new(socket, places))
     }
@@ -184,7 +184,7 @@ impl<A: ReadAddress> Function<()> for PeerAddress<A> {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, RemoteAddressCall>, Error> {
-        // All of it: what an operation before has left there is no part of this one's address.
+        // An operation may be used again. Nothing of an earlier address may remain.
         arguments.address = SOCKADDR_STORAGE::default();
         Ok(RemoteAddressCall::new(socket, places))
     }

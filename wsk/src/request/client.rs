@@ -1,5 +1,5 @@
-//! [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client), as far as it
-//! takes an IRP. The operations that take none are methods of the [provider](crate::Provider).
+//! [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client): its
+//! operations that take an IRP. The others are methods of the [provider](crate::Provider).
 
 use crate::buffer::carry::Lending;
 use crate::error::{Call, Error};
@@ -65,7 +65,7 @@ pub(crate) fn control_client_raw<'s, 'b>(
     }
 }
 
-/// What the operations over `WskControlClient` have in common.
+/// The items that all operations of `WskControlClient` share.
 macro_rules! control_client {
     ($Parameters:ty, $output:ty) => {
         type Output = $output;

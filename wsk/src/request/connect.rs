@@ -1,5 +1,4 @@
-//! [`WskConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect): a socket that is bound is
-//! connected.
+//! [`WskConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect): connects a bound socket.
 
 use core::fmt;
 
@@ -75,11 +74,11 @@ pub(crate) fn connect(
 /// # Ok::<(), wsk::Error>(())
 /// ```
 pub struct NotConnected {
-    /// Why.
+    /// The reason.
     pub error: Error,
-    /// The socket; `None` only after [`Error::Abandoned`] of what was started, because the provider may still use it, after
-    /// [`Error::Taken`], because it was given back before, and where a scope has it. Not every provider lets a socket connect after a
-    /// failure: close it then and open another.
+    /// The socket. It is `None` after [`Error::Abandoned`] of an operation that was started (the provider may still use the
+    /// socket), after [`Error::Taken`] (the socket was returned before), and if a scope keeps it. Not every provider lets a
+    /// socket connect after a failure: if not, close it and open another.
     pub socket: Option<ConnectionSocket>,
 }
 
@@ -109,7 +108,7 @@ impl From<NotConnected> for Error {
     }
 }
 
-/// A socket is carried, which comes back connected, or with an error.
+/// Carries a socket, and returns it connected, or with an error.
 #[derive(Debug)]
 pub struct ASocket;
 
@@ -166,7 +165,7 @@ impl Way<ConnectionSocket> for ASocket {
 }
 
 impl Connect {
-    /// Puts the address that a socket, which has to be bound, is connected to into the arguments.
+    /// Checks that the socket is bound, and puts the remote address into the arguments.
     pub(super) fn put_address(
         &self,
         socket: &Handle<ConnectionCategory>,

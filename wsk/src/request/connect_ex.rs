@@ -1,5 +1,5 @@
-//! [`WskConnectEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex): a socket that is bound is
-//! connected, and sends its first data with that.
+//! [`WskConnectEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_connect_ex): connects a bound
+//! socket, and sends the first data.
 
 use core::fmt;
 
@@ -14,7 +14,7 @@ use crate::request::{Function, InPlace, Operation, Outgoing, Request, Way};
 use crate::socket::calls::{Bound, ConnectExCall, OfCarried};
 use crate::socket::{ConnectedSocket, ConnectionSocket};
 
-/// The most bytes that go with a connection.
+/// The most bytes of first data.
 const MOST: usize = 65_535;
 
 /// The request of [`with_first_data`](Request::with_first_data): a connection, and the first data that is sent over it.
@@ -130,9 +130,9 @@ pub type FirstData<B> = Beside<ConnectionSocket, B>;
 /// # Ok::<(), wsk::Error>(())
 /// ```
 pub struct NotConnectedWithData<B> {
-    /// Why.
+    /// The reason.
     pub error: Error,
-    /// The socket; `None` where [`NotConnected`] has none.
+    /// The socket; `None` in the same cases as in [`NotConnected`].
     pub socket: Option<ConnectionSocket>,
     /// The buffer; `None` where there is no socket.
     pub buffer: Option<B>,
@@ -164,7 +164,7 @@ impl<B> From<NotConnectedWithData<B>> for Error {
     }
 }
 
-/// What comes of it for whoever gives the buffer up.
+/// The result for callers who do not get the buffer back.
 fn without_buffer<B>(
     finished: Result<(ConnectedSocket, B), NotConnectedWithData<B>>,
 ) -> Result<ConnectedSocket, NotConnected> {
@@ -174,7 +174,7 @@ fn without_buffer<B>(
     }
 }
 
-/// A socket and a buffer are carried, and come back with the socket connected, or with an error.
+/// Carries a socket and a buffer, and returns them with the socket connected, or with an error.
 #[derive(Debug)]
 pub struct SocketAndBuffer;
 
@@ -193,7 +193,7 @@ impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
         match (result, carried) {
             (Ok(_), Some(Beside { ingredient, buffer })) => {
                 let handle = ingredient.handle;
-                // INVARIANT: WSK has connected it.
+                // INVARIANT: WSK has connected the socket.
                 Ok((ConnectedSocket { handle }, buffer))
             }
             (Ok(_), None) => Err(NotConnectedWithData {
@@ -219,7 +219,8 @@ impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
     }
 
     fn lost<T>(error: Error, carried: FirstData<B>) -> Self::Waited<T> {
-        // The socket is not the provider's: it goes when its handles have gone.
+        // The provider may still use the buffer, so it leaks. The provider does not own the socket, which closes with its last
+        // handle.
         core::mem::forget(carried.buffer);
         Err(NotConnected {
             error,

@@ -1,5 +1,5 @@
-//! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): options and I/O
-//! control operations of a socket.
+//! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): options and
+//! I/O control operations of a socket.
 
 use core::marker::PhantomData;
 use core::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::socket::ioctl::{ControlRequest, Copies, Ioctl, Output};
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{Category, Committed, DatagramCategory, Handle};
 
-/// What all operations over `WskControlSocket` have in common.
+/// The items that all operations of `WskControlSocket` share.
 macro_rules! control {
     ($C:ty, $Parameters:ty, $output:ty) => {
         type Output = $output;
@@ -29,7 +29,7 @@ macro_rules! control {
 
 pub(super) use control;
 
-/// What repeatable control operations have in common: nothing of them can be changed.
+/// The method `renew` of control operations whose parameters stay the same in every run.
 macro_rules! repeated_as_it_is {
     ($C:ident, $Parameters:ty) => {
         fn renew<'x>(
@@ -234,7 +234,7 @@ impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O> {
     }
 }
 
-/// What an I/O control operation has given.
+/// The output of a completed I/O control operation.
 fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output, Error> {
     outcome.check(Call::WskControlSocket)?;
     let mut address = [0; 4];
@@ -377,13 +377,13 @@ impl<C: Category> Operation<()> for DisablingEvents<C> {
     }
 }
 
-/// The request of a control code whose input and output the driver vouches for.
+/// The request to send a control code for whose input and output the driver vouches.
 pub struct ControlRaw<C> {
     request: Vouched<ControlRequest>,
     category: PhantomData<fn() -> C>,
 }
 
-/// The operation of such a control code, which the types of handles name.
+/// The operation that sends such a control code.
 pub struct ControllingRaw<C>(PhantomData<fn() -> C>);
 
 /// The input of a request, and the room for its output, with copies in nonpaged pool.
@@ -412,7 +412,7 @@ pub(crate) fn control_raw<'s, 'b, C: Category>(
     }
 }
 
-/// Nothing is copied yet.
+/// Carries the input and output without copying yet.
 pub(super) fn raw<'b>(input: &'b [u8], output: &'b mut [u8]) -> Raw<'b> {
     Beside {
         ingredient: Copies::default(),
@@ -421,14 +421,14 @@ pub(super) fn raw<'b>(input: &'b [u8], output: &'b mut [u8]) -> Raw<'b> {
 }
 
 impl Borrowed<'_> {
-    /// Makes the copies.
+    /// Copies the input, and makes room for the output, in nonpaged pool.
     pub(super) fn copy_to(&self, copies: &mut Copies) -> Result<(), Error> {
         copies.make(self.input, self.output.len())
     }
 }
 
 impl Raw<'_> {
-    /// Copies what came out, of a request that is over; how many bytes WSK says that it gave.
+    /// Copies the output of a completed request. Returns the number of bytes that WSK reports.
     pub(super) fn read(&mut self, outcome: Outcome, call: Call) -> Result<usize, Error> {
         let output = &mut self.buffer.output;
         self.ingredient.read(output);
@@ -437,7 +437,7 @@ impl Raw<'_> {
     }
 }
 
-/// Bytes are carried, of which copies are lent.
+/// Carries bytes, and lends copies of them.
 #[derive(Debug)]
 pub struct Copied;
 

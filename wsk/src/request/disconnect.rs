@@ -1,4 +1,4 @@
-//! [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect): a connection is ended,
+//! [`WskDisconnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_disconnect): ends a connection,
 //! gracefully, perhaps after last bytes, or by aborting it.
 
 use wsk_sys::{NTSTATUS, WSK_FLAG_ABORTIVE};
@@ -13,11 +13,12 @@ use crate::request::{Function, InPlace, Nothing, Operation, Outgoing, Request};
 use crate::socket::calls::{Bound, DisconnectCall, OfSocket, launch};
 use crate::socket::{ConnectionCategory, Handle};
 
-/// The request of [`disconnect`](crate::ConnectedSocket::disconnect): a graceful end of the connection.
+/// The request of [`disconnect`](crate::ConnectedSocket::disconnect): ends the connection gracefully.
 #[derive(Debug)]
 pub struct Disconnect;
 
-/// The request of [`disconnect_after`](crate::ConnectedSocket::disconnect_after): last bytes, and a graceful end of the connection.
+/// The request of [`disconnect_after`](crate::ConnectedSocket::disconnect_after): sends last bytes, and ends the connection
+/// gracefully.
 #[derive(Debug)]
 pub struct DisconnectAfter;
 
@@ -97,7 +98,7 @@ pub(crate) fn abort(socket: &Handle<ConnectionCategory>) -> Request<'_, Abort, (
     }
 }
 
-/// What graceful ends have in common: they take as long as the peer does, so time that is up aborts the connection.
+/// The items that graceful disconnects share. They take as long as the peer does, so a timeout aborts the connection.
 macro_rules! aborted_when_time_is_up {
     () => {
         type Output = ();
@@ -116,7 +117,7 @@ macro_rules! aborted_when_time_is_up {
             means: Option<Idle<()>>,
         ) {
             if let Some(operation) = means {
-                // What the request says does not matter: the one that it ends says what became of the connection.
+                // The status of this request does not matter. The graceful disconnect, which it ends, reports the result.
                 let launched = launch(operation, socket, |socket, _, _| {
                     DisconnectCall::new(socket, None, WSK_FLAG_ABORTIVE)
                 });

@@ -1,6 +1,6 @@
 //! `SIO_WSK_SET_RECEIVE_EX_CALLBACK` of
-//! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): whether a handler is
-//! told the control information of what arrives on a connection.
+//! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): whether WSK
+//! indicates data of a connection together with its control information.
 
 use wsk_sys::NTDDI_WIN10_RS4;
 
@@ -65,12 +65,13 @@ impl Function<()> for IndicateControl {
         places: Places<'x>,
     ) -> Result<Bound<'x, ControlCall>, Error> {
         let call = ControlCall::indicate_control(socket, self.on, arguments, places)?;
-        // An older Windows may know the code as another's; this one has brought it with the functions that give control information.
+        // The Windows of this check introduced the code, together with the functions for control information. An older one may
+        // use it for something else.
         if socket.capture().ntddi() < NTDDI_WIN10_RS4 {
             let entry = "WskReceiveExEvent";
             return Err(Error::NoEntry { entry });
         }
-        // Before WSK calls it: whoever does not accept what it tells may resume at once.
+        // This comes before the call, because a handler that does not accept the indicated bytes may resume receiving at once.
         if self.on {
             socket.indicates_control.store(true, Ordering::Relaxed);
         }

@@ -1,5 +1,5 @@
-//! [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete): a connection
-//! whose inspection was put off is accepted or rejected.
+//! [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete): accepts
+//! or rejects a connection whose inspection was pended.
 
 use wsk_sys::{STATUS_CANCELLED, WSK_INSPECT_ACTION};
 
@@ -64,8 +64,8 @@ impl Pended {
     /// [`AcceptEvent::accepted`](crate::events::AcceptEvent::accepted). If the peer gives up before, WSK calls
     /// [`AcceptEvent::aborted`](crate::events::AcceptEvent::aborted).
     ///
-    /// The listener stays open until the request is over. One that could not be made, or was cancelled, rejects the connection.
-    /// Dropping an operation that was started lets it go on.
+    /// The listener stays open until the request is over. A request that fails or is cancelled rejects the connection. If you
+    /// drop an operation that was started, it continues.
     ///
     /// [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete) with
     /// `WskInspectAccept`.
@@ -78,7 +78,7 @@ impl Pended {
         complete_inspection(self, WSK_INSPECT_ACTION::WskInspectAccept)
     }
 
-    /// Rejects the connection, as dropping it does, and gives the result.
+    /// Rejects the connection, as dropping it does, and returns the result.
     ///
     /// [`WskInspectComplete`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_inspect_complete) with
     /// `WskInspectReject`.
@@ -116,7 +116,7 @@ impl Function<Pended> for CompleteInspection {
 
 impl Sealed for CompletingInspection {}
 
-/// What was asked for is decided, unless it was cancelled.
+/// Notes that the connection is decided, unless the request was cancelled.
 fn note(outcome: Outcome, pended: &mut Pended) {
     if outcome.status != STATUS_CANCELLED {
         pended.decided();

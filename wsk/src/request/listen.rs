@@ -7,15 +7,15 @@ use crate::request::{Function, InPlace, Nothing, Operation, Request};
 use crate::socket::calls::{Bound, ListenCall, OfSocket};
 use crate::socket::{Handle, StreamCategory};
 
-/// Listening.
+/// The request to listen.
 #[derive(Debug)]
 pub(crate) struct Listen;
 
-/// A socket is about to listen.
+/// A step that makes a stream socket listen.
 #[derive(Debug)]
 pub(crate) struct StartingToListen;
 
-/// Has a socket listen. IRQL: `<= APC_LEVEL`; waits.
+/// Makes a socket listen. IRQL: `<= APC_LEVEL`; waits.
 pub(crate) fn listen(socket: &Handle<StreamCategory>) -> Result<(), Error> {
     let request = Request {
         target: socket,

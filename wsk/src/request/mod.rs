@@ -1,15 +1,15 @@
-//! Requests to WSK. There is a type for each function of WSK, and one for its operation.
+//! Requests to WSK. Each function of WSK has a type for its request, and a type for its operation.
 //!
 //! A request is a value that does nothing until a finisher of [`operation`](crate::operation) runs it. So each function is
 //! written once, in the file named after it, in three steps:
 //!
-//! 1. [`Function::put`] checks what can be wrong, in one order, lays out what the parameters point at, and binds the parameters to
-//!    the operation;
+//! 1. [`Function::put`] checks the request, always in the same order, lays out what the parameters point at, and binds the
+//!    parameters to the operation;
 //! 2. the parameters call the entry of the dispatch table;
-//! 3. [`Operation::read`] reads what the completed IRP says.
+//! 3. [`Operation::read`] reads the result from the completed IRP.
 //!
-//! The [`Way`] of a request says what it carries, and who gets that back. Nothing here is unsafe: what keeps the kernel's rules is in
-//! the modules `socket::calls` and `buffer::carry`.
+//! The [`Way`] of a request says what the request carries, and who gets that back. This module contains no unsafe code: the code
+//! that keeps the kernel's rules is in the modules `socket::calls` and `buffer::carry`.
 
 #![forbid(unsafe_code)]
 
@@ -145,7 +145,7 @@ pub trait Function<B>: sealed::Sealed + Sized {
     /// The operation that the request becomes when it is started.
     type Operation: Operation<B>;
 
-    /// Checks the request, and puts what its parameters point at into the arguments.
+    /// Checks the request, and puts what the parameters point at into the arguments.
     #[doc(hidden)]
     fn put<'x>(
         self,
@@ -156,13 +156,13 @@ pub trait Function<B>: sealed::Sealed + Sized {
     ) -> Result<Bound<'x, <Self::Operation as Operation<B>>::Parameters>, Error>;
 }
 
-/// What a function is asked of.
+/// The object that a function is called on: a socket, or the provider.
 pub(crate) type TargetOf<'s, O, B> = <<O as Operation<B>>::Asked as Asked<B>>::Target<'s>;
 
-/// How a way carries.
+/// How an operation carries and lends its `B`.
 pub(crate) type CarryOf<O, B> = <<O as Operation<B>>::Way as Way<B>>::Carry;
 
-/// What a function gets of what is carried.
+/// What a function receives of its carried `B`.
 pub(crate) type LentOf<'x, O, B> = <CarryOf<O, B> as Carry<B>>::Lent<'x>;
 
 /// A request in flight that carries `B`.
@@ -172,23 +172,23 @@ pub trait Operation<B>: sealed::Sealed + Sized + 'static {
     /// The result when it succeeds.
     type Output;
 
-    /// What it is asked of: a socket, or the provider.
+    /// The object that it is called on: a socket, or the provider.
     #[doc(hidden)]
     type Asked: Asked<B>;
     /// The parameters of the call.
     #[doc(hidden)]
     type Parameters: calls::Call<B>;
-    /// The function.
+    /// The function of WSK.
     #[doc(hidden)]
     const CALL: Call;
-    /// Whether dropping its handle cancels it.
+    /// Whether dropping the handle cancels the operation.
     #[doc(hidden)]
     const CANCEL_ON_DROP: bool;
-    /// How it is waited for: [`InPlace`], or [`Owning`].
+    /// How a blocking call runs it: [`InPlace`], or [`Owning`].
     #[doc(hidden)]
     type Run;
 
-    /// Reads what has come of it, which has completed with this outcome.
+    /// Reads the result of an operation that has completed with this outcome.
     #[doc(hidden)]
     fn read(
         outcome: Outcome,
@@ -196,35 +196,36 @@ pub trait Operation<B>: sealed::Sealed + Sized + 'static {
         carried: &mut B,
     ) -> Result<Self::Output, Error>;
 
-    /// Does away with what has come of it, of an operation that was left to its completion routine, in place of [reading](Self::read) it.
+    /// Disposes of the result of an operation whose handle was dropped. The completion routine calls this instead of
+    /// [`read`](Self::read).
     #[doc(hidden)]
     #[inline]
     fn unread(outcome: Outcome, carried: &mut B) {
         let _ = (outcome, carried);
     }
 
-    /// What is needed to bring it to its end when the time is up, got before it is begun so that it cannot fail then.
+    /// Allocates what [`time_out`](Self::time_out) needs, before the operation starts, so that a timeout cannot fail.
     #[doc(hidden)]
     fn before_time_out(target: TargetOf<'_, Self, B>) -> Result<Option<Idle<()>>, Error> {
         let _ = target;
         Ok(None)
     }
 
-    /// Brings it to its end, because the time is up.
+    /// Ends the operation, because its time ran out.
     #[doc(hidden)]
     fn time_out(target: TargetOf<'_, Self, B>, flight: &Flight<()>, means: Option<Idle<()>>) {
         let _ = (target, means);
         flight.cancel();
     }
 
-    /// Whether a status is what comes of [`time_out`](Self::time_out).
+    /// Whether this status can be the consequence of [`time_out`](Self::time_out).
     #[doc(hidden)]
     #[must_use]
     fn is_timed_out(status: NTSTATUS) -> bool {
         status == wsk_sys::STATUS_CANCELLED
     }
 
-    /// What is told when it was brought to its end, in place of [reading](Self::read) it.
+    /// The error for an operation that was ended early. It replaces [`read`](Self::read).
     #[doc(hidden)]
     #[cold]
     fn cut_short(
@@ -249,7 +250,7 @@ pub enum CutShort {
 }
 
 impl CutShort {
-    /// What is told of a request that had come to nothing.
+    /// The error for a request that was ended early without a result.
     pub(crate) const fn error(self, call: Call) -> Error {
         match self {
             Self::OutOfTime => Error::TimedOut { call },
@@ -257,7 +258,7 @@ impl CutShort {
         }
     }
 
-    /// The status that says the same.
+    /// The status with the same meaning.
     pub(crate) const fn status(self) -> NTSTATUS {
         match self {
             Self::OutOfTime => wsk_sys::STATUS_IO_TIMEOUT,
@@ -266,11 +267,11 @@ impl CutShort {
     }
 }
 
-/// Of a request that a blocking call runs on its own stack.
+/// Marks requests that a blocking call runs on its own stack.
 #[derive(Debug)]
 pub struct InPlace;
 
-/// Of a request that a blocking call starts as an owned operation, because the call may have to return before it completes.
+/// Marks requests that a blocking call starts as owned operations, because the call may have to return before they complete.
 #[derive(Debug)]
 pub struct Owning;
 
@@ -286,18 +287,19 @@ pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable>
     where
         B: 'a;
 
-    /// Makes the arguments ready for the next run.
+    /// Prepares the arguments for the next run.
     #[doc(hidden)]
     #[inline]
     fn again(arguments: &mut Arguments, carried: &B) {
         let _ = (arguments, carried);
     }
 
-    /// Whether it may run with what it carries, which was shown since the last run, and may have been lent to another request.
+    /// Whether the operation may run with its buffer. The driver has seen the buffer since the last run, and may have lent it to
+    /// another request.
     ///
     /// # Errors
     ///
-    /// [`Error::BufferLost`] where there would be written what the other request has left to its provider.
+    /// [`Error::BufferLost`] if the run would write to memory that the other request has left to its provider.
     #[doc(hidden)]
     #[inline]
     fn may_run(carried: &B) -> Result<(), Error> {
@@ -305,7 +307,7 @@ pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable>
         Ok(())
     }
 
-    /// The parameters of what is lent anew, in place of those before; makes the arguments ready for them.
+    /// The parameters for a buffer that is lent again, in place of the earlier ones. Prepares the arguments for them.
     #[doc(hidden)]
     fn renew<'x>(
         before: &Self::Parameters,
@@ -315,7 +317,7 @@ pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable>
         places: Places<'x>,
     ) -> Result<Renewed<'x, Self::Parameters>, Error>;
 
-    /// What has come of a run.
+    /// The result of a run.
     #[doc(hidden)]
     fn look<'a>(
         outcome: Outcome,
@@ -345,19 +347,20 @@ impl<B> fmt::Debug for Shown<'_, B> {
 }
 
 impl<'a, B> Shown<'a, B> {
-    /// `straight` says whether the operation can be run with nothing [asked](Repeat::may_run).
+    /// `straight` is true while the operation can run without asking [`may_run`](Repeat::may_run).
     #[inline]
     pub(crate) const fn new(carried: &'a B, straight: &'a AtomicBool) -> Self {
         Self { carried, straight }
     }
 
-    /// What it is, for whoever lends it to no other request.
+    /// The buffer, for callers that do not lend it to another request.
     #[inline]
     pub(crate) const fn looked_at(&self) -> &'a B {
         self.carried
     }
 
-    /// What it is, for anybody: it may be sent from, and be left to a provider, which the next run asks.
+    /// The buffer, for any use. The driver may send from it, and abandon it to a provider, so the next run asks
+    /// [`may_run`](Repeat::may_run).
     pub(crate) fn given(&self) -> &'a B {
         self.straight.store(false, Ordering::Relaxed);
         self.carried

@@ -1,5 +1,5 @@
-//! [`WskGetNameInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info): the names of an
-//! address are looked up.
+//! [`WskGetNameInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_name_info): looks up the
+//! names of an address.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -83,10 +83,10 @@ impl Request<'_, NameOf, NameRoom> {
     }
 }
 
-/// The room for names that a lookup writes to until it is over.
+/// The room into which a lookup writes the names, until the lookup is over.
 pub struct NameRoom {
     names: Option<NameInfo>,
-    /// Keeps the client that WSK works for, also where the operation is one of another client's pool.
+    /// Keeps the client for which WSK works. The operation may come from the pool of another client.
     _capture: Shared<Capture>,
 }
 
@@ -120,9 +120,9 @@ pub struct NameInfo {
 }
 
 impl NameInfo {
-    /// Room for names, none yet.
+    /// Allocates empty room for names.
     fn reserve() -> Result<Self, Error> {
-        /// Some thousand at most.
+        /// The documented limits, some thousand units at most.
         #[allow(clippy::cast_possible_truncation)]
         const MOST: [u16; 2] = [NI_MAXHOST as u16, NI_MAXSERV as u16];
         let room = |units| UnicodeString::room(units).ok_or(Error::NoMemory(Memory::Buffer));

@@ -1,6 +1,6 @@
 //! [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket) and
-//! [`WskSocketConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect): a socket is made,
-//! and perhaps bound and connected.
+//! [`WskSocketConnect`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket_connect): create a
+//! socket, and perhaps bind and connect it.
 
 use core::marker::PhantomData;
 
@@ -25,7 +25,7 @@ pub struct Open {
 #[derive(Debug)]
 pub struct Opening<C>(PhantomData<fn() -> C>);
 
-/// The request of [`ConnectedSocket::connect`](crate::ConnectedSocket::connect): a socket that is bound and connected.
+/// The request of [`ConnectedSocket::connect`](crate::ConnectedSocket::connect): creates, binds and connects a socket.
 #[derive(Debug)]
 pub struct OpenConnected {
     to: Endpoint,
@@ -57,7 +57,7 @@ pub(crate) fn open<C: Category>(making: Making<C>) -> Request<'static, Open, Mak
     open_over(making, C::KIND, C::PROTOCOL)
 }
 
-/// As [`open`], over another transport than the usual one of the category.
+/// Like [`open`], with another transport than the category's usual one.
 pub(crate) fn open_over<C: Category>(
     making: Making<C>,
     kind: u16,
@@ -92,7 +92,7 @@ impl<C: Category> Ingredient for Making<C> {
     }
 }
 
-/// The socket that a completed request has made, if it was successful. One that nobody takes is closed.
+/// The socket that a successful request has created. If nobody takes the socket, it is closed.
 pub(super) fn made<C: Category>(
     call: Call,
     outcome: Outcome,
@@ -105,7 +105,7 @@ pub(super) fn made<C: Category>(
     })
 }
 
-/// The protocol of a socket of this family, where that of IP is this one.
+/// The protocol for a socket of this family. `of_ip` is the protocol to use with IP.
 fn protocol_of(family: Family, of_ip: u32) -> u32 {
     match family {
         Family::Other(other) => other.protocol().into(),
@@ -186,7 +186,7 @@ impl Operation<Making<ConnectionCategory>> for OpeningConnected {
         making: &mut Making<ConnectionCategory>,
     ) -> Result<ConnectedSocket, Error> {
         let handle = made(Call::WskSocketConnect, outcome, making)?;
-        // INVARIANT: WSK has connected it.
+        // INVARIANT: WSK has connected the socket.
         Ok(ConnectedSocket { handle })
     }
 }

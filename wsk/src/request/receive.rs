@@ -1,6 +1,6 @@
 //! [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) and
-//! [`WskReceiveEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex): bytes of a connection are
-//! received, perhaps with control information; or until a buffer is full; or thrown away.
+//! [`WskReceiveEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_ex): receive bytes of a
+//! connection, perhaps with control information, or until a buffer is full, or discard them.
 
 use core::fmt;
 
@@ -110,7 +110,7 @@ pub struct ReceiveExact;
 #[derive(Debug)]
 pub struct ReceivingExact;
 
-/// The request of [`drain`](crate::ConnectedSocket::drain): all that still arrives is discarded.
+/// The request of [`drain`](crate::ConnectedSocket::drain): discards everything that still arrives.
 #[derive(Debug)]
 pub struct Drain;
 
@@ -331,7 +331,7 @@ impl<B> fmt::Debug for StreamArrival<'_, B> {
     }
 }
 
-/// A buffer that is to be filled, with what has come so far.
+/// A buffer to be filled, with the progress so far.
 pub type All<B> = Beside<Progress, B>;
 
 fn all<B>(socket: &Handle<ConnectionCategory>, buffer: B) -> All<B> {
@@ -341,7 +341,7 @@ fn all<B>(socket: &Handle<ConnectionCategory>, buffer: B) -> All<B> {
     }
 }
 
-/// A buffer that is to be filled is carried.
+/// Carries a buffer to be filled.
 #[derive(Debug)]
 pub struct Filling;
 
@@ -368,7 +368,8 @@ impl<B: ReceiveBuffer> Way<All<B>> for Filling {
     }
 
     fn lost<T>(error: Error, carried: All<B>) -> Result<T, Error> {
-        // The socket is not the provider's: it goes when its handles have gone.
+        // The provider may still use the buffer, so it leaks. The provider does not own the socket, which closes with its last
+        // handle.
         core::mem::forget(carried.buffer);
         Err(error)
     }
@@ -385,18 +386,18 @@ impl<B: ReceiveBuffer> Way<All<B>> for Filling {
     }
 }
 
-/// What has come of a buffer that is to be filled: the bytes, and how many there were to be.
+/// The number of bytes received into a buffer to be filled, and the number wanted.
 ///
 /// # Errors
 ///
-/// Why there are no more, and then [`Error::Short`] if there are any.
+/// The reason why no more bytes arrive. It is [`Error::Short`] if some bytes have arrived.
 fn filled<B>(
     outcome: Outcome,
     arguments: &Arguments,
     carried: &All<B>,
 ) -> Result<(usize, usize), Error> {
     let length = arguments.length;
-    // A request that failed may have got some.
+    // A failed request may have received some bytes.
     let received = carried
         .ingredient
         .received
@@ -416,7 +417,7 @@ const fn short(received: usize, status: NTSTATUS) -> Error {
     }
 }
 
-/// Writes a function that fills a buffer, and what it makes of the bytes that have come.
+/// Implements a function that fills a buffer. `$read` makes its result from the received bytes.
 macro_rules! fills {
     ($Function:ident, $Operation:ident: $Output:ty, $read:expr) => {
         impl Sealed for $Function {}
@@ -512,7 +513,8 @@ impl Operation<()> for Draining {
     }
 }
 
-/// Has WSK indicate what comes again, by a receive of no bytes that nobody waits for. IRQL: `<= DISPATCH_LEVEL`. Allocates an operation.
+/// Makes WSK indicate data again, by a receive of zero bytes that nobody waits for. IRQL: `<= DISPATCH_LEVEL`. Allocates an
+/// operation.
 pub(crate) fn resume_events(socket: &Handle<ConnectionCategory>) -> Result<(), Error> {
     let flight = launch(Idle::new()?, socket, ReceiveCall::nothing)?;
     let status = flight.returned();

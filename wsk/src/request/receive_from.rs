@@ -1,5 +1,5 @@
-//! [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from): one datagram is
-//! received.
+//! [`WskReceiveFrom`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive_from): receives one
+//! datagram.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -80,7 +80,7 @@ pub(crate) fn receive_from<B: ReceiveBuffer>(
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-// In this order the address is copied at once.
+// With the fields in this order, the address is copied at once.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Received {
@@ -149,7 +149,7 @@ impl Received {
     }
 }
 
-/// The flags of a datagram that was received.
+/// The flags of a received datagram.
 #[inline]
 fn flags(outcome: Outcome, arguments: &Arguments) -> Result<u32, Error> {
     if outcome.status.is_success() {
@@ -159,7 +159,7 @@ fn flags(outcome: Outcome, arguments: &Arguments) -> Result<u32, Error> {
     }
 }
 
-/// The documented answer to a datagram that does not fit is a warning, with the bytes that did.
+/// For a datagram that does not fit, WSK documents a warning and the bytes that fit.
 #[cold]
 #[inline(never)]
 fn flags_of_failed(outcome: Outcome, flags: u32) -> Result<u32, Error> {
@@ -169,7 +169,7 @@ fn flags_of_failed(outcome: Outcome, flags: u32) -> Result<u32, Error> {
             status: outcome.status,
         });
     }
-    // The flag says what was cut off, where there is one.
+    // `MSG_CTRUNC` says that only control information was cut off. Without it, the datagram was.
     let truncated = if flags & MSG_CTRUNC == 0 {
         MSG_TRUNC
     } else {
@@ -208,7 +208,8 @@ impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
     }
 }
 
-/// A provider that writes no address, no flags, or no control information, has not written those of the datagram before.
+/// Clears the flags, the address and the control information. If the provider writes none of them, those of the last datagram
+/// must not remain.
 #[inline]
 fn make_ready(arguments: &mut Arguments, control: usize) {
     arguments.control_flags = 0;

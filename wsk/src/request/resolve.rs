@@ -1,5 +1,5 @@
-//! [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info): the addresses
-//! of a name are looked up.
+//! [`WskGetAddressInfo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_get_address_info): looks up
+//! the addresses of a name.
 
 use core::fmt;
 
@@ -211,7 +211,7 @@ pub struct Looking {
     use_: Option<InUse>,
 }
 
-/// What WSK uses of a lookup.
+/// The memory that WSK uses during a lookup.
 struct InUse {
     name: Option<UnicodeString>,
     service: Option<UnicodeString>,
@@ -294,7 +294,7 @@ impl Operation<Looking> for Resolving {
         carried.clear_unless_given(outcome);
         outcome.check(call)?;
         let list = carried.use_.take().ok_or(Error::Taken)?.list;
-        // The documentation has the status in `Information` too.
+        // According to the documentation, the status is also in `Information`.
         #[allow(clippy::cast_possible_truncation)]
         let said = NTSTATUS((outcome.information as u32).cast_signed());
         let status = if said.is_error() {
@@ -308,14 +308,14 @@ impl Operation<Looking> for Resolving {
         Ok(AddressInfo { list })
     }
 
-    /// Addresses that nobody takes go back to WSK with what is carried.
+    /// If nobody takes the addresses, they return to WSK with the carried memory.
     fn unread(outcome: Outcome, carried: &mut Looking) {
         carried.clear_unless_given(outcome);
     }
 }
 
 impl Looking {
-    /// What a request that has failed has written is no list.
+    /// Clears the list unless the request succeeded: after a failure its contents mean nothing.
     fn clear_unless_given(&mut self, outcome: Outcome) {
         if let Some(in_use) = &mut self.use_
             && !outcome.status.is_success()
@@ -325,7 +325,7 @@ impl Looking {
     }
 }
 
-/// A copy of a name of so many units, with a zero behind; `None` of an empty one.
+/// A copy of a name of `length` units with a terminating zero. `None` for an empty name.
 fn copy(name: Text<'_>, length: u16) -> Result<Option<UnicodeString>, Error> {
     if length == 0 {
         return Ok(None);
@@ -334,7 +334,7 @@ fn copy(name: Text<'_>, length: u16) -> Result<Option<UnicodeString>, Error> {
     copy.map(Some).ok_or(Error::NoMemory(Memory::Buffer))
 }
 
-/// The UTF-16 units of a name.
+/// The number of UTF-16 units in a name.
 fn length(name: Text<'_>) -> Result<u16, Error> {
     let length = name.units().count();
     match u16::try_from(length) {

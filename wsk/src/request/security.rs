@@ -1,6 +1,6 @@
 //! `SO_WSK_SECURITY` of
 //! [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket): the security
-//! descriptor of a socket, which is a pointer to one that WSK has cached.
+//! descriptor of a socket. Its value is a pointer to a descriptor that WSK has cached.
 
 use core::marker::PhantomData;
 
@@ -47,7 +47,7 @@ pub(crate) fn get_security<C: Category>(
     }
 }
 
-/// It is carried so that WSK does not release it before the request is over.
+/// The request carries the descriptor, so that WSK does not release it before the request is over.
 impl Ingredient for SecurityDescriptor {}
 
 impl Ingredient for DescriptorRoom {
@@ -77,7 +77,7 @@ impl<C: Category> Function<SecurityDescriptor> for SetSecurity<C> {
     }
 }
 
-/// What both operations have in common.
+/// The items that both operations share.
 macro_rules! security {
     ($C:ty, $output:ty) => {
         type Way = Own;
@@ -113,7 +113,7 @@ impl<C: Category> Function<DescriptorRoom> for GetSecurity<C> {
     }
 }
 
-/// What a request that has failed has written is no descriptor.
+/// Clears the room unless the request succeeded: after a failure its contents are not a descriptor.
 fn clear_unless_given(outcome: Outcome, room: &mut DescriptorRoom) {
     if !outcome.status.is_success() {
         room.clear();
@@ -135,7 +135,7 @@ impl<C: Category> Operation<DescriptorRoom> for ReadingSecurity<C> {
         room.take().ok_or(Error::Taken)
     }
 
-    /// What nobody takes is released with the room.
+    /// If nobody takes the descriptor, it is released with the room.
     fn unread(outcome: Outcome, room: &mut DescriptorRoom) {
         clear_unless_given(outcome, room);
     }

@@ -1,5 +1,5 @@
 //! [`WskSend`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send) and
-//! [`WskSendEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex): bytes are sent over a
+//! [`WskSendEx`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_ex): send bytes over a
 //! connection, perhaps with control information.
 
 use wsk_sys::WSK_FLAG_OOB;
@@ -16,7 +16,7 @@ use crate::socket::{ConnectionCategory, Handle};
 /// The request of [`send`](crate::ConnectedSocket::send): bytes over a connection.
 #[derive(Debug)]
 pub struct Send {
-    /// What goes beside the flags of the socket.
+    /// Flags of this request, in addition to those of the socket.
     flags: u32,
 }
 
@@ -82,7 +82,7 @@ impl<B: SendBuffer> Request<'_, Send, B> {
     }
 }
 
-/// Last data takes no control information.
+/// Fails if the last data has control information, which `WskDisconnect` does not take.
 pub(super) fn refuse_control(lent: Sent<'_>) -> Result<(), Error> {
     match lent.control().len() {
         0 => Ok(()),
@@ -108,7 +108,7 @@ impl<B: SendBuffer> Function<B> for Send {
     }
 }
 
-/// The number of bytes of a completed send or receive.
+/// The number of bytes that a completed send or receive has transferred.
 pub(super) fn moved(call: Call, outcome: Outcome, arguments: &Arguments) -> Result<usize, Error> {
     outcome.check(call)?;
     Ok(outcome.information.min(arguments.length))

@@ -1,5 +1,5 @@
-//! [`WskSendMessages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages): several datagrams
-//! are sent to one address.
+//! [`WskSendMessages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_messages): sends several
+//! datagrams to one address.
 
 use crate::address::{Destination, RemoteAddress, Sender};
 use crate::buffer::SendList;
@@ -15,7 +15,7 @@ use crate::socket::{DatagramCategory, Handle};
 #[derive(Debug)]
 pub struct SendMessages<D> {
     to: D,
-    /// Whether the address is passed on, or the one that is fixed.
+    /// Whether the socket has a fixed remote address, so that WSK gets no address.
     fixed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to): one datagram is sent.
+//! [`WskSendTo`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_send_to): sends one datagram.
 
 use crate::address::{Destination, RemoteAddress, Sender};
 use crate::buffer::SendBuffer;
@@ -103,7 +103,7 @@ impl<B: SendBuffer> Function<B> for SendFixed {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, SendToCall>, Error> {
-        // The address is written too, but not passed on.
+        // The address is stored in the arguments, but WSK does not get it.
         SendToCall::new(socket, lent, self.length_of, true, arguments, places)
     }
 }

@@ -1,5 +1,5 @@
-//! What a request carries, and what becomes of it: memory to send from or receive into, several datagrams, something of its own, or
-//! nothing.
+//! What a request carries, and who gets it back: memory to send from or receive into, several datagrams, something of the
+//! request's own, or nothing.
 
 use core::fmt;
 
@@ -8,43 +8,44 @@ pub use crate::buffer::carry::{Incoming, List, Nothing, Outgoing, Own};
 use crate::buffer::{ReceiveBuffer, SendBuffer, SendList};
 use crate::error::Error;
 
-/// A way to carry `B`, and what becomes of it.
+/// A way to carry `B`, and to return it.
 pub trait Way<B>: 'static {
-    /// How it is lent.
+    /// How `B` is carried and lent.
     #[doc(hidden)]
     type Carry: Carry<B>;
-    /// What waiting gives for a function that gives a `T`.
+    /// The result of a blocking call, for a function with the result `T`.
     type Waited<T>;
-    /// What an operation that owns it ends in.
+    /// The result of an owned operation.
     type Finished<T>;
-    /// What an operation of a scope ends in.
+    /// The result of an operation of a scope.
     type Scoped<T>;
-    /// What is given back when it was not started.
+    /// What is returned if the operation was not started.
     type NotStarted;
 
-    /// The result of waiting.
+    /// Makes the result of a blocking call.
     #[doc(hidden)]
     fn waited<T>(result: Result<T, Error>, carried: B) -> Self::Waited<T>;
 
-    /// The end of an owned operation: its result, with what it carried. That is missing only after [`Error::Abandoned`] and [`Error::Taken`].
+    /// Makes the result of an owned operation, with what it carried. That is missing only after [`Error::Abandoned`] and
+    /// [`Error::Taken`].
     #[doc(hidden)]
     fn finished<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Finished<T>;
 
-    /// The end of an operation in a scope: its result, with what it carried, unless that stays with the scope after an error.
+    /// Makes the result of an operation in a scope, with what it carried, unless that stays with the scope after an error.
     #[doc(hidden)]
     fn scoped<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Scoped<T>;
 
-    /// The result of waiting for an operation that was [abandoned](Carry::abandon).
+    /// Makes the result of a blocking call whose operation was [abandoned](Carry::abandon).
     #[doc(hidden)]
     fn lost<T>(error: Error, carried: B) -> Self::Waited<T>
     where
         Self: Sized;
 
-    /// What is given back when it was not started.
+    /// Makes what is returned if the operation was not started.
     #[doc(hidden)]
     fn not_started(error: Error, carried: B) -> Self::NotStarted;
 
-    /// The result of waiting for an owned operation.
+    /// Makes the result of a blocking call from that of an owned operation.
     #[doc(hidden)]
     fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T>;
 }
@@ -77,8 +78,8 @@ pub trait Way<B>: 'static {
 pub struct Finished<T, B> {
     /// The result.
     pub result: Result<T, Error>,
-    /// The buffer; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`], when it was given
-    /// back before.
+    /// The buffer; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`], when it was
+    /// returned before.
     pub buffer: Option<B>,
 }
 
@@ -107,7 +108,7 @@ pub struct Finished<T, B> {
 /// # Ok::<(), wsk::Error>(())
 /// ```
 pub struct NotStarted<B> {
-    /// Why.
+    /// The reason.
     pub error: Error,
     /// The buffer.
     pub buffer: B,
@@ -139,7 +140,7 @@ impl<B> From<NotStarted<B>> for Error {
     }
 }
 
-/// What becomes of a buffer, whichever way it is carried: waiting drops it, other operations give it back.
+/// The results of a way that carries a buffer: a blocking call drops the buffer, other operations return it.
 macro_rules! buffer_comes_back {
     () => {
         type Waited<T> = Result<T, Error>;
@@ -201,8 +202,8 @@ impl<B: SendList> Way<B> for List {
     buffer_comes_back!();
 }
 
-/// Whether a buffer that stays locked may be received into once more: by a shared reference it may have been sent from meanwhile, and
-/// left to the provider.
+/// Fails if a buffer that stays locked must not be received into again: a request may have sent from it through a shared
+/// reference, and left it to the provider.
 #[inline]
 pub(crate) fn not_lost<B: ReceiveBuffer>(buffer: &B) -> Result<(), Error> {
     if buffer.was_abandoned() {
@@ -211,7 +212,7 @@ pub(crate) fn not_lost<B: ReceiveBuffer>(buffer: &B) -> Result<(), Error> {
     Ok(())
 }
 
-/// What comes of a request that carries nothing that is given back.
+/// The results of a way that carries nothing that is returned.
 macro_rules! nothing_comes_back {
     ($B:ty, $leak:expr) => {
         type Waited<T> = Result<T, Error>;
@@ -256,7 +257,7 @@ impl Way<()> for Nothing {
     nothing_comes_back!((), |()| ());
 }
 
-/// Something of the request's own is carried, which becomes its result.
+/// Carries something of the request's own, which becomes its result.
 impl<B: Ingredient> Way<B> for Own {
     type Carry = Self;
 
