@@ -143,7 +143,7 @@ impl Flight {
     pub(crate) fn pin(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
             self.places.push(Span {
-                range: start..start + length,
+                range: start..start.saturating_add(length),
                 what,
             });
         }
@@ -153,7 +153,7 @@ impl Flight {
     pub(crate) fn pin_contents(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
             self.contents.push(Span {
-                range: start..start + length,
+                range: start..start.saturating_add(length),
                 what,
             });
         }

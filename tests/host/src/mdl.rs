@@ -114,7 +114,9 @@ pub(crate) fn is_locked_for_reading(flags: i16) -> bool {
 }
 
 fn pages(start: usize, length: usize) -> usize {
-    (start % PAGE_SIZE + length).div_ceil(PAGE_SIZE)
+    (start % PAGE_SIZE)
+        .saturating_add(length)
+        .div_ceil(PAGE_SIZE)
 }
 
 /// The bytes that an MDL for `length` bytes at `start` takes, page numbers included.
@@ -407,7 +409,7 @@ export! {
             } else {
                 Length as usize
             };
-            if wanted < source_start || wanted + length > source_end {
+            if wanted < source_start || wanted.saturating_add(length) > source_end {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(
                         violation::WSK_CONTRACT,
@@ -515,7 +517,7 @@ export! {
                         "MmBuildMdlForNonPagedPool was called for an MDL over paged pool"
                     )
                 }
-                if buffer + length > end {
+                if buffer.saturating_add(length) > end {
                     bugcheck!(
                         DRIVER_VERIFIER_DETECTED_VIOLATION(
                             violation::WRITTEN_PAST_END,
@@ -533,7 +535,7 @@ export! {
                     [story(mdl), pool::story(buffer)],
                     "MmBuildMdlForNonPagedPool was called for an MDL over freed memory"
                 )
-            } else if let Some(kind) = wrong_kind(buffer..buffer + length) {
+            } else if let Some(kind) = wrong_kind(buffer..buffer.saturating_add(length)) {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(
                         violation::BUILD_FROM_PAGED,

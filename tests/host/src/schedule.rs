@@ -530,23 +530,8 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
 ) -> u8 {
     {
         crate::export::enter!(KeSetTimer(Timer, Dpc), DISPATCH_LEVEL);
-        // SAFETY: the driver gives a timer. One that is freed can't be read, or stays allocated in quarantine.
-        let kind = unsafe { (*Timer).Header.Anonymous1.Anonymous1.Type };
-        if !matches!(
-            kind,
-            event::kind::NOTIFICATION_TIMER | event::kind::SYNCHRONIZATION_TIMER
-        ) {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(
-                    violation::UNINITIALIZED_RESOURCE,
-                    Timer as usize,
-                    0,
-                    0
-                ),
-                [pool::story(Timer as usize)],
-                "KeSetTimer was given something that isn't an initialised timer (any more): the type in its header is {kind:#x}"
-            )
-        }
+        // SAFETY: the driver gives a timer.
+        unsafe { is_a_timer("KeSetTimer", Timer) };
         // SAFETY: every member of the union covers the 64 bits; the driver gives an initialised timer, which isn't
         // signalled from now on.
         let delay = unsafe {
@@ -594,7 +579,34 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
 export! {
     /// Cancels a timer; says whether it was set.
     fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
+        // SAFETY: the driver gives a timer.
+        unsafe { is_a_timer("KeCancelTimer", Timer) };
         u8::from(TIMERS.lock().remove(&(Timer as usize)).is_some())
+    }
+}
+
+/// Stops unless this is a timer that was initialised.
+///
+/// # Safety
+///
+/// The driver gives `timer`.
+unsafe fn is_a_timer(function: &str, timer: *mut KTIMER) {
+    // SAFETY: what the driver gives and is freed, or no memory, can't be read, which is a report, or stays allocated in quarantine.
+    let kind = unsafe { (*timer).Header.Anonymous1.Anonymous1.Type };
+    if !matches!(
+        kind,
+        event::kind::NOTIFICATION_TIMER | event::kind::SYNCHRONIZATION_TIMER
+    ) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::UNINITIALIZED_RESOURCE,
+                timer as usize,
+                0,
+                0
+            ),
+            [pool::story(timer as usize)],
+            "{function} was given something that isn't an initialised timer (any more): the type in its header is {kind:#x}"
+        )
     }
 }
 

@@ -185,6 +185,16 @@ fn a_timer_set_that_was_not_initialised() {
 }
 
 #[test]
+fn a_timer_cancelled_that_was_not_initialised() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        // SAFETY: breaks the rule; the kernel looks at the type first, which is what it fills blocks with.
+        unsafe { KeCancelTimer(block()) };
+    })
+    .tells("KeCancelTimer was given something that isn't an initialised timer");
+}
+
+#[test]
 fn a_timer_on_the_stack_of_a_function_that_has_returned() {
     #[inline(never)]
     fn sets_a_timer() {

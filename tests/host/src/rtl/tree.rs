@@ -193,7 +193,7 @@ export! {
                             "{function} was called for a tree without an AllocateRoutine"
                         )
                     };
-                    let links = allocate(Table, BufferSize + size_of::<RTL_BALANCED_LINKS>() as u32);
+                    let links = allocate(Table, BufferSize.saturating_add(size_of::<RTL_BALANCED_LINKS>() as u32));
                     tell(!links.is_null());
                     if links.is_null() {
                         return ptr::null_mut();

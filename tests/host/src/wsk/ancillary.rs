@@ -216,7 +216,7 @@ pub(crate) fn fitting(control: &[u8], room: usize) -> usize {
     while let Some(header) = rest.first_chunk::<HEADER>() {
         let length = usize::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_len)));
         let start = control.len() - rest.len();
-        if start + length > room {
+        if start.saturating_add(length) > room {
             break;
         }
         rest = rest

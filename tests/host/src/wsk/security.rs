@@ -63,7 +63,7 @@ unsafe fn copy(descriptor: *const u8) -> Option<Vec<u8>> {
                 if offset == 0 {
                     0
                 } else {
-                    descriptor as usize + offset as usize
+                    (descriptor as usize).saturating_add(offset as usize)
                 }
             }
         };
