@@ -53,7 +53,7 @@ const PLACES: &[Place] = &[
         right: "let mut place = match self.retract() {
             Retracted::Completed(_) =>",
         with: r#"let mut place = match if made("waker_not_retracted") {
-            Retracted::InFlight(WakerPlace(header))
+            Retracted::InFlight(unsafe { core::mem::transmute(header) })
         } else {
             self.retract()
         } {
@@ -79,18 +79,18 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/flight.rs",
-        right: "        drop(place.waker().take());
+        right: "        drop(place.take());
         true",
-        with: r#"        if !made("waker_left_by_waiting") { drop(place.waker().take()); }
+        with: r#"        if !made("waker_left_by_waiting") { drop(place.take()); }
         true"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "unused = place.waker().take();",
-        with: r#"unused = if made("waker_left_by_polling") { None } else { place.waker().take() };"#,
+        right: "unused = place.take();",
+        with: r#"unused = if made("waker_left_by_polling") { None } else { place.take() };"#,
     },
     Place {
-        file: "irp/flight.rs",
+        file: "irp/block.rs",
         right: "Retracted::Waking => None,",
         with: r#"Retracted::Waking => None,
             _ if made("waker_left_by_leaving") => None,"#,
@@ -104,40 +104,48 @@ const PLACES: &[Place] = &[
         with: r#"            if !made("cancelled_after_leaving") { self.cancel(); }
             waker
         };
-        let late = (made("cancelled_after_leaving") && !self.is_completed()).then(|| self.header().irp());
+        let late = (made("cancelled_after_leaving") && !self.is_completed()).then(|| self.as_raw());
         self.leave();
-        if let Some(irp) = late { unsafe { IoCancelIrp(irp) }; }"#,
+        if let Some(flight) = late { unsafe { Flight::<()>::from_raw(flight) }.cancel(); }"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "if back.is_some() {",
-        with: r#"if back.is_some() || made("given_back_twice") {"#,
+        right: "        let (back, waker) = self.hand_over();
+",
+        with: r#"        let again = made("given_back_twice").then(|| self.as_raw());
+        let (mut back, waker) = self.hand_over();
+        if let Some(flight) = again.filter(|_| back.is_none()) {
+            back = Some(unsafe { core::mem::transmute_copy(&flight) });
+        }
+"#,
     },
     Place {
         file: "irp/routine.rs",
-        right: "            let waker = (*header).waker.with_mut(|waker| (*waker).take());
-            if (*header).state.waking_done() == Notify::Free {
-                discard(NonNull::new_unchecked(header));
+        right: "            let waker = waking.take();
+            if let Some(completed) = waking.done() {
+                completed.discard();
             }",
         with: r#"            let late = made("waker_taken_late");
+            let mut again = unsafe { core::ptr::read(&waking) };
             let mut waker = None;
-            if !late { waker = (*header).waker.with_mut(|waker| (*waker).take()); }
-            if (*header).state.waking_done() == Notify::Free {
-                discard(NonNull::new_unchecked(header));
+            if !late { waker = waking.take(); }
+            if let Some(completed) = waking.done() {
+                completed.discard();
             }
-            if late { waker = (*header).waker.with_mut(|waker| (*waker).take()); }"#,
+            if late { waker = again.take(); }"#,
     },
     Place {
         file: "irp/routine.rs",
-        right: "        let observer = (*header).observer.with_mut(|observer| (*observer).take());
-        let status = (*header).outcome().status;
-        let notify = (*header).state.complete();",
+        right: "        let observer = block.take_observer();
+        let status = block.status();
+        let published = block.publish();",
         with: r#"        let late = made("observer_read_late");
+        let mut again = unsafe { core::ptr::read(&block) };
         let mut observer = None;
-        if !late { observer = (*header).observer.with_mut(|observer| (*observer).take()); }
-        let status = (*header).outcome().status;
-        let notify = (*header).state.complete();
-        if late { observer = (*header).observer.with_mut(|observer| (*observer).take()); }"#,
+        if !late { observer = block.take_observer(); }
+        let status = block.status();
+        let published = block.publish();
+        if late { observer = again.take_observer(); }"#,
     },
     Place {
         file: "operation/carried.rs",

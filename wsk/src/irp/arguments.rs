@@ -2,12 +2,8 @@
 
 use core::marker::PhantomData;
 use core::mem::offset_of;
-use core::ptr::NonNull;
 
-use wsk_sys::{
-    CMSGHDR, MDL, NPI_WSK_INTERFACE_ID, SOCKADDR, SOCKADDR_STORAGE, WSK_BUF,
-    WSK_EVENT_CALLBACK_CONTROL,
-};
+use wsk_sys::{MDL, NPI_WSK_INTERFACE_ID, SOCKADDR_STORAGE, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL};
 
 use crate::memory::atomic::AtomicBool;
 
@@ -99,15 +95,15 @@ pub struct Arguments {
     /// All of the buffer, of a request that may go on with the rest of it.
     whole: WSK_BUF,
     /// A buffer that is not locked: the rest, or none.
-    buffer: WSK_BUF,
+    pub(super) buffer: WSK_BUF,
     pub(crate) address: SOCKADDR_STORAGE,
     pub(crate) control_flags: u32,
     /// How many bytes of control information there are, or room for.
-    control_length: u32,
+    pub(super) control_length: u32,
     /// Control information: what the caller has may lie in pageable memory.
     pub(crate) control: Aligned<CONTROL_ROOM>,
     /// The events to disable; or a pointer, which is its first member.
-    events: WSK_EVENT_CALLBACK_CONTROL,
+    pub(super) events: WSK_EVENT_CALLBACK_CONTROL,
     /// The bytes of an option or of a control code, where they are few.
     pub(crate) value: Aligned<64>,
 }
@@ -212,103 +208,4 @@ pub(crate) struct Brand<'x>(PhantomData<fn(&'x ()) -> &'x ()>);
 
 impl Brand<'_> {
     pub(crate) const NEW: Self = Self(PhantomData);
-}
-
-/// The place of the [`Arguments`] of the operation `'x`: what its parameters are made of.
-///
-/// # Invariants
-///
-/// The arguments are there, and stay until the operation is over.
-#[derive(Clone, Copy)]
-pub struct Places<'x> {
-    arguments: NonNull<Arguments>,
-    _operation: Brand<'x>,
-}
-
-impl Places<'_> {
-    /// The places of arguments.
-    ///
-    /// # Safety
-    ///
-    /// The arguments are those of the operation `'x`, and stay as long as the result, and what is made of it, is used.
-    #[inline]
-    pub(crate) const unsafe fn of(arguments: NonNull<Arguments>) -> Self {
-        // INVARIANT: the caller says so.
-        Self {
-            arguments,
-            _operation: Brand::NEW,
-        }
-    }
-
-    /// The arguments, of an operation at rest.
-    ///
-    /// # Safety
-    ///
-    /// Nothing writes them as long as the result is used.
-    #[inline]
-    pub(crate) const unsafe fn get<'a>(self) -> &'a Arguments {
-        // SAFETY: by the invariant the arguments are there, and the caller says that nothing writes them.
-        unsafe { self.arguments.as_ref() }
-    }
-
-    /// The place of a member.
-    #[inline]
-    const fn at<T>(self, offset: usize) -> NonNull<T> {
-        // SAFETY: by the invariant the arguments are there; callers' offsets are those of members.
-        unsafe { self.arguments.byte_add(offset) }.cast()
-    }
-
-    /// The buffer that is not locked.
-    pub(crate) const fn buffer(self) -> NonNull<WSK_BUF> {
-        self.at(offset_of!(Arguments, buffer))
-    }
-
-    /// The address.
-    #[inline]
-    pub(crate) const fn address(self) -> NonNull<SOCKADDR> {
-        self.at(offset_of!(Arguments, address))
-    }
-
-    /// The address's first `length` bytes.
-    pub(crate) const fn address_bytes(self, length: usize) -> NonNull<[u8]> {
-        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, address)), length)
-    }
-
-    /// The flags of a received datagram.
-    #[inline]
-    pub(crate) const fn control_flags(self) -> NonNull<u32> {
-        self.at(offset_of!(Arguments, control_flags))
-    }
-
-    /// The first `length` bytes of control information.
-    #[inline]
-    pub(crate) const fn control(self, length: usize) -> NonNull<[u8]> {
-        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, control)), length)
-    }
-
-    /// The room for control information that is received: its length, and its bytes.
-    #[inline]
-    pub(crate) const fn control_room(self) -> (NonNull<u32>, NonNull<CMSGHDR>) {
-        (
-            self.at(offset_of!(Arguments, control_length)),
-            self.at(offset_of!(Arguments, control)),
-        )
-    }
-
-    /// The request to enable or disable events.
-    pub(crate) const fn events(self) -> NonNull<[u8]> {
-        let events = self.at(offset_of!(Arguments, events));
-        NonNull::slice_from_raw_parts(events, size_of::<WSK_EVENT_CALLBACK_CONTROL>())
-    }
-
-    /// The pointer.
-    pub(crate) const fn pointer(self) -> NonNull<[u8]> {
-        let pointer = self.at(offset_of!(Arguments, events));
-        NonNull::slice_from_raw_parts(pointer, size_of::<usize>())
-    }
-
-    /// The first `length` bytes of the value.
-    pub(crate) const fn value(self, length: usize) -> NonNull<[u8]> {
-        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, value)), length)
-    }
 }

@@ -1,24 +1,39 @@
-//! The block of an operation, and [`Idle`]: one that is not in flight.
+//! The block of an operation, and the types that stand for who has it. All that touches a block is here; what is done with it when, and
+//! in which order, is in the files beside this one.
+//!
+//! | type | who has the block |
+//! |---|---|
+//! | [`Idle`] | its holder, while nothing is in flight |
+//! | [`Flight`] | its holder, who shares it with the provider and the completion routine |
+//! | [`Completed`] | the holder of a flight whose IRP has completed, or the routine when no holder is left |
+//! | [`Completing`] | the completion routine, before it publishes the completion |
+//! | [`Published`] | the completion routine, after that: as far as the state says |
 
 use core::alloc::Layout;
+use core::ffi::c_void;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, MaybeUninit};
+use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::task::{RawWakerVTable, Waker};
 
-use wsk_sys::{IO_STACK_LOCATION, IRP, IoInitializeIrp, IoSizeOfIrp};
+use wsk_sys::{
+    CMSGHDR, DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IoCancelIrp, IoInitializeIrp, IoReuseIrp,
+    IoSetCompletionRoutine, IoSizeOfIrp, NTSTATUS, SOCKADDR, STATUS_MORE_PROCESSING_REQUIRED,
+    STATUS_UNSUCCESSFUL, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL,
+};
 
 use crate::error::{Error, Memory};
 use crate::irp::answer::Answer;
-use crate::irp::arguments::{Arguments, Lock, Places};
+use crate::irp::arguments::{Arguments, Brand, Lock};
 use crate::irp::observer::Observer;
 use crate::irp::outcome::Outcome;
-use crate::irp::state::State;
+use crate::irp::state::{Notify, Retract, State};
 use crate::memory;
 use crate::memory::atomic::{AtomicPtr, AtomicU32, Cell, Ordering};
 use crate::memory::event::Event;
 
-/// An IRP with room for its one stack location behind it.
+/// An IRP, followed by its one stack location.
 #[repr(C)]
 struct Irp {
     irp: IRP,
@@ -26,9 +41,9 @@ struct Irp {
 }
 
 const _: () = assert!(size_of::<Irp>() >= IoSizeOfIrp(1) as usize);
-const _: () = assert!(core::mem::offset_of!(Irp, stack) == size_of::<IRP>());
+const _: () = assert!(offset_of!(Irp, stack) == size_of::<IRP>());
 
-/// What every block begins with.
+/// The beginning of every block.
 ///
 /// # Invariants
 ///
@@ -41,20 +56,20 @@ pub(crate) struct Header {
     pub(super) state: State<AtomicU32>,
     pub(super) event: Event,
     /// Empty unless a waker is announced, or its holder waits.
-    pub(super) waker: Cell<Option<Waker>>,
-    /// The waker that was announced last: the holder's, only to be compared with.
+    waker: Cell<Option<Waker>>,
+    /// The waker that was announced last. Only the holder uses it, to compare it with others.
     pub(super) announced: core::cell::Cell<Option<(*const (), *const RawWakerVTable)>>,
-    /// What the call returned: the holder's.
+    /// What the call returned. Only the holder uses it.
     pub(super) answer: core::cell::Cell<Answer>,
     /// Told when the IRP has completed, after the state was: it may outlive the block.
-    pub(super) observer: Cell<Option<Observer>>,
-    /// What becomes of a block that was left to the routine.
-    pub(super) discard: Cell<Discard>,
-    /// What becomes of the memory of a block that nobody has.
+    observer: Cell<Option<Observer>>,
+    /// Ends a block that was left to the routine.
+    discard: Cell<Discard>,
+    /// Frees the memory of a block that nobody has, or lets others have it.
     give_back: GiveBack,
-    /// What keeps the driver while the routine of an operation without observer wakes somebody.
-    pub(super) hold: Option<Hold>,
-    /// What the buffer is locked by, apart from the arguments because they point at it.
+    /// Keeps the driver loaded while the routine of an operation without observer wakes somebody.
+    hold: Option<Hold>,
+    /// What the buffer is locked by. Apart from the arguments because they point at it.
     locked: Cell<Lock>,
     arguments: Cell<Arguments>,
 }
@@ -65,37 +80,22 @@ pub(crate) type Discard = unsafe fn(NonNull<Header>);
 /// Frees the memory of a block at rest that nobody has, or lets others have it.
 pub(crate) type GiveBack = unsafe fn(NonNull<Header>);
 
-/// Keeps the driver from being unloaded until what it gives is told. Called by the routine with a block that is there: its holder
-/// has not seen the completion, or has left it to the routine.
+/// Keeps the driver from being unloaded until the observer that this gives is told. The routine calls it with a block that is there: its
+/// holder has not seen the completion, or has left it to the routine.
 pub(crate) type Hold = unsafe fn(NonNull<Header>) -> Observer;
 
 /// A block with room for a payload of this type.
 #[repr(C)]
 pub(crate) struct Block<P> {
-    pub(super) header: Header,
+    header: Header,
     payload: Cell<MaybeUninit<P>>,
 }
 
 impl Header {
     /// The place of the IRP.
     #[inline]
-    pub(super) fn irp(&self) -> *mut IRP {
+    fn irp(&self) -> *mut IRP {
         self.irp.place().cast().as_ptr()
-    }
-
-    /// What the completed IRP says.
-    ///
-    /// # Safety
-    ///
-    /// It has completed, and nobody else has the IRP, but whoever still asks to cancel it.
-    #[inline]
-    pub(super) unsafe fn outcome(&self) -> Outcome {
-        // SAFETY: the caller has the IRP.
-        let io_status = unsafe { (*self.irp()).IoStatus };
-        Outcome {
-            status: io_status.status(),
-            information: io_status.Information,
-        }
     }
 }
 
@@ -149,28 +149,89 @@ pub(crate) unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, ho
     }
 }
 
-impl<P> Block<P> {
+/// A pointer to a block.
+///
+/// # Invariants
+///
+/// The block is initialised, and there as long as this is used.
+struct BlockPtr<P>(NonNull<Block<P>>);
+
+impl<P> Clone for BlockPtr<P> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for BlockPtr<P> {}
+
+impl<P> Deref for BlockPtr<P> {
+    type Target = Block<P>;
+
+    #[inline]
+    fn deref(&self) -> &Block<P> {
+        // SAFETY: by the invariant the block is there; what changes in it is in cells.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<P> BlockPtr<P> {
+    /// The block with its payload's type forgotten, for code that is there once.
+    #[inline]
+    const fn erased(self) -> BlockPtr<()> {
+        // INVARIANT: all blocks begin with the same header.
+        BlockPtr(self.0.cast())
+    }
+
+    /// The place of the header, to be given away with the block.
+    #[inline]
+    const fn as_header(self) -> NonNull<Header> {
+        self.0.cast()
+    }
+
     /// The place of the payload.
     #[inline]
-    pub(super) fn payload(&self) -> NonNull<P> {
+    fn payload(self) -> NonNull<P> {
         self.payload.place().cast()
     }
 }
 
-/// What of a block at rest is its holder's to change. What the buffer is locked by is not among it: it is pointed at by parameters.
-pub(super) struct Parts<'i> {
-    arguments: &'i mut Arguments,
-    discard: &'i mut Discard,
-    pub(super) observer: &'i mut Option<Observer>,
+/// A block whose IRP is not with the provider.
+///
+/// # Invariants
+///
+/// Nobody else touches the IRP, but whoever still asks to cancel it, or the observer.
+struct WithIrp<P>(BlockPtr<P>);
+
+impl<P> WithIrp<P> {
+    /// What the completed IRP says.
+    #[inline]
+    fn outcome(&self) -> Outcome {
+        let irp = self.0.header.irp();
+        // SAFETY: by the invariant the IRP is not with the provider, and who asks to cancel it does not touch its status.
+        let io_status = unsafe { (*irp).IoStatus };
+        Outcome {
+            status: io_status.status(),
+            information: io_status.Information,
+        }
+    }
+
+    /// Takes the observer, if there is one.
+    #[inline]
+    fn take_observer(&mut self) -> Option<Observer> {
+        let observer = &self.0.header.observer;
+        // SAFETY: by the invariant nobody else touches it.
+        observer.with_mut(|observer| unsafe { (*observer).take() })
+    }
 }
 
 /// An operation that is not in flight. Dropping it gives the block back; a payload that was written into it is not dropped.
 ///
 /// # Invariants
 ///
-/// `block` is an initialised block of this payload type, at rest, which nothing else touches as long as this exists.
+/// `block` is of this payload type, at rest, and nothing else touches it as long as this exists.
 pub struct Idle<P> {
-    block: NonNull<Block<P>>,
+    block: WithIrp<P>,
     payload: PhantomData<P>,
 }
 
@@ -188,7 +249,7 @@ impl<P> Idle<P> {
     #[inline]
     const fn of(block: NonNull<Block<P>>) -> Self {
         Self {
-            block,
+            block: WithIrp(BlockPtr(block)),
             payload: PhantomData,
         }
     }
@@ -206,58 +267,49 @@ impl<P> Idle<P> {
     /// The block, which is not given back.
     #[inline]
     pub(crate) fn into_block(self) -> NonNull<Block<P>> {
-        ManuallyDrop::new(self).block
+        ManuallyDrop::new(self).block.0.0
     }
 
-    #[inline]
-    fn block(&self) -> &Block<P> {
-        // SAFETY: by the invariant the block is there as long as `self`; what changes in it is in cells.
-        unsafe { self.block.as_ref() }
-    }
-
-    /// What the block begins with.
+    /// The header of the block.
     #[inline]
     pub(super) fn header(&self) -> &Header {
-        &self.block().header
+        &self.block.0.header
     }
 
     /// The place of the IRP, which is the block's own.
     #[inline]
     pub(super) const fn as_irp(&self) -> NonNull<IRP> {
-        self.block.cast()
+        self.block.0.0.cast()
     }
 
+    /// The content of a cell of the header.
     #[inline]
-    pub(super) fn parts(&mut self) -> Parts<'_> {
-        let header = self.header();
+    fn cell<T>(&mut self, cell: fn(&Header) -> &Cell<T>) -> &mut T {
         // SAFETY: by the invariant nothing else touches the block, which is borrowed exclusively.
-        unsafe {
-            Parts {
-                arguments: header.arguments.with_mut(|arguments| &mut *arguments),
-                discard: header.discard.with_mut(|discard| &mut *discard),
-                observer: header.observer.with_mut(|observer| &mut *observer),
-            }
-        }
+        cell(self.header()).with_mut(|content| unsafe { &mut *content })
     }
 
     /// What the parameters of the next request point at, or those of the last pointed at.
     #[inline]
     pub(crate) fn arguments(&mut self) -> &mut Arguments {
-        self.parts().arguments
+        self.cell(|header| &header.arguments)
     }
 
     /// What the buffer is locked by.
     #[inline]
     pub(crate) fn locked(&mut self) -> &mut Lock {
-        // SAFETY: by the invariant nothing else touches the block, which is borrowed exclusively.
-        self.header()
-            .locked
-            .with_mut(|locked| unsafe { &mut *locked })
+        self.cell(|header| &header.locked)
+    }
+
+    /// Sets the observer, for a routine that tells observers. There is none left from before.
+    #[inline]
+    pub(super) fn set_observer(&mut self, observer: Observer) {
+        *self.cell(|header| &header.observer) = Some(observer);
     }
 
     /// The observer of a request that is over, or was not made, if it was not told.
     pub(super) fn take_observer(&mut self) -> Option<Observer> {
-        self.parts().observer.take()
+        self.block.take_observer()
     }
 
     /// Where the arguments are, which stay as long as the block.
@@ -267,37 +319,61 @@ impl<P> Idle<P> {
     /// `'x` stands for this operation alone; the result is used for its next request.
     #[inline]
     pub(crate) unsafe fn places<'x>(&self) -> Places<'x> {
-        // SAFETY: the arguments are a member of the block, which stays for its next request, and is used for nothing else.
-        unsafe { Places::of(self.header().arguments.place()) }
+        // INVARIANT: the arguments are a member of the block, which stays for its next request. The caller says that the result is for that.
+        Places {
+            arguments: self.header().arguments.place(),
+            _operation: Brand::NEW,
+        }
     }
 
     /// What the IRP says of the last request that has completed.
     #[inline]
     pub(crate) fn outcome(&self) -> Outcome {
-        self.outcome_and_cancelled().0
+        self.block.outcome()
     }
 
     /// The same, with whether the provider was asked to cancel the request, which has completed all the same.
     #[inline]
     pub(crate) fn outcome_and_cancelled(&self) -> (Outcome, bool) {
+        let irp = self.header().irp();
         // SAFETY: by the invariant nothing else touches the IRP. What was asked before it completed is there until it is reused.
-        unsafe { (self.header().outcome(), (*self.header().irp()).Cancel != 0) }
+        let cancelled = unsafe { (*irp).Cancel != 0 };
+        (self.outcome(), cancelled)
     }
 
     /// The place of the payload.
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<P> {
-        self.block().payload()
+        self.block.0.payload()
     }
 
-    /// What becomes of the block when it is left to the routine.
+    /// Sets what ends the block when it is left to the routine.
     ///
     /// # Safety
     ///
     /// `discard` may be called with the block once it has completed, when nobody else has it; the payload is there then.
     #[inline]
     pub(crate) unsafe fn set_discard(&mut self, discard: Discard) {
-        *self.parts().discard = discard;
+        *self.cell(|header| &header.discard) = discard;
+    }
+
+    /// Makes the IRP ready for its next request, whose completion this routine sees.
+    #[inline]
+    pub(super) fn set_routine<R: Routine>(&mut self) {
+        let irp = self.as_irp().as_ptr();
+        // SAFETY: by the invariant the block is ours, at rest, its IRP initialised with one stack location and not in use. Routine and
+        // context stay until the IRP has completed.
+        unsafe {
+            IoReuseIrp(irp, STATUS_UNSUCCESSFUL);
+            IoSetCompletionRoutine(irp, Some(routine::<R>), irp.cast(), true, true, true);
+        }
+    }
+
+    /// The operation in flight. Its payload is there, and its IRP was passed on, as the caller says.
+    #[inline]
+    pub(super) fn into_flight(self) -> Flight<P> {
+        // INVARIANT: the caller says so, and nobody else holds the block.
+        Flight::of(BlockPtr(self.into_block()))
     }
 }
 
@@ -305,7 +381,521 @@ impl<P> Drop for Idle<P> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: by the invariant nothing else touches the block, which is at rest, and is given back this once.
-        unsafe { (self.header().give_back)(self.block.cast()) };
+        unsafe { (self.header().give_back)(self.block.0.as_header()) };
+    }
+}
+
+/// The place of the [`Arguments`] of the operation `'x`. Parameters are made of it.
+///
+/// # Invariants
+///
+/// The arguments are there, and stay until the operation is over.
+#[derive(Clone, Copy)]
+pub struct Places<'x> {
+    arguments: NonNull<Arguments>,
+    _operation: Brand<'x>,
+}
+
+impl Places<'_> {
+    /// The place of all the arguments.
+    #[inline]
+    pub(crate) const fn arguments(self) -> NonNull<Arguments> {
+        self.arguments
+    }
+
+    /// The place of a member.
+    #[inline]
+    const fn at<T>(self, offset: usize) -> NonNull<T> {
+        // SAFETY: by the invariant the arguments are there; callers' offsets are those of members.
+        unsafe { self.arguments.byte_add(offset) }.cast()
+    }
+
+    /// The buffer that is not locked.
+    pub(crate) const fn buffer(self) -> NonNull<WSK_BUF> {
+        self.at(offset_of!(Arguments, buffer))
+    }
+
+    /// The address.
+    #[inline]
+    pub(crate) const fn address(self) -> NonNull<SOCKADDR> {
+        self.at(offset_of!(Arguments, address))
+    }
+
+    /// The address's first `length` bytes.
+    pub(crate) const fn address_bytes(self, length: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, address)), length)
+    }
+
+    /// The flags of a received datagram.
+    #[inline]
+    pub(crate) const fn control_flags(self) -> NonNull<u32> {
+        self.at(offset_of!(Arguments, control_flags))
+    }
+
+    /// The first `length` bytes of control information.
+    #[inline]
+    pub(crate) const fn control(self, length: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, control)), length)
+    }
+
+    /// The room for control information that is received: its length, and its bytes.
+    #[inline]
+    pub(crate) const fn control_room(self) -> (NonNull<u32>, NonNull<CMSGHDR>) {
+        (
+            self.at(offset_of!(Arguments, control_length)),
+            self.at(offset_of!(Arguments, control)),
+        )
+    }
+
+    /// The request to enable or disable events.
+    pub(crate) const fn events(self) -> NonNull<[u8]> {
+        let events = self.at(offset_of!(Arguments, events));
+        NonNull::slice_from_raw_parts(events, size_of::<WSK_EVENT_CALLBACK_CONTROL>())
+    }
+
+    /// The pointer.
+    pub(crate) const fn pointer(self) -> NonNull<[u8]> {
+        let pointer = self.at(offset_of!(Arguments, events));
+        NonNull::slice_from_raw_parts(pointer, size_of::<usize>())
+    }
+
+    /// The first `length` bytes of the value.
+    pub(crate) const fn value(self, length: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, value)), length)
+    }
+}
+
+/// A request that was made: its IRP is with the provider, or has come back.
+///
+/// Dropping it leaks block and payload; it is meant to end in [`end`](Self::end) or [`leave`](Self::leave).
+///
+/// # Invariants
+///
+/// `block` is in flight or completed, and this is its only holder.
+#[must_use]
+pub struct Flight<P> {
+    block: BlockPtr<P>,
+    payload: PhantomData<P>,
+}
+
+// SAFETY: holding a flight is holding the payload, and nothing of a block is bound to a thread.
+unsafe impl<P: Send> Send for Flight<P> {}
+
+impl<P> Flight<P> {
+    #[inline]
+    const fn of(block: BlockPtr<P>) -> Self {
+        Self {
+            block,
+            payload: PhantomData,
+        }
+    }
+
+    /// The header of the block.
+    #[inline]
+    pub(super) fn header(&self) -> &Header {
+        &self.block.header
+    }
+
+    /// The header, for code that is there once.
+    #[inline]
+    pub(super) fn held(&self) -> Held<'_> {
+        // INVARIANT: this is the one holder, and on one thread as long as it is borrowed.
+        Held(self.header())
+    }
+
+    /// Asks the provider to cancel the request. Its completion comes all the same, exactly once. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn cancel(&self) {
+        // SAFETY: the IRP is initialised, and by the invariant it is neither reused nor freed as long as this exists. Where it
+        // has completed, and the provider's cancel routine is gone from it, the call only sets a flag.
+        unsafe { IoCancelIrp(self.header().irp()) };
+    }
+
+    /// The flight as one that has completed, if that is so.
+    #[inline]
+    pub(super) fn completed(self) -> Result<Completed<P>, Self> {
+        if self.header().state.is_completed() {
+            // INVARIANT: the provider is done with the IRP, and the routine with the block.
+            Ok(Completed(self))
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Leaves a flight that had not completed to the routine. When it has completed meanwhile it is given back. With the waker that was
+    /// announced.
+    #[inline]
+    pub(super) fn leave_to_routine(self) -> (Option<Completed<P>>, Option<Waker>) {
+        let (left, waker) = leave_to_routine(self.block.erased());
+        // INVARIANT: it was not left, because it has completed.
+        ((!left).then_some(Completed(self)), waker)
+    }
+
+    /// Sets the observer of a flight that was made without one, with what tells it: only the routine of a block that was left to it
+    /// looks at both.
+    pub(super) fn set_observer(&self, observer: Observer) {
+        let header = self.header();
+        // SAFETY: this is the block's holder. The routine of an operation without an observer looks at neither place before the block
+        // is left to it.
+        unsafe {
+            header
+                .observer
+                .with_mut(|place| place.write(Some(observer)));
+            header
+                .discard
+                .with_mut(|place| place.write(discard_observed));
+        }
+    }
+
+    /// The place of the payload.
+    #[inline]
+    pub(crate) fn payload(&self) -> NonNull<P> {
+        self.block.payload()
+    }
+
+    /// The block, for [`from_raw`](Self::from_raw).
+    #[inline]
+    pub(crate) fn as_raw(&self) -> NonNull<c_void> {
+        self.block.0.cast()
+    }
+
+    /// The flight of a block, in place of the one that it was taken from.
+    ///
+    /// # Safety
+    ///
+    /// `block` came from [`as_raw`](Self::as_raw) of a flight of the same type that is not used again, or is only looked at as long
+    /// as the result exists.
+    #[inline]
+    pub(crate) const unsafe fn from_raw(block: NonNull<c_void>) -> Self {
+        Self::of(BlockPtr(block.cast()))
+    }
+}
+
+/// Leaves the block of a flight, which its holder uses no more when it was left: whether that was in time, and the waker that was
+/// announced. It does not know the payload, so that it is there once.
+#[inline(never)]
+fn leave_to_routine(block: BlockPtr<()>) -> (bool, Option<Waker>) {
+    // Not borrowed for the whole call: the block may be gone before that returns.
+    // INVARIANT: the caller is its holder.
+    let waker = Held(&block.header).take_waker();
+    (block.header.state.detach(), waker)
+}
+
+/// Gives a block back that has got an observer since its request was made, and tells that.
+///
+/// # Safety
+///
+/// As for [`Discard`], of a block without payload that came from the pool by itself.
+unsafe fn discard_observed(block: NonNull<Header>) {
+    // INVARIANT: the caller gives the block away, which has completed.
+    let mut operation = Idle::<()>::of(block.cast());
+    let (observer, status) = (operation.take_observer(), operation.outcome().status);
+    drop(operation);
+    if let Some(observer) = observer {
+        observer.tell(status);
+    }
+}
+
+/// A flight whose IRP has completed.
+///
+/// # Invariants
+///
+/// Provider and routine are done with the block.
+pub(super) struct Completed<P>(Flight<P>);
+
+impl<P> Completed<P> {
+    /// The operation, with the payload in it.
+    #[inline]
+    pub(super) fn idle(self) -> Idle<P> {
+        // INVARIANT: the flight was the block's one holder.
+        Idle::of(self.0.block.0)
+    }
+
+    /// The flight.
+    #[inline]
+    pub(super) fn flight(self) -> Flight<P> {
+        self.0
+    }
+
+    /// Ends what the block carries, and gives it back.
+    #[inline]
+    pub(super) fn discard(self) {
+        let block = self.0.block;
+        // SAFETY: by the invariant the block has completed and nobody else has it. The flight, with its payload, is gone after this.
+        unsafe { (block.header.discard.with(|discard| *discard))(block.as_header()) };
+    }
+}
+
+/// The header of a flight, for its holder.
+///
+/// # Invariants
+///
+/// Whoever has this holds the flight, on one thread.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'h>(&'h Header);
+
+impl<'h> Held<'h> {
+    #[inline]
+    pub(super) const fn header(self) -> &'h Header {
+        self.0
+    }
+
+    /// Takes the waker back, if one was announced.
+    pub(super) fn retract(self) -> Retracted<'h> {
+        // INVARIANT: the holder has taken back what was announced.
+        match self.0.state.retract() {
+            Retract::InFlight => Retracted::InFlight(WakerPlace(self.0)),
+            Retract::Completed => Retracted::Completed(WakerPlace(self.0)),
+            Retract::Waking => Retracted::Waking,
+        }
+    }
+
+    /// Takes the waker out, if one was announced or left in its place and is not about to be woken.
+    pub(super) fn take_waker(self) -> Option<Waker> {
+        match self.retract() {
+            Retracted::Waking => None,
+            Retracted::InFlight(mut place) | Retracted::Completed(mut place) => place.take(),
+        }
+    }
+}
+
+/// What became of taking a waker back that was announced.
+pub(super) enum Retracted<'h> {
+    InFlight(WakerPlace<'h>),
+    Completed(WakerPlace<'h>),
+    /// The routine is taking it out at this moment.
+    Waking,
+}
+
+/// The place of a waker that is not announced, or that the routine is to wake.
+///
+/// # Invariants
+///
+/// The place is that of whoever has this, on one thread: of the holder while no waker is announced, nor about to be woken; else of the
+/// routine.
+pub(super) struct WakerPlace<'h>(&'h Header);
+
+impl WakerPlace<'_> {
+    /// Gives what is in the place to `change`, which calls nobody else's code.
+    #[inline]
+    fn with<R>(&mut self, change: impl FnOnce(&mut Option<Waker>) -> R) -> R {
+        // SAFETY: by the invariant the place is this party's, and nothing that is called here comes back to it.
+        self.0
+            .waker
+            .with_mut(|waker| change(unsafe { &mut *waker }))
+    }
+
+    /// Takes the waker out.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Waker> {
+        self.with(Option::take)
+    }
+
+    /// Puts a waker there; the one before.
+    #[inline]
+    pub(super) fn replace(&mut self, waker: Waker) -> Option<Waker> {
+        self.with(|place| place.replace(waker))
+    }
+
+    /// Whether there is one.
+    #[inline]
+    pub(super) fn is_some(&mut self) -> bool {
+        self.with(|place| place.is_some())
+    }
+
+    /// Whether there is one that wakes the same as `waker`.
+    #[inline]
+    pub(super) fn will_wake(&mut self, waker: &Waker) -> bool {
+        self.with(|place| place.as_ref().is_some_and(|place| place.will_wake(waker)))
+    }
+
+    /// Announces the waker that is in its place; the place, when the IRP has completed.
+    pub(super) fn announce(self) -> Option<Self> {
+        // INVARIANT: where nothing was announced it is the holder's still.
+        (!self.0.state.wake()).then_some(self)
+    }
+}
+
+/// What sees the completion of an operation: a kind of completion routine.
+pub(super) trait Routine: Sized {
+    /// Does what the routine does.
+    fn run(block: Completing<Self>);
+}
+
+/// The routine of an operation without an observer.
+pub(super) struct Plain;
+
+/// The routine of an operation with an observer from the start. The observer is told after the state, and so may outlive the block.
+pub(super) struct Observed;
+
+/// What an operation that nobody holds ends with: it is its routine's from the start. A type by itself, so that the routine has it
+/// inside.
+pub(crate) trait Unheld {
+    /// Whether there is an observer.
+    const OBSERVED: bool;
+
+    /// Ends the operation.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Discard`], of the block of an operation that was [made so](Idle::launch_unheld).
+    unsafe fn end(block: NonNull<Header>);
+}
+
+/// The routine of an operation that nobody holds, and that ends as `E` says.
+pub(super) struct EndedBy<E>(PhantomData<E>);
+
+/// A routine of operations whose observer, if they have one, was set before they were started, and is the routine's.
+pub(super) trait Tells {}
+
+impl Tells for Observed {}
+impl<E> Tells for EndedBy<E> {}
+
+/// The completion routine of an operation, as the kernel calls it: at up to `DISPATCH_LEVEL`, on any thread.
+unsafe extern "system" fn routine<R: Routine>(
+    _: *mut DEVICE_OBJECT,
+    _: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    // SAFETY: the context is the block that the routine was set for, and not null.
+    let block = unsafe { NonNull::new_unchecked(context.cast()) };
+    R::run(Completing {
+        // INVARIANT: the operation is in flight, so its block stays until the completion is published. The IRP has come back.
+        block: WithIrp(BlockPtr(block)),
+        routine: PhantomData,
+    });
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// The block of an operation whose IRP has completed, for its completion routine.
+///
+/// # Invariants
+///
+/// The routine was set to `R` for the request, and has not published the completion.
+pub(super) struct Completing<R> {
+    block: WithIrp<()>,
+    routine: PhantomData<R>,
+}
+
+impl<R> Completing<R> {
+    /// Publishes the completion.
+    #[inline]
+    pub(super) fn publish(self) -> Published {
+        let block = self.block.0;
+        let notify = block.header.state.complete();
+        // INVARIANT: the state has just given it.
+        Published { block, notify }
+    }
+}
+
+impl<R: Tells> Completing<R> {
+    /// Takes the observer, if there is one.
+    #[inline]
+    pub(super) fn take_observer(&mut self) -> Option<Observer> {
+        self.block.take_observer()
+    }
+
+    /// The status of the completed IRP.
+    #[inline]
+    pub(super) fn status(&self) -> NTSTATUS {
+        self.block.outcome().status
+    }
+}
+
+impl<E: Unheld> Completing<EndedBy<E>> {
+    /// Ends the operation.
+    #[inline]
+    pub(super) fn end(self) {
+        // SAFETY: by the invariant the operation was made so, and the block is its routine's.
+        unsafe { E::end(self.block.0.as_header()) };
+    }
+}
+
+/// A completion that was published.
+///
+/// # Invariants
+///
+/// The state gave `notify` to the routine, which has done nothing of it yet. The block is there if the state says that the routine still
+/// has something of it.
+pub(super) struct Published {
+    block: BlockPtr<()>,
+    notify: Notify,
+}
+
+/// What the routine still has of a block, and is to do with it.
+pub(super) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// The event, until it is set.
+    Event(Waiting),
+    /// The waker.
+    Waker(Waking),
+    /// All of it.
+    Block(Completed<()>),
+}
+
+impl Published {
+    /// What the state gave.
+    #[inline]
+    pub(super) const fn notify(&self) -> Notify {
+        self.notify
+    }
+
+    /// What the routine still has.
+    #[inline]
+    pub(super) fn rest(self) -> Rest {
+        // INVARIANT: as the state says.
+        match self.notify {
+            Notify::Nobody | Notify::Spurious => Rest::Nothing,
+            Notify::Event => Rest::Event(Waiting(self.block)),
+            Notify::Waker => Rest::Waker(Waking(self.block)),
+            Notify::Free => Rest::Block(Completed(Flight::of(self.block))),
+        }
+    }
+}
+
+/// The block of a holder that waits.
+///
+/// # Invariants
+///
+/// The holder leaves the block alone until it has seen the event.
+pub(super) struct Waiting(BlockPtr<()>);
+
+impl Waiting {
+    /// Sets the event. The block may be gone when this returns.
+    #[inline]
+    pub(super) fn set_event(self) {
+        self.0.header.event.set();
+    }
+}
+
+/// The block of an operation whose waker the routine takes out.
+///
+/// # Invariants
+///
+/// The waker was announced, and its place is the routine's. The block is there until the routine says that it is done.
+pub(super) struct Waking(BlockPtr<()>);
+
+impl Waking {
+    /// Keeps the driver from being unloaded until the observer is told, if the operation has a way to do so.
+    #[inline]
+    pub(super) fn hold_driver(&self) -> Option<Observer> {
+        let hold = self.0.header.hold;
+        // SAFETY: by the invariant the block is there.
+        hold.map(|hold| unsafe { hold(self.0.as_header()) })
+    }
+
+    /// Takes the waker out.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Waker> {
+        WakerPlace(&self.0.header).take()
+    }
+
+    /// Says that the waker was taken out. The operation, when its holder has left it meanwhile.
+    #[inline]
+    pub(super) fn done(self) -> Option<Completed<()>> {
+        let left = self.0.header.state.waking_done() == Notify::Free;
+        // INVARIANT: an operation that was left has no other holder.
+        left.then(|| Completed(Flight::of(self.0)))
     }
 }
 

@@ -3,15 +3,12 @@
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use wsk_sys::{
-    DispatchError, IRP, IoReuseIrp, IoSetCompletionRoutine, NTSTATUS, STATUS_UNSUCCESSFUL,
-};
+use wsk_sys::{DispatchError, IRP, NTSTATUS, STATUS_UNSUCCESSFUL};
 
 use crate::error::Error;
-use crate::irp::block::Idle;
-use crate::irp::flight::{Flight, Passed};
+use crate::irp::block::{EndedBy, Flight, Idle, Observed, Plain, Routine, Unheld};
+use crate::irp::flight::Passed;
 use crate::irp::observer::Observer;
-use crate::irp::routine::{Routine, Unheld, completed, completed_observed, completed_unheld};
 
 impl<P> Idle<P> {
     /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.
@@ -30,17 +27,16 @@ impl<P> Idle<P> {
         self,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
-        let mut operation = self;
-        operation.arm();
-        // SAFETY: the caller vouches for the call; it was just armed.
-        unsafe { operation.launch_armed(invoke) }.map(Passed::flight)
+        // INVARIANT: the caller vouches for the call.
+        let call = Call(invoke);
+        Armed::with::<Plain>(self).pass_on(call).map(Passed::flight)
     }
 
     /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before what is passed on with it is known: then less has to be
     /// remembered over the calls of the kernel.
     #[inline]
     pub(crate) fn arm(&mut self) {
-        self.set_routine(completed);
+        self.set_routine::<Plain>();
     }
 
     /// As [`launch`](Self::launch), for an operation that was armed.
@@ -53,14 +49,8 @@ impl<P> Idle<P> {
         self,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Passed<P>, NotLaunched<P>> {
-        self.header().state.start();
-        match invoke(self.as_irp()) {
-            Ok(returned) => {
-                // INVARIANT: the IRP was passed on, and nobody else holds the block.
-                Ok(Passed::of(Flight::of(self.into_block()), returned))
-            }
-            Err(error) => Err(self.not_launched(error)),
-        }
+        // INVARIANT: the caller says that it was armed, and vouches for the call.
+        Armed(self).pass_on(Call(invoke))
     }
 
     /// As [`launch`](Self::launch), with an observer, who is told once in any case.
@@ -75,10 +65,11 @@ impl<P> Idle<P> {
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
         let mut operation = self;
-        operation.observe(observer);
-        operation.set_routine(completed_observed);
-        // SAFETY: the caller vouches for the call; the routine was just set.
-        unsafe { operation.launch_armed(invoke) }.map(Passed::flight)
+        operation.set_observer(observer);
+        // INVARIANT: the caller vouches for the call.
+        let call = Call(invoke);
+        let armed = Armed::with::<Observed>(operation);
+        armed.pass_on(call).map(Passed::flight)
     }
 
     /// As [`launch`](Self::launch), leaving the block to the routine from the start, which ends it as `E` says; so the observer, if there
@@ -95,34 +86,15 @@ impl<P> Idle<P> {
     ) -> Result<(), NotLaunched<P>> {
         let mut operation = self;
         if let Some(observer) = observer {
-            operation.observe(observer);
+            operation.set_observer(observer);
         }
-        operation.set_routine(completed_unheld::<E>);
+        operation.set_routine::<EndedBy<E>>();
         let irp = operation.as_irp();
         // The routine may have it from the call on.
         let this = ManuallyDrop::new(operation);
         match invoke(irp) {
             Ok(_) => Ok(()),
             Err(error) => Err(ManuallyDrop::into_inner(this).not_launched(error)),
-        }
-    }
-
-    /// Sets the observer, for a routine that tells observers.
-    #[inline]
-    fn observe(&mut self, observer: Observer) {
-        // There is none left from before.
-        *self.parts().observer = Some(observer);
-    }
-
-    /// Makes the IRP ready for its next request, whose completion is seen by this routine.
-    #[inline]
-    fn set_routine(&mut self, routine: Routine) {
-        let irp = self.as_irp().as_ptr();
-        // SAFETY: by the invariant the block is ours, at rest, its IRP initialised with one stack location and not in use. Routine and
-        // context stay until the IRP has completed.
-        unsafe {
-            IoReuseIrp(irp, STATUS_UNSUCCESSFUL);
-            IoSetCompletionRoutine(irp, Some(routine), irp.cast(), true, true, true);
         }
     }
 
@@ -138,6 +110,48 @@ impl<P> Idle<P> {
         NotLaunched {
             operation,
             error: error.into(),
+        }
+    }
+}
+
+/// A call that passes an IRP on.
+///
+/// # Invariants
+///
+/// It is as [`Idle::launch`] asks.
+struct Call<F>(F);
+
+/// An operation whose IRP is ready for its request.
+///
+/// # Invariants
+///
+/// Its routine was set, and it was not in flight since. An observer was set if the routine tells one.
+struct Armed<P>(Idle<P>);
+
+impl<P> Armed<P> {
+    /// Arms an operation with this routine.
+    #[inline]
+    fn with<R: Routine>(operation: Idle<P>) -> Self {
+        let mut operation = operation;
+        operation.set_routine::<R>();
+        // INVARIANT: just set.
+        Self(operation)
+    }
+
+    /// Has the call pass the IRP on.
+    #[inline]
+    fn pass_on<F: FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>>(
+        self,
+        call: Call<F>,
+    ) -> Result<Passed<P>, NotLaunched<P>> {
+        let (Self(operation), Call(invoke)) = (self, call);
+        operation.header().state.start();
+        match invoke(operation.as_irp()) {
+            Ok(returned) => {
+                // INVARIANT: the IRP was passed on, with what the payload keeps.
+                Ok(Passed::of(operation.into_flight(), returned))
+            }
+            Err(error) => Err(operation.not_launched(error)),
         }
     }
 }

@@ -22,13 +22,12 @@ mod routine;
 mod state;
 
 pub use arguments::Lock;
-pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM, Places};
-pub(crate) use block::{Block, Header, Idle, Spares, initialise};
+pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM};
+pub(crate) use block::{Block, Flight, Header, Idle, Places, Spares, Unheld, initialise};
 #[cfg(doc)]
 #[allow(unused_imports, reason = "what others keep promises to")]
 pub(crate) use block::{Discard, GiveBack};
-pub(crate) use flight::{Flight, Passed, Polled};
+pub(crate) use flight::{Passed, Polled};
 pub(crate) use launch::NotLaunched;
 pub(crate) use observer::Observer;
 pub(crate) use outcome::Outcome;
-pub(crate) use routine::Unheld;

@@ -196,7 +196,7 @@ impl<'h, O: Repeat<B>, B> Rest<'h, O, B> {
     #[inline]
     fn arguments(self) -> &'h Arguments {
         // SAFETY: by the invariant nobody writes the arguments, which are borrowed with the holder.
-        unsafe { self.operation().places().get() }
+        unsafe { self.operation().places().arguments().as_ref() }
     }
 
     /// What is carried, for somebody who may lend it to another request meanwhile.
