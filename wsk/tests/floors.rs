@@ -45,8 +45,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 291;
-const UNSAFE_FILES: usize = 42;
+const UNSAFE_BLOCKS: usize = 278;
+const UNSAFE_FILES: usize = 38;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
@@ -250,7 +250,10 @@ fn upper_floors_forbid_unsafe_code() {
         "events/stream",
         "family",
         "io",
+        "irp/answer",
+        "irp/flight",
         "irp/outcome",
+        "irp/routine",
         "irp/state",
         "irql",
         "listening",

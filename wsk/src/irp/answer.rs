@@ -1,5 +1,7 @@
 //! [`Answer`]: what a function of WSK returned.
 
+#![forbid(unsafe_code)]
+
 use wsk_sys::NTSTATUS;
 
 /// What a call returned, which the completion may contradict, and when it was first asked in vain whether that is the end: in one
