@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use wsk_sys::{DRIVER_EXTENSION, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
 
-use crate::bugcheck::bugcheck;
-use crate::executive;
 use crate::kernel::{self, Kernel};
 use crate::origin;
 use crate::registry::{self, RegistryValue};
-use crate::{irql, lock_order};
+use crate::upcall::{self, Code};
 
 /// The entry point of a driver, `DRIVER_INITIALIZE`.
 pub type DriverEntry = unsafe extern "system" fn(
@@ -232,29 +230,9 @@ impl fmt::Debug for LoadedDriver<'_> {
     }
 }
 
-/// Calls a routine of a driver's, which has to give back the IRQL and the locks that it takes.
+/// Calls a routine of a driver's.
 fn call<R>(driver: u32, routine: &str, body: impl FnOnce() -> R) -> R {
-    let (level, locks) = (irql::current(), lock_order::held());
-    let before = executive::mutex::regions();
-    let result = origin::for_driver(driver, body);
-    lock_order::require_none_kept(locks, &routine);
-    let regions = executive::mutex::regions();
-    if regions != before {
-        bugcheck!(
-            APC_INDEX_MISMATCH(0, regions as usize, before as usize, 0),
-            [],
-            "{routine} returned in {regions} critical regions, and was called in {before}"
-        )
-    }
-    if irql::current() != level {
-        bugcheck!(
-            IRQL_UNEXPECTED_VALUE(usize::from(irql::current()), usize::from(level), 0, 0),
-            [],
-            "{routine} returned at another IRQL than it was called at ({})",
-            irql::name(level)
-        )
-    }
-    result
+    upcall::call(Code::Routine(routine), || origin::for_driver(driver, body))
 }
 
 /// A counted string over units that stay where they are.

@@ -25,7 +25,7 @@ use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
 use crate::origin::{self, Thread};
 use crate::pool::Block;
 use crate::waits::{self, Waiting};
-use crate::{clock, lock_order, pool};
+use crate::{clock, lock_order, pool, thread};
 
 /// Types of dispatcher objects, as their headers hold them.
 pub(crate) mod kind {
@@ -78,6 +78,8 @@ struct SeveralSleeper {
     objects: Vec<usize>,
     /// Whether it waits for all of them. It takes their signals itself then.
     all: bool,
+    /// The `WaitBlockArray` that the driver gave, if it did.
+    blocks: Range<usize>,
     /// Which of the objects was signalled for this thread, which doesn't look at any of them any more.
     released: Option<usize>,
 }
@@ -238,13 +240,32 @@ pub(crate) fn waiting_for(range: &Range<usize>) -> Option<(Thread, usize)> {
     })
 }
 
-/// A block is being freed: no thread may wait for an object in it.
+fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start.max(other.start) < one.end.min(other.end)
+}
+
+/// A block is being freed: no thread may wait for an object in it, or with wait blocks in it.
 pub(crate) fn memory_freed(block: &Block) {
     if let Some((thread, object)) = waiting_for(&block.range()) {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, object, 0, 0),
             [block],
             "memory was freed that holds an object which {thread} waits for, at {object:#x}"
+        )
+    }
+    if SEVERAL.sleepers.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    let asleep = SEVERAL.asleep.lock();
+    let with_blocks = asleep
+        .iter()
+        .find(|sleeper| overlap(&sleeper.blocks, &block.range()));
+    if let Some(sleeper) = with_blocks {
+        bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(sleeper.blocks.start, 0, 0, 0),
+            [block],
+            "memory was freed that holds the WaitBlockArray which {} waits with",
+            Thread(sleeper.thread)
         )
     }
 }
@@ -281,6 +302,7 @@ pub(crate) unsafe fn is_signalled(header: *mut DISPATCHER_HEADER) -> bool {
 pub(crate) fn wait_for_several(
     objects: &[*mut c_void],
     all: bool,
+    blocks: Range<usize>,
     deadline: Option<Instant>,
     mut end: impl FnMut() -> Option<u32>,
 ) -> Option<u32> {
@@ -296,10 +318,27 @@ pub(crate) fn wait_for_several(
     // Nobody has signalled one for this thread since it counts: all are still there.
     let mut ended = end();
     if ended.is_none() {
+        if let Some(other) = asleep
+            .iter()
+            .find(|sleeper| overlap(&sleeper.blocks, &blocks))
+        {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::OTHER_CONTRACT,
+                    blocks.start,
+                    blocks.len(),
+                    0
+                ),
+                [pool::story(blocks.start)],
+                "KeWaitForMultipleObjects was given a WaitBlockArray that {} is waiting with",
+                Thread(other.thread)
+            )
+        }
         asleep.push(SeveralSleeper {
             thread: own,
             objects: objects.iter().map(|&object| object as usize).collect(),
             all,
+            blocks,
             released: None,
         });
         ended = loop {
@@ -569,6 +608,9 @@ export! {
         // SAFETY: the driver gives a time-out or NULL.
         let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
         require_waitable("KeWaitForSingleObject", Object, WaitMode, timeout);
+        if timeout.is_none() {
+            thread::require_another("KeWaitForSingleObject", Object);
+        }
         let header = Object.cast::<DISPATCHER_HEADER>();
         let deadline =
             timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
@@ -611,10 +653,7 @@ pub(crate) fn require_waitable(
     {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(object as usize, 0, 0, 0),
-            [
-                crate::thread::story(object as usize)
-                    .unwrap_or_else(|| pool::story(object as usize))
-            ],
+            [thread::story(object as usize).unwrap_or_else(|| pool::story(object as usize))],
             "{function} was given something that can't be waited for (any more): the type in its header is {kind:#x}"
         )
     }

@@ -18,7 +18,7 @@ use wsk_sys::{
     STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
 };
 
-use crate::bugcheck::{bugcheck, io_violation, violation};
+use crate::bugcheck::{bugcheck, io_violation};
 use crate::faults::{self, Resource};
 use crate::flight::Flight;
 use crate::irql;
@@ -27,7 +27,8 @@ use crate::pool::{self, Block, Counter, Use, paging};
 use crate::stack_places::{self, User};
 use crate::table::Table;
 use crate::trace::{self, IrpStep};
-use crate::{lock_order, overlap, spinlock, wsk};
+use crate::upcall::{self, Code};
+use crate::{overlap, spinlock, wsk};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
 const INVOKE_ALWAYS: u32 =
@@ -481,27 +482,13 @@ unsafe fn call_routine(
         told.tell(address);
         known
     };
-    let level = irql::current();
-    if level >= irql::DISPATCH_LEVEL {
+    if irql::current() >= irql::DISPATCH_LEVEL {
         paging::trim();
     }
-    let locks = lock_order::held();
-    // SAFETY: the driver gave this routine for this IRP.
-    let returned = origin::for_driver(driver, || unsafe { routine(device, irp, context) });
-    lock_order::require_none_kept(locks, &"a completion routine");
-    if irql::current() != level {
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::COMPLETION_ROUTINE_IRQL,
-                routine as usize,
-                usize::from(level),
-                usize::from(irql::current())
-            ),
-            [],
-            "a completion routine returned at another IRQL than it was called at ({})",
-            irql::name(level)
-        )
-    }
+    let returned = upcall::call(Code::CompletionRoutine(routine as usize), || {
+        // SAFETY: the driver gave this routine for this IRP.
+        origin::for_driver(driver, || unsafe { routine(device, irp, context) })
+    });
     trace::irp(number, address, IrpStep::RoutineReturned(returned));
     if returned == STATUS_MORE_PROCESSING_REQUIRED {
         return None;

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::pool::paging;
-use crate::{event, lock_order, page_fault, stack_places};
+use crate::{event, lock_order, page_fault, stack_places, upcall};
 
 /// Ordinary code.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -159,9 +159,9 @@ export! {
     }
 }
 
-/// Lowers the IRQL to what it was before it was raised.
-fn lower(level: u8) {
-    let old = current();
+/// Lowers the IRQL to what it was before it was raised, for a function that the driver has called.
+pub(crate) fn lower(function: &str, level: u8) {
+    let (old, floor) = (current(), upcall::floor());
     if level > old {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(
@@ -171,11 +171,25 @@ fn lower(level: u8) {
                 0
             ),
             [],
-            "KeLowerIrql was asked for IRQL {level} while at {old}: it can't raise"
+            "{function} was asked for IRQL {level} while at {old}: it can't raise"
+        )
+    }
+    if level < floor {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::LOWER_IRQL,
+                usize::from(old),
+                usize::from(level),
+                usize::from(floor)
+            ),
+            [],
+            "{function} was called to lower the IRQL to {} by code that was called at {}: it may lower only what it has raised",
+            name(level),
+            name(floor)
         )
     }
     if level < DISPATCH_LEVEL && old >= DISPATCH_LEVEL {
-        lock_order::require_no_spin_lock("KeLowerIrql", level);
+        lock_order::require_no_spin_lock(function, level);
     }
     set(level);
 }
@@ -184,7 +198,7 @@ fn lower(level: u8) {
 export! {
     /// Lowers the IRQL to what it was before it was raised.
     fn KeLowerIrql(NewIrql: u8), at most HIGH_LEVEL {
-        lower(NewIrql);
+        lower("KeLowerIrql", NewIrql);
     }
 }
 
@@ -193,6 +207,6 @@ export! {
 export! {
     /// Lowers the IRQL to what it was before it was raised.
     fn KfLowerIrql(NewIrql: u8), at most HIGH_LEVEL {
-        lower(NewIrql);
+        lower("KeLowerIrql", NewIrql);
     }
 }

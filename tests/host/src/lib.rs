@@ -140,6 +140,7 @@ mod table;
 pub mod testing;
 mod thread;
 mod trace;
+mod upcall;
 mod wait_several;
 mod waits;
 mod wsk;

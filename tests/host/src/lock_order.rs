@@ -5,14 +5,17 @@
 //! pool, which are forgotten when it is freed, and those in the image.
 
 use core::fmt::Display;
+use core::ops::Range;
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::Mutex;
 
 use crate::bugcheck::{bugcheck, violation};
-use crate::origin::Origin;
+use crate::origin::{self, Origin, Thread};
 use crate::pool::{self, Block};
+use crate::stack_places::{self, User};
 use crate::{address_space, irql};
 
 std::thread_local! {
@@ -32,15 +35,48 @@ pub(crate) fn taking(function: &'static str, lock: usize) {
     });
 }
 
-/// What spin locks are called.
+// What the kinds of locks are called.
 pub(crate) const SPIN_LOCK: &str = "spin lock";
 pub(crate) const EXECUTIVE_SPIN_LOCK: &str = "executive spin lock";
-/// What fast mutexes are called.
 pub(crate) const FAST_MUTEX: &str = "fast mutex";
+pub(crate) const PUSH_LOCK: &str = "push lock";
+
+/// A lock that a thread holds.
+struct Holding {
+    kind: &'static str,
+    /// More than once where readers share it.
+    times: u32,
+}
+
+/// The locks that threads hold, by where each lies and the number of the thread.
+static HELD_BY: Mutex<BTreeMap<(usize, u32), Holding>> = Mutex::new(BTreeMap::new());
 
 /// This thread has taken a lock of some kind.
 pub(crate) fn taken(lock: usize, kind: &'static str) {
     HELD.with_borrow_mut(|held| held.push((lock, kind)));
+    let thread = origin::thread_number();
+    let nothing = Holding { kind, times: 0 };
+    HELD_BY
+        .lock()
+        .entry((lock, thread))
+        .or_insert(nothing)
+        .times += 1;
+    if stack_places::concerns(lock) {
+        let user = User::Lock { lock, thread };
+        stack_places::watch(user, "what has taken the lock", lock, "a lock");
+    }
+}
+
+/// Whether a thread holds a lock.
+pub(crate) fn is_held(lock: usize, thread: u32) -> bool {
+    HELD_BY.lock().contains_key(&(lock, thread))
+}
+
+/// The first lock in a range that some thread holds, what it is called, and the thread.
+fn held_in(range: Range<usize>) -> Option<(usize, &'static str, Thread)> {
+    let held_by = HELD_BY.lock();
+    let (&(lock, thread), holding) = held_by.range((range.start, 0)..(range.end, 0)).next()?;
+    Some((lock, holding.kind, Thread(thread)))
 }
 
 /// Stops when `function` is going to lower the IRQL to `level`, below `DISPATCH_LEVEL`, while this thread holds a spin lock.
@@ -64,6 +100,13 @@ pub(crate) fn given_back(lock: usize) {
             held.remove(index);
         }
     });
+    let mut held_by = HELD_BY.lock();
+    if let Entry::Occupied(mut held) = held_by.entry((lock, origin::thread_number())) {
+        held.get_mut().times -= 1;
+        if held.get().times == 0 {
+            held.remove();
+        }
+    }
 }
 
 /// How many locks this thread holds.
@@ -145,26 +188,25 @@ fn is_known_by_address(lock: usize) -> bool {
     pool::containing(lock, |_| ()).is_some() || address_space::is_in_image(lock)
 }
 
-/// Stops when this thread holds the lock of some kind at `lock`, which is being initialised.
+/// Stops when a thread holds the lock of some kind at `lock`, which is being initialised.
 pub(crate) fn require_not_held(function: &str, lock: usize, kind: &'static str) {
-    if HELD.with_borrow(|held| held.contains(&(lock, kind))) {
+    if let Some((_, _, thread)) = held_in(lock..lock + 1).filter(|held| held.1 == kind) {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MULTIPLE_INITIALIZATION, lock, 0, 0),
             [pool::story(lock)],
-            "{function} was called for a {kind} that this thread holds"
+            "{function} was called for a {kind} that {thread} holds"
         )
     }
 }
 
-/// A block is being freed: what is known of locks in it is forgotten, and this thread must not hold one of them.
+/// A block is being freed: what is known of locks in it is forgotten, and no thread may hold one of them.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
-    let held = HELD.with_borrow(|held| held.iter().copied().find(|(lock, _)| range.contains(lock)));
-    if let Some((lock, _)) = held {
+    if let Some((lock, kind, thread)) = held_in(range.clone()) {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::LOCK_FREED, lock, range.start, 0),
             [block],
-            "memory was freed that holds a lock which this thread holds"
+            "memory was freed that holds a {kind} which {thread} holds"
         )
     }
     let mut orders = TAKEN_AFTER.lock();
@@ -184,5 +226,6 @@ pub(crate) fn begin() {
 
 /// Forgets everything.
 pub(crate) fn reset() {
+    HELD_BY.lock().clear();
     TAKEN_AFTER.lock().clear();
 }

@@ -431,8 +431,32 @@ export! {
                     "IoBuildPartialMdl was given a target MDL for fewer pages than the part has"
                 )
             }
-            let source_flags = (*SourceMdl).MdlFlags;
-            let mut flags = (*TargetMdl).MdlFlags & FIXED_SIZE | PARTIAL;
+            let (source_flags, target_flags) = ((*SourceMdl).MdlFlags, (*TargetMdl).MdlFlags);
+            if source_flags & (LOCKED | NONPAGED | IO_SPACE) == 0 {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::MAP_NOT_LOCKED,
+                        SourceMdl as usize,
+                        source_flags.cast_unsigned() as usize,
+                        (LOCKED | NONPAGED) as usize
+                    ),
+                    [story(SourceMdl), story(TargetMdl)],
+                    "IoBuildPartialMdl was given a source MDL whose pages are neither locked nor described as nonpaged pool: what it copies says nothing"
+                )
+            }
+            if target_flags & MAPPED != 0 && target_flags & PARTIAL_MAPPED != 0 {
+                bugcheck!(
+                    DRIVER_VERIFIER_DETECTED_VIOLATION(
+                        violation::FREE_MAPPED_MDL,
+                        TargetMdl as usize,
+                        target_flags.cast_unsigned() as usize,
+                        0
+                    ),
+                    [story(TargetMdl)],
+                    "IoBuildPartialMdl was given a target MDL that is mapped: MmPrepareMdlForReuse comes first, or nobody unmaps it"
+                )
+            }
+            let mut flags = target_flags & FIXED_SIZE | PARTIAL;
             flags |= source_flags & (NONPAGED | LOCKED | IO_SPACE | WRITE);
             if source_flags & MAPPED != 0 {
                 flags |= PARENT_MAPPED;

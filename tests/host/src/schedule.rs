@@ -13,11 +13,12 @@ use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
-use crate::lock_order;
 use crate::origin::{self, Whose};
 use crate::pool::{self, Block, paging};
+use crate::stack_places::{self, User};
+use crate::upcall::{self, Code};
 use crate::waits::{self, Waiting};
-use crate::{clock, event, faults, stack_places};
+use crate::{clock, event, faults};
 
 /// When the provider completes the IRPs that it is given.
 ///
@@ -386,6 +387,10 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
         (*dpc).SystemArgument2 = second;
     }
     QUEUED.lock().insert(dpc as usize, origin::driver());
+    if stack_places::concerns(dpc as usize) {
+        let address = dpc as usize;
+        stack_places::watch(User::Dpc { address }, "KeInsertQueueDpc", address, DPC);
+    }
     let queued = Queued(dpc);
     later(SOON, move || {
         let Queued(dpc) = { queued };
@@ -398,22 +403,9 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
                 .store(core::ptr::null_mut(), Ordering::SeqCst);
             if let Some(routine) = routine {
                 paging::trim();
-                let locks = lock_order::held();
-                routine(dpc, context, first, second);
-                lock_order::require_none_kept(locks, &"a deferred procedure call");
-                let level = irql::current();
-                if level != DISPATCH_LEVEL {
-                    bugcheck!(
-                        IRQL_UNEXPECTED_VALUE(
-                            usize::from(level),
-                            usize::from(DISPATCH_LEVEL),
-                            routine as usize,
-                            0
-                        ),
-                        [],
-                        "a deferred procedure call returned at another IRQL than it was called at (DISPATCH_LEVEL)"
-                    )
-                }
+                upcall::call(Code::Deferred(routine as usize), || {
+                    routine(dpc, context, first, second);
+                });
             }
         }
     });
@@ -482,6 +474,8 @@ struct Setting {
     number: u64,
     /// The driver that has set it.
     driver: u32,
+    /// The deferred procedure call that is queued when it expires, or 0.
+    dpc: usize,
 }
 
 /// The timers that are set.
@@ -542,14 +536,17 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
         let setting = Setting {
             number: SETTINGS.fetch_add(1, Ordering::Relaxed),
             driver: origin::driver(),
+            dpc: Dpc as usize,
         };
         let was_set = TIMERS.lock().insert(Timer as usize, setting).is_some();
-        if stack_places::concerns(Timer as usize) {
-            let user = stack_places::User::Timer {
-                address: Timer as usize,
-                setting: setting.number,
-            };
-            stack_places::watch(user, "KeSetTimer", Timer as usize, "the timer");
+        for (place, what) in [(Timer as usize, "the timer"), (Dpc as usize, DPC)] {
+            if stack_places::concerns(place) {
+                let user = User::Timer {
+                    address: Timer as usize,
+                    setting: setting.number,
+                };
+                stack_places::watch(user, "KeSetTimer", place, what);
+            }
         }
         let queued = (Queued(Timer), Queued(Dpc));
         push(
@@ -579,8 +576,13 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
 export! {
     /// Cancels a timer; says whether it was set.
     fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
-        // SAFETY: the driver gives a timer.
-        unsafe { is_a_timer("KeCancelTimer", Timer) };
+        // SAFETY: the driver gives a timer, or memory that may be read.
+        unsafe {
+            // Zeroes, of a timer that was never initialised, tell Windows that it isn't set.
+            if (*Timer).Header.Anonymous1.Anonymous1.Type != 0 {
+                is_a_timer("KeCancelTimer", Timer);
+            }
+        }
         u8::from(TIMERS.lock().remove(&(Timer as usize)).is_some())
     }
 }
@@ -610,6 +612,14 @@ unsafe fn is_a_timer(function: &str, timer: *mut KTIMER) {
     }
 }
 
+/// What a deferred procedure call is called.
+const DPC: &str = "the deferred procedure call";
+
+/// Whether a deferred procedure call is queued.
+pub(crate) fn is_queued(dpc: usize) -> bool {
+    QUEUED.lock().contains_key(&dpc)
+}
+
 /// Whether a timer is set, as it was then.
 pub(crate) fn is_set(timer: usize, setting: u64) -> bool {
     TIMERS
@@ -631,6 +641,18 @@ pub(crate) fn memory_freed(block: &Block) {
             TIMER_OR_DPC_INVALID(0, timer, range.start, range.len()),
             [block],
             "memory was freed that holds a timer that is set"
+        )
+    }
+    let with_dpc = TIMERS
+        .lock()
+        .iter()
+        .find(|(_, setting)| range.contains(&setting.dpc))
+        .map(|(&timer, setting)| (timer, setting.dpc));
+    if let Some((timer, dpc)) = with_dpc {
+        bugcheck!(
+            TIMER_OR_DPC_INVALID(1, dpc, range.start, range.len()),
+            [block],
+            "memory was freed that holds the deferred procedure call of a timer that is set, at {timer:#x}"
         )
     }
     let dpc = QUEUED

@@ -100,7 +100,7 @@ pub(crate) fn acquire_cancel() -> u8 {
 /// Gives the cancel lock back.
 pub(crate) fn release_cancel(level: u8) {
     release("IoReleaseCancelSpinLock", &CANCEL_LOCK);
-    irql::set(level);
+    irql::lower("IoReleaseCancelSpinLock", level);
 }
 
 /// Gives the cancel lock back from a cancel routine.
@@ -154,22 +154,7 @@ export! {
         }
         // SAFETY: the driver gives its lock.
         release("KeReleaseSpinLock", unsafe { word(SpinLock) });
-        if NewIrql > level {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(
-                    violation::LOWER_IRQL,
-                    usize::from(level),
-                    usize::from(NewIrql),
-                    0
-                ),
-                [],
-                "KeReleaseSpinLock was asked to raise the IRQL to {NewIrql}"
-            )
-        }
-        if NewIrql < DISPATCH_LEVEL {
-            lock_order::require_no_spin_lock("KeReleaseSpinLock", NewIrql);
-        }
-        irql::set(NewIrql);
+        irql::lower("KeReleaseSpinLock", NewIrql);
     }
 }
 

@@ -9,7 +9,7 @@ use core::cell::RefCell;
 use crate::bugcheck::{bugcheck, violation};
 use crate::executive::rundown;
 use crate::origin::Origin;
-use crate::{address_space, irp, irql, schedule, wsk};
+use crate::{address_space, irp, irql, lock_order, schedule, wsk};
 
 /// Who uses a place.
 #[derive(Clone, Copy)]
@@ -22,6 +22,10 @@ pub(crate) enum User {
     Timer { address: usize, setting: u64 },
     /// Whoever uses an object that rundown protection protects, or will: where that lies, and its number.
     Rundown { address: usize, number: u64 },
+    /// A deferred procedure call that is queued.
+    Dpc { address: usize },
+    /// A thread that holds a lock.
+    Lock { lock: usize, thread: u32 },
 }
 
 impl User {
@@ -32,6 +36,8 @@ impl User {
             Self::Registration { address, client } => wsk::is_registered(address, client),
             Self::Timer { address, setting } => schedule::is_set(address, setting),
             Self::Rundown { address, number } => rundown::is_there(address, number),
+            Self::Dpc { address } => schedule::is_queued(address),
+            Self::Lock { lock, thread } => lock_order::is_held(lock, thread),
         }
     }
 
@@ -39,7 +45,7 @@ impl User {
     fn is_using(self) -> bool {
         match self {
             Self::Rundown { address, number } => rundown::is_in_use(address, number),
-            Self::Call { .. } | Self::Registration { .. } | Self::Timer { .. } => self.is_there(),
+            _ => self.is_there(),
         }
     }
 
@@ -53,6 +59,10 @@ impl User {
             Self::Rundown { address, .. } => {
                 format!("the rundown protection at {address:#x} is acquired")
             }
+            Self::Dpc { address } => {
+                format!("the deferred procedure call at {address:#x} is queued")
+            }
+            Self::Lock { lock, .. } => format!("the lock at {lock:#x} is held"),
         }
     }
 }
@@ -162,6 +172,8 @@ fn report(used: &Used, noticed_by: &str) -> ! {
         User::Registration { .. } => "the client that is registered",
         User::Timer { .. } => "the timer that is set",
         User::Rundown { .. } => "the rundown protection that is acquired",
+        User::Dpc { .. } => "the queue of deferred procedure calls",
+        User::Lock { .. } => "the thread that holds it",
     };
     bugcheck!(
         DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WSK_CONTRACT, *place, 0, 0),

@@ -70,6 +70,17 @@ pub(crate) fn is_system_thread() -> bool {
     !CURRENT.get().is_null()
 }
 
+/// Stops when the running thread is about to wait for its own end.
+pub(crate) fn require_another(function: &str, object: *mut c_void) {
+    if is_system_thread() && object == CURRENT.get().cast() {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::SELF_DEADLOCK, object as usize, 0, 0),
+            [],
+            "{function} was called by a thread for itself, without a time-out: it ends when the wait has ended"
+        )
+    }
+}
+
 /// Makes a handle.
 pub(crate) fn open(handle: Handle) -> *mut c_void {
     // Kernel handles have their top bit set and are multiples of four.

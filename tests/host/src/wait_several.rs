@@ -11,7 +11,7 @@ use wsk_sys::{
 
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
-use crate::{clock, event};
+use crate::{clock, event, thread};
 
 /// What ends the wait, if it can end now: the number of the object, or 0 where all are signalled.
 ///
@@ -77,6 +77,9 @@ export! {
         let objects = unsafe { slice::from_raw_parts(Object, Count as usize) };
         for (index, object) in objects.iter().enumerate() {
             event::require_waitable(function, *object, WaitMode, timeout);
+            if timeout.is_none() && WaitType == WAIT_TYPE::WaitAll {
+                thread::require_another(function, *object);
+            }
             if WaitType == WAIT_TYPE::WaitAll && objects[..index].contains(object) {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, *object as usize, index, 0),
@@ -87,8 +90,10 @@ export! {
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
         let all = WaitType == WAIT_TYPE::WaitAll;
+        let blocks = WaitBlockArray as usize;
+        let blocks = blocks..blocks + if blocks == 0 { 0 } else { objects.len() * size_of::<KWAIT_BLOCK>() };
         // SAFETY: the driver gives objects that live until the wait is over.
-        match event::wait_for_several(objects, all, deadline, || unsafe { end(objects, all) }) {
+        match event::wait_for_several(objects, all, blocks, deadline, || unsafe { end(objects, all) }) {
             Some(index) => NTSTATUS(STATUS_SUCCESS.0 + index.cast_signed()),
             None => STATUS_TIMEOUT,
         }

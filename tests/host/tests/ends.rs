@@ -267,7 +267,7 @@ fn lock_freed_that_is_held() {
             ExFreePoolWithTag(lock.cast(), TAG);
         }
     })
-    .tells("memory was freed that holds a lock which this thread holds");
+    .tells("memory was freed that holds a spin lock which thread");
 }
 
 #[test]
@@ -358,14 +358,14 @@ fn dpc_that_returns_otherwise_than_it_was_called() {
         // SAFETY: it is a lock, in a block that is never freed.
         unsafe { KeAcquireSpinLockAtDpcLevel(lock()) };
     }
-    unsafe extern "system" fn lowers(
+    unsafe extern "system" fn raises(
         _dpc: *mut KDPC,
         _context: *mut c_void,
         _first: *mut c_void,
         _second: *mut c_void,
     ) {
-        // SAFETY: the kernel checks the level. Not raising it again breaks the rule, and harms no memory.
-        unsafe { KeLowerIrql(0) };
+        // SAFETY: the kernel checks the level. Not lowering it again breaks the rule, and harms no memory.
+        unsafe { KfRaiseIrql(DISPATCH_LEVEL + 1) };
     }
     for (routine, code, told) in [
         (
@@ -374,7 +374,7 @@ fn dpc_that_returns_otherwise_than_it_was_called() {
             "a deferred procedure call returned with the lock at",
         ),
         (
-            lowers,
+            raises,
             "IRQL_UNEXPECTED_VALUE",
             "a deferred procedure call returned at another IRQL",
         ),

@@ -236,6 +236,30 @@ fn a_lookaside_list_that_is_initialised_twice() {
 }
 
 #[test]
+fn a_lookaside_list_freed_that_was_not_deleted() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let list = pool(size_of::<LOOKASIDE_LIST_EX>()).cast::<LOOKASIDE_LIST_EX>();
+        // SAFETY: the block has room for a list. To free it then breaks the rule.
+        unsafe {
+            let status = ExInitializeLookasideListEx(
+                list,
+                None,
+                None,
+                POOL_TYPE::NonPagedPoolNx,
+                0,
+                64,
+                TAG,
+                0,
+            );
+            assert_eq!(status, STATUS_SUCCESS);
+            ExFreePoolWithTag(list.cast(), TAG);
+        }
+    })
+    .tells("memory was freed that holds a lookaside list");
+}
+
+#[test]
 fn a_lookaside_list_that_is_used_after_it_was_deleted() {
     expect_bugcheck(VERIFIER, || {
         let _kernel = Kernel::boot();

@@ -10,7 +10,7 @@ mod driver;
 use core::ffi::c_void;
 use core::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
 use driver::*;
@@ -130,6 +130,98 @@ fn an_event_freed_that_a_thread_waits_for() {
     .tells("memory was freed that holds an object which thread");
 }
 
+/// The body of a thread that waits for itself, once its object is told.
+unsafe extern "system" fn waits_for_itself(object: *mut c_void) {
+    // SAFETY: the context is the place for the object, which lives as long as the program.
+    let object = unsafe { &*object.cast::<AtomicPtr<c_void>>() };
+    wait_until("the object is told", || {
+        !object.load(Ordering::SeqCst).is_null()
+    });
+    // SAFETY: breaks the rule; the object is that of this thread, and so is there.
+    let _ = unsafe { wait(object.load(Ordering::SeqCst), None) };
+}
+
+#[test]
+fn a_thread_that_waits_for_itself() {
+    expect_bugcheck(VERIFIER, || {
+        static OBJECT: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
+        let _kernel = Kernel::boot();
+        // SAFETY: the routine takes the place for the object.
+        let thread =
+            unsafe { start_thread(waits_for_itself, (&raw const OBJECT).cast_mut().cast()) };
+        let object = object_of(thread);
+        OBJECT.store(object, Ordering::SeqCst);
+        // SAFETY: the reference keeps the object.
+        let _ = unsafe { wait(object, None) };
+    })
+    .tells("KeWaitForSingleObject was called by a thread for itself");
+}
+
+/// Four events in a row, which another thread waits for with these wait blocks. It waits, or soon will.
+fn wait_with(blocks: *mut KWAIT_BLOCK) -> (std::thread::JoinHandle<()>, [Event; 4]) {
+    let events = [(); 4].map(|()| Event::new(EVENT_TYPE::NotificationEvent, false));
+    let blocks = blocks as usize;
+    let waiter = std::thread::spawn(move || {
+        let mut objects = events.map(Event::raw);
+        // SAFETY: the events are never freed. The blocks are there until the wait is over, or a rule is broken.
+        let status = unsafe {
+            KeWaitForMultipleObjects(
+                4,
+                objects.as_mut_ptr(),
+                WAIT_TYPE::WaitAll,
+                KWAIT_REASON::Executive,
+                0,
+                0,
+                ptr::null_mut(),
+                blocks as *mut KWAIT_BLOCK,
+            )
+        };
+        assert_eq!(status, STATUS_SUCCESS);
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    (waiter, events)
+}
+
+#[test]
+fn wait_blocks_that_are_freed_during_the_wait() {
+    expect_bugcheck(FREED, || {
+        let _kernel = Kernel::boot();
+        let blocks = block::<[KWAIT_BLOCK; 4]>();
+        let _waiter = wait_with(blocks.cast());
+        free(blocks);
+    })
+    .tells("memory was freed that holds the WaitBlockArray which thread");
+}
+
+#[test]
+fn wait_blocks_of_two_waits() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let blocks = block::<[KWAIT_BLOCK; 8]>().cast::<KWAIT_BLOCK>();
+        let _one = wait_with(blocks);
+        let (other, _) = wait_with(blocks.wrapping_add(3));
+        let _ = other.join();
+    })
+    .tells("KeWaitForMultipleObjects was given a WaitBlockArray that thread");
+}
+
+#[test]
+fn wait_blocks_are_used_again_and_side_by_side() {
+    let kernel = Kernel::boot();
+    let blocks = block::<[KWAIT_BLOCK; 8]>();
+    for _ in 0..2 {
+        let waits = [0, 4].map(|first| wait_with(blocks.cast::<KWAIT_BLOCK>().wrapping_add(first)));
+        for (waiter, events) in waits {
+            for event in events {
+                event.set();
+            }
+            waiter.join().unwrap();
+        }
+    }
+    free(blocks);
+    kernel.shutdown();
+}
+
 #[test]
 fn a_wait_that_was_announced_and_does_not_come() {
     expect_bugcheck(VERIFIER, || {
@@ -247,6 +339,140 @@ unsafe extern "system" fn does_nothing(
 ) {
 }
 
+/// A timer in pool that is set for long, with a deferred procedure call.
+///
+/// # Safety
+///
+/// The call is initialised, and stays until the timer is cancelled, or a rule is broken.
+unsafe fn timer_with(dpc: *mut KDPC) -> *mut KTIMER {
+    let timer = block::<KTIMER>();
+    // SAFETY: the block has room for a timer; the caller answers for the call.
+    unsafe {
+        KeInitializeTimerEx(timer, TIMER_TYPE::NotificationTimer);
+        KeSetTimer(timer, seconds(100), dpc);
+    }
+    timer
+}
+
+/// A deferred procedure call in pool that does nothing.
+fn dpc() -> *mut KDPC {
+    let dpc = block::<KDPC>();
+    // SAFETY: the block has room for it.
+    unsafe { KeInitializeDpc(dpc, Some(does_nothing), ptr::null_mut()) };
+    dpc
+}
+
+#[test]
+fn a_dpc_freed_whose_timer_is_set() {
+    expect_bugcheck("TIMER_OR_DPC_INVALID", || {
+        let _kernel = Kernel::boot();
+        let dpc = dpc();
+        // SAFETY: the call is initialised. To free it while the timer is set breaks the rule.
+        unsafe { timer_with(dpc) };
+        free(dpc);
+    })
+    .tells("memory was freed that holds the deferred procedure call of a timer that is set");
+}
+
+#[test]
+fn a_dpc_on_the_stack_of_a_function_that_has_returned() {
+    #[inline(never)]
+    fn leaves_its_call(timer: bool) {
+        let mut dpc = KDPC::default();
+        let place = &raw mut dpc;
+        // SAFETY: breaks the rule: the call is queued, or going to be, when it is gone. The kernel stops before it touches it.
+        unsafe {
+            KeInitializeDpc(place, Some(does_nothing), ptr::null_mut());
+            if timer {
+                timer_with(place);
+            } else {
+                KeInsertQueueDpc(place, ptr::null_mut(), ptr::null_mut());
+            }
+        }
+        core::hint::black_box(&mut dpc);
+    }
+    for (timer, told) in [
+        (true, "the timer that is set (KeSetTimer)"),
+        (false, "the queue of deferred procedure calls"),
+    ] {
+        expect_bugcheck(VERIFIER, || {
+            let _kernel = Kernel::boot();
+            let busy = dpc();
+            // SAFETY: the call is initialised. As long as it runs, another one is queued.
+            unsafe {
+                KeInitializeDpc(busy, Some(takes_its_time), ptr::null_mut());
+                KeInsertQueueDpc(busy, ptr::null_mut(), ptr::null_mut());
+            }
+            leaves_its_call(timer);
+            Event::new(EVENT_TYPE::NotificationEvent, false);
+        })
+        .tells("the deferred procedure call at")
+        .tells(told);
+    }
+}
+
+#[test]
+fn calls_that_are_over_when_they_go() {
+    #[inline(never)]
+    fn waits_for_its_call() {
+        let mut dpc = KDPC::default();
+        let place = &raw mut dpc;
+        // SAFETY: the call has run when it is gone.
+        unsafe {
+            KeInitializeDpc(place, Some(does_nothing), ptr::null_mut());
+            KeInsertQueueDpc(place, ptr::null_mut(), ptr::null_mut());
+            KeFlushQueuedDpcs();
+        }
+    }
+    let kernel = Kernel::boot();
+    for _ in 0..3 {
+        waits_for_its_call();
+        Event::new(EVENT_TYPE::NotificationEvent, false).set();
+    }
+    let (first, second) = (dpc(), dpc());
+    // SAFETY: the calls are initialised; one is freed when its timer is set with the other, which is freed when it is cancelled. A
+    // timer of zeroes is one that isn't set.
+    unsafe {
+        let timer = timer_with(first);
+        KeSetTimer(timer, seconds(100), second);
+        free(first);
+        assert_eq!(KeCancelTimer(timer), 1);
+        free(second);
+        timer.write_bytes(0, 1);
+        assert_eq!(KeCancelTimer(timer), 0);
+        free(timer);
+    }
+    kernel.shutdown();
+}
+
+unsafe extern "system" fn lowers_the_irql(
+    _dpc: *mut KDPC,
+    _context: *mut c_void,
+    _first: *mut c_void,
+    _second: *mut c_void,
+) {
+    // SAFETY: breaks the rule; the kernel knows at which level the routine was called.
+    unsafe {
+        KeLowerIrql(0);
+        KfRaiseIrql(DISPATCH_LEVEL);
+    }
+}
+
+#[test]
+fn the_irql_lowered_below_that_of_the_call() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let dpc = block::<KDPC>();
+        // SAFETY: the block has room for the call.
+        unsafe {
+            KeInitializeDpc(dpc, Some(lowers_the_irql), ptr::null_mut());
+            KeInsertQueueDpc(dpc, ptr::null_mut(), ptr::null_mut());
+            KeFlushQueuedDpcs();
+        }
+    })
+    .tells("lower the IRQL to PASSIVE_LEVEL by code that was called at DISPATCH_LEVEL");
+}
+
 #[test]
 fn a_dpc_initialised_that_is_queued() {
     expect_bugcheck(VERIFIER, || {
@@ -360,7 +586,7 @@ fn a_fast_mutex_initialised_that_is_held() {
             ExInitializeFastMutex(mutex);
         }
     })
-    .tells("ExInitializeFastMutex was called for a fast mutex that this thread holds");
+    .tells("ExInitializeFastMutex was called for a fast mutex that thread");
 }
 
 /// A spin lock with an event as far behind it as a fast mutex has its event.
@@ -369,6 +595,147 @@ struct Shared {
     lock: usize,
     between: [usize; 2],
     event: KEVENT,
+}
+
+/// Runs `take` on another thread, which stays.
+fn elsewhere(take: impl FnOnce() + Send + 'static) {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        take();
+        tell.send(()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    told.recv().unwrap();
+}
+
+/// Locks in pool that another thread holds: each with its name.
+fn held_elsewhere(kind: usize) -> (*mut c_void, &'static str) {
+    let lock = block::<FAST_MUTEX>().cast::<c_void>();
+    let shared = lock as usize;
+    // SAFETY: the block has room for any lock. Its memory is zero at first, which is an executive spin lock.
+    unsafe {
+        lock.cast::<FAST_MUTEX>().write_bytes(0, 1);
+        match kind {
+            0 => {
+                KeInitializeSpinLock(lock.cast());
+                elsewhere(move || {
+                    KeAcquireSpinLockRaiseToDpc(shared as *mut usize);
+                });
+                (lock, "spin lock")
+            }
+            1 => {
+                elsewhere(move || {
+                    ExAcquireSpinLockShared(shared as *mut i32);
+                });
+                (lock, "executive spin lock")
+            }
+            2 => {
+                ExInitializeFastMutex(lock.cast());
+                elsewhere(move || ExAcquireFastMutex(shared as *mut FAST_MUTEX));
+                (lock, "fast mutex")
+            }
+            _ => {
+                ExInitializePushLock(lock.cast());
+                elsewhere(move || {
+                    KeEnterCriticalRegion();
+                    ExAcquirePushLockSharedEx(shared as *mut usize, 0);
+                });
+                (lock, "push lock")
+            }
+        }
+    }
+}
+
+#[test]
+fn locks_freed_that_another_thread_holds() {
+    for (kind, told) in [
+        "spin lock",
+        "executive spin lock",
+        "fast mutex",
+        "push lock",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        expect_bugcheck(VERIFIER, || {
+            let _kernel = Kernel::boot();
+            let (lock, name) = held_elsewhere(kind);
+            assert_eq!(name, told);
+            free(lock);
+        })
+        .tells(&format!(
+            "memory was freed that holds a {told} which thread"
+        ));
+    }
+}
+
+#[test]
+fn locks_initialised_that_another_thread_holds() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        // SAFETY: breaks the rule; the kernel knows who holds the mutex.
+        unsafe { ExInitializeFastMutex(held_elsewhere(2).0.cast()) };
+    })
+    .tells("ExInitializeFastMutex was called for a fast mutex that thread");
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        // SAFETY: breaks the rule; the kernel knows who holds the lock.
+        unsafe { ExInitializePushLock(held_elsewhere(3).0.cast()) };
+    })
+    .tells("ExInitializePushLock was called for a push lock that thread");
+}
+
+#[test]
+fn a_lock_on_the_stack_of_a_function_that_has_returned() {
+    #[inline(never)]
+    fn keeps_its_lock() {
+        let mut lock = 0;
+        // SAFETY: breaks the rule: the lock is gone before it is given back.
+        unsafe {
+            KeInitializeSpinLock(&raw mut lock);
+            KeAcquireSpinLockRaiseToDpc(&raw mut lock);
+        }
+        core::hint::black_box(&mut lock);
+    }
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        keeps_its_lock();
+        Event::new(EVENT_TYPE::NotificationEvent, false);
+    })
+    .tells("a lock at")
+    .tells("in a function that has returned while the thread that holds it");
+}
+
+#[test]
+fn a_lock_is_freed_that_another_thread_has_given_back() {
+    #[inline(never)]
+    fn uses_a_lock() {
+        let mut lock = 0;
+        // SAFETY: the lock is given back before it is gone.
+        unsafe {
+            KeInitializeSpinLock(&raw mut lock);
+            let level = KeAcquireSpinLockRaiseToDpc(&raw mut lock);
+            KeReleaseSpinLock(&raw mut lock, level);
+        }
+    }
+    let kernel = Kernel::boot();
+    let [lock, other] = locks();
+    let shared = lock as usize;
+    // SAFETY: the lock is one, and given back before it is freed.
+    let give_back = std::thread::spawn(move || unsafe {
+        let level = KeAcquireSpinLockRaiseToDpc(shared as *mut usize);
+        KeReleaseSpinLock(shared as *mut usize, level);
+    });
+    give_back.join().unwrap();
+    free(lock);
+    free(other);
+    for _ in 0..3 {
+        uses_a_lock();
+        Event::new(EVENT_TYPE::NotificationEvent, false).set();
+    }
+    kernel.shutdown();
 }
 
 #[test]
@@ -426,6 +793,42 @@ fn a_spin_lock_given_back_with_the_irql_of_another() {
 }
 
 #[test]
+fn an_executive_spin_lock_given_back_with_the_irql_of_another() {
+    expect_bugcheck("IRQL_NOT_LESS_OR_EQUAL", || {
+        let _kernel = Kernel::boot();
+        let [outer, inner] = [(); 2].map(|()| {
+            let lock = block::<i32>();
+            // SAFETY: the block has room for a lock, of which zero is a free one.
+            unsafe { lock.write(0) };
+            lock
+        });
+        // SAFETY: the locks are such. The level that goes with the outer one breaks the rule.
+        unsafe {
+            let level = ExAcquireSpinLockExclusive(outer);
+            ExAcquireSpinLockExclusive(inner);
+            ExReleaseSpinLockExclusive(inner, level);
+        }
+    })
+    .tells("ExReleaseSpinLockExclusive was called to lower the IRQL to PASSIVE_LEVEL");
+}
+
+#[test]
+fn the_cancel_lock_given_back_with_the_irql_of_another() {
+    expect_bugcheck("IRQL_NOT_LESS_OR_EQUAL", || {
+        let _kernel = Kernel::boot();
+        let [outer, _] = locks();
+        let mut dispatch = 0;
+        // SAFETY: the lock is one. The level that goes with it breaks the rule.
+        unsafe {
+            let level = KeAcquireSpinLockRaiseToDpc(outer);
+            IoAcquireCancelSpinLock(&raw mut dispatch);
+            IoReleaseCancelSpinLock(level);
+        }
+    })
+    .tells("IoReleaseCancelSpinLock was called to lower the IRQL to PASSIVE_LEVEL");
+}
+
+#[test]
 fn spin_locks_are_given_back_in_any_order() {
     let kernel = Kernel::boot();
     let [first, second] = locks();
@@ -463,6 +866,69 @@ fn an_mdl_initialised_anew_and_freed_that_has_locked_pages() {
         }
     })
     .tells("IoFreeMdl was called for an MDL whose pages are still locked");
+}
+
+/// An MDL for a block of paged pool, and one that has room for a part of it.
+fn whole_and_part() -> ([*mut MDL; 2], *mut c_void) {
+    let memory = paged_pool(64);
+    ([mdl_of(memory, 64), mdl_of(memory, 64)], memory)
+}
+
+#[test]
+fn a_partial_mdl_of_pages_that_are_not_locked() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let ([whole, part], memory) = whole_and_part();
+        // SAFETY: breaks the rule; the kernel looks at the flags of the MDL first.
+        unsafe { IoBuildPartialMdl(whole, part, memory, 32) };
+    })
+    .tells("a source MDL whose pages are neither locked");
+}
+
+fn map(mdl: *mut MDL) {
+    let cached = MEMORY_CACHING_TYPE::MmCached;
+    // SAFETY: the kernel looks at the flags of the MDL.
+    unsafe { MmMapLockedPagesSpecifyCache(mdl, 0, cached, ptr::null_mut(), 0, 0) };
+}
+
+#[test]
+fn a_partial_mdl_built_again_that_is_mapped() {
+    expect_bugcheck(VERIFIER, || {
+        let _kernel = Kernel::boot();
+        let ([whole, part], memory) = whole_and_part();
+        // SAFETY: the MDLs are new. What is mapped stays so for ever, which breaks the rule.
+        unsafe {
+            MmProbeAndLockPages(whole, 0, LOCK_OPERATION::IoReadAccess);
+            IoBuildPartialMdl(whole, part, memory, 32);
+            map(part);
+            IoBuildPartialMdl(whole, part, memory, 16);
+        }
+    })
+    .tells("MmPrepareMdlForReuse comes first");
+}
+
+#[test]
+fn a_partial_mdl_is_made_ready_and_built_again() {
+    let kernel = Kernel::boot();
+    let ([whole, part], memory) = whole_and_part();
+    // SAFETY: the MDLs are new, and freed when they are unmapped and unlocked.
+    unsafe {
+        MmProbeAndLockPages(whole, 0, LOCK_OPERATION::IoReadAccess);
+        for length in [32, 16] {
+            IoBuildPartialMdl(whole, part, memory, length);
+            map(part);
+            MmPrepareMdlForReuse(part);
+        }
+        // What the parent has mapped needs not be unmapped, and one that isn't mapped needs nothing.
+        map(whole);
+        IoBuildPartialMdl(whole, part, memory, 8);
+        IoBuildPartialMdl(whole, part, memory, 4);
+        IoFreeMdl(part);
+        MmUnlockPages(whole);
+        IoFreeMdl(whole);
+    }
+    free(memory);
+    kernel.shutdown();
 }
 
 // Exceptions of the processor.

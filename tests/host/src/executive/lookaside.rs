@@ -49,9 +49,22 @@ pub(crate) fn reset() {
     }
 }
 
-/// Takes note that a block is freed, by whichever function.
+/// Takes note that a block is freed, by whichever function. No list may lie in it: those of Windows are linked with each other.
 pub(crate) fn memory_freed(block: &pool::Block) {
-    let address = block.range().start;
+    let range = block.range();
+    let list = LISTS.find(|address, origin| {
+        range
+            .contains(&address)
+            .then(|| (address, origin.to_string()))
+    });
+    if let Some((address, origin)) = list {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, address, range.start, 0),
+            [block, format!("initialised by {origin}")],
+            "memory was freed that holds a lookaside list, at {address:#x}, which was not deleted"
+        )
+    }
+    let address = range.start;
     BLOCKS.lock(address).remove(address);
 }
 

@@ -7,9 +7,10 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use super::holders::Holders;
 use super::mutex;
 use crate::bugcheck::{bugcheck, violation};
+use crate::lock_order;
 use crate::origin::Whose;
 
-static HELD: Holders = Holders::new("push lock");
+static HELD: Holders = Holders::new(lock_order::PUSH_LOCK);
 
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     HELD.leaks(whose)
@@ -74,6 +75,7 @@ unsafe fn release(function: &'static str, lock: *mut usize, exclusive: bool) {
 export! {
     /// Initialises a push lock.
     fn ExInitializePushLock(PushLock: *mut usize), at most HIGH_LEVEL {
+        lock_order::require_not_held("ExInitializePushLock", PushLock as usize, lock_order::PUSH_LOCK);
         // SAFETY: the driver gives the memory.
         unsafe { PushLock.write(0) };
     }

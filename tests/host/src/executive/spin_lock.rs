@@ -98,24 +98,6 @@ fn require_dispatch(function: &'static str, lock: *mut i32, subcode: usize) {
     }
 }
 
-/// Lowers to the level from before the lock was taken.
-fn lower(function: &'static str, new: u8) {
-    let level = irql::current();
-    if new > level {
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::LOWER_IRQL,
-                usize::from(level),
-                usize::from(new),
-                0
-            ),
-            [],
-            "{function} was asked to raise the IRQL to {new}"
-        )
-    }
-    irql::set(new);
-}
-
 export! {
     /// Raises to `DISPATCH_LEVEL` and takes the lock with other readers; gives the former IRQL.
     fn ExAcquireSpinLockShared(SpinLock: *mut i32) -> u8, at most HIGH_LEVEL {
@@ -141,7 +123,7 @@ export! {
         require_dispatch("ExReleaseSpinLockShared", SpinLock, violation::RELEASE_SPIN_LOCK_IRQL);
         // SAFETY: the driver gives its lock.
         unsafe { release("ExReleaseSpinLockShared", SpinLock, false) };
-        lower("ExReleaseSpinLockShared", OldIrql);
+        irql::lower("ExReleaseSpinLockShared", OldIrql);
     }
 }
 
@@ -179,7 +161,7 @@ export! {
         require_dispatch("ExReleaseSpinLockExclusive", SpinLock, violation::RELEASE_SPIN_LOCK_IRQL);
         // SAFETY: the driver gives its lock.
         unsafe { release("ExReleaseSpinLockExclusive", SpinLock, true) };
-        lower("ExReleaseSpinLockExclusive", OldIrql);
+        irql::lower("ExReleaseSpinLockExclusive", OldIrql);
     }
 }
 

@@ -9,9 +9,9 @@ use super::request::Request;
 use super::socket::Socket;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
-use crate::lock_order;
 use crate::schedule::SOON;
 use crate::trace;
+use crate::upcall::{self, Code};
 
 /// The event callbacks of a socket, as the bits of an `EventMask`.
 pub(crate) struct Callbacks {
@@ -120,21 +120,7 @@ pub(crate) fn call<R>(name: &'static str, told: Arguments<'_>, callback: impl Fn
     CALLS.fetch_add(1, Ordering::Relaxed);
     trace::callback(name, told);
     let level = irql::set(DISPATCH_LEVEL);
-    let locks = lock_order::held();
-    let answer = callback();
-    lock_order::require_none_kept(locks, &format_args!("the driver's {name}"));
-    if irql::current() != DISPATCH_LEVEL {
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::CALLBACK_IRQL,
-                usize::from(DISPATCH_LEVEL),
-                usize::from(irql::current()),
-                0
-            ),
-            [],
-            "the driver's {name} returned at another IRQL than it was called at (DISPATCH_LEVEL)"
-        )
-    }
+    let answer = upcall::call(Code::EventCallback(name), callback);
     irql::set(level);
     answer
 }
