@@ -203,7 +203,7 @@ const PLACES: &[Place] = &[
         with: r#"    if !made("not_counted") { pending.count.fetch_add(1, Ordering::Relaxed); }"#,
     },
     Place {
-        file: "socket/mod.rs",
+        file: "socket/open.rs",
         right: "        let shared = socket.clone();
         let more = |handles: usize| (handles > 0).then(|| handles + 1);
         shared
@@ -211,7 +211,7 @@ const PLACES: &[Place] = &[
         with: r#"        let more = |handles: usize| (handles > 0).then(|| handles + 1);
         if made("handle_counted_first") {
             socket.handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-            return Some(Self { shared: ManuallyDrop::new(socket.clone()) });
+            return Some(Self { shared: socket.clone() });
         }
         let shared = socket.clone();
         shared

@@ -88,6 +88,21 @@ pub enum Call {
 }
 
 impl Call {
+    /// Turns the status that the function returned into a result.
+    #[inline]
+    pub(crate) fn succeeded(self, status: NTSTATUS) -> Result<(), Error> {
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(self.failed(status))
+        }
+    }
+
+    #[cold]
+    const fn failed(self, status: NTSTATUS) -> Error {
+        Error::Call { call: self, status }
+    }
+
     /// The name of the function, as `%s` of `DbgPrint` takes it.
     #[must_use]
     pub const fn name(self) -> &'static CStr {

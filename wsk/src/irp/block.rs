@@ -909,14 +909,6 @@ pub struct Spares<const N: usize> {
 }
 
 impl<const N: usize> Spares<N> {
-    /// Places with these operations.
-    pub(crate) fn of(operations: [Idle<()>; N]) -> Self {
-        // INVARIANT: they were idle, and are here from now on.
-        Self {
-            blocks: operations.map(|operation| AtomicPtr::new(operation.into_block().as_ptr())),
-        }
-    }
-
     /// Places with nothing in them.
     pub(crate) fn none() -> Self {
         // INVARIANT: null.

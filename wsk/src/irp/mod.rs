@@ -29,5 +29,5 @@ pub(crate) use block::{Block, Flight, Header, Idle, Places, Spares, Unheld, init
 pub(crate) use block::{Discard, GiveBack};
 pub(crate) use flight::{Passed, Polled};
 pub(crate) use launch::NotLaunched;
-pub(crate) use observer::Observer;
+pub(crate) use observer::{Observer, Tells};
 pub(crate) use outcome::Outcome;

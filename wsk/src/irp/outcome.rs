@@ -17,18 +17,6 @@ impl Outcome {
     /// Whether the request succeeded.
     #[inline]
     pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        if self.status.is_success() {
-            Ok(())
-        } else {
-            Err(self.failed(call))
-        }
-    }
-
-    #[cold]
-    fn failed(self, call: Call) -> Error {
-        Error::Call {
-            call,
-            status: self.status,
-        }
+        call.succeeded(self.status)
     }
 }

@@ -1,11 +1,12 @@
 //! Reference-counted nonpaged memory: `Arc` for drivers, where allocation can fail and no allocator is installed.
 
+use core::any::TypeId;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-use crate::memory::atomic::{AtomicUsize, Ordering, fence};
+use crate::memory::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::memory::event::Event;
 use crate::memory::{Owned, Room};
 
@@ -216,4 +217,73 @@ fn end<T: Counted>(block: Owned<Block<T>>) {
     let last = last.map(|last| unsafe { ManuallyDrop::take(last) });
     drop(block);
     drop(last);
+}
+
+/// A reference to a value whose type is no longer known, or none any more.
+///
+/// # Invariants
+///
+/// `reference`, unless it is null, came from [`Shared::into_raw`] of the type that `kind` is of, and `release` is for that type.
+pub(crate) struct Untyped {
+    reference: AtomicPtr<c_void>,
+    kind: TypeId,
+    release: unsafe fn(NonNull<c_void>),
+}
+
+impl Untyped {
+    /// Forgets the type of a reference.
+    pub(crate) fn new<T: Counted + Send + Sync + 'static>(shared: Shared<T>) -> Self {
+        /// # Safety
+        ///
+        /// The pointer came from `into_raw` of this type, and is used this once.
+        unsafe fn release<T: Counted>(reference: NonNull<c_void>) {
+            // SAFETY: the caller keeps the same contract.
+            drop(unsafe { Shared::<T>::from_raw(reference) });
+        }
+        // INVARIANT: all for the same type.
+        Self {
+            reference: AtomicPtr::new(Shared::into_raw(shared).as_ptr()),
+            kind: TypeId::of::<T>(),
+            release: release::<T>,
+        }
+    }
+
+    /// What [`Shared::into_raw`] gave, if there is a reference.
+    pub(crate) fn as_raw(&self) -> Option<NonNull<c_void>> {
+        NonNull::new(self.reference.load(Ordering::Acquire))
+    }
+
+    /// The value, if it is of this type and there is a reference.
+    pub(crate) fn get<T: Counted + 'static>(&self) -> Option<&T> {
+        if self.kind != TypeId::of::<T>() {
+            return None;
+        }
+        let reference = self.as_raw()?;
+        // SAFETY: by the invariant the reference is of this type. Nobody takes it while there is the result.
+        Some(unsafe { Shared::borrow_raw(reference) })
+    }
+
+    /// Takes the reference out, and leaves none.
+    ///
+    /// # Safety
+    ///
+    /// Nobody has what [`get`](Self::get) gave, and nobody gets it meanwhile.
+    pub(crate) unsafe fn take(&self) -> Self {
+        let reference = self.reference.swap(core::ptr::null_mut(), Ordering::AcqRel);
+        // INVARIANT: the reference is no longer there.
+        Self {
+            reference: AtomicPtr::new(reference),
+            kind: self.kind,
+            release: self.release,
+        }
+    }
+}
+
+impl Drop for Untyped {
+    fn drop(&mut self) {
+        if let Some(reference) = self.as_raw() {
+            // SAFETY: by the invariant the reference is of the type that `release` is for. This is dropped once.
+            unsafe { (self.release)(reference) };
+        }
+    }
 }

@@ -15,7 +15,7 @@ use wsk_sys::{
 };
 
 use crate::error::{Call, Error, Memory};
-use crate::irp::Observer;
+use crate::irp::{Observer, Tells};
 use crate::irql::{AtPassiveLevel, at_passive_level};
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::memory::event::pause;
@@ -68,15 +68,6 @@ pub(super) struct Registered {
     client: Shared<Signalled<Client>>,
 }
 
-/// What a call said.
-fn check(call: Call, status: NTSTATUS) -> Result<(), Error> {
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(Error::Call { call, status })
-    }
-}
-
 impl Registered {
     /// Registers a client.
     pub(super) fn new(_: AtPassiveLevel) -> Result<Self, Error> {
@@ -95,7 +86,7 @@ impl Registered {
         // SAFETY: the dispatch table is static, and the registration, in nonpaged memory, stays where it is until it is deregistered. The
         // NPI is copied by the call. The IRQL is PASSIVE_LEVEL, as the proof says.
         let status = unsafe { WskRegister(&raw mut npi, client.registration.get()) };
-        check(Call::WskRegister, status)?;
+        Call::WskRegister.succeeded(status)?;
         // INVARIANT: just registered.
         Ok(Self { client })
     }
@@ -106,7 +97,7 @@ impl Registered {
         let registration = self.client.registration.get();
         // SAFETY: by the invariant the client is registered. There is room for the NPI; the IRQL is PASSIVE_LEVEL, as the proof says.
         let status = unsafe { WskCaptureProviderNPI(registration, wait, &raw mut npi) };
-        check(Call::WskCaptureProviderNPI, status)?;
+        Call::WskCaptureProviderNPI.succeeded(status)?;
         self.client.count.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: captured, and counted.
         Ok(Capture {
@@ -124,7 +115,8 @@ impl Registered {
         let registration = self.client.registration.get();
         // SAFETY: by the invariant the client is registered; there is room for what is told.
         let status = unsafe { WskQueryProviderCharacteristics(registration, &raw mut told) };
-        check(Call::WskQueryProviderCharacteristics, status).map(|()| told)
+        Call::WskQueryProviderCharacteristics.succeeded(status)?;
+        Ok(told)
     }
 
     /// Deregisters, once every capture has gone. Nothing else is done with this from then on.
@@ -395,15 +387,16 @@ impl Capture {
 /// unloaded, whatever becomes of the operation and its handle.
 #[inline]
 pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
-    /// # Safety
-    ///
-    /// `context` came from `Shared::<Capture>::into_raw` and is used this once.
-    unsafe fn release(context: NonNull<c_void>, _: NTSTATUS) {
-        // SAFETY: the caller gives the reference that `into_raw` made the context of, this once.
-        drop(unsafe { Shared::<Capture>::from_raw(context) });
+    /// Releases the reference, which may be done at any IRQL up to `DISPATCH_LEVEL`.
+    struct Held;
+
+    impl Tells<Capture> for Held {
+        unsafe fn tell(capture: Shared<Capture>, _: NTSTATUS) {
+            drop(capture);
+        }
     }
-    // SAFETY: the observer is told once, and a capture is released at any IRQL up to DISPATCH_LEVEL on any thread.
-    unsafe { Observer::new(release, Shared::into_raw(Shared::clone(capture))) }
+
+    Observer::of::<Held, Capture>(Shared::clone(capture))
 }
 
 /// The `NTDDI_VERSION` of the running Windows: which entries its dispatch tables have.

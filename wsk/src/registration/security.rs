@@ -88,15 +88,7 @@ impl ClientControl<'_> {
 
 /// What an operation without an IRP said.
 pub(crate) fn check(answer: Result<NTSTATUS, DispatchError>) -> Result<(), Error> {
-    let status = answer?;
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(Error::Call {
-            call: Call::WskControlClient,
-            status,
-        })
-    }
+    Call::WskControlClient.succeeded(answer?)
 }
 
 /// An operation on the client that takes no IRP.

@@ -191,8 +191,7 @@ impl<B: ReceiveBuffer> Function<B> for Receive {
         places: Places<'x>,
     ) -> Result<Bound<'x, ReceiveCall>, Error> {
         arguments.length = lent.extent().len();
-        arguments.make_control_ready(lent.control());
-        Ok(ReceiveCall::new(socket, lent, places))
+        Ok(ReceiveCall::new(socket, lent, arguments, places))
     }
 }
 

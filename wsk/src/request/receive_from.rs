@@ -201,20 +201,10 @@ impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, ReceiveFromCall>, Error> {
-        let call = ReceiveFromCall::new(socket, lent, places)?;
+        let call = ReceiveFromCall::new(socket, lent, arguments, places)?;
         arguments.length = lent.extent().len();
-        make_ready(arguments, lent.control());
         Ok(call)
     }
-}
-
-/// Clears the flags, the address and the control information. If the provider writes none of them, those of the last datagram
-/// must not remain.
-#[inline]
-fn make_ready(arguments: &mut Arguments, control: usize) {
-    arguments.control_flags = 0;
-    arguments.address.ss_family = 0;
-    arguments.make_control_ready(control);
 }
 
 impl Sealed for ReceivingFrom {}
@@ -255,7 +245,7 @@ impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
 
     #[inline]
     fn again(arguments: &mut Arguments, carried: &B) {
-        make_ready(arguments, carried.control_room());
+        ReceiveFromCall::make_ready(carried.control_room(), arguments);
     }
 
     fn may_run(carried: &B) -> Result<(), Error> {

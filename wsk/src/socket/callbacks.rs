@@ -9,8 +9,8 @@ use core::ptr::NonNull;
 
 use wsk_macros::dispatch_events;
 use wsk_sys::{
-    CMSGHDR, NTSTATUS, SOCKADDR, STATUS_DATA_NOT_ACCEPTED, STATUS_PENDING,
-    STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH,
+    CMSGHDR, NTSTATUS, PFN_WSK_RECEIVE_EX_EVENT, SOCKADDR, STATUS_DATA_NOT_ACCEPTED,
+    STATUS_PENDING, STATUS_REQUEST_NOT_ACCEPTED, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH,
     WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
     WSK_DATA_INDICATION, WSK_DATAGRAM_INDICATION, WSK_INSPECT_ACTION, WSK_INSPECT_ID, WSK_SOCKET,
     WskClientConnectionDispatchEvents, WskClientDatagramDispatchEvents,
@@ -21,11 +21,12 @@ use wsk_sys::{
 
 use crate::error::Error;
 use crate::memory::shared::Shared;
-use crate::socket::event_context::{Context, Events};
+use crate::socket::event_context::{Callbacks, Context, Events};
 use crate::socket::indicated_bytes::ByteList;
 use crate::socket::indications::{Brought, List, Meanwhile};
 use crate::socket::inspection::InspectId;
 use crate::socket::listen_events::{Ends, Offer, Question};
+use crate::socket::open::Fresh;
 use crate::socket::stream_events::StreamVerdict;
 use crate::socket::{
     Arriving, Category, ConnectionCategory, DatagramCategory, ListenCategory, Socket,
@@ -36,45 +37,28 @@ use crate::socket::{
 pub(crate) fn of_datagrams<T: datagram_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
-    Events::new(told, wsk_client_datagram_dispatch_table::<Datagrams<T>>())
+    Events::new::<Datagrams<T>>(told)
 }
 
 /// The events of a connection that are told to `told`.
 pub(crate) fn of_connection<T: stream_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_CONNECTION_DISPATCH>, Error> {
-    Ok(told_control::<T, _>(Events::new(told, connection::<T>())?))
+    Events::new::<Connections<T>>(told)
 }
 
 /// The events of a listening socket that are told to `told`.
 pub(crate) fn of_listener<T: listen_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
-    Events::new(told, listener::<T>())
+    Events::new::<Listeners<T>>(told)
 }
 
 /// The events of a stream socket that are told to `told`, whatever it becomes.
 pub(crate) fn of_stream<T: stream_events::Told + listen_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {
-    let events = Events::new(told, wsk_client_stream_dispatch_table::<Streams<T>>())?;
-    Ok(told_control::<T, _>(events))
-}
-
-/// The callbacks of connections whose context is that of events for a `T`.
-const fn connection<T: stream_events::Told>() -> &'static WSK_CLIENT_CONNECTION_DISPATCH {
-    wsk_client_connection_dispatch_table::<Connections<T>>()
-}
-
-/// The callbacks of listening sockets whose context is that of events for a `T`.
-const fn listener<T: listen_events::Told>() -> &'static WSK_CLIENT_LISTEN_DISPATCH {
-    wsk_client_listen_dispatch_table::<Listeners<T>>()
-}
-
-/// Events that were made for a `T`, with the callback that no table has.
-fn told_control<T: stream_events::Told, U>(events: Events<U>) -> Events<U> {
-    // INVARIANT: the callback is for a context of the same type.
-    events.with_receive_ex(Some(receive_ex_event::<T>))
+    Events::new::<Streams<T>>(told)
 }
 
 /// What a callback finds by its context: who is told, and the socket, unless that is about to go.
@@ -89,9 +73,16 @@ impl<T, C: Category> Found<T, C> {
     /// The context, if there is one, is that of events for a `T`, of a socket of this category that was made with it. Both live until its
     /// close has completed, which waits for the callback, and the result is not used after that.
     unsafe fn by(context: Option<NonNull<c_void>>) -> Option<Self> {
-        // SAFETY: the caller keeps the same contract.
-        let (context, socket) = unsafe { Context::of_callback(context?) };
-        Some(Self { context, socket })
+        let context = context?;
+        // SAFETY: the caller gives the pointer of `Events`, which made it by `into_raw` for this type and have the reference. By the
+        // invariant of the context the other is of a socket that is still there, and as the caller says of this category. What is made here
+        // is not dropped, so both references stay their owners'.
+        unsafe {
+            let context = ManuallyDrop::new(Shared::<Context<T>>::from_raw(context));
+            let socket = context.socket();
+            let socket = socket.map(|socket| ManuallyDrop::new(Shared::from_raw(socket)));
+            Some(Self { context, socket })
+        }
     }
 
     fn told(&self) -> &T {
@@ -105,6 +96,13 @@ impl<T, C: Category> Found<T, C> {
 
 /// The callbacks of datagram sockets for those of type `T`.
 struct Datagrams<T>(PhantomData<T>);
+
+// SAFETY: the callback below does so.
+unsafe impl<T: datagram_events::Told> Callbacks for Datagrams<T> {
+    type Handler = T;
+    type Table = WSK_CLIENT_DATAGRAM_DISPATCH;
+    const TABLE: &'static Self::Table = wsk_client_datagram_dispatch_table::<Self>();
+}
 
 // SAFETY: the callback does what WSK documents: it returns `STATUS_PENDING` exactly where the indications were kept, and neither
 // blocks nor keeps anything else.
@@ -145,6 +143,14 @@ unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagr
 
 /// The callbacks of connections for those of type `T`.
 struct Connections<T>(PhantomData<T>);
+
+// SAFETY: the callbacks below do so.
+unsafe impl<T: stream_events::Told> Callbacks for Connections<T> {
+    type Handler = T;
+    type Table = WSK_CLIENT_CONNECTION_DISPATCH;
+    const TABLE: &'static Self::Table = wsk_client_connection_dispatch_table::<Self>();
+    const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Some(receive_ex_event::<T>);
+}
 
 /// Tells somebody what has arrived, and WSK what is answered: `STATUS_PENDING` exactly where the indications were retained.
 ///
@@ -276,6 +282,13 @@ unsafe impl<T: stream_events::Told> WskClientConnectionDispatchEvents for Connec
 /// The callbacks of listening sockets for those of type `T`.
 struct Listeners<T>(PhantomData<T>);
 
+// SAFETY: the callbacks below do so.
+unsafe impl<T: listen_events::Told> Callbacks for Listeners<T> {
+    type Handler = T;
+    type Table = WSK_CLIENT_LISTEN_DISPATCH;
+    const TABLE: &'static Self::Table = wsk_client_listen_dispatch_table::<Self>();
+}
+
 // SAFETY: the callbacks do what WSK documents: an accept event returns `STATUS_SUCCESS` exactly where the socket was taken, whose
 // context and callbacks it has written then, an inspect event returns `WskInspectPend` exactly where it is answered later, and none
 // blocks.
@@ -290,12 +303,23 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
         accept_socket_context: Option<NonNull<*mut c_void>>,
         accept_socket_dispatch: Option<NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>>,
     ) -> NTSTATUS {
-        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. WSK gives places for what the accepted
-        // socket is to have, which is nobody's yet, and socket addresses, for the time of that.
-        let (found, arriving, local, remote) = unsafe {
+        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The accepted socket is nobody's yet, and
+        // gets what is in the places when it was taken. WSK gives these, which nobody else uses meanwhile and in which there is something then,
+        // and socket addresses, for the time of the callback.
+        let (found, socket, context, callbacks, local, remote) = unsafe {
             (
                 Found::<T, ListenCategory>::by(socket_context),
-                Arriving::new(accept_socket, accept_socket_context, accept_socket_dispatch),
+                accept_socket.map(|socket| Fresh::new(socket)),
+                accept_socket_context.map(|place| {
+                    place.write(core::ptr::null_mut());
+                    place.cast::<Cell<*mut c_void>>().as_ref()
+                }),
+                accept_socket_dispatch.map(|place| {
+                    place.write(core::ptr::null());
+                    place
+                        .cast::<Cell<*const WSK_CLIENT_CONNECTION_DISPATCH>>()
+                        .as_ref()
+                }),
                 Brought::new(local_address),
                 Brought::new(remote_address),
             )
@@ -303,15 +327,18 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
         let Some(found) = found else {
             return STATUS_REQUEST_NOT_ACCEPTED;
         };
-        if accept_socket.is_none() {
+        let Some(socket) = socket else {
             found.told().died();
             return STATUS_REQUEST_NOT_ACCEPTED;
-        }
-        let (Some(listener), Some(arriving)) = (found.socket(), arriving) else {
+        };
+        let (Some(listener), Some(context), Some(callbacks)) = (found.socket(), context, callbacks)
+        else {
             return STATUS_REQUEST_NOT_ACCEPTED;
         };
-        let ends = Ends::new(listener, local, remote);
-        found.told().came(Offer::new(&arriving, ends, flags));
+        let arriving = Arriving::new(listener, socket, context, callbacks);
+        found
+            .told()
+            .came(Offer::new(&arriving, local, remote, flags));
         if arriving.is_taken() {
             STATUS_SUCCESS
         } else {
@@ -369,11 +396,19 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
 /// The callbacks of stream sockets for those of type `T`: once they have connected, and once they listen.
 struct Streams<T>(PhantomData<T>);
 
+// SAFETY: they are the callbacks of connections and of listening sockets, for the same handler.
+unsafe impl<T: stream_events::Told + listen_events::Told> Callbacks for Streams<T> {
+    type Handler = T;
+    type Table = WSK_CLIENT_STREAM_DISPATCH;
+    const TABLE: &'static Self::Table = wsk_client_stream_dispatch_table::<Self>();
+    const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Connections::<T>::RECEIVE_EX;
+}
+
 // SAFETY: both tables are for the same context, and WSK calls those of what the socket has become.
 #[dispatch_events]
 unsafe impl<T: stream_events::Told + listen_events::Told> WskClientStreamDispatchEvents
     for Streams<T>
 {
-    const LISTEN: Option<&'static WSK_CLIENT_LISTEN_DISPATCH> = Some(listener::<T>());
-    const CONNECT: Option<&'static WSK_CLIENT_CONNECTION_DISPATCH> = Some(connection::<T>());
+    const LISTEN: Option<&'static WSK_CLIENT_LISTEN_DISPATCH> = Some(Listeners::<T>::TABLE);
+    const CONNECT: Option<&'static WSK_CLIENT_CONNECTION_DISPATCH> = Some(Connections::<T>::TABLE);
 }

@@ -31,6 +31,7 @@ use crate::registration::{
 };
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider, Input, Ioctl};
+use crate::socket::open::Fresh;
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{
     Category, Committed, ConnectionCategory, ConnectionSocket, DatagramCategory, Handle,
@@ -406,10 +407,12 @@ macro_rules! makes {
 
             #[inline]
             unsafe fn made(outcome: Outcome, making: &mut Making<$C>) {
-                if outcome.status.is_success() {
-                    let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
+                let socket = core::ptr::with_exposed_provenance_mut(outcome.information);
+                if outcome.status.is_success()
+                    && let Some(socket) = NonNull::new(socket)
+                {
                     // SAFETY: WSK has made the socket for this request, by the callbacks of what is carried, as the parameters were bound to that.
-                    unsafe { making.made(socket) };
+                    making.made(unsafe { Fresh::new(socket) });
                 }
             }
         );
@@ -674,9 +677,10 @@ impl<C: Category> SetUpCall<C> {
     }
 }
 
-calls!([C: Category, B] SetUpCall<C>, B: p, irp => match p {
-    SetUpCall::Bind(p) => C::bind(p.table, p.socket, p.address, irp),
-    SetUpCall::Control(p) => p.call(Some(irp)),
+calls!([C: Category, B] SetUpCall<C>, B: p, irp => match (p, C::BIND) {
+    (SetUpCall::Bind(p), Some(bind)) => bind(p.table, p.socket, p.address, irp),
+    (SetUpCall::Bind(_), None) => Err(DispatchError::Absent { entry: "WskBind" }),
+    (SetUpCall::Control(p), _) => p.call(Some(irp)),
 });
 
 /// The parameters of `WskGetLocalAddress`.
@@ -690,7 +694,10 @@ impl<C: Category> LocalAddressCall<C> {
     }
 }
 
-calls!([C: Category, B] LocalAddressCall<C>, B: p, irp => C::local_address(p.0.table, p.0.socket, p.0.address, irp));
+calls!([C: Category, B] LocalAddressCall<C>, B: p, irp => match C::LOCAL_ADDRESS {
+    Some(local_address) => local_address(p.0.table, p.0.socket, p.0.address, irp),
+    None => Err(DispatchError::Absent { entry: "WskGetLocalAddress" }),
+});
 
 /// The parameters of `WskGetRemoteAddress`.
 #[derive(Clone, Copy)]
@@ -1098,9 +1105,11 @@ impl ReceiveFromCall {
     pub(crate) fn new<'x>(
         socket: &'x Handle<DatagramCategory>,
         room: Room<'x>,
+        arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
         socket.require_bound()?;
+        Self::make_ready(room.control(), arguments);
         let (mut control_length, mut control) = (core::ptr::null_mut(), core::ptr::null_mut());
         if room.control() > 0 {
             let (length, room) = places.control_room();
@@ -1115,6 +1124,15 @@ impl ReceiveFromCall {
             control,
             flags: places.control_flags(),
         }))
+    }
+
+    /// Clears the flags, the address and the control information, for which there is so much room. If the provider writes none of them,
+    /// those of the last datagram must not remain.
+    #[inline]
+    pub(crate) fn make_ready(room: usize, arguments: &mut Arguments) {
+        arguments.control_flags = 0;
+        arguments.address.ss_family = 0;
+        arguments.make_control_ready(room);
     }
 }
 
@@ -1178,8 +1196,10 @@ impl ReceiveCall {
     pub(crate) fn new<'x>(
         socket: &'x Handle<ConnectionCategory>,
         room: Room<'x>,
+        arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Bound<'x, Self> {
+        arguments.make_control_ready(room.control());
         let control = if room.control() > 0 {
             let (length, control) = places.control_room();
             Wanted::Room(length, control)
@@ -1597,21 +1617,6 @@ impl ControlCall {
             )
         }
     }
-
-    /// Makes a call that takes no IRP.
-    ///
-    /// # Safety
-    ///
-    /// The code takes none. Input and output are what it asks for, for the time of the call.
-    unsafe fn at_once(&self) -> Result<(), Error> {
-        // SAFETY: the caller keeps the same contract.
-        let status = unsafe { self.call(None) }?;
-        if status.is_success() {
-            return Ok(());
-        }
-        let call = CallName::WskControlSocket;
-        Err(Error::Call { call, status })
-    }
 }
 
 calls!([B] ControlCall, B: p, irp => p.call(Some(irp)));
@@ -1677,50 +1682,66 @@ fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
     socket.require_bound()
 }
 
+/// What a socket is asked for without an IRP.
+enum AtOnce<'a> {
+    /// `SO_WSK_EVENT_CALLBACK`, to enable the events of this mask.
+    Enable(u32),
+    /// `SIO_WSK_REGISTER_EXTENSION`: what WSK gives goes into the structure.
+    Register(Extension, &'a mut WSK_EXTENSION_CONTROL_OUT),
+}
+
+impl AtOnce<'_> {
+    fn carry_out<C: Category>(self, socket: &Handle<C>) -> Result<(), Error> {
+        let (mut control, mut extension);
+        let call = match self {
+            Self::Enable(mask) => {
+                control = WSK_EVENT_CALLBACK_CONTROL {
+                    NpiId: &raw const NPI_WSK_INTERFACE_ID,
+                    EventMask: mask & !WSK_EVENT_DISABLE,
+                };
+                ControlCall {
+                    input: Some(bytes(NonNull::from(&mut control))),
+                    ..ControlCall::of(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
+                }
+            }
+            Self::Register(of_driver, of_provider) => {
+                extension = WSK_EXTENSION_CONTROL_IN {
+                    NpiId: of_driver.interface,
+                    ClientContext: of_driver.context,
+                    ClientDispatch: of_driver.dispatch,
+                };
+                ControlCall {
+                    input: Some(bytes(NonNull::from(&mut extension))),
+                    output: Some(bytes(NonNull::from(of_provider))),
+                    ..ControlCall::of(socket, IOCTL, SIO_WSK_REGISTER_EXTENSION, 0)
+                }
+            }
+        };
+        // SAFETY: neither takes an IRP, so the structures are used during the call only, and the socket is open, as there is a handle. What
+        // they lead to stays:
+        // * the socket's context and table of events until its close has completed;
+        // * by the invariant of what is registered, the context and the table as the interface wants them, for this socket.
+        let status = unsafe { call.call(None) }?;
+        CallName::WskControlSocket.succeeded(status)
+    }
+}
+
 /// Has WSK call back for the events in `mask`, of a socket with events. IRQL: `<= DISPATCH_LEVEL`.
 pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Result<(), Error> {
     may_have_events(socket)?;
-    let mut control = WSK_EVENT_CALLBACK_CONTROL {
-        NpiId: &raw const NPI_WSK_INTERFACE_ID,
-        EventMask: mask & !WSK_EVENT_DISABLE,
-    };
-    let call = ControlCall {
-        input: Some(bytes(NonNull::from(&mut control))),
-        ..ControlCall::of(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
-    };
-    // SAFETY: enabling takes no IRP, so the structure is used during the call only; the socket's context and table of events live until
-    // its close has completed.
-    unsafe { call.at_once() }
+    AtOnce::Enable(mask).carry_out(socket)
 }
 
 /// Registers a socket for an extension interface. IRQL: `<= DISPATCH_LEVEL`.
-#[expect(clippy::needless_pass_by_value, reason = "it is for one socket")]
 pub(crate) fn register_extension<C: Category>(
     socket: &Handle<C>,
     extension: Extension,
 ) -> Result<ExtensionProvider, Error> {
-    let Extension {
-        interface,
-        context,
-        dispatch,
-    } = extension;
-    let mut input = WSK_EXTENSION_CONTROL_IN {
-        NpiId: interface,
-        ClientContext: context,
-        ClientDispatch: dispatch,
-    };
     let mut output = WSK_EXTENSION_CONTROL_OUT {
         ProviderContext: core::ptr::null_mut(),
         ProviderDispatch: core::ptr::null(),
     };
-    let call = ControlCall {
-        input: Some(bytes(NonNull::from(&mut input))),
-        output: Some(bytes(NonNull::from(&mut output))),
-        ..ControlCall::of(socket, IOCTL, SIO_WSK_REGISTER_EXTENSION, 0)
-    };
-    // SAFETY: registering takes no IRP, so the structures are used during the call only; by the invariant what they point at is as the
-    // interface wants it, for this socket.
-    unsafe { call.at_once() }?;
+    AtOnce::Register(extension, &mut output).carry_out(socket)?;
     Ok(ExtensionProvider {
         context: output.ProviderContext,
         dispatch: output.ProviderDispatch,

@@ -1,14 +1,15 @@
 //! The categories of sockets, each with the table of functions that WSK has for it and the table of callbacks that it takes.
 
-use core::ffi::c_void;
+#![forbid(unsafe_code)]
+
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IPPROTO, IRP, NTDDI_WIN10_RS4, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR,
-    SOCKADDR_STORAGE, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH,
-    WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH, WSK_FLAG_BASIC_SOCKET,
-    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET,
-    WSK_FLAG_STREAM_SOCKET, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR, SOCKADDR_STORAGE,
+    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
+    WSK_CLIENT_STREAM_DISPATCH, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
+    WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET,
+    WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
     WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
     WskProviderBasicDispatch, WskProviderConnectionDispatch, WskProviderDatagramDispatch,
     WskProviderListenDispatch, WskProviderStreamDispatch,
@@ -29,39 +30,36 @@ pub trait Category: Copy + 'static {
     /// The table of the client's callbacks.
     type Callbacks: 'static;
     /// The local address that a socket is made with, of the categories that `WskSocketConnect` makes.
-    type Local: Default + Send;
+    type Local: Default + Send + Sync;
     /// Whether a socket is of this category for good, so that events may come to it.
     const COMMITTED: bool;
 
-    /// # Safety
-    ///
-    /// `table` is the table of a socket of this category, readable up to what a Windows of version `ntddi` has, as long as the
-    /// result is used.
-    unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> Self::Dispatch;
+    /// The table itself.
+    type Table;
+
+    /// Types the table of a socket of this category, which a Windows of some `NTDDI_VERSION` has made.
+    const TYPED: unsafe fn(NonNull<Self::Table>, u32) -> Self::Dispatch;
+
+    /// Reads the entries of the same table.
+    const ENTRIES: unsafe fn(NonNull<Self::Table>, u32) -> Self::Entries;
+
+    /// `WskBind`, of the categories that have it.
+    const BIND: Option<OnAddress<Self::Dispatch>>;
+
+    /// `WskGetLocalAddress`, of the categories that have it.
+    const LOCAL_ADDRESS: Option<OnAddress<Self::Dispatch>>;
 
     /// The functions that every socket has.
     fn basic(dispatch: Self::Dispatch) -> WskProviderBasicDispatch;
-
-    /// # Safety
-    ///
-    /// As `WskBind` asks.
-    unsafe fn bind(
-        dispatch: Self::Dispatch,
-        socket: NonNull<WSK_SOCKET>,
-        address: NonNull<SOCKADDR>,
-        irp: NonNull<IRP>,
-    ) -> Result<NTSTATUS, DispatchError>;
-
-    /// # Safety
-    ///
-    /// As `WskGetLocalAddress` asks.
-    unsafe fn local_address(
-        dispatch: Self::Dispatch,
-        socket: NonNull<WSK_SOCKET>,
-        address: NonNull<SOCKADDR>,
-        irp: NonNull<IRP>,
-    ) -> Result<NTSTATUS, DispatchError>;
 }
+
+/// A function of a table that takes the place of an address.
+pub(crate) type OnAddress<D> = unsafe fn(
+    D,
+    NonNull<WSK_SOCKET>,
+    NonNull<SOCKADDR>,
+    NonNull<IRP>,
+) -> Result<NTSTATUS, DispatchError>;
 
 /// A category that sockets are of for good: they may have several handles.
 #[diagnostic::on_unimplemented(
@@ -79,8 +77,8 @@ impl Committed for ListenCategory {}
 /// Implements [`Category`] with a provider's table, of sockets that are bound somewhere or nowhere.
 macro_rules! category {
     (
-        $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident, $callbacks:ty,
-        $entries:ty, $local:ty, $bound:ident
+        $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident($table:ident), $callbacks:ty,
+        $entries:ty, $read:expr, $local:ty, $bound:ident
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
@@ -95,113 +93,73 @@ macro_rules! category {
             type Callbacks = $callbacks;
             type Local = $local;
             const COMMITTED: bool = $flag != WSK_FLAG_STREAM_SOCKET;
-
-            #[inline]
-            unsafe fn dispatch(table: NonNull<c_void>, ntddi: u32) -> $dispatch {
-                // SAFETY: the caller gives a table of this category, readable up to what such a Windows has.
-                unsafe { $dispatch::new(table.cast(), ntddi) }
-            }
+            type Table = $table;
+            const TYPED: unsafe fn(NonNull<$table>, u32) -> $dispatch = $dispatch::new;
+            const ENTRIES: unsafe fn(NonNull<$table>, u32) -> $entries = $read;
 
             category!(@$bound $dispatch);
         }
     };
     (@somewhere $dispatch:ident) => {
+        const BIND: Option<OnAddress<$dispatch>> = Some($dispatch::wsk_bind);
+        const LOCAL_ADDRESS: Option<OnAddress<$dispatch>> = Some($dispatch::wsk_get_local_address);
+
         #[inline]
         fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
             dispatch.basic()
         }
-
-        unsafe fn bind(
-            dispatch: $dispatch,
-            socket: NonNull<WSK_SOCKET>,
-            address: NonNull<SOCKADDR>,
-            irp: NonNull<IRP>,
-        ) -> Result<NTSTATUS, DispatchError> {
-            // SAFETY: the caller does what `WskBind` asks.
-            unsafe { dispatch.wsk_bind(socket, address, irp) }
-        }
-
-        unsafe fn local_address(
-            dispatch: $dispatch,
-            socket: NonNull<WSK_SOCKET>,
-            address: NonNull<SOCKADDR>,
-            irp: NonNull<IRP>,
-        ) -> Result<NTSTATUS, DispatchError> {
-            // SAFETY: the caller does what `WskGetLocalAddress` asks.
-            unsafe { dispatch.wsk_get_local_address(socket, address, irp) }
-        }
     };
     (@nowhere $dispatch:ident) => {
+        const BIND: Option<OnAddress<$dispatch>> = None;
+        const LOCAL_ADDRESS: Option<OnAddress<$dispatch>> = None;
+
         #[inline]
         fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
             dispatch
-        }
-
-        unsafe fn bind(
-            _: $dispatch,
-            _: NonNull<WSK_SOCKET>,
-            _: NonNull<SOCKADDR>,
-            _: NonNull<IRP>,
-        ) -> Result<NTSTATUS, DispatchError> {
-            let entry = "WskBind";
-            Err(DispatchError::Absent { entry })
-        }
-
-        unsafe fn local_address(
-            _: $dispatch,
-            _: NonNull<WSK_SOCKET>,
-            _: NonNull<SOCKADDR>,
-            _: NonNull<IRP>,
-        ) -> Result<NTSTATUS, DispatchError> {
-            let entry = "WskGetLocalAddress";
-            Err(DispatchError::Absent { entry })
         }
     };
 }
 
 category! {
     /// Datagram sockets, for UDP.
-    DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET, WskProviderDatagramDispatch,
-    WSK_CLIENT_DATAGRAM_DISPATCH, DatagramEntries, (), somewhere
+    DatagramCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_DATAGRAM_SOCKET,
+    WskProviderDatagramDispatch(WSK_PROVIDER_DATAGRAM_DISPATCH), WSK_CLIENT_DATAGRAM_DISPATCH, DatagramEntries,
+    DatagramEntries::read, (), somewhere
 }
 
 category! {
     /// Connection sockets, for TCP.
-    ConnectionCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_CONNECTION_SOCKET, WskProviderConnectionDispatch,
-    WSK_CLIENT_CONNECTION_DISPATCH, (), SOCKADDR_STORAGE, somewhere
+    ConnectionCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_CONNECTION_SOCKET,
+    WskProviderConnectionDispatch(WSK_PROVIDER_CONNECTION_DISPATCH), WSK_CLIENT_CONNECTION_DISPATCH, (), |_, _| (),
+    SOCKADDR_STORAGE, somewhere
 }
 
 category! {
     /// Listening sockets, for TCP.
-    ListenCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_LISTEN_SOCKET, WskProviderListenDispatch,
-    WSK_CLIENT_LISTEN_DISPATCH, (), (), somewhere
+    ListenCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_LISTEN_SOCKET,
+    WskProviderListenDispatch(WSK_PROVIDER_LISTEN_DISPATCH), WSK_CLIENT_LISTEN_DISPATCH, (), |_, _| (), (), somewhere
 }
 
 category! {
     /// Stream sockets, for TCP, until they connect or listen.
-    StreamCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_STREAM_SOCKET, WskProviderStreamDispatch,
-    WSK_CLIENT_STREAM_DISPATCH, StreamEntries, (), somewhere
+    StreamCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_STREAM_SOCKET,
+    WskProviderStreamDispatch(WSK_PROVIDER_STREAM_DISPATCH), WSK_CLIENT_STREAM_DISPATCH, StreamEntries,
+    StreamEntries::read, (), somewhere
 }
 
 category! {
     /// Basic sockets, for options and I/O control operations of a transport; usually that of UDP.
-    BasicCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_BASIC_SOCKET, WskProviderBasicDispatch, (), (), (), nowhere
+    BasicCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_BASIC_SOCKET,
+    WskProviderBasicDispatch(WSK_PROVIDER_BASIC_DISPATCH), (), (), |_, _| (), (), nowhere
 }
 
 /// Entries that are read from a table once.
 pub trait Entries: Copy {
-    /// # Safety
-    ///
-    /// `table` is the table of a socket of the category that has these entries, readable up to what a Windows of version `ntddi` has.
-    unsafe fn read(table: NonNull<c_void>, ntddi: u32) -> Self;
-
     /// The name of one that is not there.
     fn missing(&self) -> Option<&'static str>;
 }
 
 impl Entries for () {
-    unsafe fn read(_: NonNull<c_void>, _: u32) {}
-
     fn missing(&self) -> Option<&'static str> {
         None
     }
@@ -215,17 +173,6 @@ pub struct DatagramEntries {
 }
 
 impl Entries for DatagramEntries {
-    unsafe fn read(table: NonNull<c_void>, _: u32) -> Self {
-        let table = table.cast::<WSK_PROVIDER_DATAGRAM_DISPATCH>().as_ptr();
-        // SAFETY: the caller gives the table of a datagram socket, which every Windows makes at least this long.
-        unsafe {
-            Self {
-                send_to: (&raw const (*table).WskSendTo).read(),
-                receive_from: (&raw const (*table).WskReceiveFrom).read(),
-            }
-        }
-    }
-
     fn missing(&self) -> Option<&'static str> {
         if self.send_to.is_none() {
             Some("WskSendTo")
@@ -240,79 +187,30 @@ impl Entries for DatagramEntries {
 /// The functions of a stream socket, as the tables of what it may become have them.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamEntries {
-    connection: WSK_PROVIDER_CONNECTION_DISPATCH,
-    listening: WSK_PROVIDER_LISTEN_DISPATCH,
-}
-
-/// A category that stream sockets become.
-///
-/// # Safety
-///
-/// The table is one of sockets of this category, as long as any, and in the entries.
-pub(crate) unsafe trait OfStream: Committed<Entries = ()> {
-    /// The functions of its table.
-    fn table(entries: &StreamEntries) -> NonNull<c_void>;
-}
-
-// SAFETY: so it is.
-unsafe impl OfStream for ConnectionCategory {
-    fn table(entries: &StreamEntries) -> NonNull<c_void> {
-        NonNull::from(&entries.connection).cast()
-    }
-}
-
-// SAFETY: so it is.
-unsafe impl OfStream for ListenCategory {
-    fn table(entries: &StreamEntries) -> NonNull<c_void> {
-        NonNull::from(&entries.listening).cast()
-    }
+    pub(super) connection: WSK_PROVIDER_CONNECTION_DISPATCH,
+    pub(super) listening: WSK_PROVIDER_LISTEN_DISPATCH,
 }
 
 impl Entries for StreamEntries {
-    unsafe fn read(table: NonNull<c_void>, ntddi: u32) -> Self {
-        let table = table.cast::<WSK_PROVIDER_STREAM_DISPATCH>().as_ptr();
-        /// Reads an entry, or what stands before it.
-        macro_rules! entry {
-            ($entry:ident) => {
-                (&raw const (*table).$entry).read()
-            };
-        }
-        // SAFETY: the caller gives the table of a stream socket, which every Windows that has such sockets makes as long as the entries that
-        // are read unasked; the others are read where it is longer.
-        unsafe {
-            let (send_ex, receive_ex) = if ntddi >= NTDDI_WIN10_RS4 {
-                (entry!(WskSendEx), entry!(WskReceiveEx))
-            } else {
-                (None, None)
-            };
-            Self {
-                connection: WSK_PROVIDER_CONNECTION_DISPATCH {
-                    Basic: entry!(Basic),
-                    WskBind: entry!(WskBind),
-                    WskConnect: entry!(WskConnect),
-                    WskGetLocalAddress: entry!(WskGetLocalAddress),
-                    WskGetRemoteAddress: entry!(WskGetRemoteAddress),
-                    WskSend: entry!(WskSend),
-                    WskReceive: entry!(WskReceive),
-                    WskDisconnect: entry!(WskDisconnect),
-                    WskRelease: entry!(WskRelease),
-                    WskConnectEx: entry!(WskConnectEx),
-                    WskSendEx: send_ex,
-                    WskReceiveEx: receive_ex,
-                },
-                listening: WSK_PROVIDER_LISTEN_DISPATCH {
-                    Basic: entry!(Basic),
-                    WskBind: entry!(WskBind),
-                    WskAccept: entry!(WskAccept),
-                    // Stream sockets have no conditional accept.
-                    WskInspectComplete: None,
-                    WskGetLocalAddress: entry!(WskGetLocalAddress),
-                },
-            }
-        }
-    }
-
     fn missing(&self) -> Option<&'static str> {
         None
+    }
+}
+
+/// A category that stream sockets become.
+pub(crate) trait OfStream: Committed<Entries = ()> {
+    /// The table of its functions, as long as any.
+    fn table(entries: &StreamEntries) -> &Self::Table;
+}
+
+impl OfStream for ConnectionCategory {
+    fn table(entries: &StreamEntries) -> &WSK_PROVIDER_CONNECTION_DISPATCH {
+        &entries.connection
+    }
+}
+
+impl OfStream for ListenCategory {
+    fn table(entries: &StreamEntries) -> &WSK_PROVIDER_LISTEN_DISPATCH {
+        &entries.listening
     }
 }

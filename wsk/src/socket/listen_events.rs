@@ -15,9 +15,7 @@ use crate::socket::calls::{InspectCall, launch};
 use crate::socket::event_context::Events;
 use crate::socket::indications::Brought;
 use crate::socket::inspection::{InspectId, Pended};
-use crate::socket::{
-    Arriving, ConnectedSocket, Handle, ListenCategory, ListenSocket, Making, Socket,
-};
+use crate::socket::{Arriving, ConnectedSocket, Handle, ListenCategory, ListenSocket, Socket};
 
 /// Who is told of the connections that come to a socket.
 pub(crate) trait Told: Send + Sync + 'static {
@@ -89,10 +87,15 @@ pub(crate) struct Offer<'i> {
 }
 
 impl<'i> Offer<'i> {
-    pub(crate) const fn new(arriving: &'i Arriving<'i>, ends: Ends<'i>, flags: u32) -> Self {
+    pub(crate) const fn new(
+        arriving: &'i Arriving<'i>,
+        local: Brought<'i>,
+        remote: Brought<'i>,
+        flags: u32,
+    ) -> Self {
         Self {
             arriving,
-            ends,
+            ends: Ends::new(arriving.listener(), local, remote),
             flags,
         }
     }
@@ -109,9 +112,7 @@ impl Offer<'_> {
         self,
         events: Option<Events<WSK_CLIENT_CONNECTION_DISPATCH>>,
     ) -> Result<ConnectedSocket, Error> {
-        let listener = self.ends.listener;
-        let making = Making::new(listener.capture(), listener.family(), true, events);
-        let handle = self.arriving.take(making)?;
+        let handle = self.arriving.take(events)?;
         Ok(ConnectedSocket { handle })
     }
 }

@@ -5,7 +5,6 @@
 
 use crate::error::{Error, Memory};
 use crate::memory::shared::Reserved;
-use crate::socket::making::become_of;
 use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Socket, StreamCategory};
 
 /// Room for the state of what a stream socket becomes.
@@ -28,12 +27,12 @@ impl Room {
 impl Handle<StreamCategory> {
     /// The socket connects, or is about to: it never listens.
     pub(crate) fn into_connection(self, room: Room) -> Handle<ConnectionCategory> {
-        become_of(self, room.connection)
+        self.become_of(room.connection)
     }
 
     /// The socket listens.
     pub(crate) fn into_listening(self, room: Room) -> Handle<ListenCategory> {
-        become_of(self, room.listening)
+        self.become_of(room.listening)
     }
 }
 

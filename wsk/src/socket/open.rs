@@ -1,0 +1,613 @@
+//! What the handles of a socket share, whatever its category: the `WSK_SOCKET`, the operations that are set aside for it, and how it
+//! is opened and closed.
+
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    NTDDI_WIN10_RS4, NTSTATUS, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
+};
+
+use crate::address::Family;
+use crate::error::{Call, Error};
+use crate::irp::{Flight, Idle, Observer, Spares, Tells};
+use crate::irql::MayWait;
+use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
+use crate::memory::shared::{Counted, Reserved, Shared};
+use crate::registration::{Capture, hold};
+use crate::socket::category::{
+    Category, Committed, DatagramEntries, Entries as _, OfStream, StreamCategory, StreamEntries,
+};
+use crate::socket::event_context::Events;
+
+/// A socket that WSK has made, for whoever is to have it.
+///
+/// # Invariants
+///
+/// `socket` is open, of the category `C`, and nobody else's. It goes to the [`Making`](crate::socket::Making) by whose capture and
+/// callbacks WSK has made it, or makes it when the accept event returns.
+pub(crate) struct Fresh<C> {
+    socket: NonNull<WSK_SOCKET>,
+    category: PhantomData<C>,
+}
+
+// SAFETY: it is the address of a socket, which any thread may use.
+unsafe impl<C> Send for Fresh<C> {}
+// SAFETY: through `&Fresh` nothing is done.
+unsafe impl<C> Sync for Fresh<C> {}
+
+impl<C: Category> Fresh<C> {
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    pub(crate) const unsafe fn new(socket: NonNull<WSK_SOCKET>) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            socket,
+            category: PhantomData,
+        }
+    }
+
+    /// The socket with its functions, unless the provider gives no table of them.
+    pub(crate) fn open(self, capture: &Capture) -> Option<Open<C>> {
+        let (socket, ntddi) = (self.socket, capture.ntddi());
+        // SAFETY: by the invariant the socket is open, and of this category, whose table is as long as this Windows makes it, and stays
+        // while the socket is open.
+        let (dispatch, entries) = unsafe {
+            let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
+            ((C::TYPED)(table, ntddi), (C::ENTRIES)(table, ntddi))
+        };
+        // INVARIANT: it was nobody's.
+        Some(Open {
+            socket,
+            dispatch,
+            entries,
+        })
+    }
+}
+
+/// The address and the functions of a socket.
+///
+/// # Invariants
+///
+/// `socket` is open, and of the category `C`, until whoever has this closes it. `dispatch` is its table, or one with the same functions.
+pub(crate) struct Open<C: Category> {
+    socket: NonNull<WSK_SOCKET>,
+    dispatch: C::Dispatch,
+    entries: C::Entries,
+}
+
+// SAFETY: WSK's functions may be called on any thread; the pointers are only passed to them.
+unsafe impl<C: Category> Send for Open<C> {}
+// SAFETY: WSK's functions may be called at the same time; the pointers are only passed to them.
+unsafe impl<C: Category> Sync for Open<C> {}
+
+impl DatagramEntries {
+    /// # Safety
+    ///
+    /// `table` is the table of an open datagram socket.
+    pub(super) unsafe fn read(table: NonNull<WSK_PROVIDER_DATAGRAM_DISPATCH>, _: u32) -> Self {
+        let table = table.as_ptr();
+        // SAFETY: the caller gives the table of a datagram socket, which every Windows makes at least this long.
+        unsafe {
+            Self {
+                send_to: (&raw const (*table).WskSendTo).read(),
+                receive_from: (&raw const (*table).WskReceiveFrom).read(),
+            }
+        }
+    }
+}
+
+impl StreamEntries {
+    /// # Safety
+    ///
+    /// `table` is the table of an open stream socket, readable up to what a Windows of version `ntddi` has.
+    pub(super) unsafe fn read(table: NonNull<WSK_PROVIDER_STREAM_DISPATCH>, ntddi: u32) -> Self {
+        let table = table.as_ptr();
+        /// Reads an entry, or what stands before it.
+        macro_rules! entry {
+            ($entry:ident) => {
+                (&raw const (*table).$entry).read()
+            };
+        }
+        // SAFETY: the caller gives the table of a stream socket, which every Windows that has such sockets makes as long as the entries that
+        // are read unasked; the others are read where it is longer.
+        unsafe {
+            let (send_ex, receive_ex) = if ntddi >= NTDDI_WIN10_RS4 {
+                (entry!(WskSendEx), entry!(WskReceiveEx))
+            } else {
+                (None, None)
+            };
+            Self {
+                connection: WSK_PROVIDER_CONNECTION_DISPATCH {
+                    Basic: entry!(Basic),
+                    WskBind: entry!(WskBind),
+                    WskConnect: entry!(WskConnect),
+                    WskGetLocalAddress: entry!(WskGetLocalAddress),
+                    WskGetRemoteAddress: entry!(WskGetRemoteAddress),
+                    WskSend: entry!(WskSend),
+                    WskReceive: entry!(WskReceive),
+                    WskDisconnect: entry!(WskDisconnect),
+                    WskRelease: entry!(WskRelease),
+                    WskConnectEx: entry!(WskConnectEx),
+                    WskSendEx: send_ex,
+                    WskReceiveEx: receive_ex,
+                },
+                listening: WSK_PROVIDER_LISTEN_DISPATCH {
+                    Basic: entry!(Basic),
+                    WskBind: entry!(WskBind),
+                    WskAccept: entry!(WskAccept),
+                    // Stream sockets have no conditional accept.
+                    WskInspectComplete: None,
+                    WskGetLocalAddress: entry!(WskGetLocalAddress),
+                },
+            }
+        }
+    }
+}
+
+/// The operations that are set aside for a socket, or none yet.
+pub(crate) struct Operations {
+    /// For requests that are waited for, when none of them is using it: one that sends, and one that receives.
+    waiting: Spares<2>,
+    /// Closes the socket. Taken once.
+    closing: Spares<1>,
+}
+
+impl Operations {
+    #[inline]
+    pub(crate) fn none() -> Self {
+        Self {
+            waiting: Spares::none(),
+            closing: Spares::none(),
+        }
+    }
+
+    /// Allocates them. IRQL: `<= DISPATCH_LEVEL`. Out of line: it is the same for all sockets.
+    #[inline(never)]
+    pub(crate) fn allocate(&self) -> Result<(), Error> {
+        self.closing.put(Idle::new()?);
+        self.waiting.put(Idle::new()?);
+        self.waiting.put(Idle::new()?);
+        Ok(())
+    }
+
+    /// Takes them, and leaves none.
+    fn take(&self) -> Self {
+        let taken = Self::none();
+        taken.waiting.put_all(&self.waiting);
+        taken.closing.put_all(&self.closing);
+        taken
+    }
+}
+
+/// An open socket of the category `C`.
+///
+/// # Invariants
+///
+/// It is open from when this is made, through `capture`, until `handles` is zero; then it is closed with the operation
+/// that is set aside for that, once. Whoever calls its functions has a handle. All entries are there when it is `ready`.
+pub struct Socket<C: Category> {
+    open: Open<C>,
+    capture: ManuallyDrop<Shared<Capture>>,
+    family: Family,
+    /// The bit of the family, once the socket is bound; 0 before, and where an entry is missing.
+    ready: AtomicU8,
+    /// Whether the remote address or destination is fixed, or about to be.
+    pub(crate) fixed: AtomicBool,
+    /// Whether the handler was, or is about to be, told control information.
+    pub(crate) indicates_control: AtomicBool,
+    /// Flags that go with every send.
+    pub(crate) send_flags: AtomicU32,
+    handles: AtomicUsize,
+    operations: Operations,
+    /// What WSK calls when something happens to the socket. Freed when the close has completed.
+    events: Option<Events<C::Callbacks>>,
+    /// What it was before it connected or listened, with the functions that it has.
+    #[expect(dead_code, reason = "it is kept, as the dispatch table is part of it")]
+    before: Option<Shared<Socket<StreamCategory>>>,
+}
+
+// SAFETY: the fields that are dropped with it do not know of the capture.
+unsafe impl<C: Category> Counted for Socket<C> {
+    type Last = Shared<Capture>;
+
+    fn last(&mut self) -> Option<&mut ManuallyDrop<Shared<Capture>>> {
+        Some(&mut self.capture)
+    }
+}
+
+impl<C: Category> Socket<C> {
+    /// The `WSK_SOCKET`.
+    #[inline]
+    pub(crate) const fn as_ptr(&self) -> NonNull<WSK_SOCKET> {
+        self.open.socket
+    }
+
+    /// The provider's functions for the socket.
+    #[inline]
+    pub(crate) const fn dispatch(&self) -> C::Dispatch {
+        self.open.dispatch
+    }
+
+    /// The functions that are called most.
+    #[inline]
+    pub(crate) const fn entries(&self) -> &C::Entries {
+        &self.open.entries
+    }
+
+    /// The family that it was opened for.
+    #[inline]
+    pub(crate) const fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The capture that it was opened through.
+    #[inline]
+    pub(crate) fn capture(&self) -> &Shared<Capture> {
+        &self.capture
+    }
+
+    /// Whether it was opened with a handler for events.
+    pub(crate) const fn has_events(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// The handler for events, if it is of this type.
+    pub(crate) fn handler<H: 'static>(&self) -> Option<&H> {
+        self.events.as_ref()?.handler()
+    }
+
+    /// The handler's events, if there are any.
+    pub(crate) const fn events(&self) -> Option<&Events<C::Callbacks>> {
+        self.events.as_ref()
+    }
+
+    /// The bit of the family, or 0 when the socket is not bound.
+    #[inline]
+    pub(crate) fn ready(&self) -> u8 {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// The socket is bound.
+    pub(crate) fn set_bound(&self) {
+        if self.open.entries.missing().is_none() {
+            self.ready.store(self.family.bit(), Ordering::Release);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn require_bound(&self) -> Result<(), Error> {
+        if self.ready() == 0 {
+            Err(self.why_not_ready())
+        } else {
+            Ok(())
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn why_not_ready(&self) -> Error {
+        match self.open.entries.missing() {
+            Some(entry) => Error::NoEntry { entry },
+            None => Error::NotBound,
+        }
+    }
+
+    /// The operations for requests that are waited for.
+    #[inline]
+    pub(crate) const fn spares(&self) -> &Spares<2> {
+        &self.operations.waiting
+    }
+}
+
+/// One of the handles of an open socket, which closes when the last is dropped.
+///
+/// # Invariants
+///
+/// It accounts for one of the socket's `handles`, unless there are none: then it only is about to be dropped.
+pub struct Handle<C: Category> {
+    shared: Shared<Socket<C>>,
+}
+
+impl<C: Category> Handle<C> {
+    /// The first handle of a socket, which is bound when it is `ready` with the bit of its family.
+    pub(crate) fn first(
+        reserved: Reserved<Socket<C>>,
+        open: Open<C>,
+        operations: Operations,
+        capture: Shared<Capture>,
+        (family, ready): (Family, u8),
+        events: Option<Events<C::Callbacks>>,
+        before: Option<Shared<Socket<StreamCategory>>>,
+    ) -> Self {
+        let shared = reserved.fill(Socket {
+            open,
+            capture: ManuallyDrop::new(capture),
+            family,
+            ready: AtomicU8::new(ready),
+            fixed: AtomicBool::new(false),
+            indicates_control: AtomicBool::new(false),
+            send_flags: AtomicU32::new(0),
+            handles: AtomicUsize::new(1),
+            operations,
+            events,
+            before,
+        });
+        if C::COMMITTED
+            && let Some(events) = &shared.events
+        {
+            // SAFETY: this is the socket that owns the events, of the category that its events are of; its memory stays until its close has
+            // completed.
+            unsafe { events.attach(Shared::as_raw(&shared)) };
+        }
+        // INVARIANT: the socket was made with one.
+        Self { shared }
+    }
+}
+
+impl<C: Committed> Handle<C> {
+    /// Another handle of a socket that is still open.
+    pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
+        // The reference first: a handle that goes while this one is counted is not the last, and gives its reference up.
+        let shared = socket.clone();
+        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        shared
+            .handles
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .ok()?;
+        // INVARIANT: counted.
+        Some(Self { shared })
+    }
+}
+
+impl<C: Category> Handle<C> {
+    /// What the handles share, which may be closed while this is there.
+    pub(crate) fn share(&self) -> Shared<Socket<C>> {
+        Shared::clone(&self.shared)
+    }
+
+    /// The operation that closes the socket, with the socket, if this is the last handle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] when it is not.
+    pub(crate) fn into_closing(self) -> Result<Closing<C>, Error> {
+        // A socket without a handle gets no other, so this is the last.
+        self.handles
+            .compare_exchange(1, 0, Ordering::Acquire, Ordering::Relaxed)
+            .map_err(|_| Error::InUse)?;
+        Closing::of(self.share())
+    }
+}
+
+/// A handle that is borrowed, copied to where it is used: what it leads to need not be looked up again after each call of the kernel.
+///
+/// # Invariants
+///
+/// It is a copy of a handle that is borrowed for `'s`, and does not count.
+pub struct NearHandle<'s, C: Category> {
+    handle: ManuallyDrop<Handle<C>>,
+    borrowed: PhantomData<&'s Handle<C>>,
+}
+
+impl<'s, C: Category> NearHandle<'s, C> {
+    #[inline]
+    pub(crate) const fn of(handle: &'s Handle<C>) -> Self {
+        // INVARIANT: as this is made.
+        Self {
+            handle: copied(handle),
+            borrowed: PhantomData,
+        }
+    }
+}
+
+/// A copy of a handle that does not count, for as long as the handle is borrowed.
+#[inline]
+const fn copied<C: Category>(handle: &Handle<C>) -> ManuallyDrop<Handle<C>> {
+    // SAFETY: the copy is not dropped, and callers use it no longer than the handle is borrowed.
+    unsafe {
+        core::ptr::from_ref(handle)
+            .cast::<ManuallyDrop<Handle<C>>>()
+            .read()
+    }
+}
+
+impl<C: Category> Clone for NearHandle<'_, C> {
+    #[inline]
+    fn clone(&self) -> Self {
+        // INVARIANT: it is borrowed as long.
+        Self {
+            handle: copied(&self.handle),
+            borrowed: PhantomData,
+        }
+    }
+}
+
+impl<C: Category> Deref for NearHandle<'_, C> {
+    type Target = Handle<C>;
+
+    #[inline]
+    fn deref(&self) -> &Handle<C> {
+        &self.handle
+    }
+}
+
+/// A socket that has lost its last handle, and the operation to close it with.
+///
+/// # Invariants
+///
+/// Nothing calls the socket now or later, and it is closed by this alone.
+pub(crate) struct Closing<C: Category> {
+    socket: Shared<Socket<C>>,
+    operation: Idle<()>,
+}
+
+/// A socket that WSK was asked to close.
+///
+/// # Invariants
+///
+/// The flight is that of the socket's close.
+struct Closed<C: Category> {
+    socket: Shared<Socket<C>>,
+    flight: Flight<()>,
+}
+
+impl<C: Category> Closing<C> {
+    /// The socket that has just lost its last handle.
+    fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
+        let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
+        // INVARIANT: callers say so.
+        Ok(Self { socket, operation })
+    }
+
+    fn begin(self) -> Result<Closed<C>, Error> {
+        let Self { socket, operation } = self;
+        let (place, table) = (socket.as_ptr(), C::basic(socket.dispatch()));
+        // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once. There are no parameters to point at
+        // anything.
+        match unsafe { operation.launch(|irp| table.wsk_close_socket(place, irp)) } {
+            Ok(flight) => Ok(Closed { socket, flight }),
+            Err(refused) => {
+                // A close that cannot even be called leaves the socket, and the reference to it, for ever.
+                core::mem::forget(socket);
+                Err(refused.error)
+            }
+        }
+    }
+
+    /// Closes the socket and waits until WSK is done with it.
+    pub(crate) fn wait(self, may_wait: MayWait) -> Result<(), Error> {
+        let Closed { socket, flight } = self.begin()?;
+        let call = Call::WskCloseSocket;
+        flight.wait_or_give_up(may_wait);
+        match flight.end() {
+            Ok(operation) => {
+                let status = operation.outcome().status;
+                drop(operation);
+                // INVARIANT: that was the close, which is over.
+                Over { socket, status }.end();
+                call.succeeded(status)
+            }
+            Err(flight) => {
+                let status = flight.returned();
+                flight.leave_observed(hold(socket.capture()));
+                // WSK may still use the socket's memory, for events: it stays for ever.
+                core::mem::forget(socket);
+                Err(Error::Abandoned { call, status })
+            }
+        }
+    }
+
+    /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
+    fn leave(self) {
+        /// The end of a close that nobody waits for. A socket's memory may go at any IRQL up to `DISPATCH_LEVEL`, on any thread.
+        struct Left;
+
+        impl<C: Category> Tells<Socket<C>> for Left {
+            unsafe fn tell(socket: Shared<Socket<C>>, status: NTSTATUS) {
+                // INVARIANT: the caller tells of the request that this observes, which is the close below.
+                Over { socket, status }.end();
+            }
+        }
+
+        let Ok(Closed { socket, flight }) = self.begin() else {
+            return;
+        };
+        flight.leave_observed(Observer::of::<Left, Socket<C>>(socket));
+    }
+}
+
+/// A socket whose close is over.
+///
+/// # Invariants
+///
+/// The close has completed with this status.
+struct Over<C: Category> {
+    socket: Shared<Socket<C>>,
+    status: NTSTATUS,
+}
+
+impl<C: Category> Over<C> {
+    /// Drops the reference to the socket, with the handler for its events. If WSK could not close it it may still use it, and the reference
+    /// stays.
+    fn end(self) {
+        if !self.status.is_success() {
+            core::mem::forget(self.socket);
+        } else if let Some(events) = self.socket.events() {
+            // SAFETY: by the invariant the close has completed, after which WSK calls no event. Who asks for the handler has a handle of the
+            // socket, of which there will be none.
+            drop(unsafe { events.context.take() });
+        }
+    }
+}
+
+impl<C: Category> Deref for Handle<C> {
+    type Target = Socket<C>;
+
+    #[inline]
+    fn deref(&self) -> &Socket<C> {
+        &self.shared
+    }
+}
+
+impl<C: Committed> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: counted.
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<C: Category> Drop for Handle<C> {
+    fn drop(&mut self) {
+        // Whoever closes the socket by hand has counted this one off.
+        if self.handles.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if self.handles.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            if let Ok(closing) = Closing::of(self.share()) {
+                closing.leave();
+            }
+        }
+    }
+}
+
+impl Handle<StreamCategory> {
+    /// What a stream socket becomes: a socket of this category, with the functions of its table.
+    pub(super) fn become_of<C: OfStream>(self, reserved: Reserved<Socket<C>>) -> Handle<C> {
+        // It was the only handle, because there are no others of a category that is not committed: what is open from now on is the socket
+        // that is made here.
+        let before = self.share();
+        before.handles.store(0, Ordering::Relaxed);
+        drop(self);
+        let table = NonNull::from(C::table(before.entries()));
+        // SAFETY: the table has functions of the socket's own, is as long as any, and stays with what has it, which this keeps.
+        let dispatch = unsafe { (C::TYPED)(table, before.capture.ntddi()) };
+        // SAFETY: who has the handler has a handle of the socket, of which there is none, or is a callback: no event has been enabled.
+        let context = |events: &Events<_>| unsafe { events.context.take() };
+        // INVARIANT: the socket is open, and of this category, whose functions it has.
+        let open = Open {
+            socket: before.as_ptr(),
+            dispatch,
+            entries: (),
+        };
+        let events = before.events.as_ref();
+        let events = events.map(|events| events.become_of(context(events)));
+        Handle::first(
+            reserved,
+            open,
+            before.operations.take(),
+            before.capture().clone(),
+            (before.family, before.ready()),
+            events,
+            Some(before),
+        )
+    }
+}
