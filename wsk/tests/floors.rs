@@ -45,7 +45,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
-const UNSAFE_BLOCKS: usize = 278;
+const UNSAFE_BLOCKS: usize = 264;
 const UNSAFE_FILES: usize = 38;
 
 /// So many fewer than the limit are too few for it to hold what was won.
