@@ -6,7 +6,7 @@
 use crate::methods::{controlled, secured};
 use crate::registration::Provider;
 use crate::request::{self, ControlRaw, Raw, Request, TransportChange};
-use crate::socket::calls::{Redirection, Vouched};
+use crate::socket::calls::{RawRequest, Redirection};
 use crate::socket::{
     BasicCategory, BasicSocket, ConnectedSocket, ConnectionCategory, ConnectionSocket,
     DatagramCategory, DatagramSocket, ListenCategory, ListenSocket, StreamCategory, StreamSocket,
@@ -43,7 +43,7 @@ impl ConnectedSocket {
         &'s self,
         records: &'b mut [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let request = Vouched::redirection(Redirection::Records);
+        let request = RawRequest::Redirection(Redirection::Records);
         request::control_raw(&self.handle, request, &[], records)
     }
 
@@ -62,7 +62,7 @@ impl ConnectedSocket {
         &'s self,
         context: &'b mut [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let request = Vouched::redirection(Redirection::Context);
+        let request = RawRequest::Redirection(Redirection::Context);
         request::control_raw(&self.handle, request, &[], context)
     }
 }
@@ -83,7 +83,7 @@ impl ConnectionSocket {
         &'s self,
         records: &'b [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let request = Vouched::redirection(Redirection::SetRecords);
+        let request = RawRequest::Redirection(Redirection::SetRecords);
         request::control_raw(&self.handle, request, records, &mut [])
     }
 }

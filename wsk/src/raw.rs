@@ -4,26 +4,18 @@
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use wsk_sys::{NPI_WSK_INTERFACE_ID, WSK_EVENT_CALLBACK_CONTROL, WSK_SET_STATIC_EVENT_CALLBACKS};
-
 use crate::error::Error;
 use crate::ioctl::ControlRequest;
 use crate::irql::may_touch_pageable;
-use crate::registration::{ClientControl, Provider, SecurityDescriptor, check};
+use crate::registration::{
+    AtOnce, ClientCode, OfDriver, Provider, SecurityDescriptor, StaticEvents, Vouched,
+};
 use crate::request::{self, ControlClientRaw, ControlRaw, Raw, Request};
-use crate::socket::calls::Vouched;
+use crate::socket::calls::RawRequest;
 use crate::socket::{
     BasicCategory, BasicSocket, ConnectedSocket, ConnectionCategory, ConnectionSocket,
     DatagramCategory, DatagramSocket, ListenCategory, ListenSocket, StreamCategory, StreamSocket,
 };
-
-/// A request that the caller of the method vouches for, whose documentation asks more than WSK does.
-macro_rules! vouched {
-    ($request:expr) => {
-        // SAFETY: the caller keeps the method's contract, which asks for this.
-        unsafe { Vouched::new($request) }
-    };
-}
 
 /// Writes the method by which every socket is asked for what has no type here: its caller vouches for the code.
 macro_rules! controlled_raw {
@@ -57,7 +49,9 @@ macro_rules! controlled_raw {
                 input: &'b [u8],
                 output: &'b mut [u8],
             ) -> Request<'s, ControlRaw<$Category>, Raw<'b>> {
-                request::control_raw(&self.handle, vouched!(request), input, output)
+                // SAFETY: the caller keeps the method's contract, which asks for this.
+                let request = RawRequest::Vouched(unsafe { Vouched::new(request) });
+                request::control_raw(&self.handle, request, input, output)
             }
         }
     };
@@ -97,8 +91,11 @@ impl Provider {
         input: &'b [u8],
         output: &'b mut [u8],
     ) -> Request<'s, ControlClientRaw, Raw<'b>> {
-        request::control_client_raw(self, vouched!(code), input, output)
+        // SAFETY: the caller keeps the method's contract, which asks for this.
+        let code = unsafe { Vouched::new(ClientCode(code)) };
+        request::control_client_raw(self, code, input, output)
     }
+
     /// Has WSK cache a security descriptor for sockets. IRQL: `PASSIVE_LEVEL`.
     ///
     /// Allocates the handle. WSK makes a copy: the driver may free the descriptor afterwards.
@@ -118,8 +115,9 @@ impl Provider {
         &self,
         descriptor: NonNull<c_void>,
     ) -> Result<SecurityDescriptor, Error> {
-        // SAFETY: the caller gives a valid descriptor.
-        unsafe { SecurityDescriptor::cache(self.capture(), descriptor) }
+        // SAFETY: the caller gives a valid descriptor, which is used in this call alone.
+        let descriptor = unsafe { Vouched::new(OfDriver(descriptor)) };
+        SecurityDescriptor::cache(self.capture(), descriptor)
     }
 
     /// Enables event callbacks on every socket that is made for the client from now on, until that is closed. IRQL:
@@ -156,14 +154,9 @@ impl Provider {
     /// able to disable them.
     #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
     pub unsafe fn enable_static_event_callbacks(&self, events: u32) -> Result<(), Error> {
-        let control = WSK_EVENT_CALLBACK_CONTROL {
-            NpiId: &raw const NPI_WSK_INTERFACE_ID,
-            EventMask: events,
-        };
-        let control = ClientControl::new(self.capture(), WSK_SET_STATIC_EVENT_CALLBACKS)?
-            .with_input(&control);
-        // SAFETY: the structure, which leads to a static one, is there for the call; the caller vouches for the callbacks.
-        check(unsafe { control.submit(None, None) })
+        // SAFETY: the caller sees to these sockets.
+        let events = unsafe { Vouched::new(StaticEvents(events)) };
+        AtOnce::StaticEvents(events).carry_out(self.capture(), &mut 0)
     }
 
     /// Carries out an operation on the client that has no method here, without an IRP: the number of bytes of `output` that were
@@ -194,13 +187,9 @@ impl Provider {
     ) -> Result<usize, Error> {
         may_touch_pageable()?;
         let mut size = 0_usize;
-        let control = ClientControl::new(self.capture(), code)?.with(
-            (!input.is_empty()).then(|| NonNull::from(input)),
-            (!output.is_empty()).then(|| NonNull::from(&mut *output)),
-        );
-        let returned = (!output.is_empty()).then(|| NonNull::from(&mut size));
-        // SAFETY: the caller vouches for the operation; input, output and the place of the size are there for the call.
-        check(unsafe { control.submit(returned, None) })?;
+        // SAFETY: the caller vouches for the operation, without an IRP.
+        let code = unsafe { Vouched::new(ClientCode(code)) };
+        AtOnce::Raw(code, input, &mut *output).carry_out(self.capture(), &mut size)?;
         Ok(size.min(output.len()))
     }
 }

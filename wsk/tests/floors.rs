@@ -46,7 +46,7 @@ const FLOORS: [&[&str]; 10] = [
 
 /// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
 const UNSAFE_BLOCKS: usize = 264;
-const UNSAFE_FILES: usize = 38;
+const UNSAFE_FILES: usize = 33;
 
 /// So many fewer than the limit are too few for it to hold what was won.
 const SLACK: usize = 3;
@@ -261,7 +261,9 @@ fn upper_floors_forbid_unsafe_code() {
         "memory/stack",
         "methods",
         "network",
+        "registration/address_list",
         "registration/client_control",
+        "registration/security",
         "request/mod",
         "resolution",
         "socket/category",

@@ -25,6 +25,37 @@ pub unsafe trait Counted {
     }
 }
 
+/// A value that is dropped last: after the memory was freed that it was shared in.
+pub(crate) struct Last<T>(ManuallyDrop<T>);
+
+impl<T> Last<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(ManuallyDrop::new(value))
+    }
+
+    /// The value, which was not shared.
+    pub(crate) fn into_inner(self) -> T {
+        ManuallyDrop::into_inner(self.0)
+    }
+}
+
+impl<T> Deref for Last<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+// SAFETY: dropping it does nothing.
+unsafe impl<T> Counted for Last<T> {
+    type Last = T;
+
+    fn last(&mut self) -> Option<&mut ManuallyDrop<T>> {
+        Some(&mut self.0)
+    }
+}
+
 /// The pool block behind a [`Shared`].
 struct Block<T> {
     references: AtomicUsize,

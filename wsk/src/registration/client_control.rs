@@ -8,8 +8,8 @@ use wsk_sys::STATUS_BUFFER_OVERFLOW;
 
 use crate::error::Error;
 use crate::irql::may_touch_pageable;
+use crate::registration::capture::AtOnce;
 use crate::registration::provider::Provider;
-use crate::registration::security::AtOnce;
 use crate::registration::transport::{TdiDevice, Transport};
 
 /// Operations on the client.

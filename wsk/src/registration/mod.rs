@@ -8,11 +8,12 @@ mod provider;
 mod security;
 mod transport;
 
-pub(crate) use address_list::{AddressList, AddressesOf};
-pub(crate) use capture::{Capture, hold};
+pub(crate) use address_list::AddressList;
+pub(crate) use capture::{
+    AddressesOf, AtOnce, Capture, ClientCode, OfDriver, StaticEvents, Vouched, bytes, hold,
+};
 pub(crate) use owner::{Owner, OwnerPointers};
 pub use provider::Provider;
-pub(crate) use security::{ClientControl, bytes, check};
 pub use security::{DescriptorRoom, SecurityDescriptor};
 pub use transport::{TdiDevice, Transport};
 

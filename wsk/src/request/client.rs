@@ -4,11 +4,11 @@
 use crate::buffer::carry::Lending;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::registration::Provider;
+use crate::registration::{ClientCode, Provider, Vouched};
 use crate::request::control::{Borrowed, Copied, Raw, raw};
 use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown};
-use crate::socket::calls::{Bound, ClientCall, OfProvider, RawClientCall, Renewed, Vouched};
+use crate::socket::calls::{Bound, ClientCall, OfProvider, RawClientCall, Renewed};
 use crate::socket::ioctl::Copies;
 
 /// The request of [`transport_change`](crate::Provider::transport_change): the next change of the list of transports.
@@ -37,7 +37,7 @@ pub struct AwaitingTransportChange;
 /// The request of [`control_client_raw_request`](crate::Provider::control_client_raw_request).
 #[derive(Debug)]
 pub struct ControlClientRaw {
-    code: Vouched<u32>,
+    code: Vouched<ClientCode>,
 }
 
 /// The operation of [`control_client_raw_request`](crate::Provider::control_client_raw_request), which the types of handles name.
@@ -54,7 +54,7 @@ pub(crate) fn transport_change(provider: &Provider) -> Request<'_, TransportChan
 
 pub(crate) fn control_client_raw<'s, 'b>(
     provider: &'s Provider,
-    code: Vouched<u32>,
+    code: Vouched<ClientCode>,
     input: &'b [u8],
     output: &'b mut [u8],
 ) -> Request<'s, ControlClientRaw, Raw<'b>> {

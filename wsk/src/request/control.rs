@@ -10,9 +10,9 @@ use crate::irp::{Aligned, Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::way::nothing_comes_back;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way};
-use crate::socket::calls::{Bound, ControlCall, LentControlCall, Vouched};
+use crate::socket::calls::{Bound, ControlCall, LentControlCall, RawRequest};
 pub(crate) use crate::socket::calls::{enable_events, register_extension};
-use crate::socket::ioctl::{ControlRequest, Copies, Ioctl, Output};
+use crate::socket::ioctl::{Copies, Ioctl, Output};
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{Category, Committed, DatagramCategory, Handle};
 
@@ -379,7 +379,7 @@ impl<C: Category> Operation<()> for DisablingEvents<C> {
 
 /// The request to send a control code for whose input and output the driver vouches.
 pub struct ControlRaw<C> {
-    request: Vouched<ControlRequest>,
+    request: RawRequest,
     category: PhantomData<fn() -> C>,
 }
 
@@ -398,7 +398,7 @@ pub struct Borrowed<'b> {
 
 pub(crate) fn control_raw<'s, 'b, C: Category>(
     socket: &'s Handle<C>,
-    request: Vouched<ControlRequest>,
+    request: RawRequest,
     input: &'b [u8],
     output: &'b mut [u8],
 ) -> Request<'s, ControlRaw<C>, Raw<'b>> {

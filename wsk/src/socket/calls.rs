@@ -26,8 +26,8 @@ use crate::memory::atomic::Ordering;
 use crate::memory::shared::Shared;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{
-    AddressList, Capture, ClientControl, DescriptorRoom, OwnerPointers, Provider,
-    SecurityDescriptor, bytes, hold,
+    AddressList, Capture, ClientCode, DescriptorRoom, OwnerPointers, Provider, SecurityDescriptor,
+    Vouched, bytes, hold,
 };
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider, Input, Ioctl};
@@ -1365,20 +1365,28 @@ impl More {
     }
 }
 
-/// The parameters of `WskControlClient`.
+/// The parameters of `WskControlClient`, for a change of the list of transports.
 #[derive(Clone, Copy)]
-pub struct ClientCall(ClientControl<'static>);
+pub struct ClientCall {
+    table: WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+}
 
 impl ClientCall {
     /// Waits for a change of the list of transports.
     pub(crate) fn transport_change(provider: &Provider) -> Result<Bound<'_, Self>, Error> {
-        let control = ClientControl::new(provider.capture(), WSK_TRANSPORT_LIST_CHANGE)?;
+        let capture = provider.capture();
         // INVARIANT: there is nothing to point at; client and table are the captured provider's.
-        Ok(Bound::new(Self(control)))
+        Ok(Bound::new(Self {
+            table: capture.dispatch()?,
+            client: capture.client(),
+        }))
     }
 }
 
-calls!([B] ClientCall, B: p, irp => p.0.submit(None, Some(irp)));
+calls!([B] ClientCall, B: p, irp => p.table.wsk_control_client(
+    p.client, WSK_TRANSPORT_LIST_CHANGE, None, None, None, Some(irp)
+));
 
 // SAFETY: there is nothing to point at.
 unsafe impl Repeatable for ClientCall {}
@@ -1387,51 +1395,52 @@ unsafe impl Constant for ClientCall {}
 
 /// The parameters of `WskControlClient` for a code that somebody vouches for.
 #[derive(Clone, Copy)]
-pub struct RawClientCall(ClientControl<'static>);
+pub struct RawClientCall {
+    table: WskProviderDispatch,
+    client: Option<NonNull<c_void>>,
+    code: u32,
+    input: Option<NonNull<[u8]>>,
+    output: Option<NonNull<[u8]>>,
+}
 
 impl RawClientCall {
     pub(crate) fn new<'x>(
         provider: &'x Provider,
-        code: Vouched<u32>,
+        code: Vouched<ClientCode>,
         copies: Loan<'x, Copies>,
     ) -> Result<Bound<'x, Self>, Error> {
-        let control = ClientControl::new(provider.capture(), code.0)?;
+        let capture = provider.capture();
         // INVARIANT: client and table are the captured provider's; the copies are lent, and who has vouched for the code for what they are.
-        Ok(Bound::new(Self(
-            control.with(copies.input(), copies.output()),
-        )))
+        Ok(Bound::new(Self {
+            table: capture.dispatch()?,
+            client: capture.client(),
+            code: code.get().0,
+            input: copies.input(),
+            output: copies.output(),
+        }))
     }
 }
 
-calls!([B] RawClientCall, B: p, irp => p.0.submit(None, Some(irp)));
+calls!([B] RawClientCall, B: p, irp => p.table.wsk_control_client(
+    p.client, p.code, p.input, p.output, None, Some(irp)
+));
 
-/// A request to WSK that has no type here.
-///
-/// # Invariants
-///
-/// Its input is what it asks for, it touches no memory but its input, its output and what stays as long as it needs that, and it changes
-/// nothing that this crate keeps account of.
+/// A request to a socket that has no type here.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Vouched<R>(R);
-
-impl<R> Vouched<R> {
-    /// A request that the caller vouches for.
-    ///
-    /// # Safety
-    ///
-    /// As the invariant asks.
-    pub(crate) const unsafe fn new(request: R) -> Self {
-        // INVARIANT: the caller says so.
-        Self(request)
-    }
+pub(crate) enum RawRequest {
+    /// Vouched for, its input is what it asks for, it touches no memory but its input, its output and what stays as long as it needs that,
+    /// and it changes nothing that this crate keeps account of.
+    Vouched(Vouched<ControlRequest>),
+    /// Reads or sets what WFP knows of a redirected connection: plain bytes, which WSK hands out or checks.
+    Redirection(Redirection),
 }
 
-impl Vouched<ControlRequest> {
-    /// Reads or sets what WFP knows of a redirected connection: plain bytes, which WSK hands out or checks.
-    pub(crate) const fn redirection(what: Redirection) -> Self {
-        let code = what.code();
-        // INVARIANT: the codes take and give plain bytes, and change what the network does with the connection alone.
-        Self(ControlRequest::Ioctl { code })
+impl RawRequest {
+    const fn request(self) -> ControlRequest {
+        match self {
+            Self::Vouched(request) => request.get(),
+            Self::Redirection(what) => ControlRequest::Ioctl { code: what.code() },
+        }
     }
 }
 
@@ -1660,11 +1669,12 @@ impl LentControlCall {
     /// Asks for what has no type here.
     pub(crate) fn raw<'x, C: Category>(
         socket: &'x Handle<C>,
-        request: Vouched<ControlRequest>,
+        request: RawRequest,
         copies: Loan<'x, Copies>,
     ) -> Bound<'x, Self> {
-        let (kind, code, level) = request.0.parts();
-        // INVARIANT: the copies are lent, and who has vouched for the request has for what they are.
+        let (kind, code, level) = request.request().parts();
+        // INVARIANT: the copies are lent, and who has vouched for the request has for what they are. The codes of redirections take and give
+        // plain bytes, and change what the network does with the connection alone.
         Bound::new(Self(ControlCall {
             input: copies.input(),
             output: copies.output(),
