@@ -1,191 +1,159 @@
 //! Runs the commands of a check.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use anyhow::{Context, Result, ensure};
+use wait4::Wait4;
 use wsk_drivers::build::DRIVERS;
-use wsk_drivers::toolchain;
+use wsk_drivers::toolchain::{cargo_for, has, host, repository, target_directory};
 
-use crate::{Check, drivers, install, programs, publishing, search, without_wdk};
+use crate::install;
+use crate::table::{Check, Judged, Step};
 
-/// A command of a check.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Step {
-    Line(String),
-    Table(Judged),
+/// What the commands of a check say, and how long processors are busy with them.
+pub(crate) struct Log {
+    shown: bool,
+    pub(crate) said: Vec<u8>,
+    pub(crate) processors: Duration,
 }
 
-/// A command, and what is asked of it besides success.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Judged {
-    run: String,
-    fails: Option<String>,
-    prints: Option<BTreeSet<String>>,
-    optional: Option<String>,
-    #[serde(default)]
-    env: BTreeMap<String, String>,
+impl Log {
+    /// A log that is shown as it comes, or kept.
+    pub(crate) fn new(shown: bool) -> Self {
+        let (said, processors) = (Vec::new(), Duration::ZERO);
+        Self {
+            shown,
+            said,
+            processors,
+        }
+    }
+
+    pub(crate) fn note(&mut self, line: &str) {
+        if self.shown {
+            println!("{line}");
+        } else {
+            self.said.extend([line.as_bytes(), b"\n"].concat());
+        }
+    }
+
+    /// Runs a command.
+    pub(crate) fn run(&mut self, command: &mut Command) -> Result<()> {
+        let (ended, said) = self.end_of(command, !self.shown)?;
+        self.said.extend(said);
+        ensure!(ended.success(), "`{}` ended with {ended}", line(command));
+        Ok(())
+    }
+
+    /// Runs a command that has to fail, with something in what it says.
+    fn fails(&mut self, command: &mut Command, asked: &str) -> Result<()> {
+        let (ended, said) = self.end_of(command, true)?;
+        let (line, said) = (line(command), String::from_utf8_lossy(&said));
+        ensure!(
+            !ended.success() && said.contains(asked),
+            "`{line}` ended with {ended}, and not with `{asked}`:\n{said}"
+        );
+        Ok(())
+    }
+
+    /// How a command ends, and what it says if that is kept.
+    fn end_of(&mut self, command: &mut Command, kept: bool) -> Result<(ExitStatus, Vec<u8>)> {
+        let line = line(command);
+        self.note(&format!("$ {line}"));
+        let told = || format!("`{line}` could not be run");
+        let mut said = Vec::new();
+        let child = if kept {
+            let (mut reader, writer) = std::io::pipe()?;
+            command.stdout(writer.try_clone()?).stderr(writer);
+            let child = command.spawn();
+            // Reading ends when nobody can say anything any more: this process neither.
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            reader.read_to_end(&mut said)?;
+            child
+        } else {
+            command.spawn()
+        };
+        let used = child.with_context(told)?.wait4()?;
+        self.processors += used.rusage.utime + used.rusage.stime;
+        Ok((used.status, said))
+    }
 }
 
 /// Runs what a check consists of.
-pub(crate) fn run_check(check: &Check) -> Result<()> {
-    if !check.nightly.is_empty() && !install::nightly(&check.nightly)? {
-        return Ok(());
+pub(crate) fn run_check(check: &Check, log: &mut Log) -> Result<()> {
+    for (version, components) in &check.rust {
+        if !install::rust(log, version, components)? {
+            return Ok(());
+        }
     }
-    for target in check
-        .targets
-        .iter()
-        .filter(|target| !toolchain::has(target))
-    {
-        run(Command::new("rustup").args(["target", "add", target]))?;
+    for target in check.targets.iter().filter(|target| !has(target)) {
+        log.run(Command::new("rustup").args(["target", "add", target]))?;
     }
     for step in &check.commands {
-        match step {
-            Step::Line(line) => plain(line, &check.env)?,
-            Step::Table(step) => {
-                let mut env = check.env.clone();
-                env.extend(step.env.clone());
-                judged(step, &env)?;
+        let (run, step) = match step {
+            Step::Line(run) => (run, &Judged::default()),
+            Step::Table(step) => (&step.run, step),
+        };
+        let mut command = made(run, &check.env, &step.env);
+        match (&step.optional, &step.fails) {
+            (Some(program), _) if !install::is_there(program) => {
+                log.note(&format!(
+                    "NOT RUN: {program} is not here, which `{run}` needs"
+                ));
             }
+            (_, Some(asked)) => log.fails(&mut command, asked)?,
+            _ => log.run(&mut command)?,
         }
     }
     Ok(())
 }
 
-fn plain(line: &str, env: &BTreeMap<String, String>) -> Result<()> {
-    match line.strip_prefix("suite ") {
-        Some("programs") => programs::check(),
-        Some("without-wdk") => without_wdk::page(),
-        Some("beside-wdk") => drivers::beside_wdk(),
-        Some("build-scripts") => drivers::build_scripts(),
-        Some("docs-rs") => publishing::documentation(),
-        Some("oldest-rust") => publishing::oldest_rust(),
-        Some("packages") => publishing::packages(),
-        Some("search") => search::finds_the_names_of_c(),
-        Some(other) => bail!("the suite has no {other}"),
-        None => run(&mut made(line, env)),
-    }
-}
-
-fn judged(step: &Judged, env: &BTreeMap<String, String>) -> Result<()> {
-    if let Some(program) = &step.optional
-        && !install::is_there(program)
-    {
-        println!("NOT RUN: {program} is not here, which `{}` needs", step.run);
-        return Ok(());
-    }
-    if step.fails.is_none() && step.prints.is_none() {
-        return plain(&step.run, env);
-    }
-    let mut command = made(&step.run, env);
-    println!("$ {}", line(&command));
-    let output = command.current_dir(repository()).output()?;
-    let (printed, told) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    let succeeded = output.status.success();
-    let as_asked = if let Some(asked) = &step.fails {
-        !succeeded && (printed.contains(asked) || told.contains(asked))
-    } else {
-        let lines = printed.lines().filter(|line| !line.is_empty());
-        let lines: BTreeSet<_> = lines.map(str::to_owned).collect();
-        succeeded && step.prints.as_ref() == Some(&lines)
-    };
-    let (run, status) = (&step.run, output.status);
-    ensure!(
-        as_asked,
-        "`{run}` ended with {status}, and not as was asked:\n{printed}\n{told}"
-    );
-    Ok(())
-}
-
-/// The command that a line of the table stands for.
-fn made(line: &str, env: &BTreeMap<String, String>) -> Command {
-    let text = filled(line);
-    let mut words = text.split(' ').filter(|word| !word.is_empty());
+/// The command that a line of the table stands for, with two sets of variables.
+fn made(text: &str, of_all: &BTreeMap<String, String>, own: &BTreeMap<String, String>) -> Command {
+    let text = filled(text);
+    let mut words = text.split_whitespace();
     let program = words.next().unwrap_or_default();
-    let words: Vec<&str> = words.collect();
-    let value = |name: &str| {
-        let index = words.iter().position(|word| *word == name)?;
-        words.get(index + 1).copied()
-    };
-    let mut command = match (program, value("--target"), value("--target-dir")) {
-        // With the compiler and the linker for that.
-        ("cargo", Some(target), Some(folder)) if target != host() => {
-            toolchain::cargo(words[0], target, Path::new(folder))
-        }
-        ("cargo", ..) => Command::new(cargo()),
+    let target = words.clone().skip_while(|word| *word != "--target").nth(1);
+    let mut command = match program {
+        "cargo" => cargo_for(target.unwrap_or_default()),
+        "rustup" => rustup(),
         _ => Command::new(program),
     };
-    if program == "rustup" {
-        of_rustup(&mut command);
-    }
-    // What it has been given already is not given again.
-    let begun = command.get_args().next().is_some();
-    let mut words = words.iter().skip(usize::from(begun));
-    while let Some(word) = words.next() {
-        if begun && ["--target", "--target-dir"].contains(word) {
-            words.next();
-        } else {
-            command.arg(word);
-        }
-    }
-    command.envs(
-        env.iter()
-            .map(|(name, value)| (filled(name), filled(value))),
-    );
+    // Most is built once: to note what could be kept for the next time takes a third of the compiler's time.
+    command.env("CARGO_INCREMENTAL", "0");
+    let variables = of_all.iter().chain(own);
+    command.envs(variables.map(|(name, value)| (name, filled(value))));
+    command.args(words).current_dir(repository());
     command
 }
 
-/// What cargo tells the programs that it runs is for another Rust than the one that rustup is asked for.
-pub(crate) fn of_rustup(command: &mut Command) {
+/// `rustup`, without what cargo tells the programs that it runs: that is for another Rust than the one that rustup is asked for.
+pub(crate) fn rustup() -> Command {
+    let mut command = Command::new("rustup");
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(variable);
     }
+    command
 }
 
-fn filled(line: &str) -> String {
-    if !line.contains('{') {
-        return line.to_owned();
+fn filled(text: &str) -> String {
+    if !text.contains('{') {
+        return text.to_owned();
     }
-    let (host, target) = (host(), toolchain::target_directory());
+    // The newest compiler of C++ beside clang.
+    let mut clangs = (16..30).rev().map(|version| format!("clang++-{version}"));
+    let mut clang = || clangs.find(|name| install::is_there(name));
     let drivers: Vec<_> = DRIVERS.iter().map(|name| format!("-p {name}")).collect();
-    line.replace("{host}", &host)
-        .replace("{HOST}", &host.replace('-', "_").to_uppercase())
-        .replace("{target}", &target.to_string_lossy())
+    text.replace("{host}", &host())
+        .replace("{target}", &target_directory().to_string_lossy())
         .replace("{drivers}", &drivers.join(" "))
-        .replace("{clang++}", &clang_plus_plus())
-}
-
-/// The compiler of C++ beside clang: the newest.
-fn clang_plus_plus() -> String {
-    let versions = (16..30).rev().map(|version| format!("clang++-{version}"));
-    { versions }
-        .find(|name| install::is_there(name))
-        .unwrap_or_else(|| "clang++".to_owned())
-}
-
-/// The repository's root.
-pub(crate) fn repository() -> PathBuf {
-    toolchain::repository()
-}
-
-/// The cargo that runs this.
-pub(crate) fn cargo() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
-}
-
-/// The triple that the active toolchain builds for.
-pub(crate) fn host() -> String {
-    let text = output(Command::new("rustc").arg("-vV")).unwrap_or_default();
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.unwrap_or("x86_64-unknown-linux-gnu").to_owned()
+        .replace(
+            "{clang++}",
+            &clang().unwrap_or_else(|| "clang++".to_owned()),
+        )
 }
 
 fn line(command: &Command) -> String {
@@ -194,103 +162,70 @@ fn line(command: &Command) -> String {
     words.join(OsStr::new(" ")).to_string_lossy().into_owned()
 }
 
-/// Writes a file, in a folder that is made for it.
-pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
-    path.parent().map_or(Ok(()), fs_err::create_dir_all)?;
-    Ok(fs_err::write(path, text)?)
-}
-
-/// Prints a command and runs it in the repository.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
-    run_in(command, &repository())
-}
-
-/// Prints a command and runs it in a folder.
-pub(crate) fn run_in(command: &mut Command, folder: &Path) -> Result<()> {
-    let line = line(command);
-    println!("$ {line}");
-    let status = command.current_dir(folder).status();
-    let status = status.with_context(|| format!("`{line}` could not be run"))?;
-    ensure!(status.success(), "`{line}` ended with {status}");
-    Ok(())
-}
-
-/// What a command prints, once it has succeeded.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let line = line(command);
-    let output = command.current_dir(repository()).output();
-    let output = output.with_context(|| format!("{line} could not be run"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{line} ended with {}:\n{said}",
-        output.status
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Judged, Step, judged, made, run_check};
-    use crate::table;
+    use super::{Log, line, made, run_check};
+    use crate::table::{Check, Judged, Step, read};
 
-    fn asked(run: &str, fails: Option<&str>, prints: &[&str]) -> anyhow::Result<()> {
-        let prints = prints.iter().map(|line| (*line).to_owned()).collect();
-        let step = Judged {
-            run: run.to_owned(),
-            fails: fails.map(str::to_owned),
-            prints: fails.is_none().then_some(prints),
-            optional: None,
-            env: BTreeMap::new(),
-        };
-        judged(&step, &step.env)
+    fn first(step: Step) -> Check {
+        let mut check = read().check.swap_remove(0);
+        check.commands = vec![step];
+        check
     }
 
     #[test]
     fn a_command_that_does_not_do_what_is_asked_is_told() {
-        asked("rustc --nothing", Some("Unrecognized option"), &[]).unwrap();
-        asked("rustc --nothing", Some("something else"), &[]).unwrap_err();
-        asked("rustc --version", Some("rustc"), &[]).unwrap_err();
-        asked("rustc --print sysroot --nothing", None, &[]).unwrap_err();
-        asked(
-            "rustc --print crate-name --crate-name a wsk/src/lib.rs",
-            None,
-            &["a"],
-        )
-        .unwrap();
-        asked(
-            "rustc --print crate-name --crate-name a wsk/src/lib.rs",
-            None,
-            &["a", "b"],
-        )
-        .unwrap_err();
-        let mut check = table().check.swap_remove(0);
-        check.commands = vec![Step::Line("suite nothing".to_owned())];
-        let told = run_check(&check).unwrap_err().to_string();
-        assert_eq!(told, "the suite has no nothing");
+        for (run, fails, good) in [
+            ("rustc --nothing", Some("Unrecognized option"), true),
+            ("rustc --nothing", Some("something else"), false),
+            ("rustc --version", Some("rustc"), false),
+            ("rustc --version", None, true),
+            ("rustc --nothing", None, false),
+            ("a-program-that-there-is-not", None, false),
+        ] {
+            let (run, fails) = (run.to_owned(), fails.map(str::to_owned));
+            let step = Judged {
+                run,
+                fails,
+                ..Judged::default()
+            };
+            let ended = run_check(&first(Step::Table(step)), &mut Log::new(false));
+            assert_eq!(ended.is_ok(), good, "{ended:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_run_is_said() {
+        let step = Judged {
+            run: "rustc --nothing".to_owned(),
+            optional: Some("a-program-that-there-is-not".to_owned()),
+            ..Judged::default()
+        };
+        let mut log = Log::new(false);
+        run_check(&first(Step::Table(step)), &mut log).unwrap();
+        assert!(log.said.starts_with(b"NOT RUN: a-program"));
+    }
+
+    #[test]
+    fn what_a_command_says_is_kept_with_the_time_that_it_takes() {
+        let mut log = Log::new(false);
+        run_check(&first(Step::Line("rustc --version".to_owned())), &mut log).unwrap();
+        let said = String::from_utf8(log.said).unwrap();
+        assert!(said.starts_with("$ rustc --version\nrustc "), "{said}");
+        assert!(!log.processors.is_zero());
     }
 
     #[test]
     fn what_is_for_another_system_has_its_compiler() {
-        let env = BTreeMap::from([("RUNNER_{HOST}".to_owned(), "x".to_owned())]);
-        let line = "cargo check --target aarch64-apple-darwin --target-dir a/b --tests -p wsk";
-        let command = made(line, &env);
-        let words: Vec<_> = command
-            .get_args()
-            .map(|word| word.to_string_lossy())
-            .collect();
-        assert_eq!(
-            words.join(" "),
-            "check --target aarch64-apple-darwin --target-dir a/b --tests -p wsk"
-        );
-        let mut names = command.get_envs().map(|(name, _)| name.to_string_lossy());
-        assert!(names.all(|name| !name.contains('{') && !name.contains('-')));
-        let here = made(
-            "cargo test -p wsk --test host -- --skip x",
-            &BTreeMap::new(),
-        );
-        assert_eq!(here.get_args().count(), 8);
+        let words = "check --target aarch64-apple-darwin --target-dir a/b --tests -p wsk";
+        let env = BTreeMap::from([("RUNNER".to_owned(), "{host}".to_owned())]);
+        let command = made(&format!("cargo {words}"), &env, &BTreeMap::new());
+        assert!(line(&command).ends_with(words), "{}", line(&command));
+        let variables: Vec<_> = command.get_envs().collect();
+        let filled = |value: &std::ffi::OsStr| !value.to_string_lossy().contains('{');
+        assert!(variables.iter().all(|(_, value)| value.is_none_or(filled)));
+        assert!(variables.iter().any(|(name, _)| *name == "RUNNER"));
     }
 }

@@ -1,4 +1,4 @@
-//! Installs what checks need beyond Rust: Debian's packages, and a nightly Rust by rustup.
+//! Installs what checks need beyond the active Rust: Debian's packages, and other Rusts by rustup.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,26 +7,25 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use wsk_drivers::toolchain;
 
-use crate::command::{of_rustup, output, run};
+use crate::command::{Log, rustup};
 
 /// Debian packages, and what tells that they are there already, from them or from elsewhere.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tool {
-    pub(crate) packages: Vec<String>,
+    packages: Vec<String>,
     present: Vec<String>,
 }
 
 impl Tool {
     fn is_present(&self) -> bool {
-        self.present
-            .iter()
-            .any(|sign| match sign.strip_prefix('$') {
-                Some(variable) => std::env::var_os(variable).is_some(),
-                None if sign == "{windows}" => toolchain::windows(),
-                None if sign.starts_with('/') => Path::new(sign).exists(),
-                None => is_there(sign),
-            })
+        let there = |sign: &String| match sign.strip_prefix('$') {
+            Some(variable) => std::env::var_os(variable).is_some(),
+            None if sign == "{windows}" => toolchain::windows(),
+            None if sign.starts_with('/') => Path::new(sign).exists(),
+            None => is_there(sign),
+        };
+        self.present.iter().any(there)
     }
 }
 
@@ -36,34 +35,29 @@ pub(crate) fn all<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<_> = missing
-        .iter()
-        .flat_map(|tool| tool.packages.clone())
-        .collect();
-    let list = packages.join(" ");
+    let packages: Vec<_> = missing.iter().flat_map(|tool| &tool.packages).collect();
+    let list = packages.into_iter().cloned().collect::<Vec<_>>().join(" ");
     println!("missing: {list}");
     ensure!(
         Path::new("/usr/bin/apt-get").exists(),
         "install these, or what provides them on this system, and run again: {list}"
     );
-    let root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    let root = printed(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let apt = |line: &str| {
         let mut command = Command::new(if root { "apt-get" } else { "sudo" });
-        command
-            .args((!root).then_some("apt-get"))
-            .args(line.split(' '));
-        run(command.env("DEBIAN_FRONTEND", "noninteractive"))
+        command.args((!root).then_some("apt-get"));
+        command.args(line.split(' '));
+        Log::new(true).run(command.env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt("update -qq")?;
     apt(&format!("install -y -qq --no-install-recommends {list}"))
         .with_context(|| format!("install by hand and run again: {list}"))?;
-    for tool in missing {
-        let packages = &tool.packages;
-        ensure!(
-            tool.is_present(),
-            "{packages:?} was installed and what it provides is still not found"
-        );
-    }
+    let lacking = missing.iter().find(|tool| !tool.is_present());
+    let lacking = lacking.map(|tool| &tool.packages);
+    ensure!(
+        lacking.is_none(),
+        "what {lacking:?} provide is still not found"
+    );
     Ok(())
 }
 
@@ -72,28 +66,26 @@ pub(crate) fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
 
-/// Whether rustup is there; where it is not, it is said what is not run.
-pub(crate) fn rustup(what: &str) -> bool {
-    let there = is_there("rustup");
-    if !there {
-        println!("NOT RUN: rustup is not here, which alone installs {what}");
-    }
-    there
-}
-
-/// Installs a nightly Rust with these components; `false` where there can be none, which is said.
-pub(crate) fn nightly(components: &[String]) -> Result<bool> {
-    if !rustup("a nightly Rust") {
+/// Installs a Rust with these components; `false` where there is no rustup, which is said.
+pub(crate) fn rust(log: &mut Log, version: &str, components: &[String]) -> Result<bool> {
+    if !is_there("rustup") {
+        log.note(&format!(
+            "NOT RUN: rustup is not here, which alone installs Rust {version}"
+        ));
         return Ok(false);
     }
-    let listed = output(Command::new("rustup").args(["toolchain", "list"]))?;
-    if !listed.lines().any(|line| line.starts_with("nightly-")) {
-        let mut command = Command::new("rustup");
-        run(command.args(["toolchain", "install", "nightly", "--profile", "minimal"]))?;
+    let listed = printed(rustup().args(["toolchain", "list"]))?;
+    let named = format!("{version}-");
+    if !listed.lines().any(|line| line.starts_with(&named)) {
+        log.run(rustup().args(["toolchain", "install", version, "--profile", "minimal"]))?;
     }
-    let mut command = Command::new("rustup");
-    of_rustup(&mut command);
-    command.args(["component", "add", "--toolchain", "nightly"]);
-    run(command.args(components))?;
+    let mut command = rustup();
+    command.args(["component", "add", "--toolchain", version]);
+    log.run(command.args(components))?;
     Ok(true)
+}
+
+/// What a command prints.
+fn printed(command: &mut Command) -> Result<String> {
+    Ok(String::from_utf8(command.output()?.stdout)?)
 }

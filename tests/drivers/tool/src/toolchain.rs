@@ -54,9 +54,25 @@ pub fn windows_directory() -> PathBuf {
     target_directory().join("windows")
 }
 
-/// A cargo that compiles for `target` in `directory`, with the options that it needs for that behind its subcommand.
+/// A cargo that compiles for `target` in `directory`.
 #[must_use]
 pub fn cargo(subcommand: &str, target: &str, directory: &Path) -> Command {
+    let mut command = cargo_for(target);
+    command.args([subcommand, "--target", target, "--target-dir"]);
+    command.arg(directory);
+    command
+}
+
+/// The triple of this system.
+#[must_use]
+pub fn host() -> String {
+    let host = printed("rustc", "host-tuple");
+    host.unwrap_or_else(|| "x86_64-unknown-linux-gnu".to_owned())
+}
+
+/// A cargo that can compile for `target`, in the repository's root: the active one, with a linker if that needs one, or Debian's.
+#[must_use]
+pub fn cargo_for(target: &str) -> Command {
     let active = !target.contains("windows") || has(target);
     let mut command = Command::new(if active {
         std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
@@ -64,8 +80,6 @@ pub fn cargo(subcommand: &str, target: &str, directory: &Path) -> Command {
         DEBIAN_CARGO.to_owned()
     });
     command.current_dir(repository());
-    command.args([subcommand, "--target", target]);
-    command.arg("--target-dir").arg(directory);
     if !active {
         command.arg("-Zbuild-std=core,alloc,compiler_builtins");
         command.env("RUSTC", DEBIAN_RUSTC);
@@ -97,8 +111,13 @@ fn on_path(name: &str) -> bool {
 }
 
 fn sysroot(rustc: &str) -> Option<PathBuf> {
-    let output = Command::new(rustc).args(["--print", "sysroot"]).output();
+    printed(rustc, "sysroot").map(PathBuf::from)
+}
+
+/// What a compiler prints about itself.
+fn printed(rustc: &str, what: &str) -> Option<String> {
+    let output = Command::new(rustc).args(["--print", what]).output();
     let output = output.ok().filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?;
-    Some(PathBuf::from(text.trim()))
+    Some(text.trim().to_owned())
 }

@@ -1,0 +1,246 @@
+//! The packages as the world will have them: their metadata, what is in them, a dry run of publishing, their documentation as docs.rs
+//! makes it, from nothing but their files, and what a driver links of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use regex_lite::Regex;
+use serde::Deserialize;
+use serde_json::{Value, from_str};
+use wsk_drivers::toolchain;
+use xshell::{Shell, cmd};
+
+use crate::{after, cargo, commands, shell};
+
+/// A rule of `packages.toml`, which says what the fields mean.
+#[derive(Deserialize)]
+struct Rule {
+    what: String,
+    at: String,
+    is: String,
+    not: Vec<String>,
+}
+
+/// What `cargo metadata` says of packages, and their manifests.
+fn packages(options: &[&str]) -> Result<Vec<Value>> {
+    let (shell, cargo) = (shell()?, cargo());
+    let command = cmd!(shell, "{cargo} metadata --format-version 1 {options...}");
+    let mut metadata: Value = from_str(&command.quiet().read()?)?;
+    let mut packages = std::mem::take(metadata["packages"].as_array_mut().context("none")?);
+    for package in &mut packages {
+        let manifest = shell.read_file(text(package, "manifest_path"))?;
+        package["manifest"] = toml::from_str(&manifest)?;
+    }
+    Ok(packages)
+}
+
+/// The packages that are published.
+pub(crate) fn published() -> Result<Vec<Value>> {
+    let mut packages = packages(&["--no-deps"])?;
+    packages.retain(|package| package["publish"].is_null());
+    let count = packages.len();
+    ensure!(count >= 4, "only {count} packages are published");
+    Ok(packages)
+}
+
+fn text<'a>(package: &'a Value, key: &str) -> &'a str {
+    package[key].as_str().unwrap_or_default()
+}
+
+/// What a package has somewhere, a list.
+pub(crate) fn list<'a>(package: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
+    let list = package.pointer(at).and_then(Value::as_array);
+    list.into_iter().flatten()
+}
+
+/// A `-p` for each package.
+fn selected<'a>(packages: impl IntoIterator<Item = &'a Value>) -> Vec<&'a str> {
+    let packages = packages.into_iter();
+    packages.flat_map(|it| ["-p", text(it, "name")]).collect()
+}
+
+#[test]
+#[ignore = "`cargo ci packages`"]
+fn have_what_they_need() -> Result<()> {
+    let (shell, cargo, packages) = (shell()?, cargo(), published()?);
+    let mut problems = out_of_form(&shell.read_file("CHANGELOG.md")?);
+    for package in &packages {
+        problems.extend(wrong(package));
+        let name = text(package, "name");
+        let files = cmd!(shell, "{cargo} package --list --allow-dirty -p {name}").read()?;
+        for file in "Cargo.toml README.md LICENSE-MIT LICENSE-APACHE src/lib.rs".split(' ') {
+            let there = files.lines().any(|line| line == file);
+            problems.extend((!there).then(|| format!("{name}: no {file} in the package")));
+        }
+    }
+    ensure!(problems.is_empty(), problems.join("\n"));
+    Ok(())
+}
+
+/// The rules for the metadata of each package.
+fn rules() -> Vec<Rule> {
+    let mut rules: BTreeMap<String, Vec<Rule>> =
+        toml::from_str(include_str!("../../packages.toml")).unwrap();
+    rules.remove("rule").unwrap()
+}
+
+/// What is wrong with the metadata of a package.
+fn wrong(package: &Value) -> Vec<String> {
+    let (name, version) = (text(package, "name"), text(package, "version"));
+    let holds = |rule: &Rule| {
+        let there = package.pointer(&rule.at).unwrap_or(&Value::Null);
+        Regex::new(&rule.is).unwrap().is_match(&there.to_string())
+    };
+    let broken = rules().into_iter().filter(|rule| !holds(rule));
+    let broken = broken.map(|rule| format!("{name}: not {}", rule.what));
+    // Cargo refuses only those that do not go together. One without a version is for development, and is not published.
+    let step = ["*".to_owned(), format!("^{version}")];
+    let other = |it: &&Value| it["path"].is_string() && !step.contains(&text(it, "req").to_owned());
+    let others = list(package, "/dependencies").filter(other);
+    let others = others.map(|it| format!("{name}: wants {} {}", text(it, "name"), it["req"]));
+    broken.chain(others).collect()
+}
+
+#[test]
+fn wrong_metadata_is_told() {
+    let packages = published().unwrap();
+    for package in &packages {
+        assert_eq!(wrong(package), [""; 0]);
+        for rule in rules() {
+            for not in &rule.not {
+                let mut package = package.clone();
+                *package.pointer_mut(&rule.at).unwrap() = from_str(not).unwrap();
+                let told = format!("{}: not {}", text(&package, "name"), rule.what);
+                assert_eq!(wrong(&package), [told]);
+            }
+        }
+    }
+    let needs = packages.into_iter().find(|it| it["name"] == "wsk");
+    let mut needs = needs.unwrap();
+    needs["version"] = "0.0.9".into();
+    assert!(wrong(&needs).len() > 1);
+}
+
+/// The headings of a changelog that are out of form.
+fn out_of_form(changes: &str) -> Vec<String> {
+    let release = r"## \[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d";
+    let kind = "### (Added|Changed|Deprecated|Removed|Fixed|Security)";
+    let later = Regex::new(&format!("^({release}|{kind})$")).unwrap();
+    let headings = changes.lines().filter(|line| line.starts_with("##"));
+    let wrong = headings.enumerate().filter(|(index, line)| match index {
+        0 => *line != "## [Unreleased]",
+        _ => !later.is_match(line),
+    });
+    wrong
+        .map(|it| format!("CHANGELOG.md: `{}`", it.1))
+        .collect()
+}
+
+#[test]
+fn a_changelog_out_of_form_is_told() {
+    let good = "# Changelog\n## [Unreleased]\n### Added\n## [0.1.0] - 2026-01-31\n### Fixed\n";
+    assert_eq!(out_of_form(good), [""; 0]);
+    for (from, to) in [
+        ("[Unreleased]", "Next"),
+        ("2026-01-31", "soon"),
+        ("Fixed", "Misc"),
+    ] {
+        assert_eq!(out_of_form(&good.replace(from, to)).len(), 1, "{to}");
+    }
+}
+
+/// The check `oldest-rust` has each package's `rust-version`, and the target that it is made for: what is for drivers compiles as part of one.
+/// The check `docs-rs` has the targets that docs.rs is told.
+#[test]
+fn each_is_compiled_and_documented_for_its_targets() {
+    for package in &published().unwrap() {
+        let (name, rust) = (text(package, "name"), text(package, "rust_version"));
+        let has = |check, start: &str, target: &str| {
+            let mut commands = commands(Some(check)).into_iter();
+            let target = format!("{start} --target {target} ");
+            let of_it = |it: String| it.starts_with(&target) && after("-p", &it).contains(&name);
+            assert!(commands.any(of_it), "{check} lacks {name}: {target}");
+        };
+        let of_docs_rs = &package["metadata"]["docs"]["rs"];
+        let rust = format!("rustup run {rust}.0 cargo check --all-features");
+        has("oldest-rust", &rust, text(of_docs_rs, "default-target"));
+        for target in list(of_docs_rs, "/targets").filter_map(Value::as_str) {
+            // The machines of docs.rs are Linux; what is for the system of the developer is documented on that.
+            let target = if target.contains("windows") {
+                target
+            } else {
+                "{host}"
+            };
+            has("docs-rs", "cargo doc", target);
+        }
+    }
+}
+
+/// Packages by their names, and the folders that they are in.
+pub(crate) type Patches = BTreeMap<String, PathBuf>;
+
+/// What has cargo take packages from folders.
+pub(crate) fn patched(packages: &Patches) -> String {
+    let line = |(name, path): (&String, &PathBuf)| format!("{name}.path = '{}'\n", path.display());
+    "[patch.crates-io]\n".to_owned() + &packages.iter().map(line).collect::<String>()
+}
+
+/// Packs packages, and unpacks them in a folder.
+pub(crate) fn unpacked(shell: &Shell, packages: &[Value], folder: &Path) -> Result<Patches> {
+    let (cargo, selected) = (cargo(), selected(packages));
+    cmd!(
+        shell,
+        "{cargo} package --no-verify --allow-dirty {selected...}"
+    )
+    .run()?;
+    let packed = toolchain::target_directory().join("package");
+    let mut unpacked = Patches::new();
+    for package in packages {
+        let (name, version) = (text(package, "name"), text(package, "version"));
+        let file = packed.join(format!("{name}-{version}.crate"));
+        // The files count as new, so that cargo compiles what has changed.
+        cmd!(shell, "tar -xzmf {file} -C {folder}").run()?;
+        unpacked.insert(name.to_owned(), folder.join(format!("{name}-{version}")));
+    }
+    Ok(unpacked)
+}
+
+/// Lays the packages out as a workspace, of nothing but their files, for the check to document.
+#[test]
+#[ignore = "`cargo ci docs-rs`"]
+fn unpacked_to_be_documented() -> Result<()> {
+    let (shell, packages) = (shell()?, published()?);
+    let folder = std::path::absolute(toolchain::target_directory())?.join("docs-rs");
+    shell.remove_path(&folder)?;
+    shell.create_dir(&folder)?;
+    let patches = patched(&unpacked(&shell, &packages, &folder)?);
+    // The versions of others that are here already.
+    shell.copy_file("Cargo.lock", &folder)?;
+    let workspace = "[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n";
+    Ok(shell.write_file(folder.join("Cargo.toml"), workspace.to_owned() + &patches)?)
+}
+
+/// What a driver links is of this repository, and nothing that it may link with any feature has a build script.
+#[test]
+#[ignore = "`cargo ci dependencies`"]
+fn a_driver_links_these_alone_and_no_build_script() -> Result<()> {
+    let (shell, cargo) = (shell()?, cargo());
+    let linked = |features: &str| -> Result<BTreeSet<String>> {
+        let options = "-e normal,build,no-proc-macro --prefix none --no-dedupe --format {p}";
+        let options = options.split(' ').chain([features]);
+        let names = cmd!(shell, "{cargo} tree -p wsk -p wsk-driver {options...}").read()?;
+        let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        Ok(names.lines().map(name).collect())
+    };
+    let (usual, most) = (linked("--features=default")?, linked("--all-features")?);
+    println!("drivers link {usual:?}, and at most {most:?}");
+    let ours = ["wsk", "wsk-driver", "wsk-sys"];
+    ensure!(usual.iter().eq(ours), "drivers link {usual:?}");
+    let mut scripts = packages(&[])?;
+    let script = |target: &Value| target["kind"][0] == "custom-build";
+    scripts.retain(|it| most.contains(text(it, "name")) && list(it, "/targets").any(script));
+    let scripts: Vec<_> = scripts.iter().map(|it| text(it, "name")).collect();
+    ensure!(scripts.is_empty(), "these have a build script: {scripts:?}");
+    Ok(())
+}

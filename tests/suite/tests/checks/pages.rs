@@ -1,0 +1,219 @@
+//! The pages of the guide about drivers: their files are those of the templates. What `A driver without a WDK` says is done word for word, with
+//! the packages as they are published; the driver of `Beside wdk` compiles. And the README of `tests` explains each folder.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf, absolute};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use regex_lite::Regex;
+use wsk_drivers::{toolchain, wine};
+use xshell::{Cmd, Shell, cmd};
+
+use crate::packages::{Patches, patched, published, unpacked};
+use crate::{shell, shown, table};
+
+const WITHOUT_WDK: &str = "wsk/src/guide/without_wdk.md";
+const BESIDE_WDK: &str = "wsk/src/guide/beside_wdk.md";
+/// What `cargo generate` puts the name of a driver in place of, and the name that the page has.
+const NAME: (&str, &str) = ("{{project-name}}", "first-driver");
+/// Where the page has something listen.
+const SERVER: &str = "127.0.0.1:7777";
+/// What arrives there.
+const TOLD: &str = "loaded\nunloaded\n";
+
+/// The files that a page shows and what is in them, and the commands between them, under no name. The name of a file begins the line above it.
+fn blocks(page: &str) -> Vec<(&str, &str)> {
+    let form = r"(?ms)^(?:`([^`\n]+)`[^\n]*\n\n)?```(\w+)[^\n]*\n(.*?)^```$";
+    let form = Regex::new(form).unwrap();
+    let blocks = form.captures_iter(page).filter_map(|found| {
+        let name = found.get(1).map(|name| name.as_str());
+        let name = match &found[2] {
+            "console" => Some(""),
+            "text" => None,
+            _ => name,
+        };
+        Some((name?, found.get(3)?.as_str()))
+    });
+    blocks.collect()
+}
+
+/// Whether a page shows the files of a template, of which there are so many, under the name that the page has.
+fn shows(shell: &Shell, page: &str, template: &str, count: usize) -> Result<()> {
+    let mut files = blocks(page);
+    files.retain(|(name, _)| !name.is_empty());
+    for (name, text) in &files {
+        let file = shell.read_file(format!("tests/drivers/templates/{template}/{name}"))?;
+        let same = file.replace(NAME.0, NAME.1) == *text;
+        ensure!(same, "the page shows another {name} than {template}");
+    }
+    let shown = files.len();
+    ensure!(shown == count, "the page shows {shown} files");
+    Ok(())
+}
+
+/// Makes the files of a page in a folder, where the shell is then. In the folder above, where cargo looks too, is what has cargo take packages
+/// from elsewhere: the driver's own files stay as the page has them.
+fn follow(shell: &Shell, page: &str, above: &Path, packages: &Patches) -> Result<()> {
+    let configuration = format!("[net]\noffline = true\n{}", patched(packages));
+    shell.write_file(above.join(".cargo/config.toml"), configuration)?;
+    // The versions of others that are here already.
+    let lock = shell.read_file("Cargo.lock")?;
+    shell.change_dir(above.join(NAME.1));
+    shell.write_file("Cargo.lock", lock)?;
+    for (name, text) in blocks(page).iter().filter(|it| !it.0.is_empty()) {
+        shell.write_file(name, text)?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "`cargo ci without-wdk`"]
+fn a_driver_without_a_wdk() -> Result<()> {
+    let shell = shell()?;
+    let page = shell.read_file(WITHOUT_WDK)?;
+    shows(&shell, &page, "without-wdk", 5)?;
+    let (folder, packages) = (shell.create_temp_dir()?, published()?);
+    let packages = unpacked(&shell, &packages, folder.path())?;
+    follow(&shell, &page, folder.path(), &packages)?;
+    // What was built stays for the next time.
+    let target = absolute(toolchain::target_directory())?.join("without-wdk");
+    shell.create_dir(&target)?;
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(target, shell.current_dir().join("target"))?;
+    let mut built = false;
+    for (_, text) in blocks(&page).iter().filter(|it| it.0.is_empty()) {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("$ "));
+        built |= run(&shell, &lines.collect::<Vec<_>>())?;
+    }
+    ensure!(built, "no Rust here compiles for Windows");
+    Ok(())
+}
+
+/// Runs commands in one shell, which ends at the first that fails. Whether they have compiled for Windows.
+fn run(shell: &Shell, lines: &[&str]) -> Result<bool> {
+    let (first, rest) = lines.split_first().context("no commands")?;
+    let debian = first.strip_prefix("sudo apt-get install ");
+    let rustup = first.strip_prefix("rustup target add ");
+    // Nothing is installed: it would change what the other checks are built with.
+    let (there, lines) = match (debian, rustup) {
+        (Some(packages), _) => (has_debian(packages)?, rest),
+        (_, Some(target)) => (toolchain::has(target), rest),
+        _ => (true, lines),
+    };
+    let script = lines.join("\n");
+    let mut script = cmd!(shell, "sh -ec {script}").env("RUSTFLAGS", "-D warnings");
+    // What cargo tells the programs that it runs is not there for who types the commands.
+    for variable in ["CARGO", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTC"] {
+        script = script.env_remove(variable);
+    }
+    if debian.is_some() {
+        script = script.env("PATH", "/usr/bin:/bin");
+        script = script.env_remove("RUSTUP_TOOLCHAIN");
+        // What the other Rust has built would do.
+        shell.remove_path(format!("target/{}", toolchain::X86_64))?;
+    }
+    if !there {
+        println!("NOT RUN: `{first}`");
+    } else if lines.iter().any(|line| line.contains("wine")) {
+        in_wine(shell, script)?;
+    } else {
+        script.run()?;
+    }
+    Ok(there && (debian.is_some() || rustup.is_some()))
+}
+
+/// Whether Debian's Rust is there. What the page installs has to be what checks need.
+fn has_debian(packages: &str) -> Result<bool> {
+    let needed = table()["install"].to_string();
+    for name in packages.split(' ') {
+        let known = needed.contains(&format!("\"{name}\""));
+        ensure!(known, "the page installs {name}, which no check needs");
+    }
+    Ok(toolchain::debian_sources())
+}
+
+/// Loads and unloads the driver, and has what it tells arrive.
+fn in_wine(shell: &Shell, script: Cmd<'_>) -> Result<()> {
+    wine::program().context("wine is not installed")?;
+    shell.remove_path("target/wine")?;
+    let listener = TcpListener::bind(SERVER).context(SERVER)?;
+    let script = script.env("WINEARCH", "win64");
+    let script = script.env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d");
+    let script = script.env_remove("DISPLAY");
+    script.env_remove("WAYLAND_DISPLAY").run()?;
+    // The driver was loaded and unloaded: what it has told is here, or never will be.
+    listener.set_nonblocking(true)?;
+    let (mut client, _) = listener.accept().context("the driver did not connect")?;
+    client.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut told = String::new();
+    let end = client.read_to_string(&mut told);
+    ensure!(
+        end.is_ok() && told == TOLD,
+        "the driver told {told:?}: {end:?}"
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "`cargo ci beside-wdk`"]
+fn a_driver_beside_wdk() -> Result<()> {
+    let shell = shell()?;
+    let page = shell.read_file(BESIDE_WDK)?;
+    shows(&shell, &page, "beside-wdk", 4)?;
+    // Stand-ins for the crates that need a WDK.
+    let theirs = shell.read_dir("tests/drivers/stand-ins")?.into_iter();
+    let ours = ["wsk", "wsk-sys", "wsk-macros"].map(|name| shell.current_dir().join(name));
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    let packages: Patches = theirs.chain(ours).map(|path| (name(&path), path)).collect();
+    // Apart from the repository, so that no lock file is left there.
+    let folder = shell.create_temp_dir()?;
+    follow(&shell, &page, folder.path(), &packages)?;
+    let target = absolute(toolchain::windows_directory())?;
+    let mut command = toolchain::cargo("check", toolchain::X86_64, &target);
+    command.env("RUSTFLAGS", "-D warnings");
+    Ok(shown(&shell, &command).run()?)
+}
+
+#[test]
+fn files_and_commands_are_found() {
+    let page = "`a.toml`, which\n\n```toml,x\nx = 1\n```\n\nRun\n\n```console\n$ one\nsays\n\
+        $ two\n```\n\n```rust\nan example\n```\n\n`b`:\n\n```text\n> three\n```\n";
+    let (file, commands) = (("a.toml", "x = 1\n"), ("", "$ one\nsays\n$ two\n"));
+    assert_eq!(blocks(page), [file, commands]);
+}
+
+#[test]
+fn a_page_that_shows_something_else_is_told() {
+    let shell = shell().unwrap();
+    let page = shell.read_file(WITHOUT_WDK).unwrap();
+    for (from, to, told) in [
+        ("/DRIVER", "/SERVICE", "another build.rs"),
+        ("`src/tests.rs`:", "The tests:", "shows 4 files"),
+    ] {
+        let changed = page.replace(from, to);
+        let error = shows(&shell, &changed, "without-wdk", 5).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
+#[test]
+fn each_folder_of_tests_is_explained() {
+    let shell = shell().unwrap();
+    let page = shell.read_file("tests/README.md").unwrap();
+    let mut folders = shell.read_dir("tests").unwrap();
+    folders.retain(|path| path.is_dir());
+    for path in &folders {
+        let name = path.file_name().unwrap().to_string_lossy();
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+        let manifest = shell.read_file(path.join("Cargo.toml")).unwrap_or_default();
+        let mut packages = manifest.lines().filter_map(|it| it.strip_prefix("name = "));
+        let explained = |it: &str| page.contains(&it.replace('"', "`"));
+        assert!(
+            name == "suite" || packages.next().is_none_or(explained),
+            "{name}"
+        );
+    }
+    assert!(folders.len() > 8, "{folders:?}");
+}
