@@ -14,7 +14,8 @@ use wsk_drivers::toolchain::{cargo_for, has, host, repository, target_directory}
 use crate::install;
 use crate::table::{Check, Judged, Step};
 
-/// What the commands of a check say, and how long processors are busy with them.
+/// What the commands of a check say, shown as it comes or kept, and how long processors are busy with them.
+#[derive(Default)]
 pub(crate) struct Log {
     shown: bool,
     pub(crate) said: Vec<u8>,
@@ -22,14 +23,9 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// A log that is shown as it comes, or kept.
     pub(crate) fn new(shown: bool) -> Self {
-        let (said, processors) = (Vec::new(), Duration::ZERO);
-        Self {
-            shown,
-            said,
-            processors,
-        }
+        let empty = Self::default();
+        Self { shown, ..empty }
     }
 
     pub(crate) fn note(&mut self, line: &str) {
@@ -52,9 +48,10 @@ impl Log {
     fn fails(&mut self, command: &mut Command, asked: &str) -> Result<()> {
         let (ended, said) = self.end_of(command, true)?;
         let (line, said) = (line(command), String::from_utf8_lossy(&said));
+        let as_asked = !ended.success() && said.contains(asked);
         ensure!(
-            !ended.success() && said.contains(asked),
-            "`{line}` ended with {ended}, and not with `{asked}`:\n{said}"
+            as_asked,
+            "`{line}` ended with {ended}, not with `{asked}`:\n{said}"
         );
         Ok(())
     }
@@ -63,20 +60,19 @@ impl Log {
     fn end_of(&mut self, command: &mut Command, kept: bool) -> Result<(ExitStatus, Vec<u8>)> {
         let line = line(command);
         self.note(&format!("$ {line}"));
-        let told = || format!("`{line}` could not be run");
-        let mut said = Vec::new();
-        let child = if kept {
-            let (mut reader, writer) = std::io::pipe()?;
+        let (mut reader, writer) = std::io::pipe()?;
+        if kept {
             command.stdout(writer.try_clone()?).stderr(writer);
-            let child = command.spawn();
+        }
+        let child = command.spawn();
+        let mut said = Vec::new();
+        if kept {
             // Reading ends when nobody can say anything any more: this process neither.
             command.stdout(Stdio::null()).stderr(Stdio::null());
             reader.read_to_end(&mut said)?;
-            child
-        } else {
-            command.spawn()
-        };
-        let used = child.with_context(told)?.wait4()?;
+        }
+        let child = child.with_context(|| format!("`{line}` could not be run"))?;
+        let used = { child }.wait4()?;
         self.processors += used.rusage.utime + used.rusage.stime;
         Ok((used.status, said))
     }
@@ -100,9 +96,7 @@ pub(crate) fn run_check(check: &Check, log: &mut Log) -> Result<()> {
         let mut command = made(run, &check.env, &step.env);
         match (&step.optional, &step.fails) {
             (Some(program), _) if !install::is_there(program) => {
-                log.note(&format!(
-                    "NOT RUN: {program} is not here, which `{run}` needs"
-                ));
+                log.note(&format!("NOT RUN: `{run}`, for {program} is not here"));
             }
             (_, Some(asked)) => log.fails(&mut command, asked)?,
             _ => log.run(&mut command)?,
@@ -167,54 +161,34 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{Log, line, made, run_check};
-    use crate::table::{Check, Judged, Step, read};
-
-    fn first(step: Step) -> Check {
-        let mut check = read().check.swap_remove(0);
-        check.commands = vec![step];
-        check
-    }
+    use crate::table::{Judged, Step, read};
 
     #[test]
     fn a_command_that_does_not_do_what_is_asked_is_told() {
-        for (run, fails, good) in [
-            ("rustc --nothing", Some("Unrecognized option"), true),
-            ("rustc --nothing", Some("something else"), false),
-            ("rustc --version", Some("rustc"), false),
-            ("rustc --version", None, true),
-            ("rustc --nothing", None, false),
-            ("a-program-that-there-is-not", None, false),
+        for (run, fails, optional, told) in [
+            ("rustc --version", "", "", "$ rustc --version\nrustc 1."),
+            ("rustc --nothing", "", "", ""),
+            ("rustc --nothing", "Unrecognized option", "", "$ rustc"),
+            ("rustc --nothing", "something else", "", ""),
+            ("rustc --version", "rustc", "", ""),
+            ("no-such-program", "", "", ""),
+            ("rustc --nothing", "", "no-such-program", "NOT RUN: `rustc"),
         ] {
-            let (run, fails) = (run.to_owned(), fails.map(str::to_owned));
+            let asked = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let step = Judged {
-                run,
-                fails,
-                ..Judged::default()
+                run: run.to_owned(),
+                fails: asked(fails),
+                optional: asked(optional),
+                env: BTreeMap::new(),
             };
-            let ended = run_check(&first(Step::Table(step)), &mut Log::new(false));
-            assert_eq!(ended.is_ok(), good, "{ended:?}");
+            let (mut check, mut log) = (read().check.swap_remove(0), Log::default());
+            check.commands = vec![Step::Table(step)];
+            let ended = run_check(&check, &mut log);
+            assert_eq!(ended.is_ok(), !told.is_empty(), "{run}: {ended:?}");
+            assert!(log.said.starts_with(told.as_bytes()), "{run}");
+            let ran = !run.starts_with("no") && optional.is_empty();
+            assert_eq!(log.processors.is_zero(), !ran, "{run}");
         }
-    }
-
-    #[test]
-    fn what_is_not_run_is_said() {
-        let step = Judged {
-            run: "rustc --nothing".to_owned(),
-            optional: Some("a-program-that-there-is-not".to_owned()),
-            ..Judged::default()
-        };
-        let mut log = Log::new(false);
-        run_check(&first(Step::Table(step)), &mut log).unwrap();
-        assert!(log.said.starts_with(b"NOT RUN: a-program"));
-    }
-
-    #[test]
-    fn what_a_command_says_is_kept_with_the_time_that_it_takes() {
-        let mut log = Log::new(false);
-        run_check(&first(Step::Line("rustc --version".to_owned())), &mut log).unwrap();
-        let said = String::from_utf8(log.said).unwrap();
-        assert!(said.starts_with("$ rustc --version\nrustc "), "{said}");
-        assert!(!log.processors.is_zero());
     }
 
     #[test]
@@ -223,9 +197,11 @@ mod tests {
         let env = BTreeMap::from([("RUNNER".to_owned(), "{host}".to_owned())]);
         let command = made(&format!("cargo {words}"), &env, &BTreeMap::new());
         assert!(line(&command).ends_with(words), "{}", line(&command));
-        let variables: Vec<_> = command.get_envs().collect();
-        let filled = |value: &std::ffi::OsStr| !value.to_string_lossy().contains('{');
-        assert!(variables.iter().all(|(_, value)| value.is_none_or(filled)));
-        assert!(variables.iter().any(|(name, _)| *name == "RUNNER"));
+        let mut runner = command.get_envs().filter(|(name, _)| *name == "RUNNER");
+        let runner = runner.next().and_then(|(_, value)| value?.to_str());
+        assert!(
+            runner.is_some_and(|value| value.contains('-')),
+            "{runner:?}"
+        );
     }
 }

@@ -43,11 +43,12 @@ pub(crate) fn all<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<()> {
         "install these, or what provides them on this system, and run again: {list}"
     );
     let root = printed(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    let apt = |line: &str| {
+    let mut log = Log::new(true);
+    let mut apt = |line: &str| {
         let mut command = Command::new(if root { "apt-get" } else { "sudo" });
         command.args((!root).then_some("apt-get"));
         command.args(line.split(' '));
-        Log::new(true).run(command.env("DEBIAN_FRONTEND", "noninteractive"))
+        log.run(command.env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt("update -qq")?;
     apt(&format!("install -y -qq --no-install-recommends {list}"))
@@ -69,9 +70,7 @@ pub(crate) fn is_there(program: &str) -> bool {
 /// Installs a Rust with these components; `false` where there is no rustup, which is said.
 pub(crate) fn rust(log: &mut Log, version: &str, components: &[String]) -> Result<bool> {
     if !is_there("rustup") {
-        log.note(&format!(
-            "NOT RUN: rustup is not here, which alone installs Rust {version}"
-        ));
+        log.note(&format!("NOT RUN: it needs rustup, for Rust {version}"));
         return Ok(false);
     }
     let listed = printed(rustup().args(["toolchain", "list"]))?;
