@@ -48,11 +48,8 @@ impl Log {
     fn fails(&mut self, command: &mut Command, asked: &str) -> Result<()> {
         let (ended, said) = self.end_of(command, true)?;
         let (line, said) = (line(command), String::from_utf8_lossy(&said));
-        let as_asked = !ended.success() && said.contains(asked);
-        ensure!(
-            as_asked,
-            "`{line}` ended with {ended}, not with `{asked}`:\n{said}"
-        );
+        let good = !ended.success() && said.contains(asked);
+        ensure!(good, "`{line}` ended with {ended}, not `{asked}`:\n{said}");
         Ok(())
     }
 
@@ -139,15 +136,12 @@ fn filled(text: &str) -> String {
     }
     // The newest compiler of C++ beside clang.
     let mut clangs = (16..30).rev().map(|version| format!("clang++-{version}"));
-    let mut clang = || clangs.find(|name| install::is_there(name));
+    let clang = clangs.find(|name| install::is_there(name));
     let drivers: Vec<_> = DRIVERS.iter().map(|name| format!("-p {name}")).collect();
     text.replace("{host}", &host())
         .replace("{target}", &target_directory().to_string_lossy())
         .replace("{drivers}", &drivers.join(" "))
-        .replace(
-            "{clang++}",
-            &clang().unwrap_or_else(|| "clang++".to_owned()),
-        )
+        .replace("{clang++}", clang.as_deref().unwrap_or("clang++"))
 }
 
 fn line(command: &Command) -> String {
