@@ -152,7 +152,7 @@ impl Display for Origin {
 pub(crate) fn host_function() -> Option<String> {
     let text = Backtrace::force_capture().to_string();
     // Where the system has called the handler of an exception, what was going on is behind that.
-    let handled = frames(&text).position(|frame| frame.name == "KiUserExceptionDispatcher");
+    let handled = frames(&text).position(|frame| frame.name.starts_with(DISPATCHES_EXCEPTIONS));
     frames(&text)
         .skip(handled.map_or(0, |position| position + 1))
         .take_while(Frame::is_plumbing)
@@ -167,6 +167,9 @@ pub(crate) fn host_function() -> Option<String> {
         })
         .last()
 }
+
+/// The function of Windows that calls handlers of exceptions: exported with another end than it has in Microsoft's symbol files.
+const DISPATCHES_EXCEPTIONS: &str = "KiUserExceptionDispatch";
 
 /// A frame of a backtrace.
 struct Frame<'t> {
@@ -204,7 +207,12 @@ impl Frame<'_> {
 /// Whether code at a place of a backtrace is the host kernel's, or the standard library's.
 fn is_plumbed_at(place: &str) -> bool {
     const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
-    if place.starts_with("/rustc/") || place.contains("rustlib/src/rust/library") {
+    let of_rust = || {
+        place
+            .replace('\\', "/")
+            .contains("rustlib/src/rust/library")
+    };
+    if place.starts_with("/rustc/") || of_rust() {
         return true;
     }
     // Backtraces name what lies below the working directory by the rest of its path.
@@ -245,7 +253,7 @@ impl Display for Frames<'_> {
 }
 
 fn is_plumbing(name: &str) -> bool {
-    const PLUMBING: [&str; 18] = [
+    const PLUMBING: [&str; 20] = [
         // The C library's ways to copy and to fill, with their variants for each processor.
         "__mem",
         "memcpy",
@@ -265,6 +273,8 @@ fn is_plumbing(name: &str) -> bool {
         "rust_begin",
         "_start",
         "__libc_start",
+        "__scrt_common_main",
+        DISPATCHES_EXCEPTIONS,
     ];
     const SYSTEM: [&str; 9] = [
         "start_thread",
@@ -274,7 +284,7 @@ fn is_plumbing(name: &str) -> bool {
         // Windows and Wine.
         "BaseThreadInitThunk",
         "RtlUserThreadStart",
-        "KiUserExceptionDispatcher",
+        "invoke_main",
         "call_vectored_handlers",
         "dispatch_exception",
     ];
@@ -321,6 +331,19 @@ mod tests {
                 ("core::ops::call_once", None, true),
             ]
         );
+    }
+
+    #[test]
+    fn names_and_places_are_known_as_windows_has_them() {
+        let text = "   0: core::ptr::drop_in_place<my_driver::Socket>\n   1: my_driver::impl$0::closed::closure$0\n             \
+            at C:\\my_driver\\src\\lib.rs:12\n   2: enum2$<core::option::Option<my_driver::Socket> >::unwrap\n             \
+            at C:\\Users\\me\\toolchain\\lib/rustlib/src/rust\\library\\core\\src\\option.rs:7\n   \
+            3: KiUserExceptionDispatch\n   4: __scrt_common_main_seh\n   5: wsk_host::irp::IoAllocateIrp\n";
+        let drivers: Vec<_> = frames(text)
+            .filter(|frame| !frame.is_plumbing())
+            .map(|frame| frame.name)
+            .collect();
+        assert_eq!(drivers, ["my_driver::impl$0::closed::closure$0"]);
     }
 
     #[test]
