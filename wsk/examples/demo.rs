@@ -1,5 +1,5 @@
-//! `cargo demo`: sends datagrams with the safe API over the host kernel to an ordinary UDP socket, receives the answers, and
-//! prints each call that a driver's code makes of the Windows kernel on the way, with the life of each IRP.
+//! `cargo demo`: sends datagrams with the safe API over the host kernel to an ordinary UDP socket, and receives the answers. It
+//! prints each call of the driver's code to the Windows kernel, and the life of each IRP.
 
 use std::fmt::Arguments;
 use std::io::Write;
@@ -17,7 +17,7 @@ macro_rules! say {
     };
 }
 
-/// Prints a line, or ends the demo where nobody reads any more, as behind `cargo demo | head`.
+/// Prints a line. Ends the demo if nobody reads the output any more, as in `cargo demo | head`.
 fn print_line(line: Arguments<'_>) {
     if writeln!(std::io::stdout(), "{line}").is_err() {
         std::process::exit(0);
@@ -34,13 +34,13 @@ Options:
   -h, --help             Print help
 ";
 
-/// What the user asks for.
+/// The user's options.
 struct Asked {
     to: Option<SocketAddr>,
     message: String,
 }
 
-/// What the user asks for, or nothing where that is help.
+/// Reads the user's options. Returns `None` for a request for help.
 fn asked() -> Result<Option<Asked>, lexopt::Error> {
     use lexopt::prelude::*;
     let mut asked = Asked {
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // IRPs complete later and on another processor's time, as they do on a busy system, so that every step shows.
+    // IRPs complete later and on another processor, as on a busy system, so that every step is visible.
     let kernel = Kernel::builder().completion(Completion::Deferred).boot();
     kernel.on_event(|event| say!("    {event}"));
     let result = match asked.to {
@@ -89,13 +89,13 @@ fn main() -> ExitCode {
         eprintln!("error: {failure}");
         return ExitCode::FAILURE;
     }
-    step("The driver is unloaded: the host kernel looks for what was left behind");
+    step("The driver is unloaded: the host kernel looks for leaks");
     kernel.shutdown();
     say!("    nothing: every IRP, MDL, buffer and socket is gone");
     ExitCode::SUCCESS
 }
 
-/// Sends one datagram to an address of the user's.
+/// Sends one datagram to an address that the user names.
 fn send(to: SocketAddr, message: &str) -> Result<(), Failure> {
     let (registration, provider) = register()?;
     let (family, local): (_, SocketAddr) = match to {
@@ -152,7 +152,7 @@ fn converse(message: &str) -> Result<(), Failure> {
             String::from_utf8_lossy(&bytes[..length])
         );
         if sender != from || &bytes[..length] != message.as_bytes() {
-            return Err("what arrived is not what was sent".into());
+            return Err("the host's socket received other bytes than the driver sent".into());
         }
         let answer = String::from_utf8_lossy(&bytes[..length]).to_uppercase();
         peer.send_to(answer.as_bytes(), sender)?;
@@ -171,7 +171,7 @@ fn converse(message: &str) -> Result<(), Failure> {
             String::from_utf8_lossy(bytes)
         );
         if bytes != answer.as_bytes() {
-            return Err("what was received is not the answer".into());
+            return Err("the driver received other bytes than the host's socket sent".into());
         }
         drop(room);
         close(socket, buffer)?;
@@ -211,10 +211,10 @@ fn buffer(message: &str) -> Result<NonPagedBuffer, Failure> {
 
 fn close(socket: DatagramSocket, buffer: NonPagedBuffer) -> Result<(), Failure> {
     step(
-        "socket.close(): WskCloseSocket, and wait; the operation for it was set aside when the socket was opened",
+        "socket.close(): WskCloseSocket, and wait; the operation for it was allocated when the socket was opened",
     );
     socket.close()?;
-    step("drop(buffer): the MDL and the memory go back");
+    step("drop(buffer): frees the MDL and the memory");
     drop(buffer);
     Ok(())
 }
@@ -222,7 +222,7 @@ fn close(socket: DatagramSocket, buffer: NonPagedBuffer) -> Result<(), Failure> 
 fn deregister(registration: Registration, provider: wsk::Provider) {
     step("drop(provider): WskReleaseProviderNPI");
     drop(provider);
-    step("drop(registration): WskDeregister, which waits for everything above to be gone");
+    step("drop(registration): WskDeregister, which waits until everything above is released");
     drop(registration);
 }
 

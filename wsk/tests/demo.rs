@@ -1,4 +1,4 @@
-//! The demo does what it says, and a wrong address gets a clear error.
+//! The demo does what its page says, and a wrong address leads to a clear error.
 
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
@@ -20,7 +20,7 @@ fn demo() -> Command {
     command
 }
 
-/// Runs the demo; whether it succeeded, what it printed, and what it complained of.
+/// Runs the demo. Returns whether it succeeded, its output, and its error messages.
 fn ran(arguments: &[&str]) -> (bool, String, String) {
     let output = demo().args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -31,7 +31,7 @@ fn ran(arguments: &[&str]) -> (bool, String, String) {
     )
 }
 
-/// Runs the demo, which has to complain of this.
+/// Runs the demo, which must fail with this message.
 fn refused(arguments: &[&str], complaint: &str) {
     let (success, _, complaints) = ran(arguments);
     assert!(!success && complaints.contains(complaint), "{complaints}");

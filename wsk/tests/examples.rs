@@ -1,12 +1,12 @@
-//! Every public type has an example that runs, in its own documentation or at one of its methods, or stands in a table here with the
-//! reason why not. No type does both.
+//! Every public type has an example that runs, in its own documentation or at one of its methods, or else an entry with a reason
+//! in a table here. No type has both.
 //!
-//! What counts are the types that a user can name, by `wsk`, `wsk-driver` and `wsk-host`. Types that a macro makes are those of lists, as
-//! the socket options are: the page of their module has the example.
+//! The test looks at the types that users of `wsk`, `wsk-driver` and `wsk-host` can name. Types that a macro makes, such as the
+//! socket options, are left out: the page of their module has the example.
 
 #![allow(missing_docs)]
 
-// Only the list of files is wanted of it.
+// Only the list of files is used.
 #[allow(dead_code)]
 #[path = "../../codegen/tests/imports/mod.rs"]
 mod imports;
@@ -122,25 +122,25 @@ const WITHOUT: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// A source file: what it defines and what it re-exports.
+/// A source file: its definitions and its re-exports.
 #[derive(Default)]
 struct Source {
-    /// The types and traits, and whether there is an example on their pages.
+    /// The types and traits, and whether their pages have an example.
     types: BTreeMap<String, bool>,
-    /// Names that it imports, with where they come from.
+    /// The names that it imports, with their paths.
     imports: Vec<(bool, Vec<String>, String)>,
     /// Its public modules.
     modules: Vec<String>,
 }
 
-/// The sources of a package by the paths of their modules, and which types have methods with examples.
+/// The sources of a package by module path, and the types whose methods have examples.
 #[derive(Default)]
 struct Package {
     sources: BTreeMap<Vec<String>, Source>,
     methods: BTreeSet<String>,
 }
 
-/// Whether documentation has a block of code that is run.
+/// Whether documentation has a block of code that runs.
 fn has_example(attributes: &[Attribute]) -> bool {
     let mut inside = false;
     let mut found = false;
@@ -171,7 +171,7 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Adds what a `use` names: the path to each, and the name that it has here.
+/// Adds the names that a `use` introduces, each with its path.
 fn add_uses(tree: &UseTree, path: &[String], public: bool, source: &mut Source) {
     let below = |segment: String| [path, &[segment]].concat();
     match tree {
@@ -259,7 +259,7 @@ impl Package {
         self.sources.insert(path, source);
     }
 
-    /// The file that defines a name that is known in a module; `None` for a name of another package, and what is no type.
+    /// The file that defines a name that is known in a module. `None` if another package defines it, or if it is not a type.
     fn find(&self, module: &[String], name: &str) -> Option<(&[String], bool)> {
         let (place, source) = self.sources.get_key_value(module)?;
         if let Some(&example) = source.types.get(name) {
@@ -286,7 +286,7 @@ impl Package {
         self.find(&folder, target)
     }
 
-    /// The types that a user can name from a public module on, and whether there is an example on their pages.
+    /// The types that users can name through a public module, and whether their pages have an example.
     fn types(&self, module: &[String], found: &mut BTreeMap<String, bool>) {
         let Some(source) = self.sources.get(module) else {
             return;
@@ -306,7 +306,7 @@ impl Package {
     }
 }
 
-/// What is wrong with the types and the table.
+/// Reports the problems with the types and the table.
 fn problems(types: &BTreeMap<String, bool>, table: &[(&str, &[&str])]) -> Vec<String> {
     let mut told = Vec::new();
     let mut without = BTreeSet::new();
@@ -316,7 +316,7 @@ fn problems(types: &BTreeMap<String, bool>, table: &[(&str, &[&str])]) -> Vec<St
                 told.push(format!("{name} has two reasons"));
             }
             match types.get(*name) {
-                None => told.push(format!("{name} is in the table, and no public type")),
+                None => told.push(format!("{name} is in the table, but is not a public type")),
                 Some(true) => told.push(format!("{name} has an example: take it out of the table")),
                 Some(false) => {}
             }
@@ -394,7 +394,7 @@ fn what_has_neither_is_told() {
         problems(&types, &[("reason", &["shown::T", "shown::Again", "gone"])]),
         [
             "shown::Again has an example: take it out of the table",
-            "gone is in the table, and no public type",
+            "gone is in the table, but is not a public type",
             "hidden::Bare has no example that runs"
         ]
     );

@@ -1,5 +1,5 @@
-//! The sources stand on floors: a file imports from the floors below its own, or from its own without a circle. Unsafe code is
-//! counted, and becomes less.
+//! The sources are on floors: a file imports only from lower floors, or from its own floor without a circle. The test also counts
+//! unsafe code, which may only become less.
 
 #![allow(missing_docs)]
 
@@ -12,7 +12,7 @@ use std::path::Path;
 use imports::{Module, files, imports, modules, problems};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// What stands on each floor, from the lowest.
+/// The files of each floor, from the lowest floor up.
 const FLOORS: [&[&str]; 10] = [
     &[
         "address", "endpoint", "error", "family", "irql", "system", "time",
@@ -44,11 +44,11 @@ const FLOORS: [&[&str]; 10] = [
     &["lib", "guide"],
 ];
 
-/// Blocks of unsafe code in `wsk/src`, and the files that have any: what there is today, to be lowered with them.
+/// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
 const UNSAFE_BLOCKS: usize = 264;
 const UNSAFE_FILES: usize = 33;
 
-/// So many fewer than the limit are too few for it to hold what was won.
+/// If a number is below its limit by this many, the test fails, so that somebody lowers the limit.
 const SLACK: usize = 3;
 
 fn floor(path: &[String]) -> Option<usize> {
@@ -125,13 +125,13 @@ fn a_circle_is_told() {
     ];
     let circle = "irp::block -> irp::flight -> irp::state -> irp::block";
     assert!(told(&files).contains(circle), "{}", told(&files));
-    // What a folder defines itself, with a child that uses it and is used by it.
+    // A folder's own items, with a child file that uses them and that they use.
     let folder = [
         Module::of(&["irp"], "pub use block::Block; struct Of(Block);"),
         Module::of(&["irp", "block"], "use super::Of;"),
     ];
     assert!(told(&folder).contains("irp -> irp::block -> irp"));
-    // No two files, but two folders.
+    // A circle of two folders, but of no two files.
     let folders = [
         Module::of(&["datagram"], "use crate::events::stream;"),
         Module::of(&["events", "stream"], ""),
@@ -145,9 +145,9 @@ fn what_is_allowed_is_not_told() {
     let fine = [
         Module::of(&["lib"], "mod error; pub use error::Error;"),
         Module::of(&["error"], "pub(super) fn f() {}"),
-        // By the root's re-export of a file that is below.
+        // Through the root's re-export of a file on a lower floor.
         Module::of(&["irql"], "use crate::Error; use core::fmt;"),
-        // By the folder's re-export of a file beside it, which doesn't import from this one.
+        // Through the folder's re-export of a file beside it. That file does not import from this one.
         Module::of(
             &["irp"],
             "mod block; mod state; pub use block::Block; pub use state::State;",
@@ -161,7 +161,7 @@ fn what_is_allowed_is_not_told() {
     assert_eq!(told(&fine), "");
 }
 
-/// The blocks of unsafe code in a file, as a compiler sees them: not those of comments and strings.
+/// The unsafe blocks in a file, as a compiler sees them: without those in comments and strings.
 fn blocks(tokens: TokenStream) -> usize {
     let mut count = 0;
     let mut after = false;
@@ -178,11 +178,11 @@ fn blocks(tokens: TokenStream) -> usize {
 fn limit(what: &str, found: usize, limit: usize) -> Result<(), String> {
     if found > limit {
         Err(format!(
-            "{found} {what}, and {limit} is the limit: use what a floor below offers safely, or offer it there"
+            "{found} {what}, but the limit is {limit}: use a safe function of a lower floor, or add one there"
         ))
     } else if found + SLACK < limit {
         Err(format!(
-            "only {found} {what}: lower the limit of {limit}, so that it stays so"
+            "only {found} {what}: lower the limit of {limit} to keep it so"
         ))
     } else {
         Ok(())
@@ -226,7 +226,8 @@ fn unsafe_blocks_are_counted() {
     assert_eq!(limit("blocks", 7, 10), Ok(()));
 }
 
-/// What the upper floors say of themselves, and of the files in a folder. The others of their floor have unsafe code still.
+/// The upper floors forbid unsafe code, for themselves and for the files of their folders. Other files of these floors still have
+/// some.
 #[test]
 fn upper_floors_forbid_unsafe_code() {
     for name in [
@@ -288,6 +289,9 @@ fn upper_floors_forbid_unsafe_code() {
             matches!(&attribute.meta, syn::Meta::List(list)
                 if list.path.is_ident("forbid") && list.tokens.to_string() == "unsafe_code")
         };
-        assert!(file.attrs.iter().any(forbids), "{name} doesn't forbid it");
+        assert!(
+            file.attrs.iter().any(forbids),
+            "{name} does not forbid unsafe code"
+        );
     }
 }

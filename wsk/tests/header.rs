@@ -1,9 +1,9 @@
-//! Every public name of `wsk.h` is found in the documentation of `wsk`, as the alias of something safe, or stands in a table here with
-//! the reason why not. No name does both.
+//! Every public name of `wsk.h` is the alias of a safe item in the documentation of `wsk`, or else has an entry with a reason in
+//! a table here. No name has both.
 
 #![allow(missing_docs)]
 
-// Only the list of files is wanted of it.
+// Only the list of files is used.
 #[allow(dead_code)]
 #[path = "../../codegen/tests/imports/mod.rs"]
 mod imports;
@@ -15,10 +15,10 @@ use imports::files;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, ForeignItem, Item, ItemImpl, Lit, Meta, Type, Visibility};
 
-/// Names that nothing in `wsk` is found by, with the reason.
+/// Names that are no alias of anything in `wsk`, with the reason.
 const WITHOUT: [(&str, &[&str]); 6] = [
     (
-        "a table that the crate calls, or has called; its entries are found by their own names",
+        "a table whose functions the crate calls, or WSK calls; its entries are found by their own names",
         &[
             "WSK_CLIENT_DISPATCH",
             "WSK_PROVIDER_BASIC_DISPATCH",
@@ -28,7 +28,7 @@ const WITHOUT: [(&str, &[&str]); 6] = [
         ],
     ),
     (
-        "the crate fills it in by itself: a driver has nothing to say about it",
+        "the crate fills it in: a driver cannot choose it",
         &[
             "MAKE_WSK_VERSION",
             "NPI_WSK_INTERFACE_ID",
@@ -36,7 +36,7 @@ const WITHOUT: [(&str, &[&str]); 6] = [
         ],
     ),
     (
-        "counts or bounds other names: no value that a function takes",
+        "a count or a bound of other names: no function takes it",
         &["WskControlMax", "WskInspectMax"],
     ),
     (
@@ -44,16 +44,16 @@ const WITHOUT: [(&str, &[&str]); 6] = [
         &["WskClientEvent"],
     ),
     (
-        "cannot be safe, only a method that is unsafe: it has callbacks called of sockets that have none, and is not taken back",
+        "only an unsafe method has it: WSK would also call callbacks of sockets that have none, and it cannot be undone",
         &["WSK_SET_STATIC_EVENT_CALLBACKS"],
     ),
     (
-        "takes a version apart: versions are compared as they are, and there is one so far",
+        "splits a version: the crate compares whole versions, of which there is one so far",
         &["WSK_MAJOR_VERSION", "WSK_MINOR_VERSION"],
     ),
 ];
 
-/// A name of `wsk.h`, and the name by whose alias it is found too.
+/// A name of `wsk.h`, and another name whose alias leads to it, too.
 type Names = BTreeMap<String, Option<String>>;
 
 /// The text of documentation comments.
@@ -86,7 +86,7 @@ fn last_word(ty: &Type) -> Option<String> {
     }
 }
 
-/// Adds the public names that a file of bindings has from the header.
+/// Adds the public names of the header that a file of bindings has.
 fn add_names(text: &str, names: &mut Names) {
     let file = syn::parse_file(text).unwrap();
     let mut enumerations = BTreeSet::new();
@@ -104,7 +104,7 @@ fn add_names(text: &str, names: &mut Names) {
             Item::Type(item) if of_header(&item.attrs) => {
                 let name = item.ident.to_string();
                 let pointee = last_word(&item.ty).filter(|pointee| name == format!("P{pointee}"));
-                // The type of an entry is put with the entry below.
+                // The type of an entry is added with the entry below.
                 names.entry(name).or_insert(pointee);
             }
             Item::Struct(item) if of_header(&item.attrs) => {
@@ -149,7 +149,7 @@ fn add_names(text: &str, names: &mut Names) {
     }
 }
 
-/// The public names of `wsk.h`, as `wsk-sys` has them.
+/// The public names of `wsk.h` in `wsk-sys`.
 fn names() -> Names {
     let mut names = Names::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wsk-sys/src");
@@ -159,7 +159,7 @@ fn names() -> Names {
     names
 }
 
-/// The strings among the tokens of an attribute.
+/// The strings in the tokens of an attribute.
 fn strings(tokens: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     for token in tokens {
@@ -176,8 +176,8 @@ fn strings(tokens: TokenStream) -> Vec<String> {
     found
 }
 
-/// The aliases in an attribute's brackets, `doc(alias = "…")` or `doc(alias("…", "…"))`; none for another one. A variable of a macro
-/// stands for what the macro is given, which is found where that is.
+/// The aliases in an attribute's brackets, `doc(alias = "…")` or `doc(alias("…", "…"))`. Any other attribute has none. A macro
+/// variable is ignored here: its value is found where the macro is called.
 fn aliases_of(attribute: TokenStream) -> Option<Vec<String>> {
     let mut tokens = attribute.into_iter();
     match (tokens.next()?, tokens.next()?) {
@@ -192,11 +192,11 @@ fn aliases_of(attribute: TokenStream) -> Option<Vec<String>> {
     }
 }
 
-/// Adds the aliases of what is safe among the tokens of a file. `given` says that a macro of the file makes an alias of what it is
-/// given, as the last string before a `;` or a `,`.
+/// Adds the aliases of safe items in the tokens of a file. `given` says that a macro of the file makes an alias of its last
+/// string argument, before a `;` or a `,`.
 fn add_aliases(tokens: TokenStream, given: bool, found: &mut BTreeSet<String>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    // Those of the item whose attributes are being read.
+    // The aliases of the item whose attributes are being read.
     let mut waiting: Vec<String> = Vec::new();
     let mut is_unsafe = false;
     let is = |at: usize, text: char| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == text);
@@ -214,7 +214,7 @@ fn add_aliases(tokens: TokenStream, given: bool, found: &mut BTreeSet<String>) {
             TokenTree::Ident(word) => {
                 let word = word.to_string();
                 is_unsafe |= word == "unsafe";
-                // The name of the item is reached; visibility and qualifiers come before its kind.
+                // The item's name follows. Visibility and qualifiers come before its kind.
                 let goes_on = ["pub", "const", "async", "extern", "unsafe", "crate"];
                 if !goes_on.contains(&word.as_str()) {
                     if !is_unsafe {
@@ -233,7 +233,7 @@ fn add_aliases(tokens: TokenStream, given: bool, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The aliases of what is safe in `wsk`.
+/// The aliases of safe items in `wsk`.
 fn aliases() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
@@ -244,7 +244,7 @@ fn aliases() -> BTreeSet<String> {
     found
 }
 
-/// What is wrong with the names, the aliases and the table.
+/// Reports the problems with the names, the aliases and the table.
 fn problems(names: &Names, aliases: &BTreeSet<String>, table: &[(&str, &[&str])]) -> Vec<String> {
     let mut told = Vec::new();
     let mut reasons = BTreeMap::new();
@@ -254,7 +254,7 @@ fn problems(names: &Names, aliases: &BTreeSet<String>, table: &[(&str, &[&str])]
                 told.push(format!("{name} has two reasons: {other}; {reason}"));
             }
             if !names.contains_key(*name) {
-                told.push(format!("{name} is in the table, and not in wsk.h"));
+                told.push(format!("{name} is in the table, but not in wsk.h"));
             }
         }
     }
@@ -348,8 +348,8 @@ fn a_name_in_neither_place_or_in_both_is_told() {
         &aliases,
         &[("no use", rest), ("nor this", &["FIVE"])],
     );
-    assert_eq!(gone, ["FIVE is in the table, and not in wsk.h"]);
-    // What is unsafe counts for nothing, nor what only mentions a name.
+    assert_eq!(gone, ["FIVE is in the table, but not in wsk.h"]);
+    // Aliases of unsafe items do not count, and neither do mere mentions of a name.
     assert_eq!(
         of("#[doc(alias = \"ONE\")] #[inline] pub unsafe fn one() {}"),
         of("")

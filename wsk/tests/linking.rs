@@ -1,13 +1,13 @@
-//! A test that does not link `wsk-host` is told so by the linker.
+//! The linker tells the author of a test that the test does not link `wsk-host`.
 
 #![allow(missing_docs)]
-// In Wine there is no compiler.
+// Wine has no compiler.
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A test as a driver's author writes it, but for `use wsk_host`.
+/// A test as a driver's author writes it, without `use wsk_host`.
 const TEST: &str = "
     #[test]
     fn registers() {
@@ -16,7 +16,7 @@ const TEST: &str = "
     }
 ";
 
-/// The library of a crate that this test was built with.
+/// The library of a crate with which this test was built.
 fn library(deps: &Path, name: &str) -> PathBuf {
     let prefix = format!("lib{name}-");
     let built = std::fs::read_dir(deps).unwrap().filter_map(|entry| {
@@ -25,13 +25,13 @@ fn library(deps: &Path, name: &str) -> PathBuf {
         let wanted = file.starts_with(&prefix) && path.extension()? == "rlib";
         wanted.then_some(path)
     });
-    // Of several the last.
+    // If there are several, the last one.
     built
         .max_by_key(|path| path.metadata().unwrap().modified().unwrap())
         .unwrap()
 }
 
-/// Whether a test links, and what the compiler says.
+/// Links a test. Returns whether that succeeded, and the compiler's messages.
 fn link(name: &str, test: &str) -> (bool, String) {
     let deps = std::env::current_exe().unwrap();
     let deps = deps.parent().unwrap();
@@ -65,7 +65,7 @@ fn a_test_without_the_host_kernel_is_told_so() {
     let (linked, told) = link("without", TEST);
     assert!(!linked);
     let message = "wsk_host_is_missing__a_test_needs_it_in_dev_dependencies_and_use_wsk_host_as_underscore__a_driver_needs_panic_abort";
-    // Linkers differ in how they say it, and in how many they list.
+    // Linkers differ in their wording, and in how many symbols they list.
     let missed = told
         .lines()
         .filter(|line| line.to_lowercase().contains("undefined") || line.contains(message));

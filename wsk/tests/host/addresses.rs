@@ -1,4 +1,4 @@
-//! An address that was encoded once, in the place of a `SocketAddr`: the same datagrams, and the same mistakes.
+//! An encoded address in the place of a `SocketAddr`: it sends the same datagrams, and leads to the same errors.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -15,7 +15,7 @@ fn buffer() -> NonPagedBuffer {
     NonPagedBuffer::copy_of(b"bytes").unwrap()
 }
 
-/// Sends to an address in every way in which an encoded one can be given, and sees it arrive.
+/// Sends to an address in each way in which an encoded address can be given, and checks that the datagram arrives.
 fn sends(provider: &Provider, socket: &DatagramSocket, to: &RemoteAddress, peer: &UdpSocket) {
     let operations = Operations::new(provider, 1).unwrap();
     let arrived = || arrives(peer, b"bytes");
@@ -136,7 +136,7 @@ fn an_address_that_was_encoded_for_one_family_is_used_with_others_like_a_socket_
                         arrives(peer, b"bytes");
                         used += 1;
                     }
-                    // Too long, and not bound, are told in the same way too.
+                    // Length errors and unbound sockets also lead to the same errors.
                     for length in [65_507, 65_508, 65_527, 65_528] {
                         let long = vec![0; length];
                         let unbound = DatagramSocket::open(provider, family).unwrap();
@@ -206,7 +206,7 @@ fn a_mapped_address_is_an_ipv4_address() {
         }
         assert_eq!(socket.send_to(b"bytes", mapped).wait(), Ok(5));
         arrives(&peer, b"bytes");
-        // It has the limit of IPv4 in either form.
+        // The limit of IPv4 holds for it in either form.
         let long = vec![0; 65_508];
         let too_long = Error::DatagramTooLong {
             length: 65_508,
@@ -215,7 +215,7 @@ fn a_mapped_address_is_an_ipv4_address() {
         assert_eq!(socket.send_to(&long[..], to).wait(), Err(too_long));
         assert_eq!(socket.send_to(&long[..], encoded).wait(), Err(too_long));
         assert_eq!(socket.send_to(&long[..], mapped).wait(), Err(too_long));
-        // A socket of IPv6 alone cannot send there, however it is written.
+        // An IPv6-only socket cannot send there, in whatever form the address is.
         let v6 = bound(provider, Family::V6, "[::1]:0");
         let wrong = Error::WrongFamily {
             socket: Family::V6,
@@ -243,7 +243,7 @@ fn a_prepared_send_to_a_fixed_address_can_be_given_another() {
         assert_eq!(sender.remote_address(), Some(other));
         assert_eq!(sender.wait(), Ok(5));
         arrives(&second, b"bytes");
-        // Also after its buffer was changed.
+        // The same holds after its buffer was changed.
         sender.buffer_mut().unwrap().as_mut_slice().reverse();
         assert_eq!(sender.wait(), Ok(5));
         arrives(&second, b"setyb");

@@ -15,7 +15,7 @@ fn vectors_and_boxes_are_sent_from_and_received_into() {
         assert_eq!(s.socket.send_to(&boxed, s.to).wait(), Ok(5));
         s.says(b"a box");
 
-        // What is given to an operation comes back, where it was.
+        // The operation returns the same allocation.
         let vector = b"owned".to_vec();
         let place = vector.as_ptr();
         let finished = block_on(s.socket.send_to(vector, s.to).into_future());
@@ -34,16 +34,16 @@ fn vectors_and_boxes_are_sent_from_and_received_into() {
         let length = finished.result.unwrap().length();
         assert_eq!(&finished.buffer.unwrap()[..length], b"another");
 
-        // One that is dropped in flight stays with its operation, which frees it.
+        // If the handle is dropped in flight, the operation keeps the buffer and frees it.
         drop(s.socket.receive_from(vec![0; 64]).start().unwrap());
-        // Nothing is received into room that is not initialised.
+        // Uninitialised capacity is not received into.
         let mut spare = Vec::with_capacity(64);
         s.hears(b"too long");
         let received = s.socket.receive_from(&mut spare).wait().unwrap();
         assert_eq!((received.length(), received.is_truncated()), (0, true));
         assert!(spare.is_empty());
 
-        // Pages are locked, for which the IRQL is looked at.
+        // The call locks pages, so it checks the IRQL.
         let refused = at_irql(DISPATCH_LEVEL, || {
             s.socket.send_to(vec![1], s.to).start().map(drop)
         });

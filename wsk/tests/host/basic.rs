@@ -26,7 +26,11 @@ fn basic_sockets_are_asked_about_their_transport() {
         };
         assert_eq!((read, value), (Ok(4), [7, 0, 0, 0]));
         let error = datagram.set_option(NoDelay(true)).wait().unwrap_err();
-        assert_eq!(error.status(), Some(STATUS_NOT_SUPPORTED), "it is of UDP");
+        assert_eq!(
+            error.status(),
+            Some(STATUS_NOT_SUPPORTED),
+            "the option is for UDP"
+        );
 
         let other = datagram.clone();
         assert_eq!(datagram.close(), Err(Error::InUse));

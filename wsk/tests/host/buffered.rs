@@ -1,4 +1,4 @@
-//! Connections as streams of the crate `embedded-io-async`: what becomes of bytes when futures are dropped, forgotten, or fail.
+//! Connections as streams of the crate `embedded-io-async`: what happens to bytes when futures are dropped, forgotten, or fail.
 
 use std::future::Future;
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use wsk_sys::STATUS_INSUFFICIENT_RESOURCES;
 use crate::setting::client;
 use crate::setting::{LOOPBACK, Wakes, block_on, kernels, on_each_kernel, on_each_seeded_kernel};
 
-/// A connection with buffers of so many bytes, and its peer.
+/// A connection with buffers of `room` bytes, and its peer.
 fn connected(provider: &Provider, room: usize) -> (BufferedConnection, TcpStream) {
     let server = TcpListener::bind(LOOPBACK).unwrap();
     let address = server.local_addr().unwrap();
@@ -25,7 +25,7 @@ fn connected(provider: &Provider, room: usize) -> (BufferedConnection, TcpStream
     (BufferedConnection::new(socket, room, room).unwrap(), peer)
 }
 
-/// Polls a future once, and drops it; what it gave.
+/// Polls a future once, and drops it. Returns its output, if it was ready.
 fn once<F: Future>(future: F) -> Option<F::Output> {
     let (_, waker) = Wakes::new();
     match pin!(future).poll(&mut Context::from_waker(&waker)) {
@@ -44,7 +44,7 @@ fn forget(future: impl Future) {
             .poll(&mut Context::from_waker(&waker))
             .is_pending()
     );
-    // What it borrows is used again; its own memory leaks.
+    // The memory that it borrows is used again. Its own memory leaks.
     std::mem::forget(future);
 }
 
@@ -55,7 +55,7 @@ fn bytes_go_both_ways_until_the_end() {
         block_on(async {
             assert_eq!(connection.read(&mut []).await, Ok(0));
             assert_eq!(connection.write(&[]).await, Ok(0));
-            // More than there is room for at once.
+            // More than the buffer holds.
             connection.write_all(b"a question").await.unwrap();
             connection.flush().await.unwrap();
             let mut got = [0; 10];
@@ -79,7 +79,7 @@ fn bytes_go_both_ways_until_the_end() {
                 Err(ReadExactError::UnexpectedEof)
             );
             assert_eq!(&answer[..4], b"good");
-            // The end stays the end.
+            // Reads after the end return the end again.
             assert_eq!(connection.read(&mut answer).await, Ok(0));
         });
     });
@@ -103,7 +103,7 @@ fn a_read_that_is_dropped_or_forgotten_loses_nothing_and_writes_nothing() {
         while !connection.read_ready().unwrap() {
             std::thread::yield_now();
         }
-        // What a future borrowed while it waited is its owner's again, and stays as it is.
+        // The future borrowed this memory while it waited. The owner can use it again, and nobody changes it.
         assert_eq!(room, [7; 8]);
         assert_eq!(block_on(connection.read(&mut room[..3])), Ok(3));
         assert_eq!(block_on(connection.read(&mut room[3..])), Ok(5));
@@ -111,7 +111,8 @@ fn a_read_that_is_dropped_or_forgotten_loses_nothing_and_writes_nothing() {
     });
 }
 
-/// Whatever is dropped, the stream is one: what the reads give is what was sent, and what the peer gets is what the writes have taken.
+/// However many futures are dropped, no bytes are lost or repeated: the reads return what the peer sent, and the peer gets what
+/// the writes took.
 #[test]
 fn streams_are_whole_however_many_futures_are_dropped() {
     for (seed, kernel) in (1_u32..).zip(kernels()) {
@@ -153,10 +154,13 @@ fn streams_are_whole_however_many_futures_are_dropped() {
                     None => dropped += 1,
                 }
             }
-            assert!(got == sent, "read something else than was sent");
+            assert!(got == sent, "the reads returned other bytes than were sent");
             assert!(dropped > 0, "no future was dropped");
             block_on(writer.disconnect()).unwrap();
-            assert!(came.join().unwrap() == sent, "the peer got something else");
+            assert!(
+                came.join().unwrap() == sent,
+                "the peer received other bytes than were written"
+            );
         });
         drop((reader, writer, provider, registration));
         kernel.shutdown();
@@ -185,7 +189,7 @@ fn a_read_ahead_is_looked_at_without_a_copy() {
             let mut rest = [0; 4];
             connection.read_exact(&mut rest).await.unwrap();
             assert_eq!(&rest, b"rest");
-            // More than there is does no harm.
+            // Consuming more than the buffer has does no harm.
             connection.consume(100);
             assert_eq!(connection.fill_buf().await, Ok(&[][..]));
         });
@@ -210,7 +214,7 @@ fn everything_works_at_dispatch_level_and_allocates_nothing_once_it_is_made() {
         let sent = at_irql(DISPATCH_LEVEL, || {
             assert_eq!(writer.write_ready(), Ok(true));
             let sent = once(writer.write(b"pong"));
-            // It goes on without the future.
+            // The flush continues without the future.
             let _ = once(writer.flush());
             sent
         });
@@ -236,7 +240,7 @@ fn small_pieces_go_out_as_one_when_they_are_flushed_or_an_answer_is_waited_for()
             }
             assert_eq!(kernel.counts().calls, before);
             connection.flush().await.unwrap();
-            // Nothing is left to be flushed.
+            // There is nothing left to flush.
             connection.flush().await.unwrap();
             assert_eq!(kernel.counts().calls, before + 1);
             let mut got = [0; 9];
@@ -249,7 +253,7 @@ fn small_pieces_go_out_as_one_when_they_are_flushed_or_an_answer_is_waited_for()
         let mut got = [0; 8];
         peer.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"question");
-        // A full buffer goes by itself, and the rest waits.
+        // A full buffer is sent without a flush. The rest waits.
         assert_eq!(block_on(connection.write(&[7; 20])), Ok(16));
         let mut got = [0; 16];
         peer.read_exact(&mut got).unwrap();
@@ -263,10 +267,10 @@ fn a_write_that_is_dropped_has_taken_nothing() {
         let (mut connection, mut peer) = connected(provider, 64 * 1024);
         let bytes = vec![1; 64 * 1024];
         let mut taken = 0_usize;
-        // The peer does not read: at some time there is room no more.
+        // The peer does not read, so that the buffers fill up.
         while let Some(length) = once(connection.write(&bytes)) {
             taken += length.unwrap();
-            assert!(taken < 1 << 30, "there is always room");
+            assert!(taken < 1 << 30, "the buffers never fill up");
         }
         assert_eq!(once(connection.write(b"never taken")), None);
         forget(connection.write(b"never taken"));
@@ -297,7 +301,7 @@ fn what_a_provider_has_not_sent_is_sent_after_it() {
         let calls = kernel.counts().calls;
         block_on(connection.write_all(b"more than sixteen bytes")).unwrap();
         block_on(connection.flush()).unwrap();
-        // 16 bytes by 8, 4, 2, 1 and 1, and 7 by 4, 2 and 1.
+        // 16 bytes in pieces of 8, 4, 2, 1 and 1, and 7 in pieces of 4, 2 and 1.
         assert_eq!(kernel.counts().calls, calls + 8);
         let mut got = [0; 23];
         peer.read_exact(&mut got).unwrap();
@@ -318,12 +322,12 @@ fn what_has_failed_stays_failed() {
                 Some(STATUS_INSUFFICIENT_RESOURCES)
             );
         };
-        // The write has taken the bytes; that they were not sent is told afterwards.
+        // The write has taken the bytes. The next call reports that they could not be sent.
         assert_eq!(block_on(connection.write(b"lost")), Ok(4));
         failed(block_on(connection.flush()));
         failed(block_on(connection.write(b"more")).map(|_| ()));
         failed(block_on(connection.disconnect()));
-        // The other direction goes on.
+        // The other direction still works.
         peer.write_all(b"still").unwrap();
         let mut room = [0; 5];
         block_on(connection.read_exact(&mut room)).unwrap();
@@ -392,7 +396,7 @@ fn a_future_that_is_polled_after_its_end_says_so_and_does_nothing() {
         peer.write_all(b"once").unwrap();
         let mut room = [0; 2];
         assert_eq!(once_more(connection.read(&mut room)), Ok(2));
-        assert_eq!(&room, b"on", "what comes is not read twice");
+        assert_eq!(&room, b"on", "no byte is read twice");
         assert_eq!(once_more(connection.fill_buf()), Ok(&b"ce"[..]));
         connection.consume(2);
         assert_eq!(once_more(connection.write(b"one")), Ok(3));

@@ -1,4 +1,4 @@
-//! MDL chains: buffers in several pieces, sent and received into as one, in every shape of an operation.
+//! MDL chains: buffers in several pieces, sent and received into as one, with every finisher.
 
 use std::ptr::NonNull;
 use std::sync::mpsc::channel;
@@ -59,7 +59,7 @@ fn a_chain_is_sent_in_every_shape() {
             ],
             [b"one, ".as_slice(), b"", b"two, ", b"!"]
         );
-        // Alone again: each is sent by itself.
+        // After the chain is taken apart, each buffer is sent by itself.
         assert_eq!(socket.send_to(&one, to).wait().unwrap(), 5);
         arrives(peer, b"one, ");
     });
@@ -100,7 +100,7 @@ fn a_datagram_is_scattered_over_a_chain() {
         assert_eq!(whole.part(0).unwrap(), b"hd");
         assert_eq!(&whole.part(1).unwrap()[..4], b"body");
         assert!(whole.part(2).is_none());
-        // From the middle of the first part, into too little room.
+        // Starts in the middle of the first part, with too little room.
         let mut short = chain(3);
         short.set_range(1, 3).unwrap();
         peer.send_to(b"12345", own).unwrap();
@@ -134,11 +134,19 @@ fn the_range_lies_in_the_chain() {
     with_sockets(|_, socket, _, to| {
         let mut chain = MdlChain::new([buffer(b"abc"), buffer(b"defgh")]);
         let bounds = |end, length| Err(Error::OutOfBounds { end, length });
-        assert_eq!(chain.set_range(3, 1), bounds(3, 3), "not in the first MDL");
+        assert_eq!(
+            chain.set_range(3, 1),
+            bounds(3, 3),
+            "the start is not in the first MDL"
+        );
         assert_eq!(chain.set_range(4, 0), bounds(4, 3));
-        assert_eq!(chain.set_range(1, 8), bounds(9, 8), "beyond the chain");
+        assert_eq!(
+            chain.set_range(1, 8),
+            bounds(9, 8),
+            "the end is beyond the chain"
+        );
         assert_eq!(chain.set_range(2, usize::MAX), bounds(usize::MAX, 3));
-        assert_eq!(chain.len(), 8, "as it was");
+        assert_eq!(chain.len(), 8, "the range is unchanged");
         assert_eq!(chain.set_range(3, 0), Ok(()));
         assert_eq!(socket.send_to(&chain, to).wait().unwrap(), 0);
         let slices = [&b"abc"[..], b"", b"defgh"];
@@ -185,7 +193,7 @@ fn slices_are_chained_for_the_operation() {
         let after = kernel.counts();
         assert_eq!(after.mdls.live, before.mdls.live);
         assert_eq!(after.locked_mdls, 0);
-        // What was locked before a failure is unlocked again.
+        // A failure unlocks what was locked before it.
         for nth in 1..=2 {
             kernel.fail_nth(Resource::Mdl, nth);
             let error = socket
@@ -235,7 +243,7 @@ fn chains_that_are_forgotten_stay_valid() {
     let socket = bound(&provider, Family::V4, LOOPBACK);
     let own = socket.local_address().unwrap();
     for _ in 0..50 {
-        // Dropped in flight; the chain goes with the completion.
+        // The handle is dropped in flight. The completion drops the chain.
         let chain = MdlChain::new([buffer(b"dropped"), buffer(b" in flight")]);
         drop(socket.send_to(chain, own).start().unwrap());
         let chain = MdlChain::new([
@@ -278,7 +286,7 @@ fn pages_that_cannot_be_locked_are_an_error() {
     });
 }
 
-/// A block of nonpaged pool with an MDL, in raw code.
+/// A block of nonpaged pool with an MDL, made with raw calls.
 pub(crate) struct Raw {
     block: *mut u8,
     pub(crate) mdl: NonNull<MDL>,
@@ -304,7 +312,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // SAFETY: made by `new`, and nothing uses them any more.
+        // SAFETY: `new` made both, and nothing uses them any more.
         unsafe {
             IoFreeMdl(self.mdl.as_ptr());
             ExFreePoolWithTag(self.block.cast(), TAG);
@@ -316,7 +324,7 @@ impl Drop for Raw {
 fn a_drivers_own_mdl() {
     with_sockets(|kernel, socket, peer, to| {
         let (first, second) = (Raw::new(b"driver's"), Raw::new(b" own"));
-        // SAFETY: both are in no use; the chain stays until the end of this test.
+        // SAFETY: nothing uses either MDL; the chain stays until the end of this test.
         unsafe { (*first.mdl.as_ptr()).Next = second.mdl.as_ptr() };
         // SAFETY: as above.
         let raw = |offset, length| unsafe { DriverMdl::from_raw(first.mdl, offset, length) };
@@ -329,7 +337,7 @@ fn a_drivers_own_mdl() {
         arrives(peer, b"iver's own");
         assert!(matches!(raw(8, 1), Err(Error::OutOfBounds { .. })));
         assert!(matches!(raw(2, 11), Err(Error::OutOfBounds { .. })));
-        // SAFETY: nothing else uses the chain, and its bytes are looked at when the receive is done.
+        // SAFETY: nothing else uses the chain, and its bytes are read after the receive has completed.
         let mut room = unsafe { DriverMdlMut::from_raw(first.mdl, 6, 6) }.unwrap();
         peer.send_to(b"-mouse", socket.local_address().unwrap())
             .unwrap();
@@ -341,11 +349,11 @@ fn a_drivers_own_mdl() {
                 .length(),
             6
         );
-        // SAFETY: the receive is done.
+        // SAFETY: the receive has completed.
         let bytes = unsafe { std::slice::from_raw_parts(second.block, 4) };
         assert_eq!(bytes, b"ouse");
 
-        // Locked pages have to be mapped before several operations may share them.
+        // Locked pages must be mapped before several operations may share them.
         let mut page = vec![5_u8; 64];
         // SAFETY: the memory lives until it is unlocked.
         unsafe {
@@ -373,12 +381,12 @@ fn a_drivers_own_mdl() {
     });
 }
 
-/// What a driver has of a request: no `Send`, as a pointer to a `NET_BUFFER_LIST` is not.
+/// A driver's pointer to its request. Like a pointer to a `NET_BUFFER_LIST`, it is not `Send`.
 type Owner = *const u8;
 
 const OWNER: Owner = 7 as Owner;
 
-/// MDLs of the driver's, linked, with something behind them that is not theirs.
+/// The driver's own MDLs, linked. The last one belongs to another packet.
 struct Foreign {
     raw: [Raw; 3],
 }
@@ -388,20 +396,20 @@ impl Foreign {
         let raw = [b"first ".as_slice(), b"second ", b"of another packet"].map(Raw::new);
         let this = Self { raw };
         for pair in this.raw.windows(2) {
-            // SAFETY: nothing uses them yet.
+            // SAFETY: nothing uses the MDLs yet.
             unsafe { (*pair[0].mdl.as_ptr()).Next = pair[1].mdl.as_ptr() };
         }
         this
     }
 
     fn next(&self, index: usize) -> *mut MDL {
-        // SAFETY: the MDL is there.
+        // SAFETY: the MDL exists.
         unsafe { (*self.raw[index].mdl.as_ptr()).Next }
     }
 
-    /// Of the first two, with their owner.
+    /// A part of the first two MDLs, with their owner.
     fn part(&self, offset: usize, length: usize) -> Result<DriverMdl<Owner>, Error> {
-        // SAFETY: the chain stays as long as the test needs it, and is used by one at a time.
+        // SAFETY: the chain stays as long as the test needs it, and one operation at a time uses it.
         let part = unsafe { DriverMdl::with_owner(self.raw[0].mdl, offset, length, OWNER) };
         part.map_err(|(error, owner)| {
             assert_eq!(owner, OWNER);
@@ -484,18 +492,18 @@ fn a_header_is_kept_in_front_of_one_packet_after_the_other() {
             assert_eq!(told, (whole.len(), true));
             operations.wait_until_idle().unwrap();
             arrives(&peer, whole);
-            // Nothing of the packet was written.
+            // Nothing of the packet was changed.
             foreign.is_as_it_was();
         }
         assert_eq!(kernel.counts().allocations(), before);
 
-        // What begins inside an MDL follows nothing, and what was there stays.
+        // A part that begins inside an MDL cannot follow another part. The frame keeps its old part.
         let mut frame = frames.take().unwrap();
         assert!(!frame.is_empty());
         frame.put(foreign.part(0, 13).unwrap()).unwrap();
         let (error, _) = frame.put(foreign.part(1, 3).unwrap()).unwrap_err();
         assert_eq!(error, Error::OutOfBounds { end: 1, length: 0 });
-        // One operation at a time; by reference, too.
+        // One operation at a time may use the frame, by reference, too.
         let second = wsk::scope(|s| {
             let send = socket.send_to(&*frame, to).start_in(s)?;
             let second = socket.send_to(&*frame, to).start_in(s).map(drop);
@@ -506,7 +514,7 @@ fn a_header_is_kept_in_front_of_one_packet_after_the_other() {
         arrives(&peer, b"Header,first second ");
         assert_eq!(socket.send_to(&*frame, to).wait().unwrap(), 20);
         arrives(&peer, b"Header,first second ");
-        // A packet that is put in the place of another one, which is dropped; and one that is dropped with the frame.
+        // A packet replaces another one, which is dropped. The new packet is dropped with the frame.
         frame.put(foreign.part(0, 5).unwrap()).unwrap();
         assert_eq!(frame.len(), 12);
         drop((frame, frames));
@@ -533,7 +541,7 @@ fn own_and_foreign_memory_is_sent_as_one_in_every_shape() {
             .unwrap()
             .unwrap();
         arrives(&peer, WHOLE);
-        // Between operations the buffers in it are changed as they lie there.
+        // Between operations the driver changes buffers in place.
         chain.own_mut(0).unwrap()[0] = b'H';
         assert!(chain.own_mut(1).is_none() && chain.own(3).is_none());
         let finished = socket.send_to(chain, to).start().unwrap().wait().unwrap();
@@ -542,7 +550,7 @@ fn own_and_foreign_memory_is_sent_as_one_in_every_shape() {
         let mut chain = finished.buffer.unwrap();
         assert_eq!(chain.own(0).unwrap(), b"Header,");
         chain.own_mut(0).unwrap()[0] = b'h';
-        // Told at completion, from an operation of a pool; the owner is in the hands of whoever is told.
+        // With an operation of a pool, and a closure. The closure gets the owner.
         let operations = Operations::new(provider, 1).unwrap();
         let (sender, done) = channel();
         let before = kernel.counts().allocations();
@@ -559,15 +567,15 @@ fn own_and_foreign_memory_is_sent_as_one_in_every_shape() {
         assert_eq!(kernel.counts().allocations(), before);
         arrives(&peer, WHOLE);
         take_apart(chain.unwrap(), &foreign);
-        // The operation goes back behind the completion.
+        // The operation returns to the pool after the completion routine has returned.
         operations.wait_until_idle().unwrap();
-        // Dropped, it is undone too.
+        // Dropping the chain restores the MDLs, too.
         drop(framed(&foreign));
         foreign.is_as_it_was();
         let dropped = socket.send_to(framed(&foreign), to).from(&operations);
         drop(dropped.start().unwrap());
         arrives(&peer, WHOLE);
-        // Nobody looks at the MDLs before: they are the chain's.
+        // Nobody may read the MDLs before that, because they still belong to the chain.
         operations.wait_until_idle().unwrap();
         foreign.is_as_it_was();
     });
@@ -600,7 +608,7 @@ fn a_datagram_is_received_into_own_and_foreign_memory() {
         };
         assert_eq!(header.as_slice(), b"HD");
         assert_eq!(body.into_owner(), OWNER);
-        // SAFETY: the receive is done.
+        // SAFETY: the receive has completed.
         let bytes = unsafe { std::slice::from_raw_parts(foreign.raw[1].block, 7) };
         assert_eq!(bytes, b"DY that");
     });
@@ -669,14 +677,14 @@ fn an_unmapped_chain_serves_one_operation_at_a_time() {
             MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
             NonNull::new(mdl).unwrap()
         };
-        // Nothing is mapped, so that this does not fail.
+        // This fails every mapping, so the call must not map anything.
         kernel.fail_nth(Resource::Mapping, 1);
         // SAFETY: the MDL stays as long as this is used.
         let sole = unsafe { DriverMdl::with_owner(mdl, 0, 64, OWNER) }.unwrap();
         kernel.fail_nth(Resource::Mapping, 0);
         let sent = wsk::scope(|s| {
             let first = socket.send_to(&sole, to).start_in(s)?;
-            // Until it is taken back nobody else gets it.
+            // Until the first operation has ended, no other one gets the buffer.
             let second = socket.send_to(&sole, to).start_in(s).map(drop);
             assert_eq!(second.unwrap_err(), Error::BufferInUse);
             first.wait()?;
@@ -685,14 +693,14 @@ fn an_unmapped_chain_serves_one_operation_at_a_time() {
         sent.unwrap().unwrap();
         arrives(&peer, &[5; 64]);
         arrives(&peer, &[5; 64]);
-        // Free again, whatever has come of it.
+        // The buffer is free again, even after a failure.
         let wrong = "[::1]:9".parse::<std::net::SocketAddr>().unwrap();
         let error = socket.send_to(&sole, wrong).wait().unwrap_err();
         assert!(matches!(error, Error::WrongFamily { .. }));
         assert_eq!(socket.send_to(&sole, to).wait().unwrap(), 64);
         arrives(&peer, &[5; 64]);
         assert_eq!(sole.into_owner(), OWNER);
-        // SAFETY: nothing uses it any more.
+        // SAFETY: nothing uses the MDL any more.
         unsafe {
             MmUnlockPages(mdl.as_ptr());
             IoFreeMdl(mdl.as_ptr());
@@ -728,7 +736,7 @@ fn headers_of_a_pool_go_back_when_a_chain_is_taken_apart() {
             arrives(&peer, &[&[0, round], &b"first second "[..]].concat());
         }
         assert_eq!(kernel.counts().allocations(), before);
-        // Alone again.
+        // The buffers can be used alone again.
         let header = headers.take().unwrap();
         assert_eq!(socket.send_to(&header, to).wait().unwrap(), 2);
         arrives(&peer, &[0, 19]);
@@ -747,7 +755,7 @@ fn a_connection_sends_and_fills_own_and_foreign_memory() {
         let (mut peer, _) = listener.accept().unwrap();
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         let foreign = Foreign::new();
-        // A request with its memory, and the answer into it.
+        // A request is sent from its memory, and the answer is received into it.
         let chain = framed(&foreign);
         let finished = socket.send(chain).start().unwrap().wait().unwrap();
         assert_eq!(finished.result.unwrap(), 27);
@@ -773,7 +781,7 @@ fn a_connection_sends_and_fills_own_and_foreign_memory() {
         assert_eq!(chain.own(0).unwrap(), b"answ");
         drop(chain);
         foreign.is_as_it_was();
-        // SAFETY: the receive is done.
+        // SAFETY: the receive has completed.
         let bytes = unsafe { std::slice::from_raw_parts(foreign.raw[0].block, 6) };
         assert_eq!(bytes, b"FIRST ");
     });

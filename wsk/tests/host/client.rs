@@ -1,4 +1,4 @@
-//! Operations on the client, whose sockets are, and the ways to what the crate does not offer, on the host kernel.
+//! Operations on the client, which owns the sockets, and access to what the crate does not offer, on the host kernel.
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -29,7 +29,7 @@ fn refused<T>(status: NTSTATUS) -> Result<T, Error> {
     })
 }
 
-/// A self-relative descriptor: everyone is its owner, and may do all, by a list of no entries that is not there.
+/// A self-relative descriptor whose owner is everyone. It has no access list, so it allows everything.
 #[repr(align(4))]
 struct Descriptor([u8; 32]);
 
@@ -38,7 +38,7 @@ static EVERYONE: Descriptor = {
     bytes[0] = 1;
     // SE_SELF_RELATIVE
     bytes[3] = 0x80;
-    // The owner, S-1-1-0, is behind the header.
+    // The owner, S-1-1-0, follows the header.
     bytes[4] = 20;
     bytes[20] = 1;
     bytes[21] = 1;
@@ -75,8 +75,14 @@ fn tdi_devices_are_mapped_before_there_are_sockets() {
         TdiDevice::new(SOCK_DGRAM, 6, 1000, &NAME).unwrap(),
     ];
     static NAMELESS: [TdiDevice; 1] = [TdiDevice::new(1, 6, 0, &[0]).unwrap()];
-    assert!(TdiDevice::new(1, 6, 0, &NONE).is_none(), "does not end");
-    assert!(TdiDevice::new(1, 6, 0, &TWO).is_none(), "ends twice");
+    assert!(
+        TdiDevice::new(1, 6, 0, &NONE).is_none(),
+        "the name has no terminating zero"
+    );
+    assert!(
+        TdiDevice::new(1, 6, 0, &TWO).is_none(),
+        "the name has a zero inside"
+    );
     assert!(TdiDevice::new(1, 6, 0, &[]).is_none());
     on_each_kernel(|_, provider| {
         assert_eq!(provider.map_tdi_devices(&DEVICES), Ok(()));
@@ -136,10 +142,10 @@ fn a_change_of_the_transports_is_waited_for() {
                 call: Call::WskControlClient
             })
         );
-        assert_eq!(kernel.change_transports(), 0, "nobody waits any more");
+        assert_eq!(kernel.change_transports(), 0, "no request waits any more");
         let first = provider.transport_change().start().unwrap();
         let second = provider.transport_change().start().unwrap();
-        // Dropping one cancels it.
+        // Dropping an operation cancels it.
         drop(provider.transport_change().start().unwrap());
         until("two wait", || kernel.counts().in_flight == 2);
         assert_eq!(kernel.change_transports(), 2);
@@ -173,7 +179,7 @@ fn a_security_descriptor_is_cached_and_given_to_sockets() {
         let to = listener.local_address().unwrap();
         let connected = ConnectedSocket::connect(&secured, to).wait().unwrap();
         let started = ConnectedSocket::connect(&secured, to).start().unwrap();
-        // The request keeps it.
+        // The request keeps the registration.
         drop(secured);
         let also = started.wait().unwrap().unwrap();
         let unconnected = ConnectionSocket::open(provider, Family::V4).unwrap();
@@ -212,7 +218,7 @@ fn a_security_descriptor_is_released_wherever_it_is_dropped() {
         let failed = unsafe { provider.cache_security_descriptor(descriptor()) }.map(drop);
         assert!(matches!(failed, Err(Error::Call { .. })));
         drop(provider);
-        // What was put off is released before the client deregisters; what is left would be told here.
+        // The release that was postponed happens before the client deregisters. Shutting the kernel down would report a leak.
         drop(registration);
         kernel.shutdown();
     }
@@ -225,23 +231,23 @@ fn a_socket_is_given_a_security_descriptor_and_tells_its_own() {
         let datagrams = DatagramSocket::open(provider, Family::V4).unwrap();
         let listener = ListenSocket::open(provider, Family::V4).unwrap();
         let connection = ConnectionSocket::open(provider, Family::V4).unwrap();
-        // The system's own, before there is another.
+        // The socket has the system's descriptor before it gets another one.
         drop(datagrams.security_descriptor().wait().unwrap());
         let setting = datagrams.set_security_descriptor(&descriptor);
         assert_eq!(setting.wait(), Ok(()));
         let setting = listener.set_security_descriptor(&descriptor);
         assert_eq!(setting.wait_timeout(PATIENCE), Ok(()));
         let started = connection.set_security_descriptor(&descriptor).start();
-        // The request keeps it.
+        // The request keeps the descriptor.
         drop(descriptor);
         assert_eq!(started.unwrap().wait().unwrap(), Ok(()));
-        // What a socket tells can be given to another.
+        // A descriptor read from one socket can be set on another.
         let copy = datagrams.security_descriptor().wait().unwrap();
         let other = DatagramSocket::open(provider, Family::V4).unwrap();
         assert_eq!(other.set_security_descriptor(&copy).wait(), Ok(()));
         let started = listener.security_descriptor().start().unwrap();
         drop(started.wait().unwrap().unwrap());
-        // Too late.
+        // It is too late to set one after binding.
         let local = LOOPBACK.parse::<SocketAddr>().unwrap();
         listener.bind(local).unwrap();
         let setting = listener.set_security_descriptor(&copy).wait();
@@ -254,7 +260,7 @@ fn a_socket_is_given_a_security_descriptor_and_tells_its_own() {
         connection.bind(local).unwrap();
         let connected = connection.connect(to).wait().unwrap();
         drop(connected.security_descriptor().wait().unwrap());
-        // Nobody takes it: it is released all the same, at any IRQL.
+        // If nobody takes the descriptor, it is released nevertheless, at any IRQL.
         drop(datagrams.security_descriptor().start().unwrap());
         let completion = |read: Result<SecurityDescriptor, Error>| drop(read.unwrap());
         datagrams
@@ -319,7 +325,7 @@ fn a_socket_is_registered_for_an_extension() {
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
         let register = || {
             let context = (&raw const CLIENT[0]).cast_mut().cast();
-            // SAFETY: table and context are statics, which the interface below does nothing with.
+            // SAFETY: table and context are statics, which the interface below does not use.
             let extension =
                 unsafe { Extension::new(&INTERFACE, context, (&raw const CLIENT).cast()) };
             at_irql(DISPATCH_LEVEL, || socket.register_extension(extension))
@@ -342,7 +348,7 @@ fn a_socket_is_registered_for_an_extension() {
 fn what_is_no_security_descriptor_is_not_cached() {
     on_each_kernel(|_, provider| {
         let nothing = [0_u64; 5];
-        // SAFETY: the revision says that it is none, and nothing more is looked at.
+        // SAFETY: the revision shows that this is not a descriptor, so nothing more is read.
         let error = unsafe { provider.cache_security_descriptor(NonNull::from(&nothing).cast()) };
         assert_eq!(error.map(drop), refused(STATUS_INVALID_PARAMETER));
     });
@@ -383,7 +389,7 @@ fn the_client_is_controlled_by_any_code() {
             assert_eq!(short, refused(STATUS_INVALID_PARAMETER));
             let unknown = provider.control_client_raw(77, &[], &mut []);
             assert_eq!(unknown, refused(STATUS_NOT_SUPPORTED));
-            // With an IRP: the one that takes it, and those that do not.
+            // With an IRP: the operation that takes one, and operations that do not.
             let mut none = [];
             let change =
                 provider.control_client_raw_request(WSK_TRANSPORT_LIST_CHANGE, &[], &mut none);
@@ -405,13 +411,13 @@ fn the_client_is_controlled_by_any_code() {
 #[test]
 fn static_event_callbacks_are_enabled_before_there_is_a_socket() {
     on_each_kernel(|_, provider| {
-        // SAFETY: this is refused, so that nothing is enabled.
+        // SAFETY: WSK refuses this, so that it enables nothing.
         let disabled = unsafe {
             provider.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE)
         };
         assert_eq!(disabled, refused(STATUS_INVALID_PARAMETER));
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
-        // SAFETY: as above: there is a socket.
+        // SAFETY: WSK refuses this, too, because there is a socket.
         let late = unsafe { provider.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM) };
         assert_eq!(late, refused(STATUS_INVALID_DEVICE_STATE));
         drop(socket);
@@ -428,13 +434,13 @@ fn static_event_callbacks_are_enabled_before_there_is_a_socket() {
 fn the_socket_and_the_npi_are_there_for_calls_of_the_drivers_own() {
     on_each_kernel(|_, provider| {
         let npi = provider.npi();
-        // SAFETY: the provider is there.
+        // SAFETY: the provider outlives the reference.
         let dispatch = unsafe { &*npi.Dispatch };
         assert!(dispatch.WskSocket.is_some());
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
         let raw = socket.as_wsk_socket();
         assert_eq!(socket.clone().as_wsk_socket(), raw);
-        // SAFETY: the socket is there, and this is the table of datagram sockets, as long as the host kernel makes it.
+        // SAFETY: the socket outlives the call, and the host kernel has the whole table of datagram sockets.
         let status = unsafe {
             let table = NonNull::new((*raw.as_ptr()).Dispatch.cast_mut()).unwrap();
             let table = WskProviderDatagramDispatch::new(table.cast(), u32::MAX);
@@ -458,10 +464,10 @@ fn the_socket_and_the_npi_are_there_for_calls_of_the_drivers_own() {
 #[test]
 fn sockets_of_a_process_are_opened() {
     on_each_kernel(|_, provider| {
-        // Nothing is looked at on the host: they are the host's processes.
+        // The host kernel ignores the process object: its sockets belong to the process that runs the test.
         let mut process = 0_u64;
         let place = NonNull::from(&mut process).cast();
-        // SAFETY: it is there until the provider is dropped.
+        // SAFETY: the process exists until the provider is dropped.
         let owned = unsafe { provider.owned_by(Some(place), None) };
         let socket = DatagramSocket::open(&owned, Family::V4).unwrap();
         socket

@@ -1,5 +1,5 @@
-//! Connection sockets on the host kernel, against the host's own TCP sockets: each operation in its three shapes, and what can
-//! happen to a connection meanwhile.
+//! Connection sockets on the host kernel, with the host's own TCP sockets as peers: each operation with each finisher, and what
+//! can happen to a connection meanwhile.
 
 use std::future::IntoFuture;
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ use crate::setting::{
     Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, seeded_kernels, until,
 };
 
-/// A driver, and a listener of the host's that it connects to. Dropped in this order, as a driver unloads.
+/// A driver, and a listener of the host that the driver connects to. Fields are dropped in this order, as a driver unloads.
 pub(crate) struct Setting {
     pub(crate) provider: Provider,
     pub(crate) registration: Registration,
@@ -44,7 +44,7 @@ impl Setting {
         }
     }
 
-    /// A socket that can be connected.
+    /// A socket that is bound and can be connected.
     pub(crate) fn bound(&self) -> ConnectionSocket {
         let socket = ConnectionSocket::open(&self.provider, Family::V4).unwrap();
         socket.bind(address(LOOPBACK)).unwrap();
@@ -72,7 +72,7 @@ pub(crate) fn on_each_kernel(test: impl Fn(&Kernel, &Setting)) {
     }
 }
 
-/// Why a socket was not connected, and the socket.
+/// The reason why a socket was not connected, and the socket.
 fn not_connected<T: std::fmt::Debug>(result: Result<T, NotConnected>) -> (Error, ConnectionSocket) {
     let NotConnected { error, socket } = result.unwrap_err();
     (error, socket.unwrap())
@@ -123,7 +123,7 @@ fn a_connection_is_made_by_operations_that_own_the_socket() {
         let socket = block_on(open.unwrap());
         assert_eq!(socket.unwrap().remote_address().unwrap(), s.remote);
 
-        // Left alone, what it was about is closed.
+        // Dropping the handle closes the socket.
         let socket = s.bound();
         drop(socket.connect(s.remote).start().unwrap());
         drop(
@@ -174,7 +174,7 @@ fn a_refused_connection_gives_the_socket_back() {
     });
 }
 
-/// Of requests that are wrong too, whatever runs them: nothing is called, and the socket can be connected.
+/// If the request itself is wrong, nothing is called, whatever the finisher, and the socket can still be connected.
 #[test]
 fn a_wrong_connection_gives_the_socket_back() {
     on_each_kernel(|kernel, s| {
@@ -202,7 +202,7 @@ fn a_wrong_connection_gives_the_socket_back() {
         let (error, socket) = not_connected(connect.start());
         assert_eq!(error, Error::PoolEmpty);
         drop(taken);
-        // Opening and binding it.
+        // One call opens the socket, one binds it.
         assert_eq!(kernel.counts().calls, calls + 2);
         let connected = socket.connect(s.remote).from(&operations).start();
         let connected = connected.unwrap().wait().unwrap().unwrap();
@@ -210,7 +210,7 @@ fn a_wrong_connection_gives_the_socket_back() {
     });
 }
 
-/// What was made for an operation that nobody has any more is closed, whenever it was made.
+/// A connection that nobody takes is closed, whenever it was made.
 #[test]
 fn a_connection_that_nobody_takes_is_closed() {
     on_each_kernel(|kernel, s| {
@@ -219,7 +219,7 @@ fn a_connection_that_nobody_takes_is_closed() {
             peer.set_read_timeout(Some(PATIENCE)).unwrap();
             peer
         };
-        // Completed, and then dropped.
+        // The operation completes, and then its handle is dropped.
         let connect = s.bound().connect(s.remote).start().unwrap();
         until("the connection", || connect.is_completed());
         at_irql(DISPATCH_LEVEL, || drop(connect));
@@ -229,7 +229,7 @@ fn a_connection_that_nobody_takes_is_closed() {
         until("the connection", || open.is_completed());
         at_irql(DISPATCH_LEVEL, || drop(open));
         assert!(is_reset(&mut peer()));
-        // Dropped in a scope, and at its end.
+        // Handles dropped in a scope, and at its end.
         wsk::scope(|scope| {
             drop(s.bound().connect(s.remote).start_in(scope).unwrap());
             let open = ConnectedSocket::connect(&s.provider, s.remote);
@@ -238,26 +238,27 @@ fn a_connection_that_nobody_takes_is_closed() {
         .unwrap();
         assert!(is_reset(&mut peer()));
         assert!(is_reset(&mut peer()));
-        // Dropped by who is told.
+        // The closure drops the connection.
         let connect = s.bound().connect(s.remote);
         connect.start_with(drop).unwrap();
         let open = ConnectedSocket::connect(&s.provider, s.remote);
         open.start_with(drop).unwrap();
         assert!(is_reset(&mut peer()));
         assert!(is_reset(&mut peer()));
-        // Dropped at once: cancelled, or connected all the same.
+        // Dropped at once: the operation is cancelled, or the connection is made and closed.
         for _ in 0..10 {
             drop(s.bound().connect(s.remote).start().unwrap());
             let open = ConnectedSocket::connect(&s.provider, s.remote);
             drop(open.start().unwrap());
         }
         until("the closes", || kernel.counts().sockets.live == 0);
-        // Their IRPs come back a moment later.
+        // Their IRPs return a moment later.
         until("the ends", || kernel.counts().in_flight == 0);
     });
 }
 
-/// WSK lets nobody close a socket while it is called: its last handle may go in a completion that comes before the call returns.
+/// WSK does not allow closing a socket while it is called. The completion routine may drop the last handle before the call
+/// returns.
 #[test]
 fn the_last_handle_may_go_in_a_completion() {
     on_each_kernel(|kernel, s| {
@@ -272,7 +273,7 @@ fn the_last_handle_may_go_in_a_completion() {
     });
 }
 
-/// Several connections are made at a time, and what they need is borrowed.
+/// Several connections are made at the same time, from borrowed memory.
 #[test]
 fn connections_are_made_in_a_scope() {
     on_each_kernel(|_, s| {
@@ -283,7 +284,7 @@ fn connections_are_made_in_a_scope() {
             (one.wait().unwrap(), two.wait().unwrap())
         })
         .unwrap();
-        // In whichever order they were made.
+        // The connections may arrive in any order.
         let mut peers = [(); 2].map(|()| s.listener.accept().unwrap());
         for socket in [one, two] {
             let local = socket.local_address().unwrap();
@@ -335,7 +336,7 @@ fn mistakes_are_found_before_the_kernel_is_called() {
             wrong(socket.remote_address().unwrap_err());
             wrong(socket.local_address().unwrap_err());
         });
-        // More control information than an operation has room for.
+        // More control information than fits into an operation.
         let mut control = Control::<320>::new();
         let data = &[0; 280];
         let (level, kind) = (0, 0);
@@ -378,7 +379,7 @@ fn bytes_are_sent_in_each_shape() {
         assert_eq!(finished.buffer.unwrap().as_slice(), b"pool");
         assert_eq!(exactly(&mut peer, 8), b"poolpool");
 
-        // In the order in which they were started, whatever becomes of the handles.
+        // In the order in which the sends were started, whatever happens to the handles.
         let pool = BufferPool::new(8, |_| NonPagedBuffer::new(1)).unwrap();
         for n in 0..64_u8 {
             let mut buffer = pool.take_or_wait().unwrap();
@@ -402,7 +403,7 @@ fn a_send_ends_when_all_of_it_is_sent() {
             .start()
             .unwrap();
         std::thread::sleep(MOMENT);
-        assert!(!sending.is_completed(), "nobody has received it");
+        assert!(!sending.is_completed(), "the peer has not received it");
         assert_eq!(exactly(&mut peer, bytes.len()), bytes);
         let finished = sending.wait().unwrap();
         assert_eq!(finished.result.unwrap(), bytes.len());
@@ -458,7 +459,7 @@ fn bytes_are_received_in_each_shape() {
         let receiving = socket.receive_all(buffer).start().unwrap();
         peer.write_all(b"fut").unwrap();
         std::thread::sleep(MOMENT);
-        assert!(!receiving.is_completed(), "it is not full");
+        assert!(!receiving.is_completed(), "the buffer is not full");
         peer.write_all(b"ure").unwrap();
         let finished = block_on(receiving);
         assert_eq!(finished.result.unwrap(), 6);
@@ -476,17 +477,17 @@ fn the_end_in_good_order_is_zero_bytes() {
         assert_eq!(
             socket.receive_all(&mut bytes).wait().unwrap(),
             3,
-            "what came before"
+            "the bytes before the end"
         );
         assert_eq!(socket.receive(&mut bytes).wait().unwrap(), 0);
         assert_eq!(socket.receive(&mut bytes).wait().unwrap(), 0, "and again");
-        // The other direction goes on.
+        // The other direction still works.
         socket.send(b"still").wait().unwrap();
         assert_eq!(exactly(&mut peer, 5), b"still");
         socket.disconnect().wait().unwrap();
         assert_eq!(peer.read(&mut bytes).unwrap(), 0);
         socket.close().unwrap();
-        assert!(!is_reset(&mut peer), "both directions were ended");
+        assert!(!is_reset(&mut peer), "both directions ended gracefully");
     });
 }
 
@@ -543,7 +544,7 @@ fn after_a_graceful_disconnect_nothing_can_be_sent_and_all_received() {
 fn a_disconnect_that_takes_too_long_aborts() {
     on_each_kernel(|_, s| {
         let (socket, mut peer) = s.connection();
-        // More than the host buffers for a peer that does not receive.
+        // More than the host buffers for a peer that does not read.
         let lots = NonPagedBuffer::new(32 << 20).unwrap();
         let begin = Instant::now();
         let error = socket
@@ -612,7 +613,7 @@ fn a_reset_by_the_peer_is_an_error() {
     });
 }
 
-/// Closes so that the other side sees a reset: something is unread.
+/// Closes the socket so that the other side sees a reset.
 fn reset(peer: TcpStream) {
     let peer = socket2::Socket::from(peer);
     peer.set_linger(Some(Duration::ZERO)).unwrap();
@@ -656,7 +657,7 @@ fn whatever_is_done_with_a_handle_the_buffer_is_the_kernels_until_the_end() {
         let (socket, peer) = s.connection();
         let drops = Arc::new(AtomicUsize::new(0));
         let dropped = || drops.load(Ordering::SeqCst);
-        // Dropped: cancelled, and the buffer goes with the completion.
+        // Dropping the handle cancels the receive, and the completion drops the buffer.
         drop(
             socket
                 .receive(Counted::new(&[0; 8], &drops))
@@ -664,7 +665,7 @@ fn whatever_is_done_with_a_handle_the_buffer_is_the_kernels_until_the_end() {
                 .unwrap(),
         );
         until("the cancelled receive", || dropped() == 1);
-        // Cancelled by hand.
+        // Cancelling with the handle.
         let receiving = socket
             .receive(Counted::new(&[0; 8], &drops))
             .start()
@@ -677,7 +678,7 @@ fn whatever_is_done_with_a_handle_the_buffer_is_the_kernels_until_the_end() {
         );
         drop(finished.buffer);
         assert_eq!(dropped(), 2);
-        // A send that is dropped goes on.
+        // A send whose handle is dropped continues.
         at_irql(DISPATCH_LEVEL, || {
             drop(
                 socket
@@ -711,7 +712,7 @@ fn what_is_forgotten_is_kept() {
         drop(socket);
         drop(s);
         assert_eq!(drops.load(Ordering::SeqCst), 0);
-        // The buffer's bytes and MDL, and the operation.
+        // The leaks are the buffer's bytes and MDL, and the operation.
         assert_eq!(kernel.finish().unwrap_err().entries().len(), 3);
     }
 }
@@ -856,7 +857,7 @@ fn deregistering_waits_for_connections() {
         drop(provider);
         let thread = std::thread::spawn(move || drop(registration));
         std::thread::sleep(MOMENT);
-        assert!(!thread.is_finished(), "a socket is open");
+        assert!(!thread.is_finished(), "a socket is still open");
         drop(socket);
         assert!(receiving.wait().unwrap().result.is_err());
         thread.join().unwrap();
@@ -864,8 +865,8 @@ fn deregistering_waits_for_connections() {
     }
 }
 
-/// A provider that refuses a request and keeps its IRP, against its contract, is an error and not a hang; what it keeps stays,
-/// and is freed should it complete the IRP after all.
+/// A provider breaks its contract: it refuses a request and keeps its IRP. That is an error and no hang. The memory stays
+/// allocated, and is freed when the IRP completes after all.
 #[test]
 fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();
@@ -893,7 +894,7 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     refuse();
     let disconnect = socket.disconnect().start().unwrap();
     refuse();
-    // Dropped without a look.
+    // Dropped without reading the result.
     drop(
         ConnectedSocket::connect(&s.provider, s.remote)
             .start()
@@ -902,10 +903,14 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
 
     refuse();
     abandoned(socket.receive(&mut buffer).wait().unwrap_err());
-    assert!(buffer.is_empty(), "it is the provider's for good");
+    assert!(buffer.is_empty(), "the provider keeps the memory");
     assert!(buffer.is_lost());
     let lost = socket.receive(&mut buffer).wait();
-    assert_eq!(lost, Err(Error::BufferLost), "which is not the end");
+    assert_eq!(
+        lost,
+        Err(Error::BufferLost),
+        "a lost buffer is an error, not the end of the connection"
+    );
     refuse();
     abandoned(socket.disconnect().wait_timeout(MOMENT).unwrap_err());
     refuse();
@@ -933,7 +938,7 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     assert_eq!(drops.load(Ordering::SeqCst), 2);
     drop((socket, unconnected));
     drop(s);
-    // The buffer that the provider was told to keep: its bytes and its MDL.
+    // The leaks are the bytes and the MDL of the buffer that was lent to the provider.
     drop(buffer);
     assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
 }

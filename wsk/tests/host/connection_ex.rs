@@ -1,5 +1,5 @@
-//! What newer Windows adds to connections, on the host kernel: control information with what is sent and received, and first data that
-//! goes with the connection.
+//! Functions for connections that newer versions of Windows have, on the host kernel: control information of sent and received
+//! bytes, and first data that is sent with the connection.
 
 use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
@@ -35,7 +35,7 @@ fn control(message: ControlMessage<'_>) -> Control<ALL> {
     control
 }
 
-/// A connection in kernels whose transport tells a time to live with what is received.
+/// A connection in kernels whose transport reports a time to live with received bytes.
 fn telling(test: impl Fn(&Kernel, &Setting, &ConnectedSocket, &mut TcpStream)) {
     let policies = [Completion::Inline, Completion::Deferred, Completion::Seeded];
     for (seed, policy) in (1..).zip(policies) {
@@ -58,7 +58,7 @@ fn owned(bytes: &[u8]) -> WithControl<NonPagedBuffer, ALL> {
     WithControl::new(NonPagedBuffer::copy_of(bytes).unwrap(), control(HOPS))
 }
 
-/// What control information `WskSendEx` is given meanwhile.
+/// The control information that `WskSendEx` gets while `send` runs.
 fn given(kernel: &Kernel, send: impl FnOnce()) -> Vec<String> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = told.clone();
@@ -92,7 +92,7 @@ fn control_information_goes_with_what_is_sent() {
             .unwrap();
             let mut sender = socket.send(owned(b"bytes")).prepare().unwrap();
             assert_eq!(sender.wait(), Ok(5));
-            // The next run sends what is there by then.
+            // The next run sends the control information that the buffer has by then.
             sender.buffer_mut().unwrap().control.clear();
             assert_eq!(sender.wait(), Ok(5));
             let both = &mut sender.buffer_mut().unwrap().control;
@@ -115,7 +115,7 @@ fn control_information_goes_with_what_is_sent() {
         );
         assert_eq!(exactly(peer, 40), b"bytes".repeat(8));
         operations.wait_until_idle().unwrap();
-        // What is no whole message is found by the provider.
+        // The provider refuses a message that is not whole.
         let broken = Broken(NonPagedBuffer::copy_of(b"x").unwrap());
         let refused = Error::Call {
             call: Call::WskSend,
@@ -161,7 +161,7 @@ fn control_information_is_received_with_bytes() {
             assert_eq!(messages(&here.control), [HOPS]);
         })
         .unwrap();
-        // Less room than there is to tell; none; and nobody who asks.
+        // Too little room; no room; a buffer that takes no control information.
         let mut little = WithControl::new([0; 16], Control::<16>::new());
         peer.write_all(b"1").unwrap();
         assert_eq!(socket.receive(&mut little).wait(), Ok(1));
@@ -172,7 +172,7 @@ fn control_information_is_received_with_bytes() {
         let mut plain = [0; 16];
         peer.write_all(b"3").unwrap();
         assert_eq!(socket.receive(&mut plain).wait(), Ok(1));
-        // What fills a buffer is several receives: it tells of none, and not of what was there before.
+        // Filling a buffer takes several receives. It reports no control information, and clears the old one.
         let mut full = WithControl::new([0; 4], control(HOPS));
         peer.write_all(b"full").unwrap();
         assert_eq!(socket.receive_all(&mut full).wait(), Ok(4));
@@ -180,13 +180,13 @@ fn control_information_is_received_with_bytes() {
     });
 }
 
-/// A buffer with control information that is none.
+/// A buffer with invalid control information.
 struct Broken(NonPagedBuffer);
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Broken {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the buffer inside.
         unsafe { self.0.lock(lock) }
     }
 
@@ -205,7 +205,7 @@ fn a_transport_without_control_information_refuses_it() {
         };
         let buffer = WithControl::new(*b"bytes", control(HOPS));
         assert_eq!(socket.send(&buffer).wait(), Err(refused));
-        // There is room, and nothing comes.
+        // There is room, but no control information arrives.
         let mut room = WithControl::new([0; 8], control(HOPS));
         peer.write_all(b"bytes").unwrap();
         assert_eq!(socket.receive(&mut room).wait(), Ok(5));
@@ -213,7 +213,7 @@ fn a_transport_without_control_information_refuses_it() {
     });
 }
 
-/// Version 1607, whose tables end before the entries of today's.
+/// Version 1607. Its tables end before the newer entries.
 fn old() -> Kernel {
     Kernel::builder().windows(10, 0, 14393).boot()
 }
@@ -247,7 +247,7 @@ fn an_older_windows_sends_and_receives_without_control_information() {
     let mut sender = socket.send(with_control()).prepare().unwrap();
     assert_eq!(sender.wait(), Err(missing("WskSendEx")));
     assert_eq!(kernel.counts().calls, calls, "nothing was called");
-    // The connection is as it was.
+    // The connection still works.
     let none = WithControl::new(*b"none", Control::<ALL>::new());
     assert_eq!(socket.send(&none).wait(), Ok(4));
     assert_eq!(exactly(&mut peer, 4), b"none");
@@ -268,7 +268,7 @@ fn an_older_windows_connects_without_first_data() {
     } = refused.unwrap_err();
     let entry = "WskConnectEx";
     assert_eq!(error, Error::NoEntry { entry });
-    // Both are given back, and good for what this Windows has.
+    // Both are returned, and work with what this Windows has.
     let socket = socket.unwrap().connect(s.remote).wait().unwrap();
     assert_eq!(socket.send(buffer.unwrap()).wait(), Ok(5));
     let (mut peer, _) = s.listener.accept().unwrap();
@@ -308,7 +308,7 @@ fn first_data_goes_with_the_connection() {
         let connecting = socket.connect(s.remote).with_first_data(b"on the stack");
         let socket = connecting.wait().unwrap();
         let mut peer = arrives(b"on the stack");
-        // It is a connection as any.
+        // The result is an ordinary connection.
         assert_eq!(socket.send(b", more").wait(), Ok(6));
         assert_eq!(exactly(&mut peer, 6), b", more");
         peer.write_all(b"answer").unwrap();
@@ -316,7 +316,7 @@ fn first_data_goes_with_the_connection() {
         socket.receive_exact(&mut answer).wait().unwrap();
         assert_eq!(&answer, b"answer");
         socket.close().unwrap();
-        // Owned, and given back beside the socket.
+        // Owned, and returned together with the socket.
         let buffer = NonPagedBuffer::copy_of(b"owned").unwrap();
         let started = s.bound().connect(s.remote).with_first_data(buffer).start();
         let finished = started.unwrap().wait().map_err(|(error, _)| error);
@@ -335,7 +335,7 @@ fn first_data_goes_with_the_connection() {
         .unwrap();
         let _peer = arrives(b"in a scope");
         drop(socket);
-        // None at all.
+        // No bytes at all.
         let socket = s.bound().connect(s.remote).with_first_data(b"").wait();
         drop(socket.unwrap());
         let (mut peer, _) = s.listener.accept().unwrap();
@@ -370,7 +370,7 @@ fn a_socket_that_is_not_connected_comes_back_with_its_first_data() {
         let refused = block_on(started.unwrap()).unwrap_err();
         assert_eq!(refused.error, call(STATUS_INSUFFICIENT_RESOURCES));
         drop(refused);
-        // What is wrong is told before WSK is called.
+        // Mistakes are found before WSK is called.
         let socket = ConnectionSocket::open(&s.provider, Family::V4).unwrap();
         let bound = s.bound();
         let calls = kernel.counts().calls;
@@ -390,7 +390,7 @@ fn a_socket_that_is_not_connected_comes_back_with_its_first_data() {
         let refused = request.unwrap_err();
         assert!(matches!(refused.error, Error::WrongIrql { .. }));
         assert_eq!(kernel.counts().calls, calls);
-        // As many as may go.
+        // The most bytes that are allowed.
         long.set_len(65_535).unwrap();
         let bound = refused.socket.unwrap();
         let (socket, peer) = std::thread::scope(|threads| {
@@ -412,7 +412,7 @@ fn first_data_of_a_connection_that_is_given_up_is_dropped_once() {
         let drops = Arc::new(AtomicUsize::new(0));
         let first = || Counted::new(b"first", &drops);
         let connect = || s.bound().connect(s.remote).with_first_data(first());
-        // Nobody is told: the socket is closed when it has completed.
+        // Nobody takes the socket, so it is closed after the completion.
         drop(connect().start().unwrap());
         drop(connect().start_with(drop));
         let cancelled = connect().start().unwrap();
@@ -499,12 +499,12 @@ fn bytes_are_sent_out_of_band() {
         assert_eq!(sender.wait(), Ok(2));
         assert_eq!(exactly(&mut peer, 1), b"x");
         urgent(&peer);
-        // With other bytes it is out of band still.
+        // The next run is out of band, too.
         sender.buffer_mut().unwrap().as_mut_slice()[0] = b'y';
         assert_eq!(sender.wait(), Ok(2));
         assert_eq!(exactly(&mut peer, 1), b"y");
         urgent(&peer);
-        // What comes so comes with the rest.
+        // The driver receives urgent data with the other bytes.
         socket2::SockRef::from(&peer)
             .send_out_of_band(b"?")
             .unwrap();
@@ -516,7 +516,7 @@ fn bytes_are_sent_out_of_band() {
 }
 
 fn silent_mode() -> SilentMode {
-    // SAFETY: what was sent before is over, and what is sent after is refused.
+    // SAFETY: earlier sends have completed, and later ones are refused.
     unsafe { SilentMode::new() }
 }
 
@@ -549,7 +549,7 @@ fn a_connection_goes_silent() {
         let (call, status) = (Call::WskSend, STATUS_INVALID_DEVICE_STATE);
         assert_eq!(late, Err(Error::Call { call, status }));
         socket.close().unwrap();
-        // Neither an end nor a reset comes.
+        // The peer sees neither an end nor a reset.
         assert_eq!(exactly(&mut peer, 6), b"before");
         peer.set_read_timeout(Some(MOMENT)).unwrap();
         let error = peer.read(&mut [0; 8]).unwrap_err();
@@ -562,14 +562,14 @@ fn a_connection_goes_silent() {
     }
 }
 
-/// What a handler was told: bytes with control information, or that the socket is dead.
+/// What a handler received: bytes with control information, or the news that the socket is dead.
 #[derive(Debug, PartialEq)]
 enum Told {
     Bytes(Vec<u8>, Vec<ControlMessage<'static>>),
     Closed,
 }
 
-/// Tells what comes, and answers what it is to.
+/// Reports each indication to the test, and returns the answer that the test has set.
 struct Teller {
     tell: Mutex<Sender<Told>>,
     answer: Mutex<StreamVerdict>,
@@ -603,10 +603,14 @@ impl ConnectionEvent for Teller {
         let control = control.collect();
         if self.keeps.load(Ordering::Relaxed) {
             let kept = indication.retain().unwrap();
-            assert_eq!(indication.control().count(), 0, "it is not kept");
+            assert_eq!(
+                indication.control().count(),
+                0,
+                "retained bytes have no control information"
+            );
             drop(kept);
         }
-        // Before whoever is told has another.
+        // Reads the answer before the test gets the report and sets another one.
         let answer = *self.answer.lock().unwrap();
         self.tell(Told::Bytes(bytes, control));
         answer
@@ -633,7 +637,7 @@ fn a_handler_is_told_control_information() {
         assert_eq!(socket.indicate_control(true).wait(), Ok(()));
         peer.write_all(b"extended").unwrap();
         assert_eq!(told(), bytes(b"extended"));
-        // What was not accepted is indicated again, once it is asked for.
+        // Bytes that were not accepted are indicated again when the driver resumes.
         let teller = socket.handler::<Teller>().unwrap();
         for answer in [StreamVerdict::NotAccepted, StreamVerdict::ConsumedPart(3)] {
             *teller.answer.lock().unwrap() = answer;
@@ -651,11 +655,11 @@ fn a_handler_is_told_control_information() {
         peer.write_all(b"kept").unwrap();
         assert_eq!(told(), bytes(b"kept"));
         teller.keeps.store(false, Ordering::Relaxed);
-        // A receive comes first.
+        // A waiting receive gets the bytes first.
         let receiving = socket.receive(NonPagedBuffer::new(8).unwrap()).start();
         peer.write_all(b"receive").unwrap();
         assert_eq!(receiving.unwrap().wait().unwrap().result, Ok(7));
-        // Taken away, and set by a prepared request, twice.
+        // Switched off, and then switched on twice by a prepared request.
         assert_eq!(socket.indicate_control(false).wait(), Ok(()));
         peer.write_all(b"plain").unwrap();
         assert_eq!(told(), without(b"plain"));
@@ -663,7 +667,7 @@ fn a_handler_is_told_control_information() {
         assert_eq!((setting.wait(), setting.wait()), (Ok(()), Ok(())));
         peer.write_all(b"extended").unwrap();
         assert_eq!(told(), bytes(b"extended"));
-        // Disabled events stay so.
+        // Disabled events stay disabled.
         socket.disable_events().unwrap();
         assert_eq!(socket.indicate_control(true).wait(), Ok(()));
         peer.write_all(b"nobody").unwrap();

@@ -1,5 +1,5 @@
-//! Control information end to end: what a driver sends with a datagram arrives at the other end, and what arrives with one is
-//! told to the driver, by a receive and by an event.
+//! Control information end to end: what a driver sends with a datagram arrives at the peer, and the driver gets what arrives with
+//! a datagram, from a receive and from an event.
 
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -38,10 +38,10 @@ fn peer(local: &str) -> (socket2::Socket, SocketAddr) {
     (peer.into(), address)
 }
 
-/// A socket that is told of what came along with a datagram: the class of service, and how many hops it may make.
+/// A socket that reports what arrived with a datagram: the class of service, and the hop limit.
 ///
-/// It is the host's own, so that what is sent is seen without this crate; on Windows, whose function for that has to be asked for first,
-/// it is one of Winsock Kernel's.
+/// It is a socket of the host, so that this crate is not needed to see what was sent. On Windows it is a socket of Winsock
+/// Kernel, because an ordinary socket would first have to look up the function that reports it.
 struct Witness {
     #[cfg(not(windows))]
     socket: socket2::Socket,
@@ -71,11 +71,11 @@ impl Witness {
         (Self { socket }, address)
     }
 
-    /// What came along with the next datagram.
+    /// The class of service and the hop limit of the next datagram.
     fn told(&self) -> (Option<i32>, Option<i32>) {
         let mut room = [MaybeUninit::<u64>::uninit(); 32];
         let mut data = [MaybeUninit::uninit(); 64];
-        // SAFETY: the same memory as bytes.
+        // SAFETY: the bytes are the memory of `room`.
         let bytes = unsafe { core::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), 256) };
         let mut slices = [socket2::MaybeUninitSlice::new(&mut data)];
         let mut header = socket2::MsgHdrMut::new()
@@ -86,13 +86,13 @@ impl Witness {
         let mut at = room.as_ptr().cast::<u8>();
         let (mut service, mut hops) = (None, None);
         while rest > 0 {
-            // SAFETY: the host has written whole messages up to the length that it gave.
+            // SAFETY: the host has written whole messages up to the length that it returned.
             unsafe {
                 let message = at.cast::<libc::cmsghdr>().read_unaligned();
                 let skip = libc::CMSG_LEN(0) as usize;
                 #[allow(clippy::unnecessary_cast)]
                 let length = message.cmsg_len as usize - skip;
-                // A byte, or an int of this machine's.
+                // The value is a byte, or an int in the order of this machine.
                 let number = i32::from(at.add(skip).read());
                 match (message.cmsg_level, message.cmsg_type) {
                     (libc::IPPROTO_IP, libc::IP_TTL | libc::IP_RECVTTL)
@@ -133,7 +133,7 @@ impl Witness {
         (Self { socket }, address)
     }
 
-    /// What came along with the next datagram.
+    /// The class of service and the hop limit of the next datagram.
     fn told(&self) -> (Option<i32>, Option<i32>) {
         let mut buffer = WithControl::new([0; 64], Control::<ALL>::new());
         let receive = self.socket.receive_from(&mut buffer);
@@ -180,9 +180,9 @@ fn what_is_sent_along_arrives_over_ipv4() {
             .0,
             Some(0x11)
         );
-        // The next one has nothing of it.
+        // The next datagram does not have it.
         assert_eq!(sent(&[]).0, Some(0));
-        // Nothing around a buffer that has its own leaves that.
+        // A wrapper without control information keeps that of the inner buffer.
         let inner = WithControl::new(*b"bytes", control::<ALL>(&[ControlMessage::EcnV4(1)]));
         let buffer = WithControl::new(inner, Control::<0>::new());
         assert_eq!(socket.send_to(&buffer, to).wait().unwrap(), 5);
@@ -220,7 +220,7 @@ fn the_source_address_is_chosen() {
                 interface: 0,
             };
             let buffer = WithControl::new(*b"x", control::<ALL>(&[info]));
-            // In a scope as well as in a call that waits.
+            // In a scope, and in a call that waits.
             wsk::scope(|s| socket.send_to(&buffer, to).start_in(s)?.wait())
                 .unwrap()
                 .unwrap();
@@ -285,11 +285,11 @@ fn what_the_transport_does_not_take_is_an_error() {
     });
 }
 
-/// Whether ordinary sockets of the host send the class of service that they are told, and others are told that: those of Windows
-/// don't, and of macOS nobody has seen it here.
+/// Whether ordinary sockets of the host send the class of service that is set, and receive it. Those of Windows do not. On macOS
+/// nobody has checked it.
 const TELLS_CLASS: bool = cfg!(target_os = "linux");
 
-/// Everything that an IPv4 datagram on the loopback interface is told with.
+/// All control messages of an IPv4 datagram on the loopback interface.
 fn expected_v4(interface: u32, tos: i32, hops: i32) -> Vec<ControlMessage<'static>> {
     let mut expected = vec![
         ControlMessage::PacketInfoV4 {
@@ -307,13 +307,13 @@ fn expected_v4(interface: u32, tos: i32, hops: i32) -> Vec<ControlMessage<'stati
     expected
 }
 
-/// How many messages that is.
+/// The number of these messages.
 const ALL_MESSAGES: usize = if TELLS_CLASS { 4 } else { 2 };
 
 /// Room for half of them.
 const ROOM_FOR_HALF: usize = if TELLS_CLASS { 50 } else { 30 };
 
-/// Looks whether as many came along as all that are asked for, or some where a host may lack one.
+/// Checks that all messages that were asked for have arrived, or at least some, on a host that may lack one.
 fn assert_told(count: usize) {
     if TELLS_CLASS {
         assert_eq!(count, ALL_MESSAGES);
@@ -335,13 +335,13 @@ fn loopback() -> u32 {
     } else {
         c"lo0"
     };
-    // SAFETY: the name is a string of C.
+    // SAFETY: the name is a C string.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     assert_ne!(index, 0, "the loopback interface");
     index
 }
 
-/// The loopback interface is the first.
+/// The first interface is the loopback interface.
 #[cfg(windows)]
 fn loopback() -> u32 {
     1
@@ -374,7 +374,7 @@ fn a_receive_tells_what_came_along() {
         peer.set_ttl_v4(33).unwrap();
         let expected = sorted(expected_v4(loopback(), 0x2A, 33).into_iter());
         let mut buffer = WithControl::new([0; 64], Control::<ALL>::new());
-        // Nothing is told unasked.
+        // Without the options, nothing arrives.
         peer.send_to(b"plain", &to.into()).unwrap();
         let received = socket
             .receive_from(&mut buffer)
@@ -394,7 +394,7 @@ fn a_receive_tells_what_came_along() {
         );
         assert!(!received.is_control_truncated() && !received.is_truncated());
         assert_eq!(sorted(buffer.control.messages()), expected);
-        // With an operation of its own.
+        // An owned operation.
         let owned = WithControl::new(NonPagedBuffer::new(64).unwrap(), Control::<ALL>::new());
         let receive = socket.receive_from(owned).start().unwrap();
         peer.send_to(b"owned", &to.into()).unwrap();
@@ -402,7 +402,7 @@ fn a_receive_tells_what_came_along() {
         assert_eq!(finished.result.unwrap().length(), 5);
         let owned = finished.buffer.unwrap();
         assert_eq!(sorted(owned.control.messages()), expected);
-        // And in a scope.
+        // In a scope.
         wsk::scope(|s| {
             let receive = socket.receive_from(&mut buffer).start_in(s).unwrap();
             peer.send_to(b"scoped", &to.into()).unwrap();
@@ -445,7 +445,7 @@ fn a_receive_that_fails_tells_of_nothing() {
         receive.cancel();
         let mut buffer = receive.wait().unwrap().buffer.unwrap();
         assert!(empty(&buffer.control), "{:?}", buffer.control.as_bytes());
-        // There is room for what is sent along next.
+        // The buffer has room for new messages.
         buffer.control.push(ControlMessage::TimeToLive(4)).unwrap();
         assert_eq!(buffer.control.messages().count(), 1);
     });
@@ -467,7 +467,7 @@ fn room_that_is_too_small_is_told() {
         assert!(received.is_control_truncated() && !received.is_truncated());
         assert_eq!(received.length(), 12);
         let fitting = buffer.control.messages().count();
-        assert_eq!(fitting, ALL_MESSAGES / 2, "those that fit");
+        assert_eq!(fitting, ALL_MESSAGES / 2, "the messages that fit");
         let mut none = WithControl::new([0; 4], Control::<0>::new());
         peer.send_to(b"data too", &to.into()).unwrap();
         let received = socket
@@ -577,7 +577,7 @@ fn bytes_length_control_and_address_of_a_prepared_send_change_between_its_runs()
         };
         assert_eq!(sender.wait(), Ok(16));
         hears(&first, &[0; 16], 1);
-        // From now on nothing is allocated.
+        // From here on nothing is allocated.
         let before = kernel.counts().allocations();
         for (round, last) in (1..).zip([5, 1, 7]) {
             let buffer = sender.buffer_mut().unwrap();
@@ -590,20 +590,20 @@ fn bytes_length_control_and_address_of_a_prepared_send_change_between_its_runs()
             assert_eq!(sender.wait(), Ok(usize::from(round) * 3));
             hears(&first, &[round; 9][..usize::from(round) * 3], last);
         }
-        // The source stays chosen when only the bytes change, or only the address.
+        // The source stays the same if only the bytes or only the address change.
         sender.buffer_mut().unwrap().buffer.assign(b"same").unwrap();
         assert_eq!(sender.wait(), Ok(4));
         hears(&first, b"same", 7);
         sender.set_remote_address(other).unwrap();
         assert_eq!(sender.wait(), Ok(4));
         hears(&second, b"same", 7);
-        // Cut into datagrams, each of which comes from there.
+        // The data is cut into datagrams, which all come from that source.
         let control = &mut sender.buffer_mut().unwrap().control;
         control.push(ControlMessage::SegmentSize(3)).unwrap();
         assert_eq!(sender.wait(), Ok(4));
         hears(&second, b"sam", 7);
         hears(&second, b"e", 7);
-        // What is wrong is an error of the run, and can be made right.
+        // A wrong message is an error of the run, and the next run can correct it.
         let control = &mut sender.buffer_mut().unwrap().control;
         control.clear();
         control.push(ControlMessage::EcnV4(4)).unwrap();
@@ -613,7 +613,7 @@ fn bytes_length_control_and_address_of_a_prepared_send_change_between_its_runs()
         assert_eq!(ended.result(), Ok(4));
         hears(&second, b"same", 1);
         assert_eq!(kernel.counts().allocations(), before);
-        // An address that cannot be, and then another change: the address is as it was.
+        // A failed change of the address leaves the old one, also after another change.
         let mut sender = ended.into_operation().unwrap();
         sender.buffer_mut().unwrap().buffer.assign(b"last").unwrap();
         let v6: SocketAddr = "[::1]:9".parse().unwrap();
@@ -698,7 +698,7 @@ fn what_came_along_with_one_datagram_is_not_told_of_the_next() {
             let arrival = receiver.wait().unwrap();
             assert_eq!(arrival.length(), 5);
             assert_eq!(arrival.control().count(), 0, "{arrival:?}");
-            // The operation of a pool has no more to tell, neither of what succeeds nor of what does not.
+            // An operation of a pool keeps no control information of an earlier run, whether the new run succeeds or fails.
             says(b"plain");
             let receive = socket.receive_from(room()).from(&operations).start();
             let plain = receive.unwrap().wait().unwrap();
@@ -714,7 +714,7 @@ fn what_came_along_with_one_datagram_is_not_told_of_the_next() {
             assert!(cancelled.result.is_err());
             assert_eq!(cancelled.buffer.unwrap().control.messages().count(), 0);
         }
-        // A run that is cancelled tells of nothing; nor does one with less room of more.
+        // A cancelled run reports none, and so does a run with less room than the messages need.
         tell_all(&socket);
         says(b"told");
         assert_told(receiver.wait().unwrap().control().count());
@@ -777,12 +777,16 @@ fn a_stream_receive_with_an_operation_that_received_a_datagram_is_told_nothing_o
             assert_eq!(finished.result, Ok(5));
             let received = finished.buffer.unwrap();
             assert_eq!(&received.buffer.as_slice()[..5], b"bytes");
-            assert_eq!(received.control.as_bytes(), b"", "of the datagram before");
+            assert_eq!(
+                received.control.as_bytes(),
+                b"",
+                "control information of an earlier datagram"
+            );
         }
     });
 }
 
-/// What a prepared sender has of control information goes with each run, and can be changed between two.
+/// A prepared sender sends its control information with each run. The driver can change it between runs.
 #[test]
 fn a_prepared_sender_tells_what_goes_along() {
     on_each_kernel(|kernel, provider| {
@@ -811,13 +815,13 @@ fn a_prepared_sender_tells_what_goes_along() {
         assert_eq!(sender.wait(), Ok(5));
         assert_eq!(tos(&other), 0, "none");
         if cfg!(not(windows)) {
-            // The witness there receives with allocations of its own.
+            // On Windows, the witness receives with allocations of its own.
             assert_eq!(kernel.counts().allocations(), before);
         }
     });
 }
 
-/// The other things that go along: where from, and how a long buffer is cut.
+/// Other control information: the source address, and the size of the segments of a long buffer.
 #[test]
 fn a_prepared_sender_chooses_its_address_and_is_cut() {
     on_each_kernel(|_, provider| {
@@ -850,7 +854,7 @@ fn a_prepared_sender_chooses_its_address_and_is_cut() {
                 Some(SocketAddr::from(([127, 0, 0, 6], port)))
             );
         }
-        // What is wrong is found when it runs, and put right again.
+        // A mistake is found in the run, and can be corrected.
         let buffer = sender.buffer_mut().unwrap();
         buffer.control = control(&[ControlMessage::EcnV4(4)]);
         assert!(matches!(sender.wait(), Err(Error::Call { .. })));

@@ -1,4 +1,4 @@
-//! Datagram sockets on the host kernel: what arrives at real sockets, and what each mistake and failure gives.
+//! Datagram sockets on the host kernel: what arrives at real sockets, and the result of each mistake and failure.
 
 use std::net::SocketAddr;
 
@@ -64,7 +64,7 @@ fn a_dual_mode_socket_carries_both_families() {
                     .remote_address()
                     .unwrap(),
                 to,
-                "an IPv4 sender is told as IPv4"
+                "the address of an IPv4 sender is an IPv4 address"
             );
         }
     });
@@ -123,7 +123,7 @@ fn part_of_a_buffer() {
         let socket = bound(provider, Family::V4, LOOPBACK);
         let (peer, to) = peer(LOOPBACK);
         let mut bytes = [0; 8];
-        // Across a page, where the MDL's offset and the page's differ.
+        // Across a page boundary, where the MDL's offset and the page's differ.
         let mut large = NonPagedBuffer::new(10_000).unwrap();
         large.as_mut_slice()[5_000..5_004].copy_from_slice(b"here");
         assert_eq!(
@@ -240,10 +240,14 @@ fn mistakes_are_errors_of_their_own() {
                 Registration::new().map(drop).unwrap_err(),
             ]
         });
-        // Registering is for PASSIVE_LEVEL alone.
+        // Registering requires PASSIVE_LEVEL.
         let wrong = |limit| Error::WrongIrql { current: 2, limit };
         assert_eq!(raised, [wrong(1), wrong(1), wrong(1), wrong(0)]);
-        assert_eq!(before, kernel.counts(), "a mistake allocates nothing");
+        assert_eq!(
+            before,
+            kernel.counts(),
+            "a mistake must not allocate anything"
+        );
     });
 }
 
@@ -357,7 +361,7 @@ fn handles_go_to_other_threads() {
     });
 }
 
-/// What a driver does from registering to deregistering, failing where anything fails.
+/// Everything that a driver does from registering to deregistering. It returns the first failure.
 fn everything(to: SocketAddr) -> Result<(), Error> {
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Forever)?;
@@ -414,7 +418,7 @@ fn no_memory_says_for_what() {
         Error::NoMemory(Memory::Registration)
     );
     let (registration, provider) = client();
-    // The operation that waits for it is there before the socket.
+    // The operation for closing was allocated with the socket.
     kernel.fail_nth_allocation(2);
     assert_eq!(
         DatagramSocket::open(&provider, Family::V4)

@@ -1,4 +1,5 @@
-//! Providers that do otherwise than documented, as those of other systems do: what the crate promises holds with them too.
+//! Providers that behave differently from the documentation, as those of other systems do. The promises of the crate hold with
+//! them, too.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -37,7 +38,7 @@ fn kernels_at(speed: u32, deviation: Deviation) -> impl Iterator<Item = Kernel> 
         })
 }
 
-/// Runs `test` with a connection of a provider that gives at most so many bytes at a time.
+/// Runs `test` with a connection of a provider that completes each receive with at most `most` bytes.
 fn with_short_receives(most: usize, test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream)) {
     let most = NonZeroUsize::new(most).unwrap();
     for kernel in kernels_with(Deviation::ShortReceives(most)) {
@@ -65,7 +66,7 @@ fn receive_all_goes_on_until_the_buffer_is_full() {
             let received = socket.receive_all(&mut bytes).wait_timeout(PATIENCE);
             assert_eq!((received, &bytes), (Ok(6), b"limits"));
 
-            // What comes while it is in flight.
+            // Bytes that arrive while the operation is in flight.
             let halves = |peer: &mut TcpStream, bytes: &[u8; 6]| {
                 peer.write_all(&bytes[..3]).unwrap();
                 std::thread::sleep(Duration::from_millis(5));
@@ -118,7 +119,7 @@ fn receive_all_goes_on_until_the_buffer_is_full() {
                 assert_eq!(finished.result, Ok(6));
                 assert_eq!(finished.buffer.unwrap().as_slice(), expected);
             }
-            // It goes back when the completion has returned.
+            // The operation returns to the pool after the completion routine has returned.
             operations.wait_until_idle().unwrap();
             let receiving = socket.receive_all(room()).from(&operations);
             let receiving = receiving.start().unwrap();
@@ -149,7 +150,7 @@ fn receive_all_ends_with_the_connection() {
                 (2, Some(receiving)) => receiving.wait().unwrap().result,
                 (_, receiving) => block_on(receiving.unwrap()).result,
             };
-            assert_eq!(received, Ok(3), "what came before the end");
+            assert_eq!(received, Ok(3), "the bytes before the end");
             assert_eq!(socket.receive_all(&mut bytes).wait(), Ok(0));
         });
     }
@@ -160,7 +161,7 @@ fn the_rest_is_found_in_chains() {
     for most in [1, 2, 3, 5] {
         with_short_receives(most, |_, socket, peer| {
             let part = |length| NonPagedBuffer::new(length).unwrap();
-            // Begins inside the first part, ends inside the last.
+            // The range begins inside the first part and ends inside the last.
             let mut chain = MdlChain::new([part(4), part(1), part(8)]);
             chain.set_range(3, 9).unwrap();
             peer.write_all(b"123456789").unwrap();
@@ -180,7 +181,7 @@ fn the_rest_is_found_in_chains() {
     }
 }
 
-/// Pieces that are there at once are not received in the completion of the one before: the stack would not do.
+/// When several pieces are available at once, a completion routine does not receive the next one. That would overflow the stack.
 #[test]
 fn many_pieces_take_no_stack() {
     let one = NonZeroUsize::MIN;
@@ -216,11 +217,11 @@ fn many_pieces_take_no_stack() {
     kernel.shutdown();
 }
 
-/// Fewer bytes than asked for mean that the peer has disconnected, and nothing else does.
+/// Fewer bytes than the buffer holds mean that the peer has disconnected. Every other reason is an error.
 #[test]
 fn receive_all_that_cannot_go_on_is_an_error() {
     with_short_receives(3, |s, socket, peer| {
-        // Cancelled when a piece has come.
+        // Cancelled after a piece has arrived.
         let receiving = socket.receive_all(room()).start().unwrap();
         peer.write_all(b"one").unwrap();
         until("the piece", || receiving.is_completed());
@@ -256,7 +257,7 @@ fn receive_all_that_cannot_go_on_is_an_error() {
             .unwrap_err();
         assert!(matches!(error, Error::Short { received: 3, .. }), "{error}");
 
-        // Closed when a piece has come.
+        // Closed after a piece has arrived.
         let (other, mut peer) = s.connection();
         let receiving = other.receive_all(room()).start().unwrap();
         peer.write_all(b"end").unwrap();
@@ -302,12 +303,12 @@ fn a_registration_waits_itself() {
         waits("a socket is open");
         drop(socket);
         assert!(receiving.wait().unwrap().result.is_err());
-        waits("addresses are there");
+        waits("addresses exist");
         drop(info);
         waits("and others");
         drop(operations);
-        waits("addresses are there still");
-        // Put off, and so freed by the thread that deregisters.
+        waits("addresses still exist");
+        // The release is postponed. The thread that deregisters does it.
         at_irql(DISPATCH_LEVEL, || drop(late));
         thread.join().unwrap();
         assert_eq!(drops.load(Ordering::SeqCst), 1);
@@ -315,7 +316,7 @@ fn a_registration_waits_itself() {
     }
 }
 
-/// What is left to its completion routine keeps the driver until that is done.
+/// Operations whose handles are dropped keep the driver loaded until they have completed.
 #[test]
 fn a_registration_waits_for_what_nobody_holds() {
     for kernel in kernels_at(1, Deviation::DeregistersAtOnce) {
@@ -334,17 +335,20 @@ fn a_registration_waits_for_what_nobody_holds() {
             drop(socket.receive_from(room()).start().unwrap());
         }
         drop(provider.resolve("127.0.0.1").start().unwrap());
-        // A socket that is closed by its last operation.
+        // A socket that its last operation closes.
         let receive = socket.receive_from(room()).start().unwrap();
         drop((socket, listener, provider));
         drop(receive);
         drop(registration);
-        assert!(told.try_recv().unwrap(), "it was told before");
+        assert!(
+            told.try_recv().unwrap(),
+            "the closure must run before the registration is dropped"
+        );
         kernel.shutdown();
     }
 }
 
-/// As documented: what is forgotten is never given back, and the registration waits for it.
+/// As documented: a forgotten operation is never freed, and the registration waits for its IRP.
 #[test]
 fn a_registration_waits_for_what_is_forgotten_while_it_is_in_flight() {
     let kernel = Kernel::builder()
@@ -359,7 +363,7 @@ fn a_registration_waits_for_what_is_forgotten_while_it_is_in_flight() {
     std::thread::sleep(MOMENT);
     assert!(!thread.is_finished());
     drop(kept);
-    // Closing has ended the operation, which keeps nothing any more but its own memory.
+    // Closing the socket has ended the operation, which now keeps only its own memory.
     thread.join().unwrap();
     let left = kernel.finish().unwrap_err();
     assert_eq!(left.entries().len(), 3, "operation, bytes and MDL: {left}");
@@ -403,7 +407,7 @@ fn what_can_be_left_is_not_waited_for_when_cancelling_is_ignored() {
         let other = socket.receive_from(room()).prepare().unwrap();
         let ended = other.start().unwrap().give_up().unwrap();
         is_abandoned(ended.result());
-        // Memory that says that it was left.
+        // Memory that knows that it was abandoned.
         let mut lent = NonPagedBuffer::new(8).unwrap();
         is_abandoned(socket.receive_from(&mut lent).wait_timeout(MOMENT));
         assert!(lent.is_lost());
@@ -413,14 +417,20 @@ fn what_can_be_left_is_not_waited_for_when_cancelling_is_ignored() {
         assert_eq!(drops.load(Ordering::SeqCst), 0);
         assert_eq!(kernel.counts().in_flight, 7);
 
-        // The provider gives all of it up when the socket is dead; only closing it would not do: what is prepared keeps it open.
+        // The provider releases everything when the socket is dead. Closing the socket is not possible, because the prepared
+        // operation keeps it open.
         kernel.force_close_sockets();
         until("the end of all", || kernel.counts().in_flight == 0);
         drop((prepared, ended, socket));
         operations.wait_until_idle().unwrap();
-        assert_eq!(drops.load(Ordering::SeqCst), 2, "what was started");
+        assert_eq!(
+            drops.load(Ordering::SeqCst),
+            2,
+            "the buffers of started operations"
+        );
         drop((operations, pool, lent, provider, registration));
-        // What was waited for and left is kept for ever: bytes and MDL of three buffers, and the two blocks of the pool of one of them.
+        // Buffers that were lent and abandoned stay allocated: the bytes and MDL of three buffers, and two blocks for the pool of
+        // one of them.
         let leaks = kernel.finish().unwrap_err();
         assert_eq!(leaks.entries().len(), 8, "{leaks}");
     }
@@ -436,14 +446,14 @@ fn borrowed_memory_is_waited_for_however_long() {
         let begin = Instant::now();
         let received = std::thread::scope(|threads| {
             threads.spawn(|| {
-                // Long after time and grace are over.
+                // Long after the time and the grace period.
                 std::thread::sleep(Duration::from_millis(400));
                 let peer = std::net::UdpSocket::bind(LOOPBACK).unwrap();
                 peer.send_to(b"late", to).unwrap();
             });
             socket.receive_from(&mut bytes).wait_timeout(MOMENT)
         });
-        // It came after all: that is no error.
+        // The datagram arrived after all, so the result is not an error.
         assert_eq!(received.unwrap().length(), 4);
         assert_eq!(&bytes[..4], b"late");
         assert!(begin.elapsed() >= Duration::from_millis(400));
@@ -477,12 +487,12 @@ fn connecting_and_accepting_end_when_cancelling_is_ignored() {
         is_abandoned(connected.drain().wait_timeout(MOMENT));
         assert!(begin.elapsed() < PATIENCE);
         drop((connected, lent, listener, provider, registration));
-        // The bytes and the MDL of what was lent.
+        // The leaks are the bytes and the MDL of the buffer that was lent.
         assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
     }
 }
 
-/// A receive that has gone on, and is left then, keeps the driver until its IRP has completed after all, and no longer.
+/// A receive that has continued and is abandoned then keeps the driver until its IRP has completed, and no longer.
 #[test]
 fn what_has_gone_on_and_is_left_keeps_the_driver_no_longer_than_its_irp() {
     for policy in [Completion::Inline, Completion::Deferred] {
@@ -501,12 +511,12 @@ fn what_has_gone_on_and_is_left_keeps_the_driver_no_longer_than_its_irp() {
         is_abandoned(socket.receive_all(&mut lent).wait_timeout(limit));
         assert_eq!(kernel.counts().in_flight, 1);
         drop((socket, lent, s));
-        // The bytes and the MDL of what was lent.
+        // The leaks are the bytes and the MDL of the buffer that was lent.
         assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
     }
 }
 
-/// A piece that comes after the time has run out does not make the request go on, and its end is that the time ran out.
+/// If a piece arrives after the time has run out, the request does not continue. Its error says that the time ran out.
 #[test]
 fn a_piece_that_comes_too_late_ends_in_a_time_out() {
     for policy in [Completion::Inline, Completion::Deferred] {
@@ -536,7 +546,7 @@ fn a_piece_that_comes_too_late_ends_in_a_time_out() {
     }
 }
 
-/// What WSK calls its client is its own business.
+/// The crate does not depend on the client that WSK names.
 #[test]
 fn a_client_may_have_no_name() {
     for kernel in kernels_with(Deviation::NoClient) {
@@ -555,8 +565,8 @@ fn a_client_may_have_no_name() {
     }
 }
 
-/// A socket without a dispatch table is nothing that can be accepted: the connection is turned down, and WSK keeps nothing of the
-/// handler, which goes.
+/// A socket without a dispatch table cannot be accepted. The connection is rejected, the handler is dropped, and WSK keeps no
+/// pointer to it.
 #[test]
 fn a_connection_without_a_table_is_turned_down() {
     struct Handler(Arc<AtomicUsize>);
@@ -588,14 +598,14 @@ fn a_connection_without_a_table_is_turned_down() {
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Err(Error::Taken));
         assert_eq!(drops.load(Ordering::SeqCst), 1);
-        // Closed, however that looks.
+        // The connection is closed, gracefully or not.
         assert!(!matches!(peer.read(&mut [0]), Ok(1..)));
         drop((listener, provider, registration));
         kernel.shutdown();
     }
 }
 
-/// What a `receive_all` carries besides the buffer is given back, though a scope has left the buffer to the provider.
+/// A `receive_all` also carries its socket. That handle is released even if a scope has abandoned the buffer to the provider.
 #[test]
 fn a_scope_that_has_left_a_receive_all_keeps_nobody() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();
@@ -608,13 +618,13 @@ fn a_scope_that_has_left_a_receive_all_keeps_nobody() {
     });
     assert_eq!(kernel.complete_withheld(), 1);
     drop((socket, lent));
-    // Hangs while anything is kept.
+    // This would hang if a handle were left.
     drop(s);
     // The bytes and their MDL were left to the provider.
     assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
 }
 
-/// A client is registered as long as WSK works for it, though the operation is of another client's pool.
+/// A client stays registered as long as WSK works for it, even with an operation of another client's pool.
 #[test]
 fn a_client_waits_for_what_it_has_asked_from_anothers_pool() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();
@@ -636,7 +646,7 @@ fn a_client_waits_for_what_it_has_asked_from_anothers_pool() {
     kernel.shutdown();
 }
 
-/// The second run of a `receive_all` is refused and kept: the scope ends all the same.
+/// The provider refuses the second run of a `receive_all` and keeps its IRP. The scope ends nevertheless.
 #[test]
 fn a_scope_leaves_what_went_on_and_was_refused_then() {
     for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
@@ -669,7 +679,7 @@ fn a_scope_leaves_what_went_on_and_was_refused_then() {
     }
 }
 
-/// What a raw control of a scope was copied to is freed when its IRP completes after all.
+/// The copies of a raw control operation in a scope are freed when its IRP completes after all.
 #[test]
 fn a_scope_that_has_left_a_raw_control_keeps_no_copies() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();

@@ -1,4 +1,4 @@
-//! What a driver keeps in a static, from being loaded to being unloaded.
+//! The state that a driver keeps in a static while it is loaded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -37,7 +37,7 @@ fn it_is_used_at_dispatch_level_and_taken_at_passive_level() {
         };
         assert_eq!(state.take(), Err(wrong));
     });
-    // It is where it was.
+    // The state is still there.
     assert_eq!(state.with(|state| *state), Some(1));
     assert_eq!(state.take(), Ok(Some(1)));
     kernel.shutdown();
@@ -62,7 +62,7 @@ fn taking_waits_for_who_uses_it_and_nobody_else_finds_it() {
         while state.get().is_some() {
             std::thread::yield_now();
         }
-        // Nobody finds it any more, nobody puts another there, and who has found it before still has it.
+        // While `take` waits, nobody finds the state, and nobody can put another one. A thread that found it before still has it.
         assert_eq!(state.put(2), Err(2));
         assert_eq!(state.take(), Ok(None));
         says.recv_timeout(Duration::from_millis(50)).unwrap_err();
@@ -97,7 +97,7 @@ fn what_is_left_in_it_is_dropped_with_it() {
     let kernel = Kernel::boot();
     let state = DriverState::new();
     assert!(state.put(Counted).is_ok());
-    // Forgotten: `take` would wait for ever, but what has borrowed the place is gone with it.
+    // `take` would wait for ever for a forgotten reference. The state is taken with exclusive access instead.
     std::mem::forget(state.get());
     assert_eq!(DROPS.load(Ordering::Relaxed), 0);
     drop(state);
@@ -140,7 +140,7 @@ fn a_driver_is_unloaded_while_it_is_used() {
         std::thread::sleep(Duration::from_millis(20));
         drop(DRIVER.take());
         let count: usize = users.into_iter().map(|user| user.join().unwrap()).sum();
-        assert!(count > 0, "nobody has used the driver");
+        assert!(count > 0, "no thread has used the state");
     });
     kernel.shutdown();
 }

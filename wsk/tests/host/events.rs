@@ -1,4 +1,4 @@
-//! Receive events on the host kernel: indications are values, and go back to WSK exactly once.
+//! Receive events on the host kernel: an indication is a value, and returns to WSK exactly once.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use wsk_host::Kernel;
 
 use crate::setting::{LOOPBACK, PATIENCE, client, on_each_kernel, peer, until};
 
-/// Copies what arrives, or keeps it, as told.
+/// Copies or retains what arrives, as the test has set.
 struct Handler {
     datagrams: Mutex<Sender<(Vec<u8>, SocketAddr)>>,
     retain: bool,
@@ -45,7 +45,7 @@ impl ReceiveFromEvent for Handler {
                 assert_eq!(
                     indication.datagrams().count(),
                     0,
-                    "no longer the callback's"
+                    "retained datagrams are not shown"
                 );
             }
             // Released before the callback returns.
@@ -113,7 +113,7 @@ fn datagrams_are_indicated_once_events_are_enabled() {
         assert_eq!(
             socket.receive_from(&mut room).wait().unwrap().length(),
             8,
-            "not indicated: received"
+            "with events disabled, a receive gets the datagram"
         );
         assert!(observed.datagrams.try_recv().is_err());
         assert_eq!(observed.drops.load(Ordering::SeqCst), 0);
@@ -121,12 +121,12 @@ fn datagrams_are_indicated_once_events_are_enabled() {
         assert_eq!(
             observed.drops.load(Ordering::SeqCst),
             1,
-            "the handler goes with the socket"
+            "closing drops the handler"
         );
     });
 }
 
-/// Keeps every indication, and hands it over.
+/// Retains every indication, and sends it to the test.
 struct Keeper(Mutex<Sender<Retained>>);
 
 impl ReceiveFromEvent for Keeper {
@@ -134,7 +134,7 @@ impl ReceiveFromEvent for Keeper {
         if let Some(retained) = indication.retain() {
             let _ = self.0.lock().unwrap().send(retained);
         }
-        // What is retained is the driver's, whatever is said here.
+        // Retained datagrams belong to the driver, whatever the answer is.
         Verdict::NotAccepted
     }
 }
@@ -168,9 +168,9 @@ fn what_is_retained_stays_and_is_released_once() {
         assert_eq!(
             socket.close().unwrap_err(),
             Error::InUse,
-            "what is retained keeps the socket open"
+            "retained datagrams keep the socket open"
         );
-        // Released on another thread, at DISPATCH_LEVEL; the last one closes the socket.
+        // Another thread releases them, at DISPATCH_LEVEL. The last release closes the socket.
         std::thread::spawn(move || wsk_host::at_irql(2, || drop(kept)))
             .join()
             .unwrap();
@@ -240,12 +240,15 @@ fn a_socket_gives_its_handler() {
         let another = socket.clone();
         let handler = socket.handler::<Handler>().unwrap();
         assert!(handler.retain);
-        assert!(socket.handler::<Keeper>().is_none(), "of another type");
+        assert!(
+            socket.handler::<Keeper>().is_none(),
+            "the handler has another type"
+        );
         let same = another.handler::<Handler>().unwrap();
         assert!(std::ptr::eq(handler, same));
         drop(another);
         assert_eq!(observed.drops.load(Ordering::SeqCst), 0);
-        // Without events there is none.
+        // A socket without events has no handler.
         let plain = DatagramSocket::open(provider, Family::V4).unwrap();
         assert!(plain.handler::<Handler>().is_none());
     });
@@ -297,7 +300,7 @@ fn what_the_network_has_coalesced_comes_apart_as_it_was_sent() {
     });
 }
 
-/// A socket whose retained indications are handed over, with its events enabled.
+/// A socket whose handler retains indications and sends them to the returned channel.
 fn keeping(provider: &Provider) -> (DatagramSocket, Receiver<Retained>) {
     let (sender, kept) = channel();
     let handler = Keeper(Mutex::new(sender));
@@ -308,7 +311,7 @@ fn keeping(provider: &Provider) -> (DatagramSocket, Receiver<Retained>) {
     (socket, kept)
 }
 
-/// Datagrams `0..count`, all of which are retained in lists as long as the kernel makes them.
+/// Datagrams `0..count`, retained in the lists that the kernel indicated.
 fn numbered(
     socket: &DatagramSocket,
     kept: &Receiver<Retained>,
@@ -316,7 +319,7 @@ fn numbered(
     count: u8,
 ) -> Vec<Retained> {
     let to = socket.local_address().unwrap();
-    // Before events are enabled, so that several are indicated at once.
+    // Sent before events are enabled, so that the kernel indicates several at once.
     for n in 0..count {
         peer.send_to(&[n; 9], to).unwrap();
     }
@@ -339,7 +342,7 @@ fn retained_datagrams_go_to_threads_and_release_themselves() {
         let lists = numbered(&socket, &kept, &peer, COUNT);
         assert!(
             lists.len() < usize::from(COUNT),
-            "none was a list of several"
+            "no list has several datagrams"
         );
         let allocations = kernel.counts().allocations();
         let datagrams: Vec<RetainedDatagram> = lists
@@ -367,7 +370,7 @@ fn retained_datagrams_go_to_threads_and_release_themselves() {
         for thread in threads {
             thread.join().unwrap();
         }
-        // Each was released, with its handle: else the kernel stops here.
+        // Each datagram was released, with its socket handle. Otherwise the kernel would report it here.
         socket.close().unwrap();
     });
 }
@@ -382,7 +385,7 @@ fn a_retained_datagram_is_sent_where_it_lies() {
         socket.enable_receive_events().unwrap();
         let to = socket.local_address().unwrap();
         let bytes: Vec<u8> = (1..=30).collect();
-        // Also across the MDLs, and no bytes at all.
+        // Also across MDLs, and with no bytes at all.
         for start in [0, 1, 10, 11, 29, 30] {
             peer.send_to(&bytes, to).unwrap();
             let mut lists = kept.recv_timeout(PATIENCE).unwrap().into_datagrams();
@@ -396,7 +399,7 @@ fn a_retained_datagram_is_sent_where_it_lies() {
             let (done, told) = channel();
             let sending = socket.send_to(part, from).from(&operations);
             let sending = sending.start_with(move |finished| {
-                // Released here, on whatever thread, at whatever level.
+                // The datagram is released here, on any thread, at any IRQL.
                 done.send(finished.result).unwrap();
             });
             sending.map_err(|refused| refused.error).unwrap();
@@ -407,7 +410,7 @@ fn a_retained_datagram_is_sent_where_it_lies() {
             assert_eq!(peer.recv(&mut got).unwrap(), 30 - start);
             assert_eq!(got[..30 - start], bytes[start..]);
         }
-        // By reference, one operation at a time; it comes back with its datagram.
+        // By reference, by one operation at a time. Afterwards the MDL returns its datagram.
         peer.send_to(&bytes, to).unwrap();
         let mut lists = kept.recv_timeout(PATIENCE).unwrap().into_datagrams();
         let part = lists.next().unwrap().into_mdl(4).unwrap();
@@ -415,7 +418,7 @@ fn a_retained_datagram_is_sent_where_it_lies() {
         let retained = part.into_owner();
         assert_eq!(retained.datagram().len(), 30);
         drop(retained);
-        // Each was released, with its handle: else the kernel stops here.
+        // Each datagram was released, with its socket handle. Otherwise the kernel would report it here.
         socket.close().unwrap();
         drop((operations, provider, registration));
         kernel.shutdown();
@@ -430,7 +433,7 @@ fn what_is_not_taken_out_of_a_retained_list_goes_together() {
             let count = list.datagrams().count();
             let mut datagrams = list.into_datagrams();
             let first = datagrams.next().unwrap();
-            // The others are gone, and this one stays.
+            // The others are released, and this one stays.
             drop(datagrams);
             assert_eq!(first.datagram().len(), 9, "of {count}");
         }
@@ -438,7 +441,7 @@ fn what_is_not_taken_out_of_a_retained_list_goes_together() {
     });
 }
 
-/// Kernels that indicate datagrams in one piece, and in many.
+/// Kernels that indicate datagrams in one piece, and in several.
 fn whole_and_scattered() -> impl Iterator<Item = Kernel> {
     let builders = [Kernel::builder(), Kernel::builder().scattered_indications()];
     builders.into_iter().map(wsk_host::Builder::boot)
@@ -506,7 +509,7 @@ fn coalesced_datagrams_are_cut_into_segments() {
                     assert_eq!(segment.is_empty(), expected.is_empty());
                 }
             }
-            // Nothing was coalesced: the datagram is its only segment.
+            // Nothing was coalesced: the datagram is a single segment.
             assert_eq!(datagram.segment_size(), None);
             assert_eq!(datagram.segments().len(), 1);
         }

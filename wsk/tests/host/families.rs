@@ -1,4 +1,4 @@
-//! Address families besides those of IP: `AF_UNIX` over the host's sockets, and what is refused of others.
+//! Address families other than IP: `AF_UNIX` over the host's sockets, and errors for the others.
 
 use wsk::{
     Call, ConnectedSocket, ConnectionSocket, DatagramSocket, Endpoint, Error, Family,
@@ -104,7 +104,7 @@ fn what_is_checked_of_ip_is_checked_of_other_families_too() {
     });
 }
 
-/// A path that nobody has.
+/// A path that does not exist.
 #[cfg(unix)]
 struct Path(std::path::PathBuf);
 
@@ -150,7 +150,7 @@ fn sockets_with_names_of_files_talk() {
         assert_eq!(
             (from.family(), UnixAddress::of(&from)),
             (AF_UNIX, None),
-            "without a name"
+            "the peer has no name"
         );
         let remote = client.remote_endpoint().unwrap();
         assert_eq!(UnixAddress::of(&remote), Some(path.address()));

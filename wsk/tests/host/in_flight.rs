@@ -1,4 +1,5 @@
-//! Operations that own their buffers: whatever is done with the handle, the buffer is the kernel's until the IRP has completed.
+//! Operations that own their buffers: whatever happens to the handle, the buffer belongs to the kernel until the IRP has
+//! completed.
 
 use std::future::Future;
 use std::pin::pin;
@@ -80,7 +81,7 @@ fn a_receive_is_a_future() {
         for _ in 0..3 {
             assert!(operation.as_mut().poll(&mut context).is_pending());
         }
-        // Another waker takes the place of the first.
+        // Another waker replaces the first.
         let (second, waker) = Wakes::new();
         let mut context = Context::from_waker(&waker);
         assert!(operation.as_mut().poll(&mut context).is_pending());
@@ -88,7 +89,7 @@ fn a_receive_is_a_future() {
         until("the wake", || second.get() == 1);
         assert_eq!(count.get(), 0);
         let Poll::Ready(finished) = operation.as_mut().poll(&mut context) else {
-            panic!("woken and not ready")
+            panic!("woken, but not ready")
         };
         assert_eq!(finished.result.unwrap().length(), 4);
         let Poll::Ready(again) = operation.as_mut().poll(&mut context) else {
@@ -131,7 +132,7 @@ fn dropping_frees_the_buffer_when_the_irp_has_completed() {
         assert_eq!(
             s.peer.recv(&mut bytes).unwrap(),
             4,
-            "a dropped send is sent all the same"
+            "the bytes of a dropped send are still sent"
         );
         until("the drop", || drops.load(Ordering::SeqCst) == 1);
 
@@ -331,7 +332,7 @@ fn an_extent_lies_inside_its_chain() {
     let kernel = Kernel::boot();
     let raw = Raw::new(&[0; 100]);
     let mdl = raw.mdl;
-    // SAFETY: the MDL is that of nonpaged memory, and outlives these extents.
+    // SAFETY: the MDL describes nonpaged memory, and outlives these extents.
     unsafe {
         assert_eq!(Extent::new(mdl, 40, 60).unwrap().len(), 60);
         assert!(Extent::new(mdl, 100, 0).unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! Conditional accept on the host kernel: connections that are inspected before they are accepted.
+//! Conditional accept on the host kernel: the driver inspects connections before it accepts them.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpStream};
@@ -22,20 +22,20 @@ use crate::setting::{
     on_each_seeded_kernel, until,
 };
 
-/// What a guard does with a connection that is asked for.
+/// How a guard answers an inspection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Habit {
     Accept,
     Reject,
-    /// Does nothing.
+    /// Returns without an answer.
     Ignore,
-    /// Sends it to the test.
+    /// Pends the connection, and sends it to the test.
     Pend,
-    /// Keeps it in itself.
+    /// Pends the connection, and keeps it in the handler.
     Keep,
-    /// Forgets about it in the callback.
+    /// Pends the connection, and drops it in the callback.
     PendAndDrop,
-    /// Finds no memory.
+    /// Fails to pend the connection, because memory runs out.
     Starve,
 }
 
@@ -69,7 +69,7 @@ impl AcceptEvent for Guard {
     fn inspect(&self, inspection: Inspection<'_>) {
         assert_eq!(current_irql(), DISPATCH_LEVEL);
         let listener = inspection.listener().map(|listener| listener.share());
-        assert_ne!(listener, Some(false), "it is the same socket");
+        assert_ne!(listener, Some(false), "the handle must be of the listener");
         assert!(inspection.remote_address().unwrap().ip().is_loopback());
         assert!(inspection.local_address().unwrap().ip().is_loopback());
         let habit = *self.habit.lock().unwrap();
@@ -109,7 +109,7 @@ impl Drop for Guard {
     }
 }
 
-/// Whether a listener has the guard that it was opened with.
+/// Tests whether a listener has a guard as its handler.
 trait Share {
     fn share(&self) -> bool;
 }
@@ -160,7 +160,7 @@ fn pended(told: &Receiver<Told>) -> Pended {
     }
 }
 
-/// Gives a connection up as a peer does that has no patience.
+/// Resets the connection, like a peer that gives up.
 fn give_up(peer: TcpStream) {
     SockRef::from(&peer)
         .set_linger(Some(Duration::ZERO))
@@ -184,11 +184,15 @@ fn connections_are_accepted_or_rejected_before_they_are_made() {
         for habit in [Habit::Reject, Habit::Ignore, Habit::PendAndDrop] {
             *listener.handler::<Guard>().unwrap().habit.lock().unwrap() = habit;
             let mut peer = connect(local);
-            assert_ne!(asked(&told), id, "each has its own");
+            assert_ne!(
+                asked(&told),
+                id,
+                "each connection has an identifier of its own"
+            );
             assert!(is_reset(&mut peer), "{habit:?}");
             accept = accept.try_take().unwrap_err();
         }
-        // What is accepted comes by the event, too.
+        // Accept events get accepted connections, too.
         accept.cancel();
         assert!(accept.wait().unwrap().is_err());
         *listener.handler::<Guard>().unwrap().habit.lock().unwrap() = Habit::Accept;
@@ -196,7 +200,7 @@ fn connections_are_accepted_or_rejected_before_they_are_made() {
         let peer = connect(local);
         let id = asked(&told);
         let Told::Came(socket) = told.recv_timeout(PATIENCE).unwrap() else {
-            panic!("it comes after it was asked for");
+            panic!("an accepted connection must arrive after its inspection");
         };
         assert_eq!(socket.remote_address(), Ok(peer.local_addr().unwrap()));
         assert_eq!(socket.ioctl(QueryInspectId).wait(), Ok(id));
@@ -248,7 +252,7 @@ fn an_answer_goes_on_when_its_operation_is_dropped_and_rejects_when_it_is_cancel
         drop(pended(&told).accept().start().unwrap());
         let (_socket, from) = accept.wait().unwrap().unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
-        // Either way nothing is left undecided.
+        // In both cases the connection gets an answer.
         let accept = listener.accept().start().unwrap();
         let mut peer = connect(local);
         let answer = pended(&told).accept().start().unwrap();
@@ -270,7 +274,7 @@ fn a_peer_that_gives_up_is_told() {
         let id = pended.id();
         give_up(peer);
         std::thread::sleep(MOMENT);
-        // Whether that is an error is up to the provider.
+        // The provider decides whether that is an error.
         let _ = pended.accept().wait();
         match told.recv_timeout(PATIENCE).unwrap() {
             Told::Aborted(aborted) => assert_eq!(aborted, id),
@@ -283,7 +287,7 @@ fn a_peer_that_gives_up_is_told() {
 #[test]
 fn a_listener_closes_though_connections_are_pended() {
     on_each_seeded_kernel(|kernel, provider| {
-        // In somebody's hands.
+        // The test holds the pended connections.
         let (listener, local, told, drops) = guarded(provider, Habit::Pend);
         let accept = listener.accept().start().unwrap();
         let (mut first, mut second) = (connect(local), connect(local));
@@ -291,7 +295,11 @@ fn a_listener_closes_though_connections_are_pended() {
         listener.close().unwrap();
         assert!(accept.wait().unwrap().is_err());
         assert!(is_reset(&mut first) && is_reset(&mut second));
-        assert_eq!(drops.load(Ordering::SeqCst), 1, "the handler has gone");
+        assert_eq!(
+            drops.load(Ordering::SeqCst),
+            1,
+            "closing has dropped the handler"
+        );
         assert_eq!(one.accept().wait(), Err(Error::Closed));
         assert_eq!(
             NTSTATUS::from(Error::Closed),
@@ -301,7 +309,7 @@ fn a_listener_closes_though_connections_are_pended() {
         );
         drop(other);
 
-        // In the handler's own, and nobody waits.
+        // The handler holds them, and nobody waits.
         let (listener, local, told, drops) = guarded(provider, Habit::Keep);
         let accept = listener.accept().start().unwrap();
         let mut peer = connect(local);
@@ -327,7 +335,7 @@ fn answers_race_with_closing() {
                 one.accept().wait()
             });
             drop(listener);
-            // It was there in time, or not: then it is closed, or has been cancelled by the close.
+            // The answer comes in time, or the connection is closed, or closing cancels the answer.
             let _ = answers.join().unwrap();
             drop(accept);
         }
@@ -381,7 +389,7 @@ fn without_memory_a_connection_is_rejected() {
         let mut peer = connect(local);
         asked(&told);
         assert!(is_reset(&mut peer));
-        // What was pended is rejected without any.
+        // Rejecting a pended connection needs no memory.
         *listener.handler::<Guard>().unwrap().habit.lock().unwrap() = Habit::Pend;
         for how in 0..2 {
             let mut peer = connect(local);
@@ -391,14 +399,14 @@ fn without_memory_a_connection_is_rejected() {
                 drop(pended);
                 kernel.fail_nth(Resource::Pool, u64::MAX);
             } else {
-                // The answer needs an operation: there is none, and what it was to accept is rejected.
+                // The answer needs an operation. Without one, the connection is rejected.
                 let error = pended.accept().start().unwrap_err();
                 assert_eq!(error, Error::NoMemory(Memory::Irp));
             }
             assert!(is_reset(&mut peer));
         }
         assert!(!accept.is_completed());
-        // Of an answer that the provider refuses nothing is left.
+        // If the provider refuses an answer, nothing is left behind.
         let _peer = connect(local);
         let pended = pended(&told);
         kernel.fail_nth_call(1);
@@ -453,21 +461,24 @@ fn a_provider_that_keeps_the_irp_of_an_answer() {
         keeps_the_next(&kernel);
         let error = other.accept().wait().unwrap_err();
         assert!(matches!(error, Error::Abandoned { .. }), "{error}");
-        // The listener is held by what is not over.
+        // Requests that are not over hold the listener.
         assert_eq!(listener.close(), Err(Error::InUse));
         assert_eq!(kernel.complete_withheld(), 2);
-        assert!(accept.wait().unwrap().is_err(), "the last handle has gone");
+        assert!(
+            accept.wait().unwrap().is_err(),
+            "the last handle was dropped"
+        );
         drop((provider, registration));
         kernel.shutdown();
     }
 }
 
-/// The provider keeps the next IRP.
+/// Makes the provider keep the next IRP.
 fn keeps_the_next(kernel: &Kernel) {
     kernel.fail_nth(Resource::Completion, 1);
 }
 
-/// Closes its listener in the callback, and answers afterwards.
+/// A handler that closes its listener in the callback, and answers afterwards.
 struct Leaver {
     own: Arc<Mutex<Option<ListenSocket>>>,
     said: Mutex<Sender<Option<Error>>>,

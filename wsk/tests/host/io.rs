@@ -18,7 +18,7 @@ fn bytes_go_both_ways_until_the_end() {
     let mut socket = ConnectedSocket::connect(&provider, address).wait().unwrap();
     let (mut peer, _) = server.accept().unwrap();
 
-    // Neither waits: there is nothing to be done.
+    // Neither call waits, because there are no bytes.
     assert_eq!(socket.read(&mut []), Ok(0));
     assert_eq!(socket.write(&[]), Ok(0));
 
@@ -38,7 +38,7 @@ fn bytes_go_both_ways_until_the_end() {
         Err(ReadExactError::UnexpectedEof)
     );
 
-    // What waits is for PASSIVE_LEVEL, and says so.
+    // At a higher IRQL, calls that wait fail.
     let raised = at_irql(DISPATCH_LEVEL, || Write::write(&mut socket, b"more"));
     assert!(matches!(raised, Err(Error::WrongIrql { .. })), "{raised:?}");
     drop((socket, provider, registration));

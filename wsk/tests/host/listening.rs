@@ -1,4 +1,4 @@
-//! Listening sockets on the host kernel: accepting in each shape and by events, and connections that nobody takes.
+//! Listening sockets on the host kernel: accepting with each finisher and through events, and connections that nobody takes.
 
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
@@ -66,7 +66,7 @@ fn connections_are_accepted_in_each_shape() {
         let peer = connect(local);
         let (_, from) = block_on(accept).unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
-        // Connections outlive the listener.
+        // Connections stay open when the listener is closed.
         listener.close().unwrap();
         socket.send(b"still").wait().unwrap();
     });
@@ -107,13 +107,13 @@ fn nobody_comes() {
 fn a_connection_that_nobody_takes_is_closed() {
     on_each_seeded_kernel(|kernel, provider| {
         let (listener, local) = listen(provider);
-        // The accept has completed with a connection when it is dropped.
+        // The accept completes with a connection, and then its handle is dropped.
         let accept = listener.accept().start().unwrap();
         let mut peer = connect(local);
         until("the connection", || accept.is_completed());
         at_irql(DISPATCH_LEVEL, || drop(accept));
         assert!(is_reset(&mut peer));
-        // It is dropped, and so cancelled, while one comes: either way nothing is left.
+        // Dropping the handle cancels the accept while a connection arrives. In both cases nothing is left.
         for _ in 0..20 {
             let accept = listener.accept().start().unwrap();
             let connecting = std::thread::spawn(move || connect(local));
@@ -125,7 +125,7 @@ fn a_connection_that_nobody_takes_is_closed() {
     });
 }
 
-/// Accepting with events has the same finishers.
+/// Accepting with a handler has the same finishers.
 #[test]
 fn accepting_with_events_has_a_limit_and_a_scope() {
     on_each_seeded_kernel(|_, provider| {
@@ -134,9 +134,9 @@ fn accepting_with_events_has_a_limit_and_a_scope() {
         let accept = listener.accept().with_events(quiet);
         let error = accept.wait_timeout(MOMENT).unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
-        // The handler has gone with the socket that was not made.
+        // No socket was made, so the handler is dropped.
         until("the drop", || drops.load(Ordering::SeqCst) == 1);
-        assert!(told.recv().is_err(), "it was told nothing");
+        assert!(told.recv().is_err(), "the handler must not be called");
 
         let mut peer = connect(local);
         let (taker, told, drops) = handler(Habit::Take);
@@ -169,7 +169,7 @@ fn accepting_with_events_has_a_limit_and_a_scope() {
         peer.write_all(b"scoped").unwrap();
         assert_eq!(collect(&told, 6), b"scoped");
 
-        // A listener that serves from a completion: each connection is told, and the next is asked for there.
+        // A listener that serves from completions: each completion reports its connection, and starts the next accept.
         let (sender, accepted) = channel();
         let (taker, _told, _) = handler(Habit::Take);
         let accept = listener.accept().with_events(taker);
@@ -210,7 +210,7 @@ fn a_listener_that_is_forced_closed_says_so_and_closes() {
     });
 }
 
-/// What a connection's handler does with bytes.
+/// How a connection's handler answers.
 #[derive(Clone, Copy, PartialEq)]
 enum Habit {
     Take,
@@ -256,7 +256,11 @@ impl ConnectionEvent for Handler {
                     return StreamVerdict::NotAccepted;
                 };
                 assert!(indication.retain().is_none(), "once");
-                assert_eq!(indication.pieces().count(), 0, "no longer the callback's");
+                assert_eq!(
+                    indication.pieces().count(),
+                    0,
+                    "retained bytes are not shown"
+                );
                 (Told::Retained(retained), StreamVerdict::NotAccepted)
             }
         };
@@ -279,7 +283,7 @@ impl ConnectionEvent for Handler {
     }
 }
 
-/// Of bytes that lie in several segments.
+/// Copies from several offsets of bytes that are in several segments.
 fn copies_from_anywhere(bytes: &[u8], copy: impl Fn(usize, &mut [u8]) -> usize) {
     for offset in [0, 1, 1459, 1460, 1461, bytes.len() / 2, bytes.len()] {
         let (mut room, expected) = ([0; 3000], bytes.get(offset..).unwrap_or(&[]));
@@ -307,7 +311,7 @@ fn handler(habit: Habit) -> (Handler, Receiver<Told>, Arc<AtomicUsize>) {
     (handler, told, drops)
 }
 
-/// Receives `length` bytes by events.
+/// Receives `length` bytes through events.
 fn collect(told: &Receiver<Told>, length: usize) -> Vec<u8> {
     let mut all = Vec::new();
     while all.len() < length {
@@ -371,7 +375,7 @@ fn what_is_not_accepted_is_kept_for_a_receive() {
         assert_eq!(collect(&told, 1), b"a");
         socket.resume_events().unwrap();
         assert_eq!(collect(&told, 1), b"b");
-        // The last one it takes was all that there was.
+        // The handler has taken the last byte.
         socket.resume_events().unwrap();
         assert_eq!(collect(&told, 1), b"c");
 
@@ -428,7 +432,7 @@ fn the_connecting_side_has_events_too() {
     });
 }
 
-/// A handler that is told how much should be in flight, and answers with a send.
+/// A handler that learns the ideal send backlog, and sends some bytes in reply.
 struct Window(Mutex<Sender<usize>>);
 
 impl ConnectionEvent for Window {
@@ -450,7 +454,7 @@ fn a_handler_is_told_how_much_should_be_in_flight_where_that_is_enabled() {
         let accept = listener.accept().with_events(Window(Mutex::new(sender)));
         let (socket, _) = accept.wait().unwrap();
         let ideal = || socket.ioctl(IdealSendBacklog).wait().unwrap();
-        // Not told unless it is asked for by name.
+        // This event is only sent if it is enabled by name.
         socket.enable_events().unwrap();
         socket.set_option(SendBufferSize(20_000)).wait().unwrap();
         assert!(told.recv_timeout(MOMENT).is_err());
@@ -463,14 +467,14 @@ fn a_handler_is_told_how_much_should_be_in_flight_where_that_is_enabled() {
         socket.disable(ConnectionEvents::SEND_BACKLOG).unwrap();
         socket.set_option(SendBufferSize(60_000)).wait().unwrap();
         assert!(told.recv_timeout(MOMENT).is_err());
-        // Closing while one may come.
+        // Disables the events while one may be on its way.
         socket.enable(ConnectionEvents::ALL).unwrap();
         socket.set_option(SendBufferSize(40_000)).wait().unwrap();
         socket.disable_events().unwrap();
     });
 }
 
-/// A handler that is told of the end alone, with no more than that.
+/// A handler for disconnects only.
 #[derive(Default)]
 struct Gone(AtomicBool);
 
@@ -489,7 +493,7 @@ fn the_end_alone_is_told_where_it_alone_is_enabled() {
         let (socket, _) = accept.wait().unwrap();
         socket.enable(ConnectionEvents::DISCONNECT).unwrap();
         peer.write_all(b"received").unwrap();
-        // Were it indicated, it would not come again before the receive.
+        // If the bytes were indicated, the receive would not get them.
         std::thread::sleep(MOMENT);
         let mut bytes = [0; 8];
         assert_eq!(socket.receive_all(&mut bytes).wait().unwrap(), 8);
@@ -498,11 +502,14 @@ fn the_end_alone_is_told_where_it_alone_is_enabled() {
         assert!(!gone());
         drop(peer);
         until("the end", gone);
-        assert!(socket.handler::<Handler>().is_none(), "of another type");
+        assert!(
+            socket.handler::<Handler>().is_none(),
+            "the handler has another type"
+        );
         socket.disable(ConnectionEvents::DISCONNECT).unwrap();
         socket.close().unwrap();
 
-        // And bytes alone; one after the other.
+        // A handler for received bytes only. It is disabled later.
         let mut peer = connect(local);
         let (taker, told, _) = handler(Habit::Take);
         let (socket, _) = listener.accept().with_events(taker).wait().unwrap();
@@ -561,7 +568,7 @@ fn closures_are_handlers_of_connections() {
         listener.enable_accept_events().unwrap();
         let mut peer = connect(listener.local_address().unwrap());
         let socket = come.recv_timeout(PATIENCE).unwrap();
-        // WSK knows of the connection's handler once the callback has returned, which may be after this.
+        // WSK knows the connection's handler only after the callback has returned, which may be later.
         until("events that are enabled", || socket.enable_events().is_ok());
         peer.write_all(b"hi").unwrap();
         let mut got = Vec::new();
@@ -584,7 +591,7 @@ fn events_need_a_handler() {
     });
 }
 
-/// Accepts what comes, or turns it down.
+/// Accepts or rejects each connection.
 struct Doorkeeper {
     open: Arc<AtomicBool>,
     accepted: Mutex<Sender<ConnectedSocket>>,
@@ -642,7 +649,7 @@ fn connections_come_as_events() {
             drop(socket);
             assert!(is_reset(&mut peer));
         }
-        // Nobody keeps this one: it is closed in the callback itself.
+        // Nobody keeps this connection, so it is closed inside the callback.
         drop(accepted);
         let mut peer = connect(local);
         until("the close", || {
@@ -679,7 +686,7 @@ fn deregistering_waits_for_listeners() {
         drop(provider);
         let thread = std::thread::spawn(move || drop(registration));
         std::thread::sleep(MOMENT);
-        assert!(!thread.is_finished(), "a socket is open");
+        assert!(!thread.is_finished(), "a socket is still open");
         drop(listener);
         assert!(accept.wait().unwrap().is_err());
         thread.join().unwrap();
@@ -699,7 +706,7 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     abandoned(listener.accept().wait().unwrap_err());
     abandoned(accept.wait().unwrap().unwrap_err());
     assert_eq!(kernel.complete_withheld(), 2);
-    // Nothing is lost but the requests.
+    // Only the two requests were lost.
     let peer = connect(local);
     assert_eq!(
         listener.accept().wait().unwrap().1,

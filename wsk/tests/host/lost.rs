@@ -1,4 +1,4 @@
-//! Buffers that a provider has kept, against its contract: they are lost, and say so whatever is done with them.
+//! Buffers that a provider has kept, against its contract: they are lost, and every use of them is an error.
 
 use std::fmt::Debug;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn abandoned(call: Call) -> Error {
     Error::Abandoned { call, status }
 }
 
-/// Runs `test` on kernels, where `blocks` pool blocks with an MDL each stay behind.
+/// Runs `test` on kernels. Afterwards exactly `blocks` pool blocks, each with an MDL, are left.
 #[track_caller]
 fn on_each_kernel(blocks: usize, test: impl Fn(&Kernel, &Setting)) {
     for kernel in kernels_at(FAST) {
@@ -36,7 +36,7 @@ fn on_each_kernel(blocks: usize, test: impl Fn(&Kernel, &Setting)) {
     }
 }
 
-/// The provider keeps the next IRP, with what it was given.
+/// Makes the provider keep the next IRP, and the memory that the IRP refers to.
 fn keeps_the_next(kernel: &Kernel) {
     kernel.fail_nth(Resource::Completion, 1);
 }
@@ -88,7 +88,7 @@ fn a_lost_buffer_is_an_error_wherever_it_is_used() {
         assert!(lost.as_slice().is_empty());
         assert!(lost.as_mut_slice().is_empty());
 
-        // By value it is given back.
+        // A failed start returns a buffer that was passed by value.
         let refused = s.socket.send_to(lost, s.to).start().unwrap_err();
         assert_eq!(refused.error, Error::BufferLost);
         let refused = s
@@ -102,7 +102,7 @@ fn a_lost_buffer_is_an_error_wherever_it_is_used() {
         let finished = block_on(async { connection.receive(refused.buffer).await });
         assert_eq!(finished.result, Err(Error::BufferLost));
         let lost = finished.buffer.unwrap();
-        // Also after the IRP has come back: who would know that the provider is done?
+        // The buffer stays lost after the IRP has completed, because nobody can know whether the provider still uses the memory.
         assert_eq!(kernel.complete_withheld(), 1);
         is_lost(s.socket.send_to(&lost, s.to).wait());
         assert_eq!(kernel.counts().calls, calls, "WSK was not called again");
@@ -113,7 +113,7 @@ fn a_lost_buffer_is_an_error_wherever_it_is_used() {
 
 #[test]
 fn a_buffer_is_lost_by_whatever_was_made_of_it() {
-    // A slice, with control information, a list, in a scope, received into.
+    // A slice, a buffer with control information, a list, a buffer in a scope, and one to receive into.
     on_each_kernel(5, |kernel, s| {
         let call = Call::WskSendTo;
         let sliced = buffer(b"sliced");
@@ -148,7 +148,7 @@ fn a_buffer_is_lost_by_whatever_was_made_of_it() {
         assert_eq!(error, abandoned(Call::WskReceiveFrom));
         is_lost(s.socket.receive_from(&mut received).wait());
 
-        // One that is pooled goes back, and is no better there.
+        // A buffer of a pool returns to its pool, and is still lost.
         let pool = BufferPool::new(1, |_| NonPagedBuffer::copy_of(b"pooled")).unwrap();
         let pooled = pool.take().unwrap();
         keeps_the_next(kernel);
@@ -176,11 +176,11 @@ fn a_lost_chain_is_an_error_wherever_it_is_used() {
         drop(list);
         let refused = s.socket.send_to(chain, s.to).prepare().unwrap_err();
         assert_eq!(refused.error, Error::BufferLost);
-        // And so are its parts, whatever becomes of them.
+        // The parts of a lost chain are lost as well.
         for part in refused.buffer.into_parts() {
             assert!(part.is_lost());
             is_lost(s.socket.send_to(&part, s.to).wait());
-            // In another chain it is missing, not empty.
+            // In another chain the part is lost, not empty.
             let mut anew = MdlChain::new([buffer(b"new"), part]);
             assert!(anew.is_lost());
             is_lost(s.socket.send_to(&anew, s.to).wait());
@@ -198,14 +198,14 @@ fn other_threads_that_share_a_buffer_are_told_that_it_is_lost() {
     on_each_kernel(1, |kernel, s| {
         let shared = buffer(b"shared");
         let part = shared.slice(..3).unwrap();
-        // Sent by others before, and while one of the sends is kept.
+        // Other sends of it complete before, and while the provider keeps one send.
         assert_eq!(s.socket.send_to(&shared, s.to).wait(), Ok(6));
         arrives(&s.peer, b"shared");
         std::thread::scope(|threads| {
             keeps_the_next(kernel);
             let waits = threads.spawn(|| s.socket.send_to(&shared, s.to).wait());
             crate::setting::until("the call", || kernel.counts().faults > 0);
-            // It is not lost before it is given up.
+            // The buffer is not lost before its operation is abandoned.
             assert_eq!(s.socket.send_to(part, s.to).wait(), Ok(3));
             arrives(&s.peer, b"sha");
             assert_eq!(waits.join().unwrap(), Err(abandoned(Call::WskSendTo)));
@@ -217,13 +217,14 @@ fn other_threads_that_share_a_buffer_are_told_that_it_is_lost() {
                 });
             }
         });
-        // Nothing but what was sent in time has come.
+        // Only datagrams sent before that have arrived.
         assert_eq!(s.socket.send_to(b"end", s.to).wait(), Ok(3));
         arrives(&s.peer, b"end");
     });
 }
 
-/// A send of what a prepared receive carries is abandoned: its bytes are the provider's, and the receive must not write them.
+/// A driver sends from the buffer of a prepared receive, and that send is abandoned: the provider may still read the bytes, so
+/// the receive must not write them.
 #[test]
 fn a_prepared_receive_does_not_write_what_a_send_was_abandoned_with() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();
@@ -233,12 +234,12 @@ fn a_prepared_receive_does_not_write_what_a_send_was_abandoned_with() {
         .receive_from(NonPagedBuffer::copy_of(b"good").unwrap());
     let mut receiver = receiver.prepare().unwrap();
     kernel.fail_nth(Resource::Completion, 1);
-    // Shared with a safe borrow: what is carried is at rest.
+    // The buffer is borrowed while the receive is at rest.
     let sent = s.socket.send_to(receiver.buffer().unwrap(), s.to).wait();
     assert!(matches!(sent, Err(Error::Abandoned { .. })), "{sent:?}");
     assert!(receiver.buffer().unwrap().is_lost());
     s.hears(b"evil");
-    // The send's IRP is still the provider's, which may read its bytes.
+    // The provider still has the send's IRP, and may read the bytes.
     let length = receiver.wait().map(|received| received.length());
     assert_eq!(kernel.complete_withheld(), 1);
     drop((receiver, s));
@@ -246,7 +247,7 @@ fn a_prepared_receive_does_not_write_what_a_send_was_abandoned_with() {
     assert_eq!(length, Err(Error::BufferLost));
 }
 
-/// The buffer of what has arrived is the same.
+/// The same, with the buffer of an arrival.
 #[test]
 fn a_prepared_receive_does_not_write_what_its_arrival_was_sent_from() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();
@@ -255,7 +256,7 @@ fn a_prepared_receive_does_not_write_what_its_arrival_was_sent_from() {
     let mut receiver = s.socket.receive_from(room).prepare().unwrap();
     s.hears(b"first");
     let arrival = receiver.wait().unwrap();
-    // To look at it costs the next run nothing.
+    // Reading the bytes does not make the next run ask.
     assert_eq!(arrival.bytes(), b"first");
     s.hears(b"second");
     let arrival = receiver.wait().unwrap();
@@ -270,7 +271,7 @@ fn a_prepared_receive_does_not_write_what_its_arrival_was_sent_from() {
     assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
 }
 
-/// The same of a connection, of each kind of memory, and told.
+/// The same for connections, with each kind of memory, and with a closure.
 #[test]
 fn prepared_receives_of_connections_neither() {
     let kernel = Kernel::builder().time_lapse(FAST).boot();

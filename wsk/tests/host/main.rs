@@ -1,5 +1,5 @@
-//! The sockets on the host kernel, which stops at the first rule that is broken and says what is left behind. One program: there
-//! is one kernel at a time in each.
+//! Tests of the sockets on the host kernel, which stops at the first broken rule and reports leaks. All of them are in one
+//! program, and each boots a kernel of its own, one at a time.
 
 mod setting;
 

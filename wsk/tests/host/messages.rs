@@ -1,4 +1,4 @@
-//! Several datagrams in one request, owned and scoped; and handles of scoped operations that look without waiting.
+//! Several datagrams in one request, owned and in scopes, and handles of scoped operations that check without waiting.
 
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
@@ -40,7 +40,7 @@ fn messages_are_owned_by_the_operation() {
             .unwrap();
         assert_eq!(finished.result.unwrap(), 8);
         arrive(peer);
-        // They come back whole, and as a future.
+        // The list is returned whole. The next send is awaited.
         let mut messages = finished.buffer.unwrap();
         assert_eq!(messages.get(2).unwrap().as_slice(), b"three");
         messages
@@ -56,7 +56,7 @@ fn messages_are_owned_by_the_operation() {
         let finished = block_on(socket.send_messages(messages, to).start().unwrap());
         assert_eq!(finished.result.unwrap(), 8);
         arrive(peer);
-        // Dropped or forgotten, they are sent all the same.
+        // If the handle is dropped or forgotten, the datagrams are still sent.
         drop(socket.send_messages(three(), to).start().unwrap());
         arrive(peer);
     });
@@ -78,7 +78,8 @@ fn messages_that_cannot_be_started_come_back() {
             .start()
             .unwrap_err();
         assert_eq!(refused.error, Error::PortZero);
-        // Locks that failed half-way are undone: arrays are locked where they lie, the second of them for want of an MDL not.
+        // If a lock fails, earlier locks are undone. Arrays are locked in place. The second one fails, because no MDL can be
+        // allocated.
         let arrays = Messages::new([[1_u8; 4], [2; 4], [3; 4]]).unwrap();
         kernel.fail_nth(Resource::Mdl, 2);
         let refused = socket.send_messages(arrays, to).start().unwrap_err();
@@ -104,7 +105,7 @@ fn messages_are_sent_in_a_scope() {
         let mut local = Messages::new([b"on ", b"the"]).unwrap();
         let sent = wsk::scope(|s| {
             let one = socket.send_messages(&mut first, to).start_in(s)?;
-            // Left to the scope.
+            // The scope ends this one.
             let _left = socket.send_messages(&mut second, to).start_in(s)?;
             let local = socket.send_messages(&mut local, to).start_in(s)?;
             Ok::<_, Error>(one.wait()?.0 + local.wait()?.0)
@@ -117,7 +118,7 @@ fn messages_are_sent_in_a_scope() {
             total += peer.recv(&mut [0; 8]).unwrap();
         }
         assert_eq!(total, 8 + 8 + 6);
-        // Theirs again once the scope has ended.
+        // After the scope the buffers can be used again.
         second.get_mut(0).unwrap().as_mut_slice().fill(0);
         drop((first, second));
         let port_zero = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -140,7 +141,7 @@ fn control_information_goes_with_all_of_them() {
             .control_mut()
             .push(ControlMessage::EcnV4(4))
             .unwrap();
-        // The transport looks at it: there are two ECN bits.
+        // The transport checks the value: there are only two ECN bits.
         assert!(matches!(
             socket.send_messages(&mut messages, to).wait(),
             Err(Error::Call { .. })
@@ -164,7 +165,7 @@ fn control_information_goes_with_all_of_them() {
         assert_eq!(send.wait().unwrap().result.unwrap(), 8);
         let lengths = [2, 1, 0, 2, 2, 1];
         assert_eq!(lengths.map(|_| peer.recv(&mut [0; 8]).unwrap()), lengths);
-        // One of them alone cannot have any.
+        // A buffer in the list cannot have control information of its own.
         let mut control = Control::<24>::new();
         control.push(ControlMessage::TimeToLive(9)).unwrap();
         let mut own = Messages::new([WithControl::new(*b"x", control)]).unwrap();
@@ -173,17 +174,17 @@ fn control_information_goes_with_all_of_them() {
     });
 }
 
-/// Tells how many locks of it exist, and unwinds instead of locking when told to.
+/// A buffer that unwinds instead of locking when the test says so.
 struct Counted<'c> {
     bytes: NonPagedBuffer,
     unwind: &'c Cell<bool>,
 }
 
-// SAFETY: the promise of the buffer inside.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Counted<'_> {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         assert!(!self.unwind.get(), "as told");
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the buffer inside.
         unsafe { self.bytes.lock(lock) }
     }
 }
@@ -195,10 +196,10 @@ fn a_lock_that_unwinds_leaves_nothing_locked() {
             Array([u8; 3]),
             Counted(Counted<'c>),
         }
-        // SAFETY: the promise of what is inside.
+        // SAFETY: the buffer inside keeps the promise.
         unsafe impl SendBuffer for Part<'_> {
             unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-                // SAFETY: passed on.
+                // SAFETY: the caller's promise holds for the buffer inside.
                 unsafe {
                     match self {
                         Part::Array(array) => array.lock(lock),
@@ -261,7 +262,7 @@ fn scoped_handles_look_and_wait_for_a_while() {
             assert_eq!(length.unwrap(), (4, b"then"));
         })
         .unwrap();
-        // Cancelled: the inner result says so.
+        // The inner result is that of the cancelled operation.
         wsk::scope(|s| {
             let receive = socket.receive_from(&mut room).start_in(s).unwrap();
             receive.cancel();
@@ -317,7 +318,7 @@ fn lists_come_from_a_pool_and_go_back() {
                 before = kernel.counts().allocations();
             }
             let mut list = lists.take_or_wait().unwrap();
-            // As whoever had it before has left it.
+            // The list is in the state in which it was returned to the pool.
             list.clear();
             for _ in 0..3 {
                 list.push(buffers.take_or_wait().unwrap()).unwrap();
@@ -333,7 +334,7 @@ fn lists_come_from_a_pool_and_go_back() {
     });
 }
 
-/// A driver's own list of three datagrams, one of them empty.
+/// A driver's own list of three datagrams, one of which is empty.
 struct Own {
     _memory: [Raw; 2],
     entries: Box<[WSK_BUF_LIST; 3]>,
@@ -361,10 +362,10 @@ impl Own {
         }
     }
 
-    /// With an owner that is no `Send`, as a pointer to a request is not.
+    /// The list with an owner that is not `Send`, like a pointer to a request.
     fn list(&mut self) -> Result<DriverList<*const u8>, Error> {
         let first = NonNull::from(&mut self.entries[..]).cast();
-        // SAFETY: the list stays as long as the test needs it, and is used by one at a time.
+        // SAFETY: the list stays as long as the test needs it, and one operation at a time uses it.
         unsafe { DriverList::from_raw(first, 9 as *const u8) }.map_err(|(error, _)| error)
     }
 }
@@ -400,10 +401,10 @@ fn a_drivers_own_list_is_sent_to_an_address_and_to_the_fixed_one() {
         assert_eq!(kernel.counts().allocations(), before);
         arrive(&s.peer);
         assert_eq!(finished.buffer.unwrap().into_owner(), 9 as *const u8);
-        // Own buffers, too.
+        // The driver's own buffers can be sent, too.
         assert_eq!(fixed.send_all(&mut three()).wait(), Ok(8));
         arrive(&s.peer);
-        // Prepared, it is sent again and again.
+        // A prepared operation sends the list again and again.
         let mut sender = s
             .socket
             .send_messages(own.list().unwrap(), s.to)

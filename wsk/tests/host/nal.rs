@@ -15,7 +15,7 @@ use crate::setting::{LOOPBACK, Wakes, arrives, block_on, on_each_kernel, peer};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Polls a future once, and drops it; whether it was ready.
+/// Polls a future once, and drops it. Returns whether it was ready.
 fn once(future: impl Future) -> bool {
     let (_, waker) = Wakes::new();
     pin!(future)
@@ -63,16 +63,16 @@ fn a_connected_socket_talks_to_one_peer() {
             assert_ne!(local.port(), 0);
             ConnectedUdp::send(&mut socket, b"hello").await.unwrap();
             arrives(&peer, b"hello");
-            // More than the buffer that was asked for.
+            // More than the buffer of the caller.
             let long = ConnectedUdp::send(&mut socket, &[0; 17]).await;
             assert!(matches!(long, Err(Error::OutOfBounds { .. })), "{long:?}");
 
-            // A receive that is dropped keeps its datagram for the next.
+            // After a receive is dropped, the next one gets its datagram.
             let mut room = [0; 4];
             assert!(!once(ConnectedUdp::receive_into(&mut socket, &mut room)));
             stranger.send_to(b"from elsewhere", local).unwrap();
             peer.send_to(b"answer", local).unwrap();
-            // The length is that of the datagram, not of what fits.
+            // The length is that of the datagram, not of the bytes that fit.
             let length = ConnectedUdp::receive_into(&mut socket, &mut room).await;
             assert_eq!((length, &room), (Ok(6), b"answ"));
             peer.send_to(&[0; 17], local).unwrap();
@@ -142,7 +142,7 @@ fn names_are_looked_up() {
     });
 }
 
-/// Polls a future to its end, and once more; what it gave.
+/// Polls a future to its end, and once more. Returns its output.
 fn once_more<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut future = pin!(future);
     let output = block_on(future.as_mut());

@@ -1,4 +1,4 @@
-//! A network that loses, duplicates and reorders, and adapters that give what arrives in pieces.
+//! A network that loses, duplicates and reorders datagrams, and adapters that indicate them in pieces.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ use crate::setting::{LOOPBACK, PATIENCE, bound, client};
 
 const COUNT: u32 = 100;
 
-/// The numbers of the datagrams that arrive of those that are sent.
+/// Sends numbered datagrams, and returns the numbers of those that arrive.
 fn received(network: Network, seed: u64) -> Vec<u32> {
     let kernel = Kernel::builder().network(network).seed(seed).boot();
     let (registration, provider) = client();
@@ -58,7 +58,11 @@ fn the_seed_says_what_becomes_of_datagrams() {
     let numbers = received(lossy, 1);
     assert!((30..95).contains(&numbers.len()), "{numbers:?}");
     assert!(numbers.is_sorted());
-    assert_eq!(received(lossy, 1), numbers, "the same seed");
+    assert_eq!(
+        received(lossy, 1),
+        numbers,
+        "the same seed loses the same datagrams"
+    );
     assert_ne!(received(lossy, 2), numbers, "another seed");
     let duplicating = Network {
         duplicated: 30,
@@ -102,13 +106,13 @@ fn what_is_sent_may_not_arrive() {
     }
     let all = numbers.len();
     numbers.dedup();
-    assert!(numbers.len() < all, "none came twice");
+    assert!(numbers.len() < all, "no datagram arrived twice");
     assert!((30..90).contains(&numbers.len()), "{numbers:?}");
     drop((socket, provider, registration));
     kernel.shutdown();
 }
 
-/// Tells the bytes of each piece of each datagram; keeps them before, when told to.
+/// Sends the bytes of each piece of each datagram to the test, or retains the datagrams first.
 struct Handler {
     pieces: Mutex<Sender<Vec<Vec<u8>>>>,
     retained: Option<Mutex<Sender<Retained>>>,
@@ -126,7 +130,7 @@ impl ReceiveFromEvent for Handler {
             let pieces: Vec<_> = datagram.pieces().map(<[u8]>::to_vec).collect();
             let mut copy = vec![0; datagram.len()];
             let copied = datagram.copy_to(&mut copy);
-            // What could not be mapped before may be mapped now.
+            // A mapping that failed before may succeed now.
             assert!(copy[..copied].starts_with(&pieces.concat()));
             assert_eq!(copied, datagram.len());
             self.pieces.lock().unwrap().send(pieces).unwrap();
@@ -163,7 +167,7 @@ fn datagrams_in_pieces_are_whole() {
                 let got: Vec<Vec<u8>> = if keep {
                     let retained = retained.recv_timeout(PATIENCE).unwrap();
                     let datagram = retained.datagrams().next().unwrap();
-                    // Mapped a first time, and found mapped a second.
+                    // The first call maps the pieces, the second finds them mapped.
                     assert_eq!(datagram.pieces().count(), datagram.pieces().count());
                     datagram.pieces().map(<[u8]>::to_vec).collect()
                 } else {
@@ -173,7 +177,7 @@ fn datagrams_in_pieces_are_whole() {
                 assert!(length < 3 || got.len() == 3, "{length}: {}", got.len());
             }
             if !keep {
-                // What cannot be mapped is where a datagram ends.
+                // A datagram ends before a piece that cannot be mapped.
                 kernel.fail_nth(Resource::Mapping, 2);
                 peer.send_to(b"abcdef", to).unwrap();
                 assert_eq!(told.recv_timeout(PATIENCE).unwrap(), [b"ab"]);

@@ -1,5 +1,5 @@
-//! Options and control messages that ask something of the network, on the host kernel: errors of datagrams that were sent, datagrams
-//! received as one, interfaces, sizes on the path; and how connections are doing.
+//! Options and control messages about the network, on the host kernel: errors of sent datagrams, coalesced datagrams, interfaces,
+//! path MTU, and statistics of connections.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -92,7 +92,7 @@ fn the_largest_packet_is_found_out_as_told() {
             is_kept(&v4, MtuDiscoveryV4(way));
             is_kept(&v6, MtuDiscoveryV6(way));
         }
-        // As C has it, which reads what was set by type.
+        // In the C form, which reads the value that was set by type.
         v4.set_option(MtuDiscoveryV4(MtuDiscovery::Probe))
             .wait()
             .unwrap();
@@ -169,7 +169,7 @@ fn keep_alive_is_one_byte() {
     });
 }
 
-/// The index of the interface that the loopback addresses are of.
+/// The index of the interface with the loopback addresses.
 fn loopback_index() -> u32 {
     let text = std::fs::read_to_string("/sys/class/net/lo/ifindex").unwrap();
     text.trim().parse().unwrap()
@@ -214,7 +214,7 @@ fn errors_of_the_network_are_received() {
                 is_kept(&socket, ReceiveErrorsV6(true));
             }
             socket.bind(any.parse::<SocketAddr>().unwrap()).unwrap();
-            // A port that nobody has.
+            // A port that no socket has.
             let gone = UdpSocket::bind(any).unwrap();
             let to = gone.local_addr().unwrap();
             drop(gone);
@@ -224,13 +224,17 @@ fn errors_of_the_network_are_received() {
                 .receive_from(&mut room)
                 .wait_timeout(PATIENCE)
                 .unwrap();
-            assert_eq!(received.remote_address(), Ok(to), "where it was sent to");
+            assert_eq!(
+                received.remote_address(),
+                Ok(to),
+                "the address that the failed datagram was sent to"
+            );
             let error = room.control.messages().find_map(|message| match message {
                 ControlMessage::ErrorV4(error) if family == Family::V4 => Some(error),
                 ControlMessage::ErrorV6(error) if family == Family::V6 => Some(error),
                 _ => None,
             });
-            let error = error.expect("what became of it");
+            let error = error.expect("the error of the failed datagram");
             assert!(error.is_unreachable() && !error.is_too_big());
             let port = if family == Family::V4 { 3 } else { 4 };
             assert_eq!(error.code, port);
@@ -265,7 +269,7 @@ fn errors_are_control_messages_both_ways() {
         assert_eq!(control.messages().last(), Some(message));
     }
     assert_eq!(control.messages().count(), 4);
-    // As Windows has it: protocol, information, type and code.
+    // In the form of Windows: protocol, information, type and code.
     let bytes = &control.as_bytes()[16..26];
     assert_eq!(bytes, [1, 0, 0, 0, 0x78, 5, 0, 0, 3, 4]);
 }
@@ -283,7 +287,7 @@ fn datagrams_of_one_size_are_received_as_one() {
         for text in ["aaaa", "bbbb", "cc", "dddd", "eeeee", "f"] {
             peer.send_to(text.as_bytes(), to).unwrap();
         }
-        // All have arrived: what is sent to the loopback address has when it is sent.
+        // All have arrived: on the loopback interface a datagram arrives when it is sent.
         let mut pieces = Vec::new();
         while pieces.len() < 3 {
             let mut room = room();
@@ -378,7 +382,7 @@ fn no_more_is_received_as_one_than_was_asked_for() {
                 .receive_from(&mut room)
                 .wait_timeout(PATIENCE)
                 .unwrap();
-            assert_eq!(received.length(), 4, "each by itself");
+            assert_eq!(received.length(), 4, "each datagram arrives on its own");
         }
     });
 }
@@ -390,7 +394,7 @@ fn processors_are_asked_for() {
         assert_eq!(
             socket.ioctl(RssScalability).wait(),
             Ok(false),
-            "hosts have none"
+            "hosts do not support it"
         );
         let of_connections = socket.ioctl(RssProcessor).wait().map(drop);
         assert_eq!(of_connections, refused(STATUS_NOT_SUPPORTED));
@@ -428,7 +432,7 @@ fn connections_tell_how_they_are_doing() {
         let (again, limits) = connected.ioctl(TcpInfoWithLimits).wait().unwrap();
         assert_eq!(again.largest_segment, info.largest_segment);
         assert!(again.connected_for >= info.connected_for);
-        // Hosts do not tell these.
+        // Hosts do not report these.
         assert_eq!(limits.by_peer, 0);
         let unconnected = ConnectionSocket::open(provider, Family::V4).unwrap();
         let error = unconnected.ioctl(TcpInfo).wait().map(drop);
@@ -444,7 +448,11 @@ fn redirections_are_handed_on() {
         let connected = ConnectedSocket::connect(provider, to).wait().unwrap();
         let mut bytes = [0; 64];
         let none = connected.redirect_records(&mut bytes).wait();
-        assert_eq!(none, refused(STATUS_NOT_FOUND), "nothing redirects here");
+        assert_eq!(
+            none,
+            refused(STATUS_NOT_FOUND),
+            "no connection is redirected here"
+        );
         let none = connected.redirect_context(&mut bytes).wait();
         assert_eq!(none, refused(STATUS_NOT_FOUND));
         let next = ConnectionSocket::open(provider, Family::V4).unwrap();

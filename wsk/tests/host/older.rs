@@ -1,5 +1,5 @@
-//! Windows older than 10.0.14393, and one that does not say its version: what its tables have works, and what came later is an
-//! error instead of a call to whatever lies behind their end.
+//! A Windows older than 10.0.14393, and one that does not report its version. The functions in their tables work. Newer functions
+//! are an error, and never a call through memory after the end of a table.
 
 use wsk::{Error, Family, Messages, NonPagedBuffer};
 use wsk_host::Kernel;
@@ -9,10 +9,10 @@ use crate::setting::{LOOPBACK, Setting};
 const VISTA: (u16, u16, u32) = (6, 0, 6002);
 const WINDOWS_7: (u16, u16, u32) = (6, 1, 7601);
 const WINDOWS_8: (u16, u16, u32) = (6, 2, 9200);
-/// `RtlGetVersion` fails there.
+/// `RtlGetVersion` fails on the kernel that does not report its version.
 const UNKNOWN: (u16, u16, u32) = (0, 0, 0);
 
-/// A Windows, and whether its tables have the resolution of names and the sending of several datagrams.
+/// A Windows, and whether its tables have name resolution and sending of several datagrams.
 const OLD: [((u16, u16, u32), bool, bool); 4] = [
     (UNKNOWN, false, false),
     (VISTA, false, false),

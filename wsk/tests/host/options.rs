@@ -1,4 +1,4 @@
-//! Options, fixed addresses, control information and several datagrams at once, on the host kernel.
+//! Options, fixed addresses, control information and lists of datagrams, on the host kernel.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::channel;
@@ -107,7 +107,7 @@ fn requests_without_a_type() {
             );
             let mut output = [0xEE; 7];
             assert_eq!(socket.control_raw(get, &[], &mut output).wait(), Ok(4));
-            assert_eq!(output, [9, 0, 0, 0, 0, 0, 0], "room that was not needed");
+            assert_eq!(output, [9, 0, 0, 0, 0, 0, 0], "unused room");
             assert_eq!(socket.option::<TimeToLive>().wait().unwrap(), TimeToLive(9));
             let unknown = ControlRequest::Ioctl { code: 0x4F00_7777 };
             let mut output = [];
@@ -181,7 +181,7 @@ fn a_fixed_remote_address_sends_and_filters() {
     });
 }
 
-/// A fixed socket sends lists, in scopes and told at completion, as others do.
+/// A socket with a fixed address sends lists, in scopes and with closures, like other sockets.
 #[test]
 fn a_fixed_socket_sends_whatever_others_do() {
     on_each_kernel(|_, provider| {
@@ -198,7 +198,7 @@ fn a_fixed_socket_sends_whatever_others_do() {
         assert_eq!(finished.result, Ok(8));
         arrives(&friend, b"one");
         arrives(&friend, b"three");
-        // An address of its own goes before the fixed one.
+        // An address of the request takes precedence over the fixed one.
         let mut messages = finished.buffer.unwrap();
         let sent = socket.send_messages(&mut messages, elsewhere).wait();
         assert_eq!(sent, Ok(8));
@@ -255,7 +255,7 @@ fn a_fixed_destination_receives_from_anywhere() {
                 .unwrap(),
             from
         );
-        // An address of its own goes before the fixed one.
+        // An address of the request takes precedence over the fixed one.
         assert_eq!(socket.send_to(b"to you", from).wait().unwrap(), 6);
         assert_eq!(stranger.recv(&mut [0; 8]).unwrap(), 6);
     });
@@ -392,7 +392,7 @@ fn hostile_control_information_ends_the_iteration() {
     control.push(ControlMessage::EcnV4(1)).unwrap();
     control.push(ControlMessage::HopLimit(2)).unwrap();
     let whole = control.as_bytes();
-    // Cut off anywhere: what is whole is told, and never more.
+    // Cut anywhere, whole messages are reported, and nothing else.
     for end in 0..whole.len() {
         let count = ControlMessages::new(&whole[..end]).count();
         assert_eq!(
@@ -401,7 +401,7 @@ fn hostile_control_information_ends_the_iteration() {
             "cut at {end}"
         );
     }
-    // Every length that a header may claim.
+    // Every length that a header can have.
     for length in (0..200_usize).chain([usize::MAX, usize::MAX - 7, usize::MAX / 2, 1 << 32]) {
         let mut bytes = whole.to_vec();
         bytes[..8].copy_from_slice(&length.to_ne_bytes());

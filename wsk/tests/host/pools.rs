@@ -1,5 +1,5 @@
-//! Pools of operations: what belongs to somebody else rides in them and comes back, with what became of it; and everything that is
-//! in flight can be waited for.
+//! Pools of operations: an operation carries a packet that belongs to somebody else, and returns it with the result. The driver
+//! can wait for everything in flight.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,10 +17,10 @@ use crate::setting::{
     seeded_kernels, until,
 };
 
-/// Longer than everything that an operation has room for: a copy of it would have to be allocated.
+/// Longer than any room inside an operation, so that a copy would need an allocation.
 const LONG: usize = 30_000;
 
-/// A packet, and where its bytes are.
+/// A packet, and the address of its bytes.
 fn packet(length: usize, byte: u8) -> (NonPagedBuffer, *const u8) {
     let mut packet = NonPagedBuffer::new(length).unwrap();
     packet.as_mut_slice().fill(byte);
@@ -65,7 +65,7 @@ fn foreign_packets_ride_in_operations_and_come_back_without_an_allocation() {
             assert_eq!(packet.as_slice().as_ptr(), place, "the same memory");
             assert_eq!(s.peer.recv(&mut bytes).unwrap(), LONG);
             assert!(bytes[..LONG].iter().all(|byte| *byte == n));
-            // And it can be received into.
+            // It can also be received into.
             s.hears(&[n; 9]);
             let request = s.socket.receive_from(packet).from(&operations);
             let finished = request.start().unwrap().wait().unwrap();
@@ -76,7 +76,7 @@ fn foreign_packets_ride_in_operations_and_come_back_without_an_allocation() {
         }
         assert_eq!(kernel.counts().allocations(), before.allocations());
         assert_eq!(kernel.counts().faults, before.faults);
-        // And the plan was there: this is the allocation that fails.
+        // The plan was active: this allocation fails.
         assert!(NonPagedBuffer::new(4).is_err());
         operations.wait_until_idle().unwrap();
     });
@@ -93,7 +93,7 @@ fn lists_of_foreign_packets_ride_in_operations_without_an_allocation() {
         let before = kernel.counts().allocations();
         kernel.fail_nth_allocation(1);
         for round in 0..6 {
-            // As many as there are in this round: the list is used again.
+            // As many as this round has. The list is used again.
             let places: Vec<_> = packets.iter().map(|(_, place)| *place).collect();
             let lengths: Vec<_> = packets.iter().map(|(packet, _)| packet.len()).collect();
             for (packet, _) in packets.drain(..) {
@@ -127,7 +127,7 @@ fn lists_of_foreign_packets_ride_in_operations_without_an_allocation() {
             assert!(messages.is_empty());
         }
         assert_eq!(kernel.counts().allocations(), before);
-        assert!(NonPagedBuffer::new(4).is_err(), "the plan was there");
+        assert!(NonPagedBuffer::new(4).is_err(), "the plan must be active");
     });
 }
 
@@ -161,7 +161,7 @@ fn an_empty_pool_gives_the_packet_back() {
         let one = finished.buffer.unwrap();
         assert_eq!(one.as_slice().as_ptr(), place);
 
-        // The one that was taken can be used, and a mistake gives it back.
+        // An operation that was taken can be used. A mistake returns it.
         let wrong = s
             .socket
             .send_to(one, "[::1]:9".parse::<std::net::SocketAddr>().unwrap());
@@ -200,7 +200,7 @@ fn one_operation_does_what_it_is_asked_next() {
             let finished = sent.unwrap().wait().unwrap();
             assert_eq!(finished.result, Ok(4));
             s.says(&[7; 4]);
-            // A receive that is cancelled between them: another parity of everything that an operation has.
+            // A cancelled receive uses the same operation between the two sends.
             let receive = s
                 .socket
                 .receive_from(finished.buffer.unwrap())
@@ -248,7 +248,7 @@ fn what_is_in_flight_is_waited_for() {
             for _ in 0..8 {
                 let counted = Counted::new(b"counted", &drops);
                 let send = s.socket.send_to(counted, s.to).from(&operations);
-                // Told, or dropped in flight.
+                // Reported by a closure, or dropped in flight.
                 if round % 2 == 0 {
                     send.start_with(drop).unwrap();
                 } else {
@@ -260,10 +260,10 @@ fn what_is_in_flight_is_waited_for() {
             assert_eq!(
                 drops.load(Ordering::SeqCst),
                 8 * round,
-                "all of them have ended"
+                "all operations have ended"
             );
         }
-        // What does not end is not waited out.
+        // The wait for an operation that does not end runs out of time.
         let receive = s
             .socket
             .receive_from(Counted::new(b"", &drops))
@@ -280,16 +280,16 @@ fn what_is_in_flight_is_waited_for() {
         });
         assert!(
             before.elapsed() < PATIENCE / 2,
-            "told, rather than asked again"
+            "the pool wakes the waiting thread, which does not poll"
         );
-        // Nor above PASSIVE_LEVEL.
+        // Waiting is not allowed above PASSIVE_LEVEL.
         at_irql(DISPATCH_LEVEL, || {
             assert!(matches!(
                 operations.wait_until_idle(),
                 Err(Error::WrongIrql { .. })
             ));
         });
-        // A handle that is kept is not back; taken without being used neither.
+        // An operation whose handle is kept is not idle, and neither is one that was taken and not used.
         let taken = operations.take();
         assert_eq!(operations.wait_until_idle_timeout(MOMENT / 10), Ok(false));
         drop(taken);
@@ -317,7 +317,7 @@ fn what_other_threads_start_meanwhile_is_waited_for_too() {
                     }
                 });
             }
-            // Whatever this sees while others go on, it does not hang, and does not lose anybody who waits.
+            // While other threads work, the result may vary. But the call neither hangs nor loses a waiting thread.
             let deadline = Instant::now() + MOMENT * 5;
             while Instant::now() < deadline {
                 let _ = operations.wait_until_idle_timeout(MOMENT / 10).unwrap();
@@ -368,7 +368,7 @@ fn an_operation_is_back_when_its_completion_has_returned() {
         );
         let (packet, _) = packet(4, 3);
         let (inside, idle, pool) = (returned.clone(), seen.clone(), operations.clone());
-        // Four words: no more fit.
+        // Four words are the largest closure that fits.
         let send = s.socket.send_to(packet, s.to).from(&operations);
         send.start_with(move |finished| {
             assert_eq!(finished.result, Ok(4));
@@ -384,7 +384,7 @@ fn an_operation_is_back_when_its_completion_has_returned() {
         );
         assert!(
             !seen.load(Ordering::SeqCst),
-            "in the completion it is not back"
+            "the operation is not idle before its completion has returned"
         );
         s.says(&[3; 4]);
     });
@@ -393,7 +393,7 @@ fn an_operation_is_back_when_its_completion_has_returned() {
 #[test]
 fn a_completion_may_start_the_next_operation() {
     in_settings_of(seeded_kernels(), |_, s| {
-        /// Sends one packet after the other, each when the one before is out.
+        /// Sends one packet after the other, each from the completion of the one before.
         struct Chain {
             socket: wsk::DatagramSocket,
             to: wsk::RemoteAddress,
@@ -416,7 +416,7 @@ fn a_completion_may_start_the_next_operation() {
             request.from(&chain.operations).start_with(told).unwrap();
         }
 
-        // As many as there may be at once: the one whose completion runs is not back yet.
+        // As many as the pool allows at once. The operation whose completion runs is not idle yet.
         let chain = Arc::new(Chain {
             socket: s.socket.clone(),
             to: wsk::RemoteAddress::new(wsk::Family::V4, s.to).unwrap(),
@@ -492,7 +492,7 @@ fn a_pool_of_prepared_operations_is_waited_for() {
     });
 }
 
-/// The promise of a buffer is kept by an operation that somebody forgets: neither it nor the pool's memory is used again.
+/// A forgotten operation keeps its promise to the buffer: neither it nor the pool's memory is used again.
 #[test]
 fn an_operation_that_is_forgotten_is_not_back() {
     let kernel = Kernel::boot();
@@ -507,7 +507,7 @@ fn an_operation_that_is_forgotten_is_not_back() {
     let kept = Box::leak(Box::new(send));
     s.says(&[1; 4]);
     assert_eq!(operations.wait_until_idle_timeout(MOMENT / 10), Ok(false));
-    // SAFETY: leaked above, and used no more.
+    // SAFETY: leaked above, and not used any more.
     drop(unsafe { Box::from_raw(kept) });
     operations.wait_until_idle().unwrap();
     drop((operations, s));

@@ -1,4 +1,4 @@
-//! Operations that are kept ready: used again and again without being put together anew, from a pool or by themselves.
+//! Prepared operations: they are built once and run again and again, from a pool or on their own.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -164,7 +164,7 @@ fn the_end_of_a_receive_is_only_read() {
         let receiving = receiver.start().unwrap();
         setting.hears(b"too long");
         let ended = receiving.wait().unwrap();
-        // By several threads at once, which a data race detector tells from writing.
+        // Several threads read at once. A data race detector would report a write.
         std::thread::scope(|threads| {
             for _ in 0..2 {
                 threads.spawn(|| {
@@ -262,7 +262,7 @@ fn what_is_started_is_a_future() {
         until("the wake", || second.get() == 1);
         assert_eq!(first.get(), 0);
         let Poll::Ready(ended) = receiving.as_mut().poll(&mut context) else {
-            panic!("woken and not ready")
+            panic!("woken, but not ready")
         };
         assert_eq!(ended.result().unwrap().bytes(), b"wake");
         let Poll::Ready(again) = receiving.as_mut().poll(&mut context) else {
@@ -271,7 +271,7 @@ fn what_is_started_is_a_future() {
         assert_eq!(again.result().unwrap_err(), Error::Taken);
         assert!(again.into_operation().is_none());
 
-        // A waker that was announced is let go of when the operation is waited for, or ends otherwise.
+        // A stored waker is released when the operation is waited for, or ends in another way.
         let receiver = ended.into_operation().unwrap();
         let mut receiving = receiver.start().unwrap();
         let mut context = Context::from_waker(&waker);
@@ -279,7 +279,7 @@ fn what_is_started_is_a_future() {
         s.hears(b"wait");
         let ended = receiving.wait().unwrap();
         assert_eq!(ended.result().unwrap().bytes(), b"wait");
-        // The test's own two, and none that the operation has kept.
+        // The two of the test, and none that the operation keeps.
         drop(waker);
         until("the waker to be let go of", || {
             Arc::strong_count(&second) == 1
@@ -319,7 +319,7 @@ fn what_is_dropped_in_flight_goes_back_to_its_pool() {
             let mut polled = Box::pin(other.start().unwrap());
             let mut context = Context::from_waker(Waker::noop());
             assert!(polled.as_mut().poll(&mut context).is_pending());
-            // Cancelled, and back when that has completed.
+            // Cancelled. It returns to the pool when it has completed.
             drop(one);
             wsk_host::at_irql(2, || drop(polled));
         }
@@ -345,7 +345,7 @@ fn a_pool_has_a_depth() {
             drop(taken);
             waiting.join().unwrap().unwrap();
         });
-        // What was taken outlives the pool.
+        // An operation that was taken from the pool outlives the pool.
         let mut last = senders.take().unwrap();
         drop(senders);
         assert_eq!(last.wait().unwrap(), 4);
@@ -364,7 +364,7 @@ fn prepared_operations_are_handles_of_their_socket() {
         assert_eq!(sender.wait().unwrap(), 4);
         drop(sender);
         drop(receivers);
-        // The last handle: the receive is cancelled, and the socket closes when it has completed.
+        // Dropping the last handle cancels the receive. The socket closes when it has completed.
         drop(receiving);
         drop((s.provider, s.registration));
         kernel.shutdown();
@@ -399,7 +399,7 @@ fn a_provider_that_keeps_the_irp_of_a_refused_request_costs_memory_only() {
         kernel.fail_nth(Resource::Completion, 1);
         let error = abandoned(Call::WskSendTo);
         assert_eq!(sender.wait().unwrap_err(), error);
-        // The provider may still read the buffer: nobody else touches it.
+        // The provider may still read the buffer, so nobody else can use it.
         assert_eq!(sender.as_slice(), b"");
         assert_eq!(sender.as_mut_slice(), b"");
         assert_eq!(sender.capacity(), 0);
@@ -416,7 +416,7 @@ fn a_provider_that_keeps_the_irp_of_a_refused_request_costs_memory_only() {
         let error = abandoned(Call::WskReceiveFrom);
         assert_eq!(receiver.wait().unwrap_err(), error);
         assert_eq!(receiver.seen().unwrap_err(), error);
-        // Completed after all: it stays out of use until it is given back.
+        // The IRPs complete after all. The prepared receive stays unusable until it is dropped.
         assert_eq!(kernel.complete_withheld(), 2);
         assert_eq!(receiver.seen().unwrap_err(), error);
         assert_eq!(receiver.wait().unwrap_err(), error);
@@ -453,7 +453,7 @@ fn sending_and_receiving_allocate_nothing() {
             assert_eq!(receiver.wait().unwrap().bytes(), b"four");
         }
         assert_eq!(kernel.counts().faults, before.faults);
-        // And the plan was there: this is the allocation that fails.
+        // The plan was active: this allocation fails.
         assert!(NonPagedBuffer::new(4).is_err());
         assert_eq!(kernel.counts().faults, before.faults + 1);
     });

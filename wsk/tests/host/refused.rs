@@ -1,5 +1,5 @@
-//! A provider that answers with an error before it completes the IRP, which it may do, or that never completes it, which it may
-//! not: in every shape of an operation the first is an error with the buffer, the second is given up, and frees nothing.
+//! A provider that returns an error before it completes the IRP, which is allowed, or that never completes it, which is not. With
+//! every finisher, the first is an error that returns the buffer. The second is abandoned, and nothing is freed.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -33,8 +33,8 @@ fn abandoned(call: Call) -> Error {
     Error::Abandoned { call, status }
 }
 
-/// Runs `test` with a provider that refuses the first call and keeps its IRP for `time`, or until the test is done; whether
-/// anything is left behind.
+/// Runs `test` with a provider that refuses the first call and keeps its IRP for `time`, or until the test has ended. Returns the
+/// leaks.
 fn on_a_kernel(
     time: Option<Duration>,
     test: impl Fn(&DatagramSocket, SocketAddr),
@@ -104,7 +104,7 @@ fn an_error_before_its_completion_keeps_the_buffer() {
         assert!(finished.buffer.is_some());
     })
     .unwrap();
-    // Dropped before it completes.
+    // Dropped before the IRP completes.
     on_a_kernel(SOON, |socket, to| {
         drop(socket.send_to(chain(), to).start().unwrap());
     })
@@ -114,7 +114,7 @@ fn an_error_before_its_completion_keeps_the_buffer() {
 #[test]
 fn an_irp_that_never_comes_back_is_given_up() {
     let start = Instant::now();
-    // When it does come back, what it carried goes.
+    // When the IRP completes after all, the operation drops what it carried.
     on_a_kernel(None, |socket, to| {
         let finished = block_on(socket.send_to(chain(), to).start().unwrap());
         assert_eq!(finished.result, Err(abandoned(Call::WskSendTo)));
@@ -135,14 +135,14 @@ fn an_irp_that_never_comes_back_is_given_up() {
         assert_eq!(finished.result, Err(abandoned(Call::WskSendTo)));
     })
     .unwrap();
-    // What was borrowed is kept for ever: it is all that is left behind.
+    // The borrowed memory stays allocated. Nothing else is left behind.
     let left = on_a_kernel(None, |socket, to| {
         let mut chain = chain();
         let sent = socket.send_to(&chain, to).wait();
         assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
         assert_eq!(chain.part(0), Some(&[][..]), "kept");
         assert!(chain.is_lost());
-        // Nor is it used by another operation.
+        // No other operation can use it.
         assert_eq!(socket.send_to(&chain, to).wait(), Err(Error::BufferLost));
         assert_eq!((chain.len(), chain.capacity()), (0, 0));
         assert!(chain.set_range(0, 1).is_err());
@@ -164,7 +164,7 @@ fn an_irp_that_never_comes_back_is_given_up() {
 fn no_bytes_of_an_mdl_leave_it_to_its_owner() {
     on_a_kernel(None, |socket, to| {
         let mut bytes = *b"the driver's";
-        // SAFETY: the memory and the MDL stay until the MDL that was made of them is dropped.
+        // SAFETY: the memory and its MDL stay until the MDL made from them is dropped.
         let mdl = unsafe {
             let mdl = IoAllocateMdl(bytes.as_mut_ptr().cast(), 12, 0, 0, std::ptr::null_mut());
             MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
@@ -176,7 +176,7 @@ fn no_bytes_of_an_mdl_leave_it_to_its_owner() {
             let sent = socket.send_to(&nothing, to).wait();
             assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
         }
-        // SAFETY: nobody was promised that it stays any longer.
+        // SAFETY: no promise says that it stays any longer.
         unsafe {
             MmUnlockPages(mdl.as_ptr());
             IoFreeMdl(mdl.as_ptr());
@@ -185,7 +185,7 @@ fn no_bytes_of_an_mdl_leave_it_to_its_owner() {
     .unwrap();
 }
 
-/// A waker that is slow to wake.
+/// A waker that takes time to wake.
 #[derive(Default)]
 struct Slow {
     begun: AtomicBool,
@@ -194,7 +194,7 @@ struct Slow {
 
 impl Wake for Slow {
     fn wake(self: Arc<Self>) {
-        // By the completion routine; not by the future, which asks to be polled again because it was refused.
+        // Only the wake of the completion routine is slow. The future also wakes it, to be polled again after the refusal.
         if std::thread::current().name() == Some("completing") {
             self.begun.store(true, Ordering::SeqCst);
             until("going on", || self.go_on.load(Ordering::SeqCst));
@@ -202,7 +202,7 @@ impl Wake for Slow {
     }
 }
 
-/// Whether a driver can be unloaded while a completion routine wakes the waker of what `start` has started.
+/// Whether the driver is unloaded while a completion routine still wakes the waker of an operation that `start` has started.
 fn is_unloaded_while_waking<F: Future + Send + Unpin>(start: impl Fn(&Setting) -> F) -> bool {
     let kernel = Kernel::boot();
     let s = Setting::new(Family::V4, LOOPBACK);
@@ -266,12 +266,12 @@ fn what_a_scope_has_left_to_the_provider_keeps_the_driver() {
         let first = socket.send_to(&buffer, to).start_in(scope).unwrap();
         kernel.fail_nth(Resource::Completion, 1);
         let second = socket.send_to(&other, to).start_in(scope).unwrap();
-        // A third that is sent, whose handle is left to the scope.
+        // A third one is sent. The scope waits for it, because its handle is dropped.
         let _ = socket.send_to(&[1, 2, 3], to).start_in(scope).unwrap();
         [first, second].map(|send| send.wait().map(|(sent, _)| sent))
     });
     assert_eq!(results, Ok([Err(abandoned(Call::WskSendTo)); 2]));
-    // The provider may still read them: nothing writes or sends them any more.
+    // The provider may still read the bytes, so nothing writes or sends them any more.
     assert!(buffer.is_empty() && buffer.as_mut_slice().is_empty());
     assert!(other.is_empty() && other.as_mut_slice().is_empty());
     assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 3);
@@ -289,7 +289,7 @@ fn what_a_scope_has_left_to_the_provider_keeps_the_driver() {
         assert_eq!(kernel.complete_withheld(), 2);
     });
     assert!(unloaded.into_inner());
-    // The memory was kept for ever, on purpose, and nothing else is left.
+    // The memory was leaked on purpose, and nothing else is left.
     let leaks = kernel.finish().unwrap_err().to_string();
     let objects = |name: &str| leaks.lines().filter(|line| line.starts_with(name)).count();
     assert_eq!((objects("- MDL"), objects("- ")), (2, 4), "{leaks}");

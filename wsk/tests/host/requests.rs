@@ -1,5 +1,5 @@
-//! Every request with every finisher: each pair that there is runs once on the host kernel, and the table in the guide says the
-//! same as the one here.
+//! Every request with every finisher: each pair that exists runs once on the host kernel, and the table in the guide agrees with
+//! the table here.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -50,10 +50,10 @@ const FINISHERS: [&str; 13] = [
     "`prepare`, `start_with`",
 ];
 
-/// How many of them do not repeat a request.
+/// How many of the columns run a request once.
 const ONCE: usize = 10;
 
-/// The rows: a request, and why it cannot be prepared, if it cannot.
+/// The rows: a request, and the reason why it cannot be prepared, if there is one.
 const REQUESTS: [(&str, Option<Reason>); 30] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
@@ -150,7 +150,7 @@ const REQUESTS: [(&str, Option<Reason>); 30] = [
     ),
 ];
 
-/// Why there is no such pair.
+/// The reasons why a pair does not exist.
 #[derive(Clone, Copy, PartialEq)]
 enum Reason {
     Makes = 1,
@@ -168,7 +168,7 @@ const REASONS: [&str; 5] = [
     "Its caller vouches for the input and the output of one request.",
 ];
 
-/// The table as the guide has it.
+/// The table in the form of the guide.
 fn table() -> String {
     let mut text = format!("| request | {} |\n|---|", FINISHERS.join(" | "));
     text += &"---|".repeat(FINISHERS.len());
@@ -200,7 +200,7 @@ fn the_guide_has_this_table() {
     }
 }
 
-/// What a request gives, in words.
+/// The result of a request, in words.
 trait Says {
     fn says(self) -> String;
 }
@@ -235,7 +235,7 @@ impl Says for StreamArrival<'_, NonPagedBuffer> {
     }
 }
 
-/// Out of an operation that owns its first data.
+/// The result of an operation that owns its first data.
 impl Says for (ConnectedSocket, NonPagedBuffer) {
     fn says(self) -> String {
         assert_eq!(self.1.as_slice(), b"four");
@@ -286,7 +286,7 @@ impl Says for SocketAddr {
     }
 }
 
-/// With the buffer, out of a scope.
+/// The result in a scope, with the buffer.
 impl<B> Says for (usize, B) {
     fn says(self) -> String {
         self.0.says()
@@ -305,7 +305,7 @@ impl<B> Says for (Received, B) {
     }
 }
 
-/// What an operation ends in.
+/// The result of an operation, in words.
 trait Ends {
     type Output: Says;
     fn output(self) -> Self::Output;
@@ -343,7 +343,7 @@ where
     }
 }
 
-/// Whether a request can be prepared, as the compiler sees it: what its type does not have, the trait answers for.
+/// Whether the compiler lets a request be prepared. If its type lacks the method, this trait answers.
 struct Probe<F, B>(PhantomData<(F, B)>);
 
 fn probe<F: Function<B>, B>(_: &Request<'_, F, B>) -> Probe<F, B> {
@@ -371,7 +371,7 @@ trait CannotBePrepared {
 
 impl<F, B> CannotBePrepared for Probe<F, B> {}
 
-/// What the completion of an operation is told to, and that it was told once.
+/// Receives the result of a completion, and checks that it comes once.
 macro_rules! told {
     (|$completion:ident| $start:expr) => {{
         let (sender, receiver) = channel();
@@ -383,8 +383,8 @@ macro_rules! told {
     }};
 }
 
-/// Runs a request with one finisher after the other. `$with` is made for each, and so is the request, which says `$says`;
-/// before and after it happens what makes it end and what it makes happen.
+/// Runs a request with each finisher. `$with` is made anew for each, and so is the request, whose result is `$says`. The two
+/// blocks run before and after the request: they make it complete, and check its effect.
 macro_rules! row {
     (
         $provider:expr, $row:literal, $with:ident = $made:expr,
@@ -478,7 +478,7 @@ macro_rules! row {
                 stringify!($prepare)
             }
         )?];
-        assert_eq!(ran.len() == 1, can_be_prepared, "what runs is what the table says");
+        assert_eq!(ran.len() == 1, can_be_prepared, "the table must say what can be prepared");
     }};
     (@prepare $with:ident = $made:expr, $before:expr, $request:expr, $after:expr, $check:ident) => {{
         let $with = &$made;
@@ -522,7 +522,7 @@ fn three() -> Messages<NonPagedBuffer> {
     Messages::new(buffers.map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap())).unwrap()
 }
 
-/// Neither before a request nor after it.
+/// Nothing happens before or after the request.
 fn nothing() {}
 
 #[test]
@@ -602,7 +602,7 @@ fn connection(s: &Setting, listener: &TcpListener) -> (ConnectedSocket, RefCell<
     (socket, RefCell::new(peer))
 }
 
-/// The peer is told these bytes, and that they are the last if they are.
+/// The peer sends these bytes, and then disconnects if they are its last.
 fn peer_says(peer: &RefCell<TcpStream>, bytes: &[u8], and_ends: bool) {
     peer.borrow_mut().write_all(bytes).unwrap();
     if and_ends {
@@ -610,7 +610,7 @@ fn peer_says(peer: &RefCell<TcpStream>, bytes: &[u8], and_ends: bool) {
     }
 }
 
-/// The peer hears these bytes, and then the end if there is one.
+/// The peer receives these bytes, and then the end if there is one.
 fn peer_hears(peer: &RefCell<TcpStream>, expected: &[u8], and_the_end: bool) {
     let mut bytes = vec![0; expected.len()];
     peer.borrow_mut().read_exact(&mut bytes).unwrap();
@@ -652,7 +652,7 @@ fn connecting_and_accepting_with_every_finisher() {
             nothing(),
             remote
         );
-        // All but the one that the probe did not run.
+        // All except the one that the probe did not run.
         for _ in 0..ONCE {
             taken();
         }
@@ -691,7 +691,7 @@ fn connecting_and_accepting_with_every_finisher() {
     });
 }
 
-/// Has somebody else decide about each connection.
+/// Lets somebody else decide about each connection.
 struct Undecided(Mutex<Sender<Pended>>);
 
 impl AcceptEvent for Undecided {
@@ -712,7 +712,7 @@ fn inspections_are_ended_with_every_finisher() {
         let local = own.local_address().unwrap();
         let peers = RefCell::new(Vec::new());
         let comes = || peers.borrow_mut().push(TcpStream::connect(local).unwrap());
-        // Somebody has to wait for a connection, so that it is inspected.
+        // A connection is only inspected while somebody waits for it.
         let waits = || own.accept().start().unwrap();
         let asked = || {
             let accept = waits();
@@ -852,7 +852,7 @@ fn requests_of_a_connection_with_every_finisher() {
     });
 }
 
-/// Memory that an operation may keep.
+/// Memory that an abandoned operation may keep.
 struct Static(*mut [u8; 4]);
 
 impl Static {
@@ -862,14 +862,14 @@ impl Static {
 
     #[allow(clippy::mut_from_ref, reason = "one request at a time has it")]
     fn get(&self) -> &'static mut [u8] {
-        // SAFETY: the memory is there until this is dropped, which is after the operations that have it.
+        // SAFETY: the memory exists until this is dropped, which is after the operations that use it.
         unsafe { &mut *self.0 }
     }
 }
 
 impl Drop for Static {
     fn drop(&mut self) {
-        // SAFETY: made by `new`; nobody has it any more.
+        // SAFETY: `new` made it, and nobody uses it any more.
         drop(unsafe { Box::from_raw(self.0) });
     }
 }
@@ -991,7 +991,7 @@ fn controls_of_the_client_with_every_finisher() {
                 21,
                 output = Static::new(),
                 nothing(),
-                // SAFETY: the operation takes an IRP, and neither input nor output.
+                // SAFETY: the operation takes an IRP, and has neither input nor output.
                 unsafe {
                     provider.control_client_raw_request(
                         WSK_TRANSPORT_LIST_CHANGE,
@@ -1016,7 +1016,7 @@ fn what_is_wrong_is_the_same_for_every_finisher() {
             address: Family::V6,
         };
         let operations = Operations::new(&s.provider, 1).unwrap();
-        // Too long as well, to a port of zero: the family comes first.
+        // The datagram is also too long, and the port is zero: the family is checked first.
         let long = || NonPagedBuffer::new(65_508).unwrap();
         let request = || s.socket.send_to(long(), v6);
         let errors = [
@@ -1050,14 +1050,14 @@ fn what_is_wrong_is_the_same_for_every_finisher() {
         assert_eq!(
             errors,
             [Error::NoMessages; 7],
-            "before the address is looked at"
+            "this error comes before that of the address"
         );
         arrives_nothing(s);
         assert!(operations.is_idle());
     });
 }
 
-/// Nothing was sent before this.
+/// No request ran before this one.
 fn arrives_nothing(s: &Setting) {
     assert_eq!(s.socket.send_to(b"first", s.to).wait(), Ok(5));
     arrives(&s.peer, b"first");

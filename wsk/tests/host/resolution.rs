@@ -1,4 +1,4 @@
-//! Name resolution on the host kernel: what is found is given back exactly once, at `PASSIVE_LEVEL`, wherever it is dropped.
+//! Name resolution on the host kernel: addresses return to WSK exactly once, at `PASSIVE_LEVEL`, wherever they are dropped.
 
 use std::net::SocketAddr;
 
@@ -41,7 +41,7 @@ fn an_operation_ends_in_the_addresses() {
         assert_eq!(info.iter().count(), 1);
         let info = block_on(provider.resolve("127.0.0.1").start().unwrap()).unwrap();
         assert_eq!(info.iter().count(), 1);
-        // Left alone.
+        // The operation is dropped.
         drop(provider.resolve("127.0.0.1").start().unwrap());
         at_irql(DISPATCH_LEVEL, || {
             assert!(matches!(
@@ -73,11 +73,11 @@ fn what_cannot_be_resolved_is_an_error() {
 #[test]
 fn addresses_dropped_at_dispatch_level_go_back_later() {
     on_each_seeded_kernel(|_, provider| {
-        // With the next request.
+        // The next request returns them.
         let info = provider.resolve("127.0.0.1").wait().unwrap();
         at_irql(DISPATCH_LEVEL, || drop(info));
         drop(provider.resolve("127.0.0.1").wait().unwrap());
-        // When the registration goes.
+        // Dropping the registration returns them.
         let infos = [
             provider.resolve("127.0.0.1").wait().unwrap(),
             provider.resolve("::1").wait().unwrap(),
@@ -96,7 +96,7 @@ fn deregistering_waits_for_addresses() {
         drop(provider);
         let thread = std::thread::spawn(move || drop(registration));
         std::thread::sleep(MOMENT);
-        assert!(!thread.is_finished(), "addresses are still there");
+        assert!(!thread.is_finished(), "addresses still exist");
         assert_eq!(info.iter().count(), 1);
         drop(info);
         drop(resolve);
@@ -134,7 +134,7 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     abandoned(provider.resolve("127.0.0.1").wait().unwrap_err());
     abandoned(resolve.wait().unwrap().unwrap_err());
     drop(provider);
-    // Only WSK waits for what it has kept.
+    // Dropping the registration waits only for the IRPs that WSK has kept.
     let thread = std::thread::spawn(move || drop(registration));
     std::thread::sleep(MOMENT);
     assert_eq!(kernel.complete_withheld(), 2);
@@ -155,13 +155,13 @@ fn names_are_looked_up_with_hints_in_utf_16_and_in_a_name_space() {
         assert_eq!(all(lookup), Ok(vec![here]));
         assert_eq!(all(lookup.numeric()), Ok(vec![here]));
         assert_eq!(all(lookup.name_space(wsk_sys::NS_DNS)), Ok(vec![here]));
-        // A name is none in digits; there is no such name space; a zero ends no name.
+        // A name is not an address in digits; the name space does not exist; a zero cannot be in a name.
         all(Lookup::new("localhost").numeric()).unwrap_err();
         let error = all(lookup.name_space(u32::MAX)).unwrap_err();
         assert_eq!(error.status(), Some(wsk_sys::STATUS_INVALID_PARAMETER));
         let zero = all(Lookup::utf16(&[0x31, 0])).unwrap_err();
         assert_eq!(zero, Error::BadName { length: 2 });
-        // Without a name it is where to bind to, or whom to connect to.
+        // Without a name, the result is the address to bind to, or to connect to.
         let any = |lookup: Lookup<'static>| all(lookup.service("80").family(Family::V4)).unwrap();
         assert_eq!(
             any(Lookup::new("").to_bind()),
@@ -180,7 +180,7 @@ fn an_address_has_names() {
         assert_eq!(names.to_string(), "::1:80");
         assert_eq!(String::from_utf16(names.host()).unwrap(), "::1");
         assert_eq!(String::from_utf16(names.service()).unwrap(), "80");
-        // May be dropped anywhere.
+        // The names may be dropped at any IRQL.
         at_irql(DISPATCH_LEVEL, || drop(names));
         let local = of("127.0.0.1:9").for_datagrams().wait().unwrap();
         assert!(!local.host().is_empty());
@@ -192,7 +192,8 @@ fn an_address_has_names() {
     });
 }
 
-/// A lookup from another client's pool that is kept, whatever became of its handle, and completed late, above `PASSIVE_LEVEL`.
+/// A lookup with an operation of another client's pool: the provider keeps it, whatever happens to the handle, and completes it
+/// late, above `PASSIVE_LEVEL`.
 #[test]
 fn names_from_anothers_pool_completed_late_by_a_thread_that_unloads() {
     for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {

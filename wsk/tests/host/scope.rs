@@ -1,4 +1,4 @@
-//! Scoped operations on the host kernel: the scope waits for each, whatever becomes of its handle.
+//! Scoped operations on the host kernel: the scope waits for each one, whatever happens to its handle.
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -102,7 +102,7 @@ fn mistakes_leave_nothing_in_flight() {
                 .map(drop)
                 .unwrap_err();
             assert_eq!(error, Error::PortZero);
-            // Locking pageable memory is not allowed this high.
+            // Pageable memory cannot be locked at this IRQL.
             let error = wsk_host::at_irql(2, || {
                 socket.send_to(b"x", to).start_in(s).map(drop).unwrap_err()
             });

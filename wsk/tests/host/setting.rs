@@ -1,4 +1,4 @@
-//! What the tests run in: the kernels, a driver on each, the host's sockets that it talks to, and waiting for what has to happen.
+//! The environment of the tests: kernels, a driver on each, sockets of the host that it talks to, and waiting for conditions.
 
 use std::future::Future;
 use std::io::{ErrorKind, Read};
@@ -15,24 +15,24 @@ use wsk::{
 };
 use wsk_host::{Completion, Kernel};
 
-/// Where sockets are bound.
+/// The address to which sockets are bound.
 pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
 
-/// How long may take what has to happen.
+/// The time within which something that must happen has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long is waited for what may not happen.
+/// The time for which a test waits to see that something does not happen.
 pub(crate) const MOMENT: Duration = Duration::from_millis(30);
 
-/// How many times as fast time runs where an IRP does not come back: so soon it is given up.
+/// Speeds up time in tests where an IRP never completes, so that the crate gives up soon.
 pub(crate) const FAST: u32 = 20;
 
-/// A kernel that completes at once, then one that does later.
+/// A kernel that completes IRPs inline, then one that defers completions.
 pub(crate) fn kernels() -> impl Iterator<Item = Kernel> {
     kernels_at(1)
 }
 
-/// The same, whose time runs so many times as fast.
+/// The same kernels, with time that runs `lapse` times as fast.
 pub(crate) fn kernels_at(speed: u32) -> impl Iterator<Item = Kernel> {
     [Completion::Inline, Completion::Deferred]
         .into_iter()
@@ -44,25 +44,25 @@ pub(crate) fn kernels_at(speed: u32) -> impl Iterator<Item = Kernel> {
         })
 }
 
-/// These, then kernels that complete when their seeds say.
+/// These kernels, and then kernels whose completions depend on a seed.
 pub(crate) fn seeded_kernels() -> impl Iterator<Item = Kernel> {
     let seeded = (1..4).map(|seed| Kernel::builder().completion(Completion::Seeded).seed(seed));
     kernels().chain(seeded.map(wsk_host::Builder::boot))
 }
 
-/// A registration, and a provider, which is to be dropped first.
+/// A registration, and a provider, which must be dropped first.
 pub(crate) fn client() -> (Registration, Provider) {
     let registration = Registration::new().unwrap();
     let provider = registration.capture(Wait::Forever).unwrap();
     (registration, provider)
 }
 
-/// Runs `test` on each of [`kernels`], and looks for leaks after it.
+/// Runs `test` on each of [`kernels`], and checks for leaks.
 pub(crate) fn on_each_kernel(test: impl Fn(&Kernel, &Provider)) {
     kernels().for_each(|kernel| on(kernel, &test));
 }
 
-/// Runs `test` on each of [`seeded_kernels`], and looks for leaks after it.
+/// Runs `test` on each of [`seeded_kernels`], and checks for leaks.
 pub(crate) fn on_each_seeded_kernel(test: impl Fn(&Kernel, &Provider)) {
     seeded_kernels().for_each(|kernel| on(kernel, &test));
 }
@@ -74,7 +74,7 @@ fn on(kernel: Kernel, test: impl Fn(&Kernel, &Provider)) {
     kernel.shutdown();
 }
 
-/// A driver's datagram socket, and one of the host's that it talks to. Dropped in this order, as a driver unloads.
+/// A driver's datagram socket, and a socket of the host that it talks to. Fields are dropped in this order, as a driver unloads.
 pub(crate) struct Setting {
     pub(crate) socket: DatagramSocket,
     pub(crate) provider: Provider,
@@ -110,12 +110,12 @@ impl Setting {
     }
 }
 
-/// Runs `test` in a setting on each of [`kernels`], and looks for leaks after it.
+/// Runs `test` in a setting on each of [`kernels`], and checks for leaks.
 pub(crate) fn in_each_setting(test: impl Fn(&Kernel, &Setting)) {
     in_settings_of(kernels(), test);
 }
 
-/// Runs `test` in a setting on each of `kernels`, and looks for leaks after it.
+/// Runs `test` in a setting on each of `kernels`, and checks for leaks.
 pub(crate) fn in_settings_of(
     kernels: impl Iterator<Item = Kernel>,
     test: impl Fn(&Kernel, &Setting),
@@ -128,7 +128,7 @@ pub(crate) fn in_settings_of(
     }
 }
 
-/// As [`in_each_setting`], for tests that need no more than the sockets.
+/// Like [`in_each_setting`], for tests that only need the sockets.
 pub(crate) fn with_sockets(test: impl Fn(&Kernel, &DatagramSocket, &UdpSocket, SocketAddr)) {
     in_each_setting(|kernel, s| test(kernel, &s.socket, &s.peer, s.to));
 }
@@ -139,7 +139,7 @@ pub(crate) fn bound(provider: &Provider, family: Family, local: &str) -> Datagra
     socket
 }
 
-/// A socket of the host's, and its address.
+/// A socket of the host, and its address.
 pub(crate) fn peer(local: &str) -> (UdpSocket, SocketAddr) {
     let peer = UdpSocket::bind(local).unwrap();
     peer.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -154,7 +154,7 @@ pub(crate) fn arrives(peer: &UdpSocket, expected: &[u8]) {
     assert_eq!(&bytes[..length], expected);
 }
 
-/// Whether the peer finds the connection gone, rather than ended in good order.
+/// Whether the peer sees a reset instead of a graceful end.
 pub(crate) fn is_reset(peer: &mut TcpStream) -> bool {
     let mut bytes = [0; 4096];
     loop {
@@ -182,10 +182,10 @@ impl Drop for Counted {
     }
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Counted {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the buffer inside.
         unsafe { self.0.lock(lock) }
     }
 
@@ -197,7 +197,7 @@ unsafe impl SendBuffer for Counted {
 // SAFETY: as above.
 unsafe impl ReceiveBuffer for Counted {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the buffer inside.
         unsafe { self.0.lock_mut(lock) }
     }
 
@@ -206,12 +206,12 @@ unsafe impl ReceiveBuffer for Counted {
     }
 }
 
-/// How often a waker was used.
+/// Counts how often a waker was woken.
 #[derive(Default)]
 pub(crate) struct Wakes(AtomicUsize);
 
 impl Wakes {
-    /// A count, and the waker that it is of.
+    /// A count, and its waker.
     pub(crate) fn new() -> (Arc<Self>, Waker) {
         let count = Arc::new(Self::default());
         (count.clone(), Waker::from(count))
@@ -228,7 +228,7 @@ impl Wake for Wakes {
     }
 }
 
-/// Polls a future when it asks to be, and not otherwise.
+/// Polls a future only when it has been woken.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let (count, waker) = Wakes::new();

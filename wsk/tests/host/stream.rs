@@ -1,4 +1,4 @@
-//! Stream sockets on the host kernel: what is opened and bound becomes a connection or a listening socket.
+//! Stream sockets on the host kernel: a socket is opened and bound, and then connects or listens.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn bound(provider: &Provider) -> StreamSocket {
     socket
 }
 
-/// What is said goes both ways.
+/// Checks that bytes travel in both directions.
 fn talk(one: &ConnectedSocket, other: &ConnectedSocket) {
     for (from, to) in [(one, other), (other, one)] {
         assert_eq!(from.send(b"hello").wait(), Ok(5));
@@ -56,7 +56,7 @@ fn one_listens_and_another_connects() {
         assert_eq!(connected.remote_address(), Ok(to));
         assert!(connected.ioctl(TcpInfo).wait().is_ok());
         talk(&connected, &accepted);
-        // Handles of what they have become are like others.
+        // Afterwards the handles behave like those of other sockets.
         let again = connected.clone();
         assert_eq!(connected.close(), Err(Error::InUse));
         talk(&again, &accepted);
@@ -103,7 +103,7 @@ fn a_stream_socket_connects_with_each_finisher() {
     });
 }
 
-/// Bound at `PASSIVE_LEVEL`, whatever the caller is at.
+/// A socket that another thread has bound at `PASSIVE_LEVEL`, whatever the caller's IRQL.
 fn bound_elsewhere(provider: &Provider) -> StreamSocket {
     std::thread::scope(|threads| threads.spawn(|| bound(provider)).join().unwrap())
 }
@@ -123,7 +123,7 @@ fn what_fails_gives_the_socket_back() {
         let socket = StreamSocket::open(provider, Family::V4).unwrap();
         let refused = socket.connect(local()).wait().unwrap_err();
         assert_eq!(refused.error, Error::NotBound);
-        // It connects, or nothing.
+        // The socket can still connect, but not listen.
         let socket = refused.socket.unwrap();
         socket.bind(local()).unwrap();
         let refused = socket.connect(local()).wait().unwrap_err();
@@ -143,7 +143,7 @@ fn what_becomes_nothing_is_closed() {
         drop(bound(provider).into_connection());
         let dual = StreamSocket::open(provider, Family::Dual).unwrap();
         assert_eq!(dual.option().wait(), Ok(V6Only(false)));
-        // Forced closed while it is nothing yet.
+        // The socket is forced closed before it connects or listens.
         kernel.force_close_sockets();
         assert!(dual.bind(Family::Dual.any()).unwrap_err().must_close());
         let error = dual.listen().map(drop).unwrap_err().0;
@@ -152,7 +152,7 @@ fn what_becomes_nothing_is_closed() {
     });
 }
 
-/// What a request of a stream socket is over after the socket has become something else.
+/// A request of a stream socket may complete after the socket has started to connect or listen.
 #[test]
 fn operations_in_flight_outlast_what_the_socket_was() {
     on_each_seeded_kernel(|_, provider| {
@@ -282,7 +282,7 @@ fn events_are_those_of_what_the_socket_has_become() {
         drop(listener);
         until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
 
-        // Nobody is told of what it never became, and the handler goes.
+        // The other events are never called, and the handler is dropped.
         let (socket, heard, drops) = told(provider);
         drop(socket);
         until("the handler's drop", || drops.load(Ordering::SeqCst) == 1);
@@ -307,7 +307,7 @@ fn an_older_windows_has_none() {
     kernel.shutdown();
 }
 
-/// One has `WskSendEx` and `WskReceiveEx` in its table, the other ends before.
+/// One table has `WskSendEx` and `WskReceiveEx`, the other ends before them.
 #[test]
 fn the_first_windows_with_stream_sockets_has_fewer_functions() {
     for build in [15063, 17134] {
@@ -345,7 +345,7 @@ fn all_that_a_stream_socket_needs_is_there_when_it_is_opened() {
         let listener = socket.listen().unwrap();
         kernel.fail_nth_allocation(u64::MAX);
         listener.close().unwrap();
-        // What connects is given back, committed.
+        // A failed connect returns the socket, which can only connect from then on.
         let peer = TcpListener::bind(LOOPBACK).unwrap();
         let to = peer.local_addr().unwrap();
         let connection = bound(provider).into_connection();
@@ -353,7 +353,7 @@ fn all_that_a_stream_socket_needs_is_there_when_it_is_opened() {
         let refused = connection.connect(to).start().unwrap_err();
         assert_eq!(refused.error, Error::NoMemory(Memory::Irp));
         assert!(refused.socket.unwrap().connect(to).wait().is_ok());
-        // So is what WSK refuses.
+        // The same holds if WSK refuses the call.
         let socket = bound(provider);
         kernel.fail_nth_call(1);
         let (error, socket) = socket.listen().unwrap_err();
@@ -370,7 +370,7 @@ fn a_provider_that_keeps_the_irp_of_listening() {
         kernel.fail_nth(Resource::Completion, 1);
         let (error, socket) = socket.listen().unwrap_err();
         assert!(matches!(error, Error::Abandoned { .. }), "{error}");
-        // It becomes something else, while the IRP is still the provider's.
+        // The socket starts to connect or listen while the provider still has the IRP.
         let connection = socket.into_connection();
         assert_eq!(kernel.complete_withheld(), 1);
         drop((connection, provider, registration));

@@ -1,4 +1,4 @@
-//! Streams of datagrams and of connections: the order, what dropped futures leave, errors, and the end.
+//! Streams of datagrams and of connections: the order of items, dropped futures, errors, and the end.
 
 use std::future::poll_fn;
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use wsk_sys::STATUS_FILE_FORCED_CLOSED;
 
 use crate::setting::{LOOPBACK, Wakes, block_on, in_each_setting, on_each_kernel, until};
 
-/// The next item, waited for.
+/// Waits for the next item.
 fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     block_on(poll_fn(|context| Pin::new(&mut *stream).poll_next(context)))
 }
@@ -22,7 +22,7 @@ fn datagrams_come_in_order_each_in_its_own_buffer() {
     in_each_setting(|kernel, s| {
         let pool = BufferPool::new(2, |_| NonPagedBuffer::new(16)).unwrap();
         let mut datagrams = s.socket.datagrams(|| pool.take().ok_or(Error::PoolEmpty));
-        // Whoever waits for the next may be gone when it comes.
+        // The future that waits for the next item may be dropped when it arrives.
         let (count, waker) = Wakes::new();
         for _ in 0..2 {
             let mut context = Context::from_waker(&waker);
@@ -44,7 +44,7 @@ fn datagrams_come_in_order_each_in_its_own_buffer() {
             assert_eq!(&buffer.as_slice()[..received.length()], expected);
             kept.push(buffer);
         }
-        // Both buffers are with their owner: it is told, and gives one back.
+        // Both buffers are in use. The stream reports an error, and continues after one is returned.
         s.hears(b"three");
         let empty = next(&mut datagrams).unwrap().map(|_| ());
         assert_eq!(empty, Err(Error::PoolEmpty));
@@ -53,7 +53,7 @@ fn datagrams_come_in_order_each_in_its_own_buffer() {
         assert_eq!(received.length(), 5);
         assert!(!datagrams.is_terminated());
 
-        // A dead socket is the end.
+        // A dead socket ends the stream.
         kernel.force_close_sockets();
         let error = next(&mut datagrams).unwrap().map(|_| ()).unwrap_err();
         assert_eq!(error.status(), Some(STATUS_FILE_FORCED_CLOSED));

@@ -1,4 +1,4 @@
-//! The traits of the standard library that public types have, by the checklist of the Rust API guidelines.
+//! The standard traits of public types, by the checklist of the Rust API guidelines.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -23,7 +23,7 @@ use crate::setting::{LOOPBACK, bound, on_each_kernel, peer};
 
 type Buffer = NonPagedBuffer;
 
-/// Handles go from thread to thread, and say what they are.
+/// Handles can be sent to other threads, and can be printed.
 #[test]
 fn handles_are_sent_shared_and_shown() {
     fn sent<T: Send + Debug>() {}
@@ -54,13 +54,13 @@ fn handles_are_sent_shared_and_shown() {
     sent::<Prepared<SendingTo, Buffer>>();
     sent::<Ended<SendingTo, Buffer>>();
     sent::<Taken<Buffer>>();
-    // To look at a datagram may be to map it.
+    // Reading a datagram may map it, so it cannot be shared between threads.
     sent::<Retained>();
     sent::<RetainedDatagram>();
     sent::<RetainedBytes>();
 }
 
-/// Values are compared, and are keys of tables.
+/// Values can be compared, and used as keys.
 #[test]
 fn values_are_compared_and_hashed() {
     fn value<T: Copy + Eq + Hash + Debug + Send + Sync>() {}
@@ -84,7 +84,7 @@ fn values_are_compared_and_hashed() {
 
     let to = |port| RemoteAddress::new(Family::Dual, (Ipv4Addr::LOCALHOST, port)).unwrap();
     let v4 = RemoteAddress::new(Family::V4, (Ipv4Addr::LOCALHOST, 1)).unwrap();
-    // The same address is the same key, however it is encoded.
+    // Two encodings of one address are the same key.
     let known: HashSet<RemoteAddress> = [to(1), to(2), to(1), v4].into_iter().collect();
     assert_eq!(known.len(), 2);
     let mut control = Control::<32>::new();

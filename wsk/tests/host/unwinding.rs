@@ -1,5 +1,5 @@
-//! Code of a driver that unwinds, where that is possible: nothing stays behind in flight, held or locked because of it. Each test
-//! ends with the registration, which would wait for what is held, and with a look for leaks.
+//! Driver code that unwinds, where that is possible, leaves nothing in flight, held or locked. Each test ends by dropping the
+//! registration, which would wait for anything that is held, and by checking for leaks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,15 +13,15 @@ use crate::setting::{
     Counted, MOMENT, PATIENCE, Setting, arrives, block_on, in_settings_of, seeded_kernels, until,
 };
 
-/// What the buffers of a test have in common.
+/// The state that the buffers of a test share.
 #[derive(Default)]
 struct Plan {
-    /// How many more locks succeed; the one after that unwinds.
+    /// How many more locks succeed. The one after them unwinds.
     locks: AtomicUsize,
     drops: Arc<AtomicUsize>,
 }
 
-/// A buffer whose lock unwinds when its plan says so: before it locks, or when it has locked its pages.
+/// A buffer whose lock unwinds when its plan says so: before or after it has locked its pages.
 struct Unwinds {
     bytes: Pages,
     _counted: Counted,
@@ -45,7 +45,7 @@ impl Plan {
         }
     }
 
-    /// Lets so many locks succeed.
+    /// Lets `locks` locks succeed.
     fn lets(&self, locks: usize) {
         self.locks.store(locks, Ordering::SeqCst);
     }
@@ -60,13 +60,13 @@ impl Plan {
     }
 }
 
-// SAFETY: the promise of an array.
+// SAFETY: the array keeps the promise.
 unsafe impl SendBuffer for Unwinds {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         if !self.after {
             self.plan.lock();
         }
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the array.
         let extent = unsafe { SendBuffer::lock(&self.bytes, lock) };
         if self.after {
             self.plan.lock();
@@ -81,7 +81,7 @@ unsafe impl ReceiveBuffer for Unwinds {
         if !self.after {
             self.plan.lock();
         }
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the array.
         let extent = unsafe { self.bytes.lock_mut(lock) };
         if self.after {
             self.plan.lock();
@@ -90,7 +90,7 @@ unsafe impl ReceiveBuffer for Unwinds {
     }
 }
 
-/// Runs what unwinds; nothing is locked then, and what was carried has been dropped.
+/// Runs code that unwinds. Afterwards nothing is locked, and what the operation carried has been dropped.
 #[track_caller]
 fn unwinds<T>(kernel: &Kernel, plan: &Plan, dropped: usize, body: impl FnOnce() -> T) {
     let before = plan.drops.load(Ordering::SeqCst);
@@ -116,7 +116,7 @@ fn a_lock_that_unwinds_leaves_nothing_behind_in_any_finisher() {
             };
             let unwinds = |body: &dyn Fn()| {
                 unwinds(kernel, &plan, 1, body);
-                assert_eq!(Arc::strong_count(&held), 1, "the completion is gone too");
+                assert_eq!(Arc::strong_count(&held), 1, "the closure is dropped, too");
                 assert!(operations.is_idle());
             };
             unwinds(&|| _ = send().wait());
@@ -137,7 +137,7 @@ fn a_lock_that_unwinds_leaves_nothing_behind_in_any_finisher() {
             unwinds(&|| _ = receive().start_with(drop));
             unwinds(&|| _ = receive().from(&operations).start());
             unwinds(&|| _ = receive().prepare());
-            // And all go on.
+            // Everything still works afterwards.
             plan.lets(2);
             assert_eq!(send().wait(), Ok(5));
             arrives(&s.peer, b"bytes");
@@ -168,7 +168,7 @@ fn a_prepared_operation_whose_lock_unwinds_is_as_it_was_or_gone() {
                 sender.buffer_mut().unwrap();
                 sender
             };
-            // Borrowed, it is as it was, and can be run when it can be locked.
+            // A borrowed operation is unchanged, and runs when its buffer can be locked.
             let mut sender = changed();
             unwinds(kernel, &plan, 0, || sender.wait());
             unwinds(kernel, &plan, 0, || sender.wait_timeout(PATIENCE));
@@ -176,7 +176,7 @@ fn a_prepared_operation_whose_lock_unwinds_is_as_it_was_or_gone() {
             plan.lets(1);
             assert_eq!(sender.wait(), Ok(5));
             arrives(&s.peer, b"bytes");
-            // Given away, it goes.
+            // An operation that was moved in is dropped.
             sender.buffer_mut().unwrap();
             unwinds(kernel, &plan, 1, || sender.start());
             let sender = changed();
@@ -185,7 +185,7 @@ fn a_prepared_operation_whose_lock_unwinds_is_as_it_was_or_gone() {
             unwinds(kernel, &plan, 1, || sender.start_with(move |_| drop(told)));
             assert_eq!(Arc::strong_count(&held), 1);
 
-            // Of several, those that are made already go too; one that is taken goes back.
+            // If one of several unwinds, those already made are dropped, too. An operation of a pool returns.
             plan.lets(2);
             unwinds(kernel, &plan, 3, || {
                 PreparedPool::new(4, |_| Ok(s.socket.send_to(plan.buffer(after), s.to)))
@@ -209,7 +209,7 @@ fn a_list_whose_lock_unwinds_leaves_nothing_behind_in_any_finisher() {
     in_settings_of(seeded_kernels(), |kernel, s| {
         let plan = Plan::new();
         let operations = Operations::new(&s.provider, 1).unwrap();
-        // The last of three is locked first: two are, and the third unwinds.
+        // The last of three is locked first. Two succeed, and the third unwinds.
         let send = || {
             plan.lets(2);
             let list = Messages::new([false, true, false].map(|after| plan.buffer(after)));
@@ -240,10 +240,10 @@ impl Drop for UnwindsWhenDropped {
     }
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for UnwindsWhenDropped {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the buffer inside.
         unsafe { self.0.lock(lock) }
     }
 }
@@ -269,7 +269,7 @@ fn a_buffer_whose_drop_unwinds_leaves_nothing_behind() {
         unwinds(&|| _ = send().start().unwrap().wait());
         unwinds(&|| _ = send().from(&operations).start().unwrap().wait());
         unwinds(&|| {
-            // Dropped with the handle, when it has completed.
+            // Dropped with the handle, after the completion.
             let started = send().from(&operations).start().unwrap();
             until("the end", || started.is_completed());
             drop(started);
@@ -280,7 +280,7 @@ fn a_buffer_whose_drop_unwinds_leaves_nothing_behind() {
             drop(started);
         });
         unwinds(&|| {
-            // Left to the scope.
+            // Dropped by the scope.
             let _ = wsk::scope(|scope| drop(send().start_in(scope).unwrap()));
         });
         unwinds(&|| {
@@ -288,7 +288,7 @@ fn a_buffer_whose_drop_unwinds_leaves_nothing_behind() {
             let _ = prepared.wait();
             drop(prepared);
         });
-        // In a list, whose other buffers are dropped too, and in a pool.
+        // In a list, whose other buffers are dropped, too, and in a pool.
         unwinds(&|| {
             let once = Mutex::new(Some(UnwindsWhenDropped(Counted::new(b"bytes", &drops))));
             let list = Messages::new([None, once.lock().unwrap().take()].map(Maybe)).unwrap();
@@ -306,13 +306,13 @@ fn a_buffer_whose_drop_unwinds_leaves_nothing_behind() {
     });
 }
 
-/// A buffer whose drop unwinds, or no bytes.
+/// A buffer whose drop unwinds, or an empty one.
 struct Maybe(Option<UnwindsWhenDropped>);
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Maybe {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the buffer inside.
         unsafe {
             match &self.0 {
                 Some(buffer) => buffer.lock(lock),
@@ -322,16 +322,16 @@ unsafe impl SendBuffer for Maybe {
     }
 }
 
-/// Room whose owner unwinds when it is told of control information.
+/// A buffer whose owner unwinds when it receives control information.
 struct UnwindsWhenTold {
     bytes: Pages,
     _counted: Counted,
 }
 
-// SAFETY: the promise of an array.
+// SAFETY: the array keeps the promise.
 unsafe impl ReceiveBuffer for UnwindsWhenTold {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: passed on.
+        // SAFETY: the caller's promise holds for the array.
         unsafe { self.bytes.lock_mut(lock) }
     }
 

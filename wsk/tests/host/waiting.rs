@@ -1,4 +1,4 @@
-//! Waiting: what had come when a wait ends before its time, and what ends it.
+//! Waits that end early: what ends them, and the bytes that have arrived by then.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -49,7 +49,7 @@ const fn short<T>(received: usize, status: NTSTATUS) -> Result<T, Error> {
     })
 }
 
-/// The peer says the rest of what it began to say, and all of it arrives.
+/// The peer sends the rest, and all of it arrives.
 fn goes_on(socket: &ConnectedSocket, peer: &mut TcpStream, rest: &[u8]) {
     peer.write_all(rest).unwrap();
     let mut bytes = vec![0; rest.len()];
@@ -68,13 +68,13 @@ fn bytes_that_came_before_receive_all_timed_out_are_given_back() {
             (short(3, STATUS_IO_TIMEOUT), &b"tim"[..])
         );
         goes_on(socket, peer, b"eout");
-        // Nothing had come.
+        // No bytes have arrived.
         let received = socket.receive_all(&mut bytes).wait_timeout(MOMENT);
         let call = Call::WskReceive;
         assert_eq!(received, Err(Error::TimedOut { call }));
         goes_on(socket, peer, b"more");
 
-        // In parts that come one after the other.
+        // The bytes arrive in parts, one after the other.
         let mut other = peer.try_clone().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -104,7 +104,7 @@ fn bytes_that_came_before_receive_all_was_cancelled_are_given_back() {
         assert_eq!(&finished.buffer.unwrap().as_slice()[..3], b"one");
         goes_on(socket, peer, b"two");
 
-        // Taken up once, and then cancelled.
+        // The receive continues once, and is then cancelled.
         let receiving = socket.receive_all(room()).start().unwrap();
         peer.write_all(b"two").unwrap();
         let (error, receiving) = receiving.wait_timeout(MOMENT).unwrap_err();
@@ -135,7 +135,7 @@ fn bytes_that_came_before_receive_all_was_cancelled_are_given_back() {
         assert_eq!(&bytes[..3], b"scp");
         goes_on(socket, peer, b"told");
 
-        // Told, and from a pool.
+        // With a closure, and with an operation of a pool.
         let operations = Operations::new(&s.provider, 1).unwrap();
         for pooled in [false, true] {
             let (other, mut peer) = s.connection();
@@ -166,14 +166,14 @@ fn bytes_that_came_before_the_connection_broke_are_given_back() {
         let receiving = socket.receive_all(room()).start().unwrap();
         peer.write_all(b"brk").unwrap();
         let (_, receiving) = receiving.wait_timeout(MOMENT).unwrap_err();
-        // With something unread it sees a reset.
+        // The peer closes without reading these bytes, so that the socket sees a reset.
         socket.send(b"unread").wait().unwrap();
         std::thread::sleep(MOMENT);
         drop(peer);
         let finished = receiving.wait().unwrap();
         assert_eq!(finished.result, short(3, STATUS_CONNECTION_RESET));
         assert_eq!(&finished.buffer.unwrap().as_slice()[..3], b"brk");
-        // What had come before there was an error is none of the next one's.
+        // Bytes that arrived before an error do not count for the next receive.
         let error = socket.receive_all(&mut bytes).wait().unwrap_err();
         assert!(matches!(error, Error::Call { .. }), "{error}");
 
@@ -204,7 +204,11 @@ fn a_receive_of_exactly_so_many_bytes_has_the_short_read_as_an_error() {
             Ok(())
         );
         assert_eq!(&last, b"y");
-        assert_eq!(socket.receive_exact(&mut []).wait(), Ok(()), "full at once");
+        assert_eq!(
+            socket.receive_exact(&mut []).wait(),
+            Ok(()),
+            "an empty buffer is full at once"
+        );
 
         let received = socket.receive_exact(&mut bytes).wait_timeout(MOMENT);
         let call = Call::WskReceive;
@@ -244,7 +248,7 @@ fn a_short_receive_says_what_it_is() {
             .contains("after 3 bytes, which are in the buffer"),
         "{ended}"
     );
-    // The same call would overwrite what has come.
+    // The same call would overwrite the bytes that have arrived.
     assert!(!of(STATUS_CANCELLED).is_transient());
     assert!(of(wsk_sys::STATUS_FILE_FORCED_CLOSED).must_close());
     for status in [STATUS_IO_TIMEOUT, STATUS_INVALID_DEVICE_STATE] {
@@ -283,10 +287,10 @@ fn another_thread_ends_a_blocked_receive_from() {
         assert_eq!(
             kernel.counts().allocations(),
             before,
-            "nothing is allocated"
+            "waiting must not allocate"
         );
 
-        // Cancelled before it has begun: nothing is asked of WSK.
+        // Cancelled before it starts: WSK is not called.
         s.hears(b"here");
         let received = s.socket.receive_from(&mut room).wait_until(&cancel);
         assert_eq!(received.map(|_| ()), cancelled(Call::WskReceiveFrom));
@@ -296,7 +300,7 @@ fn another_thread_ends_a_blocked_receive_from() {
         let received = s.socket.receive_from(&mut room).wait_until(&cancel);
         assert_eq!(received.map(|received| received.length()), Ok(4));
 
-        // Sooner by the time, or by the other thread.
+        // Either the time or the other thread ends the wait first.
         let call = Call::WskReceiveFrom;
         let received = s.socket.receive_from(&mut room);
         let received = received.wait_until_or_timeout(&cancel, MOMENT);
@@ -308,7 +312,7 @@ fn another_thread_ends_a_blocked_receive_from() {
         assert_eq!(received.map(|_| ()), cancelled(call));
         cancel.reset();
 
-        // What was started goes on, unless it is given up.
+        // An operation that was started continues, unless the driver gives it up.
         let receiving = s.socket.receive_from(NonPagedBuffer::new(8).unwrap());
         let receiving = receiving.start().unwrap();
         let (error, receiving) =
@@ -340,7 +344,7 @@ fn another_thread_ends_a_blocked_accept() {
         let (socket, from) = listener.accept().wait_until(&cancel).unwrap();
         assert_eq!(from, peer.local_addr().unwrap());
         socket.close().unwrap();
-        // Closing waits for what was cancelled.
+        // Closing waits for the cancelled operation.
         listener.close().unwrap();
         assert_eq!(kernel.counts().in_flight, 0);
     });
@@ -358,7 +362,7 @@ fn another_thread_ends_the_wait_for_a_prepared_receive() {
         assert_eq!(length, cancelled(call));
         assert_eq!(kernel.counts().in_flight, 0);
         assert_eq!(kernel.counts().allocations(), before);
-        // What is in flight goes on, also when the wait was over before it began.
+        // The operation in flight continues, even if the wait is over before it begins.
         let receiving = receiver.start().unwrap();
         let (error, receiving) = receiving.wait_until(&cancel).unwrap_err();
         assert_eq!(error, Error::Cancelled { call });
@@ -371,7 +375,7 @@ fn another_thread_ends_the_wait_for_a_prepared_receive() {
         let ended = receiving.wait_until(&cancel).unwrap();
         assert_eq!(ended.result().unwrap().bytes(), b"later");
 
-        // Cancelled before it has begun: nothing is run, and what has come is there afterwards.
+        // Cancelled before it starts: nothing runs, and the bytes that have arrived stay available.
         let mut receiver = ended.into_operation().unwrap();
         s.hears(b"here");
         cancel.cancel();
@@ -397,7 +401,7 @@ fn another_thread_ends_the_wait_for_a_scoped_operation() {
             let (error, receiving) =
                 cancelled_by_another(&cancel, || receiving.wait_until(&cancel)).unwrap_err();
             assert_eq!(error, Error::Cancelled { call });
-            // Cancelled still: the wait is over at once, and the operation goes on until it is cancelled itself.
+            // Still cancelled: the wait ends at once. The operation continues until it is cancelled itself.
             let (error, receiving) = receiving.wait_until(&cancel).unwrap_err();
             assert_eq!(error, Error::Cancelled { call });
             cancel.reset();
@@ -425,7 +429,7 @@ fn another_thread_ends_the_wait_for_something_of_a_pool() {
         let operations = Operations::<NonPagedBuffer>::new(&s.provider, 1).unwrap();
         let buffers = BufferPool::new(1, |_| NonPagedBuffer::new(8)).unwrap();
         let receivers = PreparedPool::new(1, |_| Ok(s.socket.receive_from(room()))).unwrap();
-        // What is there is taken, cancelled or not.
+        // A result that is available is returned, whether the wait is cancelled or not.
         cancel.cancel();
         let taken = operations.take_until(&cancel).unwrap();
         let buffer = buffers.take_until(&cancel).unwrap();
@@ -442,7 +446,7 @@ fn another_thread_ends_the_wait_for_something_of_a_pool() {
         let error = cancelled_by_another(&cancel, || receivers.take_until(&cancel).err());
         assert_eq!(error, Some(Error::PoolEmpty));
         cancel.reset();
-        // Sooner by what comes back.
+        // The waits end as soon as something returns.
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(MOMENT);
@@ -474,7 +478,7 @@ fn one_cancel_ends_all_waits_with_it() {
                 assert_eq!(wait.join().unwrap(), cancelled(Call::WskReceiveFrom));
             }
         });
-        // The handle that is waited with may be the last.
+        // The handle that cancels may be dropped at once.
         let cancel = Cancel::new().unwrap();
         cancel.clone().cancel();
         assert!(cancel.is_cancelled());
@@ -499,7 +503,7 @@ fn bytes_that_came_before_receive_all_was_cancelled_from_outside_are_given_back(
         assert_eq!(received, cancelled(Call::WskReceive));
         cancel.reset();
         goes_on(socket, peer, b"side");
-        // A graceful end that is cancelled aborts the connection.
+        // Cancelling a graceful disconnect aborts the connection.
         let bytes = vec![0; 16 << 20];
         let sending = socket.send(NonPagedBuffer::copy_of(&bytes).unwrap());
         let sending = sending.start().unwrap();
@@ -522,9 +526,13 @@ fn a_blocking_send_beside_a_blocking_receive_allocates_nothing() {
         std::thread::scope(|scope| {
             let receive = scope.spawn(|| socket.receive_all(&mut buffer).wait());
             std::thread::sleep(MOMENT);
-            // The first there is, beside a receive that has the other operation.
+            // The send uses one of the socket's operations, while the receive uses the other.
             assert_eq!(socket.send(&message).wait(), Ok(4));
-            assert_eq!(kernel.counts().in_flight, 1, "the receive waits still");
+            assert_eq!(
+                kernel.counts().in_flight,
+                1,
+                "the receive is still in flight"
+            );
             assert_eq!(kernel.counts().allocations(), before);
             peer.write_all(b"come").unwrap();
             assert_eq!(receive.join().unwrap(), Ok(4));
@@ -539,7 +547,7 @@ fn a_blocking_send_beside_a_blocking_receive_allocates_nothing() {
 fn waits_are_allowed_at_apc_level() {
     in_settings_of(seeded_kernels(), |_, s| {
         at_irql(APC_LEVEL, || {
-            // As under a fast mutex: from opening to closing.
+            // As under a fast mutex, for everything from opening to closing.
             let socket = wsk::DatagramSocket::open(&s.provider, Family::V4).unwrap();
             socket.bind(Family::V4.any()).unwrap();
             let local = socket.local_address().unwrap();
@@ -565,7 +573,7 @@ fn waits_are_allowed_at_apc_level() {
             s.says(b"own");
             socket.close().unwrap();
 
-            // What WSK itself wants at PASSIVE_LEVEL stays there.
+            // Functions of WSK that require PASSIVE_LEVEL still require it.
             let wrong = Error::WrongIrql {
                 current: APC_LEVEL,
                 limit: 0,

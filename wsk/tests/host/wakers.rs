@@ -1,4 +1,5 @@
-//! Wakers of operations: who is woken, when, and that nothing is kept of them or left behind when their code unwinds.
+//! Wakers of operations: which one is woken, and when. The operation keeps no waker, and leaves none behind when a waker's code
+//! unwinds.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +26,7 @@ fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// Has a datagram come when this thread has begun to wait.
+/// Sends a datagram after this thread has begun to wait.
 fn hears_soon<'t>(s: &'t Setting, threads: &'t std::thread::Scope<'t, '_>) {
     threads.spawn(|| {
         std::thread::sleep(MOMENT);
@@ -44,7 +45,7 @@ fn a_timeout_leaves_the_waker_of_an_earlier_poll_where_it_is() {
         s.hears(b"wake");
         until("the wake", || count.get() == 1);
         let Poll::Ready(finished) = poll(&mut receive, &waker) else {
-            panic!("woken and not ready")
+            panic!("woken, but not ready")
         };
         assert_eq!(finished.result.unwrap().length(), 4);
 
@@ -73,7 +74,11 @@ fn a_waker_is_let_go_of_by_what_is_waited_for() {
                     hears_soon(s, threads);
                     let ended = receiving.wait().unwrap();
                     assert_eq!(ended.result().unwrap().length(), 4);
-                    assert_eq!(Arc::strong_count(&count), 2, "while the operation is there");
+                    assert_eq!(
+                        Arc::strong_count(&count),
+                        2,
+                        "the operation keeps one clone"
+                    );
                 } else {
                     let mut receive = receive.start().unwrap();
                     assert!(poll(&mut receive, &waker).is_pending());
@@ -86,14 +91,14 @@ fn a_waker_is_let_go_of_by_what_is_waited_for() {
                     assert_eq!(finished.result.unwrap().length(), 4);
                 }
             });
-            // This test's own two.
+            // The two of this test.
             assert_eq!(Arc::strong_count(&count), 2);
-            assert_eq!(count.get(), 0, "nobody but the thread that waited was told");
+            assert_eq!(count.get(), 0, "only the waiting thread must be woken");
         }
     });
 }
 
-/// A waker whose clone or drop unwinds when it is told to, once.
+/// A waker whose clone or drop unwinds once, when the test says so.
 struct Unwinding {
     in_clone: AtomicBool,
     in_drop: AtomicBool,
@@ -115,7 +120,7 @@ impl Unwinding {
         unsafe { Waker::from_raw(RawWaker::new(Arc::into_raw(self.clone()).cast(), &VTABLE)) }
     }
 
-    /// How many clones of its waker there are.
+    /// The number of clones of its waker.
     fn live(&self) -> usize {
         self.clones.load(Ordering::SeqCst)
     }
@@ -123,7 +128,7 @@ impl Unwinding {
 
 const VTABLE: RawWakerVTable = {
     unsafe fn clone(data: *const ()) -> RawWaker {
-        // SAFETY: the data is that of an `Arc`, which the waker keeps.
+        // SAFETY: the pointer is that of an `Arc`, which the waker keeps.
         unsafe {
             let this = &*data.cast::<Unwinding>();
             assert!(!this.in_clone.swap(false, Ordering::SeqCst), "as told");
@@ -168,7 +173,7 @@ fn a_clone_that_unwinds_leaves_the_earlier_waker_announced() {
         assert_eq!(drops.load(Ordering::SeqCst), 1);
         assert_eq!((unwinding.live(), Arc::strong_count(&count)), (0, 2));
 
-        // And when it is the first.
+        // The same for the first waker.
         let waker = unwinding.waker();
         unwinding.in_clone.store(true, Ordering::SeqCst);
         let receive = s.socket.receive_from(Counted::new(&[0; 8], &drops));
@@ -183,7 +188,7 @@ fn a_clone_that_unwinds_leaves_the_earlier_waker_announced() {
 
 #[test]
 fn a_waker_whose_drop_unwinds_leaves_nothing_behind() {
-    // What lets go of the waker.
+    // The actions that release the waker.
     let ends = [
         "drop",
         "replaced",
@@ -255,7 +260,7 @@ fn a_waker_whose_drop_unwinds_leaves_nothing_behind() {
     }
 }
 
-/// Polls as an executor does that runs at this IRQL: when woken, and not otherwise. Says how often.
+/// Polls like an executor that runs at this IRQL: only when woken. Returns the number of polls.
 fn polls_at<F: Future>(irql: u8, future: F) -> (F::Output, usize) {
     let mut future = pin!(future);
     let (count, waker) = Wakes::new();
@@ -289,7 +294,7 @@ fn a_future_at_dispatch_level_is_told_that_its_operation_was_abandoned() {
             assert!(finished.buffer.is_none());
             assert!(
                 polls <= 4,
-                "{polls} polls: woken when there is something new only"
+                "{polls} polls: it must be woken only when something has changed"
             );
 
             kernel.fail_nth(Resource::Completion, 1);
@@ -299,7 +304,7 @@ fn a_future_at_dispatch_level_is_told_that_its_operation_was_abandoned() {
             assert!(ended.into_operation().is_none());
             assert!(
                 polls <= 4,
-                "{polls} polls: woken when there is something new only"
+                "{polls} polls: it must be woken only when something has changed"
             );
             assert_eq!(kernel.complete_withheld(), 2);
         }
