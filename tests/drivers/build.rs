@@ -1,4 +1,4 @@
-//! Links a driver where there is no WDK to say how.
+//! Passes the linker the options for a driver, which a WDK would otherwise set.
 
 fn main() {
     println!("cargo::rerun-if-changed=../build.rs");
@@ -11,7 +11,7 @@ fn main() {
             // Windows checks the checksum of a driver.
             "/RELEASE",
         ],
-        // For tests, whose host kernel has what is undefined here.
+        // In tests, the host kernel defines the functions that are undefined here.
         Ok("macos") => &["-Wl,-undefined,dynamic_lookup"],
         _ => &[],
     };

@@ -13,12 +13,12 @@ impl Errors {
         }
     }
 
-    /// Keeps the error of `result`, gives its value.
+    /// Returns the value of `result`, or keeps its error.
     pub(crate) fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// `value` if nothing was wrong.
+    /// Returns `value`, or all errors that were kept.
     pub(crate) fn finish<T>(self, value: T) -> Result<T> {
         self.0.map_or(Ok(value), Err)
     }

@@ -1,8 +1,8 @@
-//! Names: from the C spelling of WSK's tables, entries and parameters to Rust's.
+//! Converts the C names of WSK's tables, entries and parameters to Rust names.
 
 use proc_macro2::Ident;
 
-/// `WskSendTo` and `InspectID` as words in lower case: `wsk_send_to`, `inspect_id`.
+/// Splits `WskSendTo` and `InspectID` into words in lower case: `wsk_send_to`, `inspect_id`.
 pub(crate) fn snake(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut out = String::with_capacity(name.len() + 8);
@@ -22,8 +22,8 @@ pub(crate) fn snake(name: &str) -> String {
     out
 }
 
-/// `WSK_PROVIDER_BASIC_DISPATCH` as `WskProviderBasicDispatch`; `None` for a name that isn't C's in capitals, because
-/// the two names have to differ.
+/// `WSK_PROVIDER_BASIC_DISPATCH` as `WskProviderBasicDispatch`. `None` for a name that is not a C name in capitals, because the
+/// two names must differ.
 pub(crate) fn camel(name: &str) -> Option<String> {
     let c_like = name
         .chars()
@@ -48,7 +48,7 @@ pub(crate) fn c_name(ident: &Ident) -> String {
     }
 }
 
-/// A snake-case identifier at `ident`'s place, spelled so that it is no keyword.
+/// A snake-case identifier with the span of `ident`, changed if it is a keyword.
 pub(crate) fn snake_ident(ident: &Ident) -> Ident {
     let name = snake(&c_name(ident));
     let span = ident.span();
@@ -56,7 +56,7 @@ pub(crate) fn snake_ident(ident: &Ident) -> Ident {
         return Ident::new(&name, span);
     }
     match name.as_str() {
-        // The keywords that even `r#` can't make into names.
+        // Keywords that cannot even be raw identifiers.
         "self" | "super" | "crate" | "_" => Ident::new(&format!("{name}_"), span),
         _ => Ident::new_raw(&name, span),
     }

@@ -1,6 +1,6 @@
-//! The syntax of what the macros are put on, as far as they look into it: attributes, structs with named members, types and
-//! signatures. rustc has parsed all of it before, except for what stands inside attributes; what is not looked into stays
-//! tokens. `syn` gives the parser's machinery; its own syntax trees of all of Rust would double what a driver compiles.
+//! The syntax of the items that the macros are put on, as far as the macros read it: attributes, structs with named members,
+//! types and signatures. rustc has already parsed everything except the contents of attributes. What the macros do not read stays
+//! tokens. `syn` is used only for its parser: its syntax trees of all of Rust would double the code that a driver compiles.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
@@ -13,7 +13,7 @@ use syn::{
     token,
 };
 
-/// The tokens between two places.
+/// The tokens between two positions.
 fn between(start: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
     let mut tokens = TokenStream::new();
     let mut at = start;
@@ -28,9 +28,9 @@ fn between(start: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
 
 /// `#[name]`, `#[name = value]` or `#[name(arguments)]`.
 pub(crate) struct Attribute {
-    /// The whole of it.
+    /// All its tokens.
     pub tokens: TokenStream,
-    /// Its path, where that is a name.
+    /// Its path, if that is a single name.
     name: Option<Ident>,
     arguments: Arguments,
 }
@@ -42,7 +42,7 @@ enum Arguments {
 }
 
 impl Attribute {
-    /// The attributes that stand here.
+    /// Parses the attributes at this position.
     pub(crate) fn all(input: ParseStream<'_>) -> Result<Vec<Self>> {
         let mut all = Vec::new();
         while input.peek(Token![#]) {
@@ -63,7 +63,7 @@ impl Attribute {
         }
     }
 
-    /// Parses what stands in the parentheses.
+    /// Parses the contents of the parentheses.
     pub(crate) fn arguments<T>(&self, parse: fn(ParseStream<'_>) -> Result<T>) -> Result<T> {
         match &self.arguments {
             Arguments::List(group) => within(group, parse),
@@ -74,7 +74,7 @@ impl Attribute {
         }
     }
 
-    /// Hands each of the comma-separated keys in the parentheses to `key`.
+    /// Calls `key` for each of the comma-separated keys in the parentheses.
     pub(crate) fn keys(&self, mut key: impl FnMut(&Key<'_>) -> Result<()>) -> Result<()> {
         let Arguments::List(group) = &self.arguments else {
             return Err(Error::new_spanned(
@@ -96,7 +96,7 @@ impl Attribute {
     }
 }
 
-/// Parses what stands in a group; an error at its end is at its closing delimiter.
+/// Parses the contents of a group. An error at its end is located at the closing delimiter.
 fn within<T>(group: &Group, parse: impl FnOnce(ParseStream<'_>) -> Result<T>) -> Result<T> {
     let tokens = TokenStream::from(TokenTree::Group(group.clone()));
     let parser = |input: ParseStream<'_>| {
@@ -155,19 +155,19 @@ pub(crate) struct Key<'k> {
 }
 
 impl Key<'_> {
-    /// The value behind `=`.
+    /// The value after `=`.
     pub(crate) fn value<T: Parse>(&self) -> Result<T> {
         self.input.parse::<Token![=]>()?;
         self.input.parse()
     }
 
-    /// An error about the key and what was read of its value.
+    /// An error that covers the key and the part of its value that was read.
     pub(crate) fn error(&self, message: &str) -> Error {
         Error::new_spanned(between(self.start, self.input.cursor()), message)
     }
 }
 
-/// A type: its tokens, and what it is as far as C's types go.
+/// A type: its tokens, and its form as far as C types need it.
 #[derive(Clone)]
 pub(crate) struct Type {
     tokens: TokenStream,
@@ -187,13 +187,13 @@ enum Form {
     },
     Function(Box<Function>),
     Unit,
-    /// In parentheses, or as a macro put it in.
+    /// In parentheses, or in an invisible group that a macro made.
     Grouped(Box<Type>),
     Other,
 }
 
 impl Type {
-    /// The type without what macros and parentheses put around it.
+    /// The type without parentheses and invisible groups.
     fn bare(&self) -> &Self {
         match &self.form {
             Form::Grouped(inner) => inner.bare(),
@@ -201,7 +201,7 @@ impl Type {
         }
     }
 
-    /// Whether the type is a raw pointer to what may be written, and what it points at.
+    /// If the type is a raw pointer: whether it is `*mut`, and its target.
     pub(crate) fn pointer(&self) -> Option<(bool, &Self)> {
         match &self.bare().form {
             Form::Pointer { mutable, to } => Some((*mutable, to)),
@@ -217,7 +217,7 @@ impl Type {
         matches!(self.form, Form::Unit)
     }
 
-    /// The signature, of a function pointer.
+    /// The signature, if the type is a function pointer.
     pub(crate) fn function(&self) -> Option<&Function> {
         match &self.form {
             Form::Function(function) => Some(function),
@@ -225,7 +225,7 @@ impl Type {
         }
     }
 
-    /// The last name of a path.
+    /// The last segment of a path.
     pub(crate) fn last(&self) -> Option<&Ident> {
         match &self.bare().form {
             Form::Path { last, .. } => Some(last),
@@ -241,7 +241,7 @@ impl Type {
         }
     }
 
-    /// The path with another last name.
+    /// The same path with another last segment.
     pub(crate) fn renamed(&self, name: &Ident) -> TokenStream {
         let mut trees: Vec<TokenTree> = self.bare().tokens.clone().into_iter().collect();
         let last = trees
@@ -353,7 +353,7 @@ fn path(input: ParseStream<'_>) -> Result<Form> {
     }
 }
 
-/// Passes over `<...>`.
+/// Skips `<...>`.
 fn angles(input: ParseStream<'_>) -> Result<()> {
     let mut depth = 0_usize;
     loop {
@@ -377,16 +377,16 @@ fn angles(input: ParseStream<'_>) -> Result<()> {
 /// The signature of a function pointer.
 #[derive(Clone)]
 pub(crate) struct Function {
-    /// `for<'a>`, `unsafe`, `extern "C"`, where they stand.
+    /// `for<'a>`, `unsafe` and `extern "C"`, if they are written.
     pub lifetimes: TokenStream,
     pub unsafety: TokenStream,
     pub abi: TokenStream,
-    /// Where `fn` stands.
+    /// The position of `fn`.
     pub span: Span,
     pub inputs: Vec<Argument>,
-    /// `...`, where it stands.
+    /// The position of `...`, if it is written.
     pub variadic: TokenStream,
-    /// The type of the result, where one is written.
+    /// The type of the result, if one is written.
     pub output: Option<Type>,
 }
 
@@ -471,14 +471,14 @@ impl Parse for Argument {
     }
 }
 
-/// A struct, as far as the derive reads it; another item has no members.
+/// A struct, as far as the derive reads it. Any other item has no members.
 pub(crate) struct Struct {
     pub attributes: Vec<Attribute>,
     pub vis: TokenStream,
     pub name: Ident,
-    /// Parameters and bounds.
+    /// Generic parameters and bounds.
     pub generics: TokenStream,
-    /// Its members, if it is a struct that names them.
+    /// Its members, if it is a struct with named members.
     pub members: Option<Vec<Field>>,
 }
 
@@ -559,18 +559,18 @@ fn visibility(input: ParseStream<'_>) -> Result<TokenStream> {
     Ok(between(start, input.cursor()))
 }
 
-/// An implementation: what stands before the braces, what stands in them, and its methods.
+/// An implementation: the tokens before the braces, those inside, and its methods.
 pub(crate) struct Implementation {
     pub head: TokenStream,
-    /// The type that it is for.
+    /// The type that is implemented for.
     pub ty: TokenStream,
-    /// Whether it is one of a trait.
+    /// Whether it implements a trait.
     pub of_trait: bool,
     pub body: Group,
     pub methods: Vec<Method>,
 }
 
-/// A method of an implementation: its name, and the attributes on it.
+/// A method of an implementation: its name and its attributes.
 pub(crate) struct Method {
     pub name: Ident,
     pub attributes: Vec<Attribute>,

@@ -1,5 +1,5 @@
-//! Reads a dispatch table, a struct with `#[dispatch(...)]` on it and its members, into a model of what it says.
-//! Every mistake is an error at the tokens that make it, and all of a table's mistakes are reported at once.
+//! Reads a dispatch table, a struct with `#[dispatch(...)]` on it and on its members. Each mistake is an error at the tokens that
+//! cause it, and all mistakes of a table are reported together.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Table {
     pub vis: TokenStream,
     pub name: Ident,
-    /// The table's name in camel case, as the wrapper and the trait are named.
+    /// The table's name in camel case, from which the wrapper and the trait get their names.
     pub rust_name: Ident,
     pub kind: Kind,
     pub members: Vec<Member>,
@@ -25,9 +25,9 @@ pub(crate) struct Table {
 /// Who fills in the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// WSK: the entries are functions to call.
+    /// WSK does: the entries are functions to call.
     Provider,
-    /// The driver: the entries are callbacks.
+    /// The driver does: the entries are callbacks.
     Client,
 }
 
@@ -40,9 +40,9 @@ pub(crate) struct Member {
     pub role: Role,
 }
 
-/// What a member is.
+/// The kind of a member.
 pub(crate) enum Role {
-    /// The table that this one begins with, and its wrapper.
+    /// The table at the start of this one, and its wrapper.
     Base(TokenStream),
     /// Data.
     Value,
@@ -60,33 +60,33 @@ pub(crate) struct Entry {
     pub since: Option<LitInt>,
     pub irql: Option<LitStr>,
     pub params: Vec<Param>,
-    /// The type of the result, where there is one.
+    /// The type of the result, if there is one.
     pub output: Option<Type>,
-    /// Where the signature is written.
+    /// The span of the signature.
     pub span: Span,
 }
 
-/// The `NTDDI_VERSION` of Windows Vista, the first Windows with WSK: every table has what is from then.
+/// The `NTDDI_VERSION` of Windows Vista, the first Windows with WSK. Every table has at least the entries of this release.
 const VISTA: u32 = 0x0600_0000;
 
 impl Entry {
-    /// Whether there are providers whose table ends before the entry.
+    /// Whether the table of some providers ends before the entry.
     pub(crate) fn is_newer_than_wsk(&self) -> bool {
         let since = self.since.as_ref().map(LitInt::base10_parse::<u32>);
         since.is_some_and(|since| since.is_ok_and(|since| since > VISTA))
     }
 
-    /// Whether the function gives nothing back.
+    /// Whether the function returns nothing.
     pub(crate) fn gives_nothing(&self) -> bool {
         self.output.as_ref().is_none_or(Type::is_unit)
     }
 
-    /// What stands behind the parameters: `-> T`, or nothing.
+    /// The tokens after the parameters: `-> T`, or nothing.
     pub(crate) fn arrow(&self) -> Option<TokenStream> {
         self.output.as_ref().map(|output| quote!(-> #output))
     }
 
-    /// The type of the result, `()` where none is written.
+    /// The type of the result, or `()` if none is written.
     pub(crate) fn result(&self) -> TokenStream {
         self.output
             .as_ref()
@@ -111,7 +111,7 @@ pub(crate) fn table(input: &Struct) -> Result<Table> {
     let kind = errors.keep(kind(input));
     let mut members = Vec::with_capacity(fields.len());
     for (index, field) in fields.iter().enumerate() {
-        // What is expected of a member depends on the kind of table.
+        // The keys that a member may have depend on the kind of table.
         let Some(kind) = kind else { continue };
         let name = &field.name;
         if let Some(role) = errors.keep(role(&field.attributes, name, &field.ty, kind)) {
@@ -137,7 +137,7 @@ pub(crate) fn table(input: &Struct) -> Result<Table> {
         members,
     });
     errors.finish(found)?.ok_or_else(|| {
-        // Unreachable: a missing name or kind has left its own error.
+        // Unreachable: a missing name or kind has already added an error.
         Error::new(input.name.span(), "expected a dispatch table")
     })
 }
@@ -165,7 +165,7 @@ fn rust_name(input: &Struct) -> Result<Ident> {
     Ok(Ident::new(&name, input.name.span()))
 }
 
-/// The layout has to be C's, without packing: entries are read where C puts them.
+/// Checks that the layout is C's, without packing, because entries are read where C puts them.
 fn repr_c(input: &Struct) -> Result<()> {
     let mut found = false;
     for attribute in input.attributes.iter().filter(|a| a.is("repr")) {
@@ -227,7 +227,7 @@ fn dispatch(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
         .filter(|attribute| attribute.is("dispatch"))
 }
 
-/// What `#[dispatch(...)]` on a member says, before it is held against the member.
+/// The contents of `#[dispatch(...)]` on a member, before they are compared with the member.
 #[derive(Default)]
 struct Keys {
     base: Option<Span>,
@@ -394,7 +394,7 @@ fn entry(signature: &Type, since: Option<LitInt>, irql: Option<LitStr>) -> Resul
             });
         }
     }
-    // A parameter that is missing here for its own error would only cause more of them below.
+    // If a parameter is missing because of its own error, later checks would only report consequences.
     let raw = errors.finish(raw)?;
     Ok(Entry {
         since,
@@ -405,7 +405,7 @@ fn entry(signature: &Type, since: Option<LitInt>, irql: Option<LitStr>) -> Resul
     })
 }
 
-/// Every entry is `unsafe extern "system"`: saying so, or otherwise, has no place in the signature.
+/// Rejects `unsafe` and `extern` in a signature: every entry is `unsafe extern "system"` anyway.
 fn plain_fn(function: &Function) -> Result<()> {
     const EXPECTED: &str =
         "expected plain `fn(...)`: every entry is taken as `unsafe extern \"system\"`";

@@ -1,7 +1,8 @@
-//! What a clean build of `wsk` costs a driver's author: CPU time, most of which goes into the derive and what it parses with.
+//! The CPU time that a clean build of `wsk` costs a driver's author. The derive and its parser take most of it.
 //!
-//! Machines differ, and so does what else they do. So the limit is in units of another build in the same run: that of syn with
-//! all of its syntax trees, which the derive does without. At first a build cost 0.85 of these units, and 1.3 with them.
+//! Machines differ, and so does their load. So the unit of the limit is another build in the same run: that of syn with all of
+//! its syntax trees, which the derive does not need. At first a build of `wsk` cost 0.85 of these units, and 1.3 with the syntax
+//! trees.
 
 #![cfg(unix)]
 #![allow(missing_docs)]
@@ -12,24 +13,24 @@ use std::process::Command;
 
 use cargo_metadata::MetadataCommand;
 
-/// The most that a build may cost, in builds of syn. It costs about 1; what else a machine does moves that by some hundredths.
+/// The limit in builds of syn. A build costs about 1. The load of the machine changes that by a few hundredths.
 const MOST: f64 = 1.2;
 
-/// The most that a build may cost by itself.
+/// The limit in CPU seconds.
 const SECONDS: f64 = 10.0;
 
-/// How often each is built; the least counts.
+/// How often each package is built. The least time counts.
 const RUNS: usize = 2;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The CPU time in seconds that the processes took which this one has waited for.
+/// The CPU time in seconds of the processes that this process has waited for.
 fn seconds_of_children() -> f64 {
     // SAFETY: a structure of integers may be zero.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the structure is there for the call.
+    // SAFETY: `usage` is a local variable that outlives the call.
     let result = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
     assert_eq!(result, 0);
     #[expect(clippy::cast_precision_loss, reason = "a few seconds, in microseconds")]
@@ -55,7 +56,7 @@ fn cost(package: &str, folder: &Path) -> f64 {
     seconds_of_children() - before
 }
 
-/// A package that needs syn with everything, in the version that the derive has.
+/// A package that depends on syn with all features, in the version that the derive uses.
 fn everything_of_syn() -> tempfile::TempDir {
     let metadata = MetadataCommand::new().current_dir(repository()).exec();
     let metadata = metadata.unwrap();

@@ -220,7 +220,10 @@ fn unsafe_blocks_are_counted() {
         fn g() { unsafe { unsafe { f() } } }
     "#;
     assert_eq!(blocks(text.parse().unwrap()), 3);
-    assert!(limit("blocks", 11, 10).is_err_and(|told| told.starts_with("11 blocks, and 10")));
+    assert!(
+        limit("blocks", 11, 10)
+            .is_err_and(|told| told.starts_with("11 blocks, but the limit is 10"))
+    );
     assert!(limit("blocks", 6, 10).is_err_and(|told| told.contains("lower the limit of 10")));
     assert_eq!(limit("blocks", 10, 10), Ok(()));
     assert_eq!(limit("blocks", 7, 10), Ok(()));

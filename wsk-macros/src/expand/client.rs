@@ -1,4 +1,4 @@
-//! Client tables, which the driver fills in: a trait, and the table of its implementation.
+//! Client tables, which the driver fills in: a trait, and a function that makes the table of an implementation.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -21,23 +21,23 @@ pub(super) fn client(table: &Table) -> TokenStream {
     let events = format_ident!("{rust_name}Events");
     let function = format_ident!("{}_table", names::snake(&rust_name.to_string()));
     let trait_docs = doc(name.span(), [
-        format!("What a driver fills a [`{name}`] with: [`{function}`] makes the table of an implementation."),
+        format!("The callbacks of a [`{name}`], which a driver implements. [`{function}`] makes the table of an implementation."),
         String::new(),
-        "The methods that an implementation has become the table's entries, the others are NULL there. Put".to_owned(),
-        "`#[dispatch_events]` on the implementation: it notes which methods there are.".to_owned(),
+        "The methods that an implementation has become the table's entries. The other entries are NULL. Put".to_owned(),
+        "`#[dispatch_events]` on the implementation: it records which methods exist.".to_owned(),
         String::new(),
         "# Safety".to_owned(),
         String::new(),
-        "WSK takes the table at its word. Each method keeps what is documented for its callback, whatever is running"
+        "WSK trusts the table. Each method does what is documented for its callback, whatever runs at the same time:"
             .to_owned(),
-        "at the same time: what it returns, what it writes through its pointers, and what it does at the IRQL it is"
+        "this concerns the values that it returns, the memory that it writes through its pointers, and what it does at"
             .to_owned(),
-        "called at. Each constant is a value that is documented for its member.".to_owned(),
+        "its IRQL. Each constant has a value that is documented for its member.".to_owned(),
     ]);
     let function_docs = doc(
         name.span(),
         [
-            format!("The [`{name}`] that `Events` stands for."),
+            format!("The [`{name}`] with the callbacks of `Events`."),
             String::new(),
             "Equal calls give equal tables, but not always the same address.".to_owned(),
         ],
@@ -111,7 +111,7 @@ fn trait_item(member: &Member) -> TokenStream {
                 const #constant: ::core::option::Option<&'static #to> = ::core::option::Option::None;
             }
         }
-        // The parser gives no client table a `Base`.
+        // The parser does not allow `Base` in a client table.
         Role::Reserved | Role::Base(_) => TokenStream::new(),
     }
 }
@@ -157,7 +157,7 @@ fn trait_method(member: &Member, entry: &Entry) -> TokenStream {
             String::new(),
             "# Safety".to_owned(),
             String::new(),
-            format!("For WSK to call, through the table, with what it documents for `{c_name}`."),
+            format!("Only WSK calls this, through the table, with the arguments that it documents for `{c_name}`."),
         ],
     ));
     let has_docs = doc(
@@ -178,7 +178,7 @@ fn trait_method(member: &Member, entry: &Entry) -> TokenStream {
         #many
         #[inline]
         unsafe fn #method(#(#parameters),*) #output {
-            // In no table: only an entry that is there has a thunk, and only a thunk calls.
+            // This method is in no table: only an entry that exists has a thunk, and only a thunk calls its method.
             const { ::core::assert!(!Self::#has, #mismatch) };
             let _ = (#(#names,)*);
             ::core::unreachable!(#absent)
@@ -208,7 +208,7 @@ fn table_value(member: &Member) -> TokenStream {
             let method = names::snake_ident(name);
             let signature = signature(entry);
             let function = local("entry");
-            // As in a provider's methods: a signature that isn't the member's is an error at the signature.
+            // As in a provider's methods, a signature that differs from the member's is an error at the signature.
             let typed = Ident::new("entry", Span::mixed_site().located_at(entry.span));
             quote! {
                 #name: {
@@ -296,14 +296,14 @@ fn thunk(member: &Member, entry: &Entry) -> TokenStream {
     quote! {
         #many
         unsafe extern "system" fn #method(#(#parameters),*) #output {
-            // SAFETY: WSK is the caller, through the table, with the arguments that it documents: what is required is
-            // not NULL, and the rest of the promise is the method's own.
+            // SAFETY: WSK calls this through the table, with the arguments that it documents: required pointers are
+            // not NULL, and the method has the rest of the promise.
             unsafe { Events::#method(#(#arguments),*) }
         }
     }
 }
 
-/// The count of a buffer as a `usize`.
+/// Converts the count of a buffer to `usize`.
 fn length_given(entry: &Entry, count: usize) -> TokenStream {
     let Param { name, ty, .. } = &entry.params[count];
     let name = names::snake_ident(name);

@@ -1,4 +1,4 @@
-//! `#[dispatch_events]` on an implementation of a client table's trait: notes which callbacks it has.
+//! `#[dispatch_events]` on an implementation of a client table's trait: records which callbacks the implementation has.
 
 use proc_macro2::{Group, TokenStream};
 use quote::{quote, quote_spanned};
@@ -19,7 +19,7 @@ pub(crate) fn dispatch_events(item: &Implementation) -> Result<TokenStream> {
         const USE_DISPATCH_EVENTS: () = ();
     ));
     for method in &item.methods {
-        // At the method's place, so that rustc's error for one that the trait doesn't have points there.
+        // Located at the method, so that rustc's error for a method that the trait lacks points there.
         let has = has(&method.name, method.name.span());
         let cfg = method
             .attributes
@@ -33,7 +33,7 @@ pub(crate) fn dispatch_events(item: &Implementation) -> Result<TokenStream> {
     Ok(quote!(#head #body))
 }
 
-/// `#[dispatch_events]` takes nothing.
+/// `#[dispatch_events]` has no arguments.
 pub(crate) fn no_arguments(arguments: TokenStream) -> Result<()> {
     let parser = |input: syn::parse::ParseStream<'_>| {
         if input.is_empty() {

@@ -1,5 +1,5 @@
-//! Writes the Rust that a dispatch table stands for: methods over a provider's table, or a trait whose implementations
-//! become a client's table. As lean as written by hand: a call is a check for NULL and the call.
+//! Writes the Rust code for a dispatch table: methods over a provider's table, or a trait whose implementations become a client's
+//! table. The code is as lean as code written by hand: a method checks for NULL and calls the entry.
 
 mod client;
 mod events;
@@ -24,17 +24,17 @@ pub(crate) fn table(table: &Table) -> TokenStream {
     }
 }
 
-/// A name that the user's own can't meet.
+/// A name that cannot collide with the user's names.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// A place for generated code that an error may be about.
+/// The span for generated code that an error may concern.
 fn at(span: Span) -> Span {
     Span::call_site().located_at(span)
 }
 
-/// Lines of documentation, at the place that a warning about them points to.
+/// Lines of documentation. A warning about them points to `span`.
 fn doc<S: AsRef<str>>(span: Span, lines: impl IntoIterator<Item = S>) -> TokenStream {
     lines
         .into_iter()
@@ -54,7 +54,7 @@ fn allow_many_arguments(count: usize) -> Option<TokenStream> {
     (count > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]))
 }
 
-/// The type of the function that an entry points to.
+/// The type of an entry's function.
 fn signature(entry: &Entry) -> TokenStream {
     let types = entry.params.iter().map(|param| &param.ty);
     let output = entry.arrow();
@@ -77,7 +77,7 @@ fn slice_of(to: &Type, unit: Unit) -> TokenStream {
     }
 }
 
-/// The member's own documentation and the level that it is called at.
+/// The member's own documentation, and the IRQL at which it may be called.
 fn entry_docs(member: &Member, entry: &Entry, verb: &str) -> TokenStream {
     let docs = &member.docs;
     let mut out = if docs.is_empty() {
@@ -111,8 +111,8 @@ fn has(name: &Ident, span: Span) -> Ident {
     Ident::new(&format!("HAS_{}", names::screaming(name)), span)
 }
 
-/// What is derived, in full, as files to read. After a change that is meant, `UPDATE_EXPANDED=1 cargo test -p wsk-macros`
-/// writes them anew.
+/// Compares the derived code with files, so that it can be read. After an intended change, `UPDATE_EXPANDED=1 cargo test -p
+/// wsk-macros` writes the files again.
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::{syntax, table as read};
 
-    /// What is derived for each item that stands here.
+    /// The code derived for each item in the input.
     fn items_of(input: ParseStream<'_>) -> Result<TokenStream> {
         let mut derived = TokenStream::new();
         while !input.is_empty() {
@@ -140,7 +140,7 @@ mod tests {
         Ok(derived)
     }
 
-    /// Derives for the tables of `tests/expanded/NAME.in.rs`, and holds the result against `NAME.rs`.
+    /// Derives code for the tables in `tests/expanded/NAME.in.rs`, and compares it with `NAME.rs`.
     fn check(name: &str) {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expanded");
         let input = fs::read_to_string(directory.join(format!("{name}.in.rs"))).unwrap();
@@ -154,7 +154,7 @@ mod tests {
         let expected = fs::read_to_string(&file).unwrap();
         assert!(
             text == expected,
-            "{} isn't what is derived now:\n{text}",
+            "{} differs from the code that is derived now:\n{text}",
             file.display()
         );
     }

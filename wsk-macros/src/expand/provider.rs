@@ -1,4 +1,4 @@
-//! Provider tables, which WSK fills in: methods that call their entries. A call is a check for NULL and the call, as lean as
+//! Provider tables, which WSK fills in: methods that call their entries. A method checks for NULL and calls, as lean as code
 //! written by hand.
 
 use proc_macro2::{Ident, TokenStream};
@@ -20,7 +20,7 @@ pub(super) fn provider(table: &Table) -> TokenStream {
         ..
     } = table;
     let docs = doc(name.span(), [
-        format!("Typed calls through a [`{name}`], the table of functions that WSK gives for its kind of object."),
+        format!("Typed calls through a [`{name}`], WSK's table of functions for one kind of object."),
         String::new(),
         "# Invariants".to_owned(),
         String::new(),
@@ -44,7 +44,7 @@ pub(super) fn provider(table: &Table) -> TokenStream {
     );
     let as_ptr_docs = doc(
         name.span(),
-        ["The table itself. Of older Windows, it may be shorter than its type."],
+        ["The table itself. On an older Windows it may be shorter than its type."],
     );
     let methods = members.iter().map(|member| provider_member(table, member));
     quote! {
@@ -87,7 +87,7 @@ fn provider_member(table: &Table, member: &Member) -> TokenStream {
             let own = doc(
                 name.span(),
                 [format!(
-                    "The entries of `{alias}`, which this table begins with."
+                    "The entries of `{alias}`, the table at the start of this one."
                 )],
             );
             quote! {
@@ -96,8 +96,8 @@ fn provider_member(table: &Table, member: &Member) -> TokenStream {
                 #[inline]
                 #[must_use]
                 #vis const fn #method(self) -> #wrapper {
-                    // SAFETY: the pointer isn't null because it points into a table that is there (invariant of
-                    // `self`), and what `ntddi` says of the whole table it says of its beginning.
+                    // SAFETY: the pointer isn't null because it points into an existing table (invariant of `self`), and what
+                    // `ntddi` says of the whole table holds for its beginning, too.
                     unsafe {
                         #wrapper::new(
                             ::core::ptr::NonNull::new_unchecked(&raw mut (*self.table.as_ptr()).#name),
@@ -123,19 +123,19 @@ fn provider_member(table: &Table, member: &Member) -> TokenStream {
                 }
             }
         }
-        // The parser gives no provider table a `Table`.
+        // The parser does not allow `Table` in a provider table.
         Role::Reserved | Role::Table(_) => TokenStream::new(),
         Role::Entry(entry) => provider_entry(table, member, entry),
     }
 }
 
-/// The pieces of a method that calls an entry, parameter by parameter.
+/// The parts of a method that calls an entry, collected parameter by parameter.
 #[derive(Default)]
 struct Call {
     parameters: Vec<TokenStream>,
     prepare: Vec<TokenStream>,
     arguments: Vec<TokenStream>,
-    /// Some length may not fit.
+    /// Whether a length may not fit its count.
     too_long: bool,
 }
 
@@ -180,8 +180,7 @@ fn provider_entry(table: &Table, member: &Member, entry: &Entry) -> TokenStream 
         // SAFETY: the caller's promise (`# Safety` of the method).
         quote!(::core::result::Result::Ok(unsafe { #function(#(#arguments),*) }))
     };
-    // The annotated binding holds the written signature against the member's own type; a difference is an error at
-    // the signature.
+    // The annotated binding compares the written signature with the member's own type. A difference is an error at the signature.
     let read = quote_spanned! {at(entry.span)=>
         // SAFETY: a Windows of this version has the table up to here (invariant of `self`).
         unsafe { (&raw const (*self.table.as_ptr()).#name).read() }
@@ -313,8 +312,8 @@ fn provider_docs(member: &Member, entry: &Entry, too_long: bool) -> TokenStream 
         String::new(),
         "# Safety".to_owned(),
         String::new(),
-        "- The table belongs to what the call is about: this open socket, or this captured provider.".to_owned(),
-        format!("- Every pointer and buffer is valid for what `{c_name}` documents to do with it."),
+        "- The table belongs to the open socket or captured provider of the call.".to_owned(),
+        format!("- Every pointer and buffer is valid for what `{c_name}` does with it, according to its documentation."),
     ]);
     for param in &entry.params {
         if let ParamRole::Buffer {
@@ -334,19 +333,19 @@ fn provider_docs(member: &Member, entry: &Entry, too_long: bool) -> TokenStream 
     }
     if entry.params.iter().any(|param| sal::is_irp(&param.ty)) {
         lines.push(
-            "- With an IRP, all of it and everything that the IRP refers to stays valid until the IRP completes,"
+            "- With an IRP, all of these, and everything that the IRP refers to, stay valid until the IRP completes,"
                 .to_owned(),
         );
         lines.push("  whatever the call returns.".to_owned());
     }
     if entry.irql.is_some() {
-        lines.push("- The IRQL is one that the entry may be called at.".to_owned());
+        lines.push("- The entry may be called at the current IRQL.".to_owned());
     }
     lines.extend([
         String::new(),
         "# Errors".to_owned(),
         String::new(),
-        "Without making the call:".to_owned(),
+        "These errors come without a call:".to_owned(),
         String::new(),
         "- `Absent`: the table has NULL for it.".to_owned(),
     ]);
@@ -354,12 +353,12 @@ fn provider_docs(member: &Member, entry: &Entry, too_long: bool) -> TokenStream 
         lines.push("- `TooNew`: the running Windows is older than the entry.".to_owned());
     }
     if too_long {
-        lines.push("- `TooLong`: a buffer is longer than its count can say.".to_owned());
+        lines.push("- `TooLong`: the length of a buffer does not fit its count.".to_owned());
     }
     if !entry.gives_nothing() {
         lines.extend([
             String::new(),
-            "What the call itself gives, failure included, is in `Ok`.".to_owned(),
+            "The result of the call itself, including failures, is in `Ok`.".to_owned(),
         ]);
     }
     out.extend(doc(member.name.span(), lines));

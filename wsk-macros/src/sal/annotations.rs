@@ -1,20 +1,20 @@
-//! The SAL annotations that are understood: the one list of them, for the derive and for the generator.
+//! The SAL annotations that are understood. The derive and the generator share this list.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// What a pointer is there for.
+/// The purpose of a pointer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     In,
     Out,
     Inout,
-    /// The place of a pointer that the callee fills in.
+    /// The callee stores a pointer here.
     Outptr,
     Reserved,
 }
 
-/// What the length of a counted buffer counts.
+/// The unit of a buffer's length.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Bytes,
@@ -23,11 +23,11 @@ pub(crate) enum Unit {
 
 /// An annotation that is understood.
 pub(crate) struct Annotation {
-    /// The macro's name without the underscores around it.
+    /// The macro's name without the outer underscores.
     pub name: &'static str,
     pub usage: Use,
     pub optional: bool,
-    /// What its argument counts, if it has one.
+    /// The unit of its argument, if it has one.
     pub unit: Option<Unit>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) const ANNOTATIONS: &[Annotation] = &[
 ];
 
 impl Use {
-    /// The word for it in Microsoft's names.
+    /// The word for the unit in Microsoft's names.
     const fn word(self) -> &'static str {
         match self {
             Self::In => "In",

@@ -1,5 +1,5 @@
-//! SAL, the annotation language of the Windows headers: what `#[sal(...)]` says of a parameter, and what that makes of
-//! the parameter's type. A name that isn't in the table of `annotations` is an error: a wrong guess would be a wrong call.
+//! SAL, the annotation language of the Windows headers: the meaning of `#[sal(...)]` on a parameter, and the Rust type that
+//! follows from it. A name that is not in the table of `annotations` is an error, because a wrong guess would be a wrong call.
 
 mod annotations;
 
@@ -20,7 +20,7 @@ use annotations::{ANNOTATIONS, Use};
 
 pub(crate) use annotations::{Unit, listed};
 
-/// The parameter that counts a buffer: `Length`, or `*Length` where it is a pointer to the count.
+/// The parameter that counts a buffer: `Length`, or `*Length` if it is a pointer to the count.
 struct Count {
     unit: Unit,
     indirect: bool,
@@ -96,7 +96,7 @@ impl Parse for Sal {
     }
 }
 
-/// The one `#[sal(...)]` among a parameter's attributes.
+/// The single `#[sal(...)]` of a parameter.
 pub(crate) fn of_attributes(attributes: &[Rc<Attribute>]) -> Result<Option<Sal>> {
     let mut found = None;
     for attribute in attributes {
@@ -117,23 +117,23 @@ pub(crate) fn of_attributes(attributes: &[Rc<Attribute>]) -> Result<Option<Sal>>
     Ok(found)
 }
 
-/// A parameter as C has it.
+/// A parameter in C.
 pub(crate) struct Raw {
     pub name: Ident,
     pub ty: Type,
     pub sal: Option<Sal>,
 }
 
-/// A parameter and what the wrapper makes of it.
+/// A parameter and its role in the wrapper.
 pub(crate) struct Param {
     pub name: Ident,
     pub ty: Type,
     pub role: Role,
 }
 
-/// What the wrapper makes of a parameter.
+/// The role of a parameter in the wrapper.
 pub(crate) enum Role {
-    /// Passed as it is.
+    /// Passed unchanged.
     Value,
     /// `NonNull<T>`, or `Option` of it.
     Pointer {
@@ -141,7 +141,7 @@ pub(crate) enum Role {
         mutable: bool,
         optional: bool,
     },
-    /// `NonNull<[T]>` or `NonNull<[u8]>`, or `Option` of it; it also gives the value of the parameter `count`.
+    /// `NonNull<[T]>` or `NonNull<[u8]>`, or an `Option` of it. It also provides the value of the parameter `count`.
     Buffer {
         to: Type,
         mutable: bool,
@@ -149,11 +149,11 @@ pub(crate) enum Role {
         unit: Unit,
         count: usize,
     },
-    /// The length of the buffer at this index: gone from the wrapper.
+    /// The length of the buffer with this index. The wrapper does not have it.
     Count { buffer: usize },
-    /// Gone from the wrapper: 0.
+    /// The wrapper does not have it, and passes 0.
     ReservedInteger,
-    /// Gone from the wrapper: NULL.
+    /// The wrapper does not have it, and passes NULL.
     ReservedPointer { mutable: bool },
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn roles(raw: Vec<Raw>) -> Result<Vec<Param>> {
 struct Counted {
     buffer: usize,
     count: usize,
-    /// The count is behind a pointer and stays a parameter.
+    /// The count is behind a pointer, so it stays a parameter.
     indirect: bool,
 }
 
@@ -291,7 +291,7 @@ fn role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
                 ));
             }
             if counted.indirect {
-                // The callee writes the count back, maybe long after the call: it stays the caller's.
+                // The callee writes the count back, maybe long after the call, so the caller keeps it.
                 Role::Pointer {
                     to: to.clone(),
                     mutable,
@@ -326,7 +326,7 @@ fn value_role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
         return Ok(Role::Value);
     };
     match sal.usage {
-        // `_In_opt_ ULONG` is in the headers: nothing to choose for a value.
+        // The headers have `_In_opt_ ULONG`, which is an ordinary value.
         Use::In if sal.count.is_none() => Ok(Role::Value),
         Use::Reserved if is_integer(&param.ty) => Ok(Role::ReservedInteger),
         Use::Reserved => Err(Error::new_spanned(
@@ -347,12 +347,12 @@ fn value_role(param: &Raw, index: usize, counts: &[Counted]) -> Result<Role> {
     }
 }
 
-/// Lengths convert to `usize` without loss, and there is no negative one.
+/// These types convert to `usize` without loss, and have no negative values.
 fn is_length(ty: &Type) -> bool {
     ty.is_one_of(&["u8", "u16", "u32", "usize"])
 }
 
-/// The count of a buffer can hold any length that memory can have.
+/// Whether the count of a buffer can hold the length of any memory.
 pub(crate) fn is_usize(ty: &Type) -> bool {
     ty.is_one_of(&["usize"])
 }
@@ -367,7 +367,7 @@ pub(crate) fn is_void(ty: &Type) -> bool {
     ty.last().is_some_and(|last| last == "c_void")
 }
 
-/// An I/O request packet: what makes a call asynchronous.
+/// An I/O request packet, which makes a call asynchronous.
 pub(crate) fn is_irp(ty: &Type) -> bool {
     let pointee = ty.pointer().and_then(|(_, to)| to.last());
     pointee.is_some_and(|last| last == "IRP")

@@ -1,4 +1,4 @@
-//! Tables made of implementations: which entries they have, and what the methods get when C calls them.
+//! Tables made from implementations: which entries they have, and what the methods receive when C calls them.
 
 use core::ptr::NonNull;
 use core::{cell::RefCell, ffi::c_void, ptr};
@@ -16,7 +16,7 @@ use crate::tables::{
 use wsk_macros::dispatch_events;
 
 thread_local! {
-    /// What the methods below got, as text.
+    /// The calls of the methods below, as text.
     static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -32,14 +32,14 @@ fn extent<T>(buffer: Option<NonNull<[T]>>) -> Option<(usize, usize)> {
     buffer.map(|buffer| (buffer.addr().get(), buffer.len()))
 }
 
-/// A pointer that is only passed on, never followed.
+/// A pointer that the methods only pass on and never dereference.
 fn at<T>(address: usize) -> *mut T {
     ptr::without_provenance_mut(address)
 }
 
 struct Everything;
 
-// SAFETY: nothing is followed or kept.
+// SAFETY: no pointer is dereferenced or kept.
 #[dispatch_events]
 unsafe impl WskClientDispatchEvents for Everything {
     const VERSION: u16 = 0x0100;
@@ -58,7 +58,7 @@ unsafe impl WskClientDispatchEvents for Everything {
     }
 }
 
-// SAFETY: nothing is followed or kept.
+// SAFETY: no pointer is dereferenced or kept.
 #[dispatch_events]
 unsafe impl WskClientListenDispatchEvents for Everything {
     unsafe fn wsk_accept_event(
@@ -93,13 +93,13 @@ unsafe impl WskClientListenDispatchEvents for Everything {
 
 struct Less;
 
-// SAFETY: nothing is followed or kept.
+// SAFETY: no pointer is dereferenced or kept.
 #[dispatch_events]
 unsafe impl WskClientDispatchEvents for Less {
     const VERSION: u16 = 7;
 }
 
-// SAFETY: nothing is followed or kept.
+// SAFETY: no pointer is dereferenced or kept.
 #[dispatch_events]
 unsafe impl WskClientListenDispatchEvents for Less {
     unsafe fn wsk_inspect_event(
@@ -114,7 +114,7 @@ unsafe impl WskClientListenDispatchEvents for Less {
     unsafe fn wsk_accept_event(never: compiled) {}
 }
 
-// SAFETY: both tables are those of stream sockets' kinds.
+// SAFETY: both tables are of the kinds that a stream socket needs.
 #[dispatch_events]
 unsafe impl WskClientStreamDispatchEvents for Less {
     const LISTEN: Option<&'static WSK_CLIENT_LISTEN_DISPATCH> =
@@ -205,10 +205,10 @@ fn callbacks_write_through_their_pointers_and_return() {
     assert_eq!(SEEN.take(), ["0x40"]);
 }
 
-/// Generic over something of the driver's own, as the layer above is.
+/// Generic over a type of the driver, like the layer above.
 struct Generic<T>(T);
 
-// SAFETY: nothing is followed or kept.
+// SAFETY: no pointer is dereferenced or kept.
 #[dispatch_events]
 unsafe impl<T> SalClientDispatchEvents for Generic<T> {
     unsafe fn pointers(
@@ -251,7 +251,7 @@ unsafe impl<T> SalClientDispatchEvents for Generic<T> {
 fn every_annotation_reaches_the_method() {
     let table: &SAL_CLIENT_DISPATCH = sal_client_dispatch_table::<Generic<[u8; 3]>>();
     let (pointers, buffers) = (table.Pointers.unwrap(), table.Buffers.unwrap());
-    // SAFETY: the methods follow no pointer.
+    // SAFETY: the methods do not dereference pointers.
     let result = unsafe {
         pointers(at(4), at(8), ptr::null_mut(), at(12), 5, at(6));
         pointers(at(4), at(8), at(16), ptr::null(), 5, at(6));

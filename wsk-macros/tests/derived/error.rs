@@ -1,4 +1,4 @@
-//! `DispatchError`: what it says to the person who reads it.
+//! The messages of `DispatchError`.
 
 use core::error::Error;
 

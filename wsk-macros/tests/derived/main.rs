@@ -1,4 +1,5 @@
-//! What is derived: what the calls of providers' tables pass, what the methods for clients' tables get, and what the errors say.
+//! Tests of the derived code: what the calls of providers' tables pass, what the methods for clients' tables receive, and the
+//! messages of errors.
 
 mod client;
 mod error;

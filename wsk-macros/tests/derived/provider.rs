@@ -1,4 +1,4 @@
-//! What the methods that are derived for a provider's table pass to its functions, and when they pass nothing.
+//! What the methods derived for a provider's table pass to its functions, and when they pass nothing.
 
 use core::{cell::RefCell, ffi::c_void, mem::offset_of, ptr::NonNull};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -14,11 +14,11 @@ use crate::tables::{
 use wsk_sys::DispatchError;
 
 const NEWEST: u32 = 0x0A00_000C;
-/// Before `WskListen`, which is since 0x0A000003.
+/// An older Windows than `WskListen`, which exists since 0x0A000003.
 const OLD: u32 = 0x0A00_0002;
 
 thread_local! {
-    /// The calls that the functions below got: name and arguments, pointers as addresses.
+    /// The calls of the functions below: name and arguments, with pointers as addresses.
     static CALLS: RefCell<Vec<(&'static str, Vec<usize>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -30,12 +30,12 @@ fn calls() -> Vec<(&'static str, Vec<usize>)> {
     CALLS.take()
 }
 
-/// A pointer that is only passed on, never followed.
+/// A pointer that the functions only pass on and never dereference.
 fn at<T>(address: usize) -> NonNull<T> {
     NonNull::new(core::ptr::without_provenance_mut(address)).unwrap()
 }
 
-/// A buffer that is only passed on, never followed: no memory is needed for any length.
+/// A buffer that the functions only pass on and never dereference, so that a buffer of any length needs no memory.
 fn buffer<T>(address: usize, length: usize) -> NonNull<[T]> {
     NonNull::slice_from_raw_parts(at(address), length)
 }
@@ -138,7 +138,7 @@ fn datagram(
     unsafe { WskProviderDatagramDispatch::new(NonNull::from(table), ntddi) }
 }
 
-/// Sends with this address and control information, gives what was passed for them.
+/// Sends with this address and control information. Returns the arguments that were passed for them.
 fn send_with(address: Option<NonNull<SOCKADDR>>, control: Option<NonNull<[u8]>>) -> [usize; 3] {
     // SAFETY: `send_to` follows no pointer.
     let status = unsafe {
@@ -232,7 +232,7 @@ fn a_newer_entry_is_called_from_its_version_on() {
     assert_eq!(calls(), [("WskListen", vec![0x10, 0x30])]);
 }
 
-/// Memory of exactly the older layout, so that valgrind, Miri or a sanitizer sees any access past it.
+/// Memory with exactly the older layout, so that valgrind, Miri or a sanitizer reports any access past it.
 #[test]
 fn an_older_table_is_not_read_past_its_end() {
     let size = offset_of!(WSK_PROVIDER_DATAGRAM_DISPATCH, WskListen);
@@ -245,7 +245,7 @@ fn an_older_table_is_not_read_past_its_end() {
         handle_alloc_error(layout)
     };
     let whole = DATAGRAM;
-    // SAFETY: both are `size` bytes, and apart.
+    // SAFETY: both are `size` bytes, and do not overlap.
     unsafe {
         (&raw const whole)
             .cast::<u8>()

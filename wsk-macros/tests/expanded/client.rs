@@ -1,13 +1,13 @@
-/// What a driver fills a [`WSK_CLIENT_DISPATCH`] with: [`wsk_client_dispatch_table`] makes the table of an implementation.
+/// The callbacks of a [`WSK_CLIENT_DISPATCH`], which a driver implements. [`wsk_client_dispatch_table`] makes the table of an implementation.
 ///
-/// The methods that an implementation has become the table's entries, the others are NULL there. Put
-/// `#[dispatch_events]` on the implementation: it notes which methods there are.
+/// The methods that an implementation has become the table's entries. The other entries are NULL. Put
+/// `#[dispatch_events]` on the implementation: it records which methods exist.
 ///
 /// # Safety
 ///
-/// WSK takes the table at its word. Each method keeps what is documented for its callback, whatever is running
-/// at the same time: what it returns, what it writes through its pointers, and what it does at the IRQL it is
-/// called at. Each constant is a value that is documented for its member.
+/// WSK trusts the table. Each method does what is documented for its callback, whatever runs at the same time:
+/// this concerns the values that it returns, the memory that it writes through its pointers, and what it does at
+/// its IRQL. Each constant has a value that is documented for its member.
 pub unsafe trait WskClientDispatchEvents {
     #[doc(hidden)]
     const USE_DISPATCH_EVENTS: ();
@@ -25,7 +25,7 @@ pub unsafe trait WskClientDispatchEvents {
     ///
     /// # Safety
     ///
-    /// For WSK to call, through the table, with what it documents for `WskClientEvent`.
+    /// Only WSK calls this, through the table, with the arguments that it documents for `WskClientEvent`.
     #[doc(alias = "WskClientEvent")]
     #[inline]
     unsafe fn wsk_client_event(
@@ -46,7 +46,7 @@ pub unsafe trait WskClientDispatchEvents {
         )
     }
 }
-/// The [`WSK_CLIENT_DISPATCH`] that `Events` stands for.
+/// The [`WSK_CLIENT_DISPATCH`] with the callbacks of `Events`.
 ///
 /// Equal calls give equal tables, but not always the same address.
 #[allow(dead_code)]

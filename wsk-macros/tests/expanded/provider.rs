@@ -1,4 +1,4 @@
-/// Typed calls through a [`WSK_PROVIDER_DATAGRAM_DISPATCH`], the table of functions that WSK gives for its kind of object.
+/// Typed calls through a [`WSK_PROVIDER_DATAGRAM_DISPATCH`], WSK's table of functions for one kind of object.
 ///
 /// # Invariants
 ///
@@ -29,13 +29,13 @@ impl WskProviderDatagramDispatch {
     ) -> Self {
         Self { table, ntddi }
     }
-    /// The table itself. Of older Windows, it may be shorter than its type.
+    /// The table itself. On an older Windows it may be shorter than its type.
     #[inline]
     #[must_use]
     pub const fn as_ptr(self) -> *const WSK_PROVIDER_DATAGRAM_DISPATCH {
         self.table.as_ptr().cast_const()
     }
-    /// The entries of `Basic`, which this table begins with.
+    /// The entries of `Basic`, the table at the start of this one.
     #[doc(alias = "Basic")]
     #[inline]
     #[must_use]
@@ -66,21 +66,21 @@ impl WskProviderDatagramDispatch {
     ///
     /// # Safety
     ///
-    /// - The table belongs to what the call is about: this open socket, or this captured provider.
-    /// - Every pointer and buffer is valid for what `WskSendTo` documents to do with it.
+    /// - The table belongs to the open socket or captured provider of the call.
+    /// - Every pointer and buffer is valid for what `WskSendTo` does with it, according to its documentation.
     /// - A `control_info` that isn't empty is aligned for `CMSGHDR`.
-    /// - With an IRP, all of it and everything that the IRP refers to stays valid until the IRP completes,
+    /// - With an IRP, all of these, and everything that the IRP refers to, stay valid until the IRP completes,
     ///   whatever the call returns.
-    /// - The IRQL is one that the entry may be called at.
+    /// - The entry may be called at the current IRQL.
     ///
     /// # Errors
     ///
-    /// Without making the call:
+    /// These errors come without a call:
     ///
     /// - `Absent`: the table has NULL for it.
-    /// - `TooLong`: a buffer is longer than its count can say.
+    /// - `TooLong`: the length of a buffer does not fit its count.
     ///
-    /// What the call itself gives, failure included, is in `Ok`.
+    /// The result of the call itself, including failures, is in `Ok`.
     #[doc(alias = "WskSendTo")]
     #[inline]
     pub unsafe fn wsk_send_to(
@@ -143,12 +143,12 @@ impl WskProviderDatagramDispatch {
     ///
     /// # Safety
     ///
-    /// - The table belongs to what the call is about: this open socket, or this captured provider.
-    /// - Every pointer and buffer is valid for what `WskListen` documents to do with it.
+    /// - The table belongs to the open socket or captured provider of the call.
+    /// - Every pointer and buffer is valid for what `WskListen` does with it, according to its documentation.
     ///
     /// # Errors
     ///
-    /// Without making the call:
+    /// These errors come without a call:
     ///
     /// - `Absent`: the table has NULL for it.
     /// - `TooNew`: the running Windows is older than the entry.

@@ -1,8 +1,8 @@
-//! A driver that asks a web server for the head of a page when it is loaded, and prints the first line of the answer: it resolves
-//! the server's name, connects, sends, receives and closes.
+//! A driver that asks a web server for the head of a page when it is loaded. It resolves the server's name, connects, sends,
+//! receives, prints the first line of the answer, and closes the connection.
 //!
-//! Values of its `Parameters` key: `Host`, a name or an address, `Port`, and `Disconnect`: 0 for a system that cannot disconnect, which
-//! Wine is. It closes the connection without, then.
+//! Values of its `Parameters` key: `Host`, a name or an address, `Port`, and `Disconnect`: 0 for a system that cannot disconnect,
+//! such as Wine. The driver then closes the connection without disconnecting.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -18,12 +18,12 @@ use wsk::{
 use wsk_driver::{Parameters, driver_entry, report};
 use wsk_sys::DbgPrint;
 
-/// The server that is asked unless it is told otherwise: one on this machine.
+/// The server if `Host` is not set: this machine.
 const HOST: &str = "localhost";
 const PORT: &str = "80";
-/// How long the server may take for each step.
+/// The time limit of each step.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the connection may take to end gracefully, before it is aborted.
+/// The time limit of the graceful disconnect, before the connection is aborted.
 const PARTING: Duration = Duration::from_secs(1);
 /// The longest first line that is printed.
 const LONGEST: usize = 100;
@@ -42,7 +42,7 @@ fn head(host: &str, port: &str, disconnect: bool) -> Result<Line, Error> {
     socket.send(&request(host)?).wait_timeout(PATIENCE)?;
     let line = first_line(&socket)?;
     if disconnect {
-        // The answer is here: how the server takes the end of the connection makes no difference.
+        // The answer has arrived, so the result of the disconnect does not matter.
         let _ = socket.disconnect().wait_timeout(PARTING);
     }
     socket.close()?;
@@ -78,7 +78,7 @@ fn request(host: &str) -> Result<NonPagedBuffer, Error> {
     Ok(request)
 }
 
-/// Receives until the first line is complete, or longer than wanted, or the server is done.
+/// Receives until the first line is complete or too long, or until the server disconnects.
 fn first_line(socket: &ConnectedSocket) -> Result<Line, Error> {
     let mut buffer = NonPagedBuffer::new(1024)?;
     let mut bytes = [0; LONGEST];
@@ -106,7 +106,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let port = port.as_ref().map_or(PORT, |port| port.as_str());
     let disconnect = parameters.number("Disconnect", 1)? != 0;
     let line = head(host, port, disconnect).map_err(|error| report(c"http-head", error))?;
-    // SAFETY: a length and so many bytes, as the format asks for.
+    // SAFETY: a length and as many bytes, as the format requires.
     unsafe {
         DbgPrint(
             c"http-head: %.*s\n".as_ptr().cast(),
@@ -117,5 +117,5 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// Nothing is left to be undone.
+/// There is nothing to undo.
 fn unload() {}

@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +9,7 @@ use crate::DriverEntry;
 use wsk_host::{Kernel, LoadedDriver, RegistryValue, What};
 use wsk_sys::{STATUS_CONNECTION_REFUSED, STATUS_INSUFFICIENT_RESOURCES};
 
-/// Boots a kernel, and the lines that drivers print there.
+/// Boots a kernel. Also returns the lines that drivers print there.
 fn boot() -> (Kernel, Arc<Mutex<Vec<String>>>) {
     let kernel = Kernel::boot();
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -22,7 +22,7 @@ fn boot() -> (Kernel, Arc<Mutex<Vec<String>>>) {
     (kernel, lines)
 }
 
-/// A server that answers one request; what it was asked.
+/// A server that answers one request, and returns it.
 fn server(answer: &'static str) -> (SocketAddr, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -31,7 +31,7 @@ fn server(answer: &'static str) -> (SocketAddr, JoinHandle<String>) {
         let mut asked = Vec::new();
         while !asked.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            // A client that fails hangs up.
+            // A client that fails closes the connection.
             if !matches!(socket.read(&mut byte), Ok(1)) {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Memory with an MDL that is not the sockets' business: as a request to a disk driver brings it.
+//! Memory with an MDL that the sockets do not own, like that of a request to a disk driver.
 
 use core::ffi::c_void;
 use core::fmt;
@@ -12,23 +12,23 @@ use wsk_sys::{
 
 const TAG: u32 = u32::from_le_bytes(*b"NbdB");
 
-/// Memory of a request.
+/// The memory of a request.
 ///
 /// # Invariants
 ///
-/// `memory` is a block of nonpaged pool of `LENGTH` initialised bytes and `mdl` describes it; both are this value's own.
+/// `memory` is a block of nonpaged pool of `LENGTH` initialised bytes, and `mdl` describes it. Both belong to this value alone.
 pub(crate) struct Block<const LENGTH: usize> {
     memory: NonNull<[u8; LENGTH]>,
     mdl: NonNull<MDL>,
 }
 
-// SAFETY: the memory is this value's, on whatever thread.
+// SAFETY: the memory belongs to this value, on any thread.
 unsafe impl<const LENGTH: usize> Send for Block<LENGTH> {}
-// SAFETY: through a shared reference it is only read.
+// SAFETY: a shared reference can only read it.
 unsafe impl<const LENGTH: usize> Sync for Block<LENGTH> {}
 
 impl<const LENGTH: usize> Block<LENGTH> {
-    /// Zeros. IRQL: `<= DISPATCH_LEVEL`.
+    /// A block of zeros. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -40,13 +40,13 @@ impl<const LENGTH: usize> Block<LENGTH> {
         // SAFETY: a size and a tag.
         let memory = unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, LENGTH, TAG) };
         let memory = NonNull::new(memory).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
-        // SAFETY: the block is as long as the MDL says, and is initialised here.
+        // SAFETY: the block has the length of the MDL, and is initialised here.
         let mdl = unsafe {
             memory.cast::<u8>().write_bytes(0, LENGTH);
             IoAllocateMdl(memory.as_ptr(), length, 0, 0, null_mut())
         };
         let Some(mdl) = NonNull::new(mdl) else {
-            // SAFETY: the block is ours, and used no more.
+            // SAFETY: the block belongs to this function, and nothing uses it any more.
             unsafe { ExFreePoolWithTag(memory.as_ptr(), TAG) };
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         };
@@ -59,7 +59,7 @@ impl<const LENGTH: usize> Block<LENGTH> {
     }
 
     pub(crate) fn bytes(&self) -> &[u8; LENGTH] {
-        // SAFETY: by the invariant so many initialised bytes are there, which nobody changes while this is borrowed.
+        // SAFETY: by the invariant there are as many initialised bytes, and nobody changes them while this is borrowed.
         unsafe { self.memory.as_ref() }
     }
 
@@ -68,14 +68,14 @@ impl<const LENGTH: usize> Block<LENGTH> {
         unsafe { self.memory.as_mut() }
     }
 
-    /// The block, to be sent.
+    /// The block, as memory to send from.
     pub(crate) fn sending(&mut self) -> Result<DriverMdl<&mut Self>, Error> {
-        // SAFETY: the MDL describes the block; nothing else uses either while this is borrowed exclusively, which it is by the result. A
-        // request that may go on without its caller, and so without the borrow, takes nothing that is borrowed.
+        // SAFETY: the MDL describes the block. The result borrows this exclusively, so nothing else uses either meanwhile. A
+        // request that may outlive its caller, and so the borrow, does not take borrowed memory.
         unsafe { DriverMdl::with_owner(self.mdl, 0, LENGTH, self) }.map_err(|(error, _)| error)
     }
 
-    /// The block, to be received into.
+    /// The block, as memory to receive into.
     pub(crate) fn receiving(&mut self) -> Result<DriverMdlMut<&mut Self>, Error> {
         // SAFETY: as for `sending`.
         unsafe { DriverMdlMut::with_owner(self.mdl, 0, LENGTH, self) }.map_err(|(error, _)| error)
@@ -84,7 +84,7 @@ impl<const LENGTH: usize> Block<LENGTH> {
 
 impl<const LENGTH: usize> Drop for Block<LENGTH> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant both are this value's, and no request has them: those that have are over before their borrow ends.
+        // SAFETY: by the invariant both belong to this value, and no request uses them: requests end before their borrow does.
         unsafe {
             IoFreeMdl(self.mdl.as_ptr());
             ExFreePoolWithTag(self.memory.as_ptr().cast::<c_void>(), TAG);

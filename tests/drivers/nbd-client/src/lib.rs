@@ -1,18 +1,18 @@
-//! A client of a network block device, as a disk driver over a network is one: it connects with a limit, agrees on the device, and then
-//! sends requests and receives their replies over TCP.
+//! A client of a network block device, like a disk driver over a network: it connects within a time limit, negotiates the device,
+//! and then sends requests and receives replies over TCP.
 //!
-//! - The bytes of a write follow its header from the memory of the request, whose MDL is not the sockets' business; those of a read are
-//!   received into it. Nothing is copied, and once it is loaded the driver allocates nothing.
-//! - Replies are received exactly. A server that ends in between is noticed by whoever waits, and between two requests by the
-//!   disconnect event; one that is gone without a word, by keep-alive.
-//! - Unloading aborts the connection, which ends whatever waits for it.
+//! - The bytes of a write follow its header directly from the memory of the request, which the sockets do not own. The bytes of a
+//!   read are received into that memory. Nothing is copied, and after loading the driver allocates nothing.
+//! - Replies are received exactly. If the server disconnects, a waiting request notices it, or between two requests the
+//!   disconnect event does. Keep-alive notices a server that vanishes silently.
+//! - Unloading aborts the connection, which ends every wait for it.
 //!
-//! The requests are its own: when it is loaded, a thread writes blocks and reads them back, and prints how many came back as they were.
-//! A disk driver takes them from a queue.
+//! The driver makes its own requests: when it is loaded, a thread writes blocks and reads them back, and prints how many of them
+//! are unchanged. A disk driver would take requests from a queue.
 //!
-//! Values of its `Parameters` key: `Server`, such as `192.0.2.1:10809`; `Blocks`, how many; `KeepAlive`, the seconds of silence after which
-//! the server is asked whether it is there, or 0 for never; and `Whole`: 0 for a system whose WSK lacks things, which
-//! Wine's does. There the header and the bytes of a write are sent one after the other, and unloading waits for what is under way.
+//! Values of its `Parameters` key: `Server`, such as `192.0.2.1:10809`; `Blocks`, the number of blocks; `KeepAlive`, the seconds
+//! of silence after which the connection is probed, or 0 for never; and `Whole`: 0 for a system whose WSK lacks functions, such
+//! as Wine. There the header and the bytes of a write are sent separately, and unloading waits for the requests in flight.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -44,13 +44,13 @@ use wsk_sys::{
 use crate::block::Block;
 use crate::protocol::Command;
 
-/// The server that is asked, unless it is told otherwise: one on this machine.
+/// The server if `Server` is not set: this machine.
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 10_809);
-/// How many blocks are written and read back.
+/// How many blocks are written and read back if `Blocks` is not set.
 const BLOCKS: u32 = 16;
-/// After how many seconds of silence the server is asked whether it is there.
+/// The seconds of silence before a probe if `KeepAlive` is not set.
 const KEEP_ALIVE: u32 = 30;
-/// How long the server may take to answer.
+/// The time limit for each answer of the server.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The length of a block.
 const BLOCK: usize = LENGTH as usize;
@@ -58,7 +58,8 @@ const LENGTH: u32 = 4096;
 
 static CLIENT: DriverState<Client> = DriverState::new();
 
-/// What the driver has while it is loaded. Dropped in this order: first the thread ends, last the registration.
+/// The state of the driver while it is loaded. Fields are dropped in this order: first the thread ends, last the registration is
+/// dropped.
 struct Client {
     _worker: Worker<Disk>,
     socket: ConnectedSocket,
@@ -66,7 +67,7 @@ struct Client {
     _registration: Registration,
 }
 
-/// What the driver is told.
+/// The parameters of the driver.
 struct Settings {
     server: SocketAddr,
     blocks: u32,
@@ -74,7 +75,7 @@ struct Settings {
     whole: bool,
 }
 
-/// Notes that the server has ended the connection.
+/// Records that the server has ended the connection.
 #[derive(Default)]
 struct Ended(AtomicBool);
 
@@ -88,10 +89,10 @@ impl ConnectionEvent for Ended {
 /// A device, and what its thread needs to use it.
 struct Disk {
     socket: ConnectedSocket,
-    /// The number of bytes that it has.
+    /// The size of the device in bytes.
     size: u64,
     blocks: u32,
-    /// Whether the system sends chains of MDLs.
+    /// Whether the system can send chains of MDLs.
     chains: bool,
     room: SpinLock<Option<Room>>,
 }
@@ -99,7 +100,7 @@ struct Disk {
 /// The memory of one request.
 struct Room {
     header: NonPagedBuffer,
-    /// Lent to a chain while that is sent.
+    /// A chain borrows it while it is sent.
     framing: Option<NonPagedBuffer>,
     reply: NonPagedBuffer,
     block: Block<BLOCK>,
@@ -116,14 +117,14 @@ impl Room {
     }
 }
 
-/// Sends bytes, by way of a buffer that has room for them.
+/// Sends bytes through a buffer that has room for them.
 fn send(socket: &ConnectedSocket, buffer: &mut NonPagedBuffer, bytes: &[u8]) -> Result<(), Error> {
     buffer.assign(bytes)?;
     socket.send(&*buffer).wait_timeout(PATIENCE)?;
     Ok(())
 }
 
-/// Receives so many bytes, by way of a buffer that has room for them.
+/// Receives as many bytes as `bytes` has, through a buffer that has room for them.
 fn receive<const LENGTH: usize>(
     socket: &ConnectedSocket,
     buffer: &mut NonPagedBuffer,
@@ -134,7 +135,7 @@ fn receive<const LENGTH: usize>(
     bytes.copied().ok_or(STATUS_INVALID_NETWORK_RESPONSE)
 }
 
-/// Agrees with the server on its default device; the number of bytes that it has.
+/// Negotiates the server's default device. Returns its size in bytes.
 fn negotiate(socket: &ConnectedSocket, room: &mut Room) -> Result<u64, NTSTATUS> {
     let greeting = receive(socket, &mut room.reply)?;
     let answer = protocol::answer(&greeting).ok_or(STATUS_INVALID_NETWORK_RESPONSE)?;
@@ -142,7 +143,7 @@ fn negotiate(socket: &ConnectedSocket, room: &mut Room) -> Result<u64, NTSTATUS>
     send(socket, &mut room.header, &flags)?;
     send(socket, &mut room.header, &protocol::export())?;
     let size = u64::from_be_bytes(receive(socket, &mut room.reply)?);
-    // What it can do: reading and writing is all that is asked.
+    // The device's flags are ignored: the driver only reads and writes.
     receive::<2>(socket, &mut room.reply)?;
     if !no_zeros {
         receive::<{ protocol::ZEROES }>(socket, &mut room.reply)?;
@@ -210,7 +211,7 @@ impl Disk {
         sent.map(|_| ())
     }
 
-    /// Writes blocks and reads them back; how many came back as they were.
+    /// Writes blocks and reads them back. Returns how many of them are unchanged.
     fn exercise(&self, room: &mut Room, stop: &Stop) -> Result<u64, NTSTATUS> {
         let mut same = 0;
         for number in 0..self.blocks {
@@ -233,7 +234,7 @@ impl Disk {
         Ok(same)
     }
 
-    /// What the thread does.
+    /// The work of the thread.
     fn work(&self, stop: &Stop) {
         let Some(mut room) = self.room.with(Option::take) else {
             return;
@@ -269,7 +270,7 @@ fn start(settings: &Settings) -> Result<Client, NTSTATUS> {
         socket.set_option(idle).wait().map_err(failed)?;
     }
     if settings.whole {
-        // Of the bytes it wants to hear nothing: it asks for them.
+        // Bytes are received by requests, so the receive event stays disabled.
         socket
             .enable(ConnectionEvents::DISCONNECT)
             .map_err(failed)?;
@@ -300,7 +301,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
         keep_alive: parameters.number("KeepAlive", KEEP_ALIVE)?,
         whole: parameters.number("Whole", 1)? != 0,
     })?;
-    // It is loaded once: no other is there.
+    // A driver is loaded once, so there is no other client.
     CLIENT.put(client).map_err(|_| STATUS_DEVICE_BUSY)
 }
 
@@ -310,7 +311,7 @@ fn unload() {
         return;
     };
     if client.whole {
-        // Whatever waits for the server waits no longer. How the abort itself ends makes no difference.
+        // This ends every wait for the server. The result of the abort does not matter.
         let _ = client.socket.abort().wait_timeout(PATIENCE);
     }
     drop(client);

@@ -1,13 +1,13 @@
-//! The protocol of network block devices: what goes over the connection, in network order.
+//! The protocol of network block devices: the bytes on the connection, in network order.
 //! <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>
 
-/// What a server says first, and begins each option with.
+/// The start of a server's greeting, and the start of each option.
 pub(crate) const GREETING: [u8; 8] = *b"NBDMAGIC";
 pub(crate) const OPTION: [u8; 8] = *b"IHAVEOPT";
-/// Flags of a greeting, and of what a client answers: options one by one, and no zeros where none are needed.
+/// Flags of a greeting and of the client's answer: options are negotiated one by one, and optional zeros are left out.
 const FIXED_NEWSTYLE: u16 = 1;
 const NO_ZEROES: u16 = 2;
-/// The option that begins to use a device, and the most that the server answers.
+/// The option that selects a device, and the most zeros in the server's answer.
 const EXPORT_NAME: u32 = 1;
 pub(crate) const ZEROES: usize = 124;
 
@@ -17,7 +17,7 @@ pub(crate) const REPLY: usize = 16;
 const REQUEST_MAGIC: u32 = 0x2560_9513;
 const REPLY_MAGIC: u32 = 0x6744_6698;
 
-/// What is asked of a device.
+/// A request to a device.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     Read = 0,
@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Flush = 3,
 }
 
-/// What a client answers to a greeting; whether the server leaves zeros out then. `None` where it is none.
+/// The client's answer to a greeting, and whether the server then leaves out the zeros. `None` if it is not a greeting.
 pub(crate) fn answer(greeting: &[u8; 18]) -> Option<([u8; 4], bool)> {
     let rest = greeting.strip_prefix(&GREETING)?.strip_prefix(&OPTION)?;
     let flags = u16::from_be_bytes(*rest.first_chunk()?);
@@ -36,12 +36,12 @@ pub(crate) fn answer(greeting: &[u8; 18]) -> Option<([u8; 4], bool)> {
     Some((answer.to_be_bytes(), flags & NO_ZEROES != 0))
 }
 
-/// What asks for the default device, whose name has no bytes.
+/// The option that selects the default device, whose name is empty.
 pub(crate) fn export() -> [u8; 16] {
     together([&OPTION, &EXPORT_NAME.to_be_bytes(), &[0; 4]])
 }
 
-/// A request as it goes over the connection.
+/// A request in the form in which it is sent.
 pub(crate) fn request(command: Command, cookie: u64, offset: u64, length: u32) -> [u8; REQUEST] {
     together([
         &REQUEST_MAGIC.to_be_bytes(),
@@ -53,7 +53,7 @@ pub(crate) fn request(command: Command, cookie: u64, offset: u64, length: u32) -
     ])
 }
 
-/// Fields one after the other.
+/// Concatenates fields.
 fn together<const LENGTH: usize, const FIELDS: usize>(fields: [&[u8]; FIELDS]) -> [u8; LENGTH] {
     let mut all = [0; LENGTH];
     let bytes = fields.into_iter().flatten();
@@ -61,7 +61,7 @@ fn together<const LENGTH: usize, const FIELDS: usize>(fields: [&[u8]; FIELDS]) -
     all
 }
 
-/// The error that a reply tells, which is 0 when there is none. `None` where it is no reply to this request.
+/// The error in a reply, 0 for success. `None` if it is not a reply to this request.
 pub(crate) fn error(reply: &[u8; REPLY], cookie: u64) -> Option<u32> {
     let rest = reply.strip_prefix(&REPLY_MAGIC.to_be_bytes())?;
     let (error, rest) = rest.split_first_chunk()?;

@@ -1,8 +1,8 @@
-//! A server of a network block device in memory, for tests: of the driver on the host kernel, and in Wine.
+//! A server of a network block device in memory, for tests of the driver on the host kernel and in Wine.
 
 use std::io::{ErrorKind, Read, Result, Write};
 
-/// What a client has asked for.
+/// The number of each kind of request from a client.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Served {
     /// Reads.
@@ -13,11 +13,12 @@ pub(crate) struct Served {
     pub(crate) flushes: u32,
 }
 
-/// Serves a client until it ends the connection. `zeros` are sent where the protocol has them, though the client can do without.
+/// Serves a client until it ends the connection. `zeros` are sent where the protocol has them, even if the client does not need
+/// them.
 ///
 /// # Errors
 ///
-/// What the connection says, or that the client does not keep to the protocol.
+/// The error of the connection, or a violation of the protocol by the client.
 pub(crate) fn serve(mut client: impl Read + Write, disk: &mut [u8], zeros: bool) -> Result<Served> {
     let mut served = Served::default();
     client.write_all(b"NBDMAGICIHAVEOPT")?;
@@ -27,7 +28,7 @@ pub(crate) fn serve(mut client: impl Read + Write, disk: &mut [u8], zeros: bool)
     let option: [u8; 16] = read(&mut client)?;
     keep(option == *b"IHAVEOPT\0\0\0\x01\0\0\0\0")?;
     client.write_all(&(disk.len() as u64).to_be_bytes())?;
-    // It has flags, and knows flushes.
+    // The flags field is valid, and flushes are supported.
     client.write_all(&[0, 0b101])?;
     if zeros {
         client.write_all(&[0; 124])?;
@@ -58,7 +59,7 @@ pub(crate) fn serve(mut client: impl Read + Write, disk: &mut [u8], zeros: bool)
             // EINVAL.
             _ => reply[7] = 22,
         }
-        // In pieces: what belongs together need not come together.
+        // In pieces, because TCP does not keep bytes together.
         let (first, rest) = reply.split_at(7);
         client.write_all(first)?;
         client.flush()?;
@@ -66,7 +67,7 @@ pub(crate) fn serve(mut client: impl Read + Write, disk: &mut [u8], zeros: bool)
     }
 }
 
-/// How an end of the connection is told.
+/// The result for a connection that ended.
 const ENDED: [ErrorKind; 3] = [
     ErrorKind::UnexpectedEof,
     ErrorKind::ConnectionReset,

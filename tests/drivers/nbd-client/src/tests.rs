@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real connections to a server in the test.
+//! Tests of the unchanged driver, on the host kernel, over real connections to a server in the test.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -48,8 +48,8 @@ impl Server {
     }
 }
 
-/// A connection that asks before each read and each write, by its number, whether it is to be made: a read that is not finds the end, and
-/// a write that is not goes nowhere.
+/// A connection that asks before each read and each write, by number, whether to make it. A read that is not made returns the
+/// end, and a write that is not made is discarded.
 struct By<R, W> {
     client: TcpStream,
     reads: u32,
@@ -98,7 +98,7 @@ impl<R, W: FnMut(u32) -> bool> Write for By<R, W> {
     }
 }
 
-/// Lines that the driver has printed.
+/// The lines that the driver has printed.
 type Lines = Arc<Mutex<String>>;
 
 fn lines(kernel: &Kernel) -> Lines {
@@ -158,7 +158,7 @@ fn blocks_come_back_as_they_were_written() {
     }
 }
 
-/// What does not fit on the device is not asked for.
+/// Blocks beyond the end of the device are not requested.
 #[test]
 fn the_device_has_an_end() {
     let kernel = Kernel::boot();
@@ -176,11 +176,12 @@ fn requests_allocate_nothing() {
     for policy in POLICIES {
         let kernel = Kernel::builder().completion(policy).seed(2).boot();
         let lines = lines(&kernel);
-        // It waits with its first reply until the driver is loaded, which allocates, and the count is taken.
+        // The server waits with its first reply until the driver is loaded, because loading allocates, and the count is read
+        // after it.
         let (go, gone) = std::sync::mpsc::channel();
         let server = Server::of(move |client, disk| {
             let read = move |nth| {
-                // Behind the flags and the option comes the first request.
+                // The first request comes after the flags and the option.
                 if nth == 3 {
                     gone.recv().unwrap();
                 }
@@ -200,7 +201,7 @@ fn requests_allocate_nothing() {
     }
 }
 
-/// Unloading does not wait for a server that has gone silent in the middle of a reply.
+/// Unloading does not wait for a server that has stopped in the middle of a reply.
 #[test]
 fn unloading_aborts_what_waits() {
     for policy in POLICIES {
@@ -231,13 +232,13 @@ fn unloading_aborts_what_waits() {
     }
 }
 
-/// A server that goes away is noticed, in the middle of a request and between two.
+/// The driver notices that a server has gone, in the middle of a request and between two requests.
 #[test]
 fn a_server_that_ends_is_noticed() {
     for served in 0..20 {
         let kernel = Kernel::boot();
         let lines = lines(&kernel);
-        // The connection is ended when what serves it is dropped.
+        // The connection ends when the server's side is dropped.
         let server = Server::of(move |client, disk| {
             serve(by(client, |nth| nth <= 2 + served, |_| true), disk, false)
         });
@@ -249,7 +250,7 @@ fn a_server_that_ends_is_noticed() {
     }
 }
 
-/// Whatever completes when, and in the middle of whatever the driver is unloaded: shutting the kernel down finds what was left.
+/// The driver is unloaded in the middle of its work, with completions in any order. Shutting the kernel down finds leaks.
 #[test]
 fn nothing_is_left_behind_on_any_schedule() {
     for policy in POLICIES {
@@ -275,13 +276,13 @@ fn a_load_that_fails_leaves_nothing_behind() {
     let driver = kernel.driver("nbd-client").parameter("Server", wrong);
     let status = driver.load(DriverEntry).unwrap_err();
     assert_eq!(status, STATUS_INVALID_PARAMETER);
-    // Nobody is there.
+    // There is no server.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let status = load(&kernel, address, 1).unwrap_err();
     assert_eq!(status, STATUS_CONNECTION_REFUSED);
-    // Somebody else is.
+    // There is another server.
     let server = Server::of(|mut client, _| {
         client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
         Ok(Served::default())
@@ -291,7 +292,7 @@ fn a_load_that_fails_leaves_nothing_behind() {
     server.end();
     kernel.shutdown();
 
-    // Whichever allocation fails.
+    // Each allocation fails once.
     for nth in 1.. {
         let kernel = Kernel::boot();
         let server = Server::start(false);

@@ -1,4 +1,4 @@
-//! Lines to the kernel debugger. Stands for `DbgPrint`, and for the `KdPrint` of drivers in C.
+//! Prints lines to the kernel debugger, like `DbgPrint`, and `KdPrint` in C drivers.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -6,13 +6,13 @@ use core::fmt;
 use wsk::{Error, NTSTATUS};
 use wsk_sys::DbgPrint;
 
-/// A length for a string that ends with a zero.
+/// The length that means that a string ends with a zero.
 const WHOLE: usize = 0x7FFF_FFFF;
-/// The bytes that are printed at once: `DbgPrint` takes 512, and cuts off what is more.
+/// The bytes that are printed at once: `DbgPrint` cuts off what is beyond 512.
 const LINE: usize = 256;
 
-/// Prints what a driver could not do, and gives the status to answer with: `first-driver: WskBind failed: 0xC000020A`. Nothing
-/// is formatted by `core::fmt`, so that a driver which prints nothing else stays small. IRQL: `<= DISPATCH_LEVEL`.
+/// Prints the call that failed, and returns the status to answer with: `first-driver: WskBind failed: 0xC000020A`. It does not
+/// use `core::fmt`, so that a driver that prints nothing else stays small. IRQL: `<= DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -29,13 +29,14 @@ const LINE: usize = 256;
 /// ```
 pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
     let what = match (error, error.call()) {
-        // An entry that the provider's table has not, or that cannot take what it was given.
+        // The provider's table lacks the entry, or the entry cannot take the argument.
         (Error::NoEntry { entry } | Error::TooLong { entry }, _) => (entry.as_ptr(), entry.len()),
         (_, Some(call)) => (call.name().as_ptr().cast(), WHOLE),
         _ => (c"the driver".as_ptr().cast(), WHOLE),
     };
     let status = NTSTATUS::from(error);
-    // SAFETY: a string that ends with a zero; a length, and so many bytes or less and a zero; and a number, as the format asks for.
+    // SAFETY: a string that ends with a zero; a length, and as many bytes, or fewer and a zero; and a number, as the format
+    // requires.
     unsafe {
         DbgPrint(
             c"%s: %.*s failed: 0x%08X\n".as_ptr().cast(),
@@ -48,8 +49,8 @@ pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
     status
 }
 
-/// Prints what has failed, with which status: `first-driver: the handshake failed: 0xC00000C3`. Nothing is formatted by `core::fmt`.
-/// IRQL: `<= DISPATCH_LEVEL`.
+/// Prints what has failed, with its status: `first-driver: the handshake failed: 0xC00000C3`. It does not use `core::fmt`. IRQL:
+/// `<= DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -58,7 +59,7 @@ pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
 /// # kernel.shutdown();
 /// ```
 pub fn report_status(driver: &CStr, what: &CStr, status: NTSTATUS) {
-    // SAFETY: two strings that end with a zero, and a number, as the format asks for.
+    // SAFETY: two strings that end with a zero, and a number, as the format requires.
     unsafe {
         DbgPrint(
             c"%s: %s failed: 0x%08X\n".as_ptr().cast(),
@@ -69,7 +70,7 @@ pub fn report_status(driver: &CStr, what: &CStr, status: NTSTATUS) {
     }
 }
 
-/// Prints a count: `first-driver: 12 datagrams sent`. Nothing is formatted by `core::fmt`. IRQL: `<= DISPATCH_LEVEL`.
+/// Prints a count: `first-driver: 12 datagrams sent`. It does not use `core::fmt`. IRQL: `<= DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -77,7 +78,7 @@ pub fn report_status(driver: &CStr, what: &CStr, status: NTSTATUS) {
 /// # kernel.shutdown();
 /// ```
 pub fn report_count(driver: &CStr, count: u64, of: &CStr) {
-    // SAFETY: a string that ends with a zero, a number of 64 bits, and another string, as the format asks for.
+    // SAFETY: a string that ends with a zero, a 64-bit number, and another string, as the format requires.
     unsafe {
         DbgPrint(
             c"%s: %llu %s\n".as_ptr().cast(),
@@ -88,9 +89,9 @@ pub fn report_count(driver: &CStr, count: u64, of: &CStr) {
     }
 }
 
-/// Prints a line to the debugger, formatted as by `std::println!`. IRQL: `<= DISPATCH_LEVEL`.
+/// Prints a formatted line to the debugger, like `std::println!`. IRQL: `<= DISPATCH_LEVEL`.
 ///
-/// It brings the machinery of `core::fmt` into the driver; [`report`](crate::report) does without.
+/// It brings the code of `core::fmt` into the driver; [`report`](crate::report) does not.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -112,8 +113,8 @@ macro_rules! println {
     };
 }
 
-/// The debugger, as something to write to: what is written is printed when it is a line, or longer than one, or this is dropped.
-/// IRQL: `<= DISPATCH_LEVEL`.
+/// A writer to the debugger. It prints text at the end of a line, when the line is too long, and when it is dropped. IRQL: `<=
+/// DISPATCH_LEVEL`.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -135,7 +136,7 @@ pub struct Debugger {
 }
 
 impl Debugger {
-    /// With nothing written yet.
+    /// A writer with no text yet.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -144,16 +145,16 @@ impl Debugger {
         }
     }
 
-    /// Prints a line: what [`println!`](crate::println) does.
+    /// Prints a line for [`println!`](crate::println).
     pub fn print(line: fmt::Arguments<'_>) {
-        // Nothing here fails.
+        // This never fails.
         let _ = fmt::write(&mut Self::new(), format_args!("{line}\n"));
     }
 
     fn flush(&mut self) {
         let line = self.bytes.get(..self.length).unwrap_or_default();
         if !line.is_empty() {
-            // SAFETY: a length, and so many bytes, as the format asks for.
+            // SAFETY: a length, and as many bytes, as the format requires.
             unsafe { DbgPrint(c"%.*s".as_ptr().cast(), line.len(), line.as_ptr()) };
         }
         self.length = 0;
@@ -217,13 +218,13 @@ pub struct Logger {
 
 #[cfg(feature = "log")]
 impl Logger {
-    /// The logger of a driver of this name.
+    /// A logger for a driver with this name.
     #[must_use]
     pub const fn new(driver: &'static str) -> Self {
         Self { driver }
     }
 
-    /// Has the macros of `log` print what is of this level, or graver. Where another logger is there already, it stays.
+    /// Makes the macros of `log` print records of this level or a more severe one. If there is a logger already, it stays.
     pub fn install(&'static self, level: log::LevelFilter) {
         if log::set_logger(self).is_ok() {
             log::set_max_level(level);
@@ -257,7 +258,7 @@ mod tests {
 
     use super::{Debugger, LINE};
 
-    /// What was printed, piece by piece.
+    /// The printed text, piece by piece.
     fn printed(write: impl FnOnce(&mut Debugger)) -> Vec<String> {
         let kernel = Kernel::boot();
         let pieces = Arc::new(Mutex::new(Vec::new()));

@@ -1,4 +1,4 @@
-//! `DriverEntry`: where the system begins with a driver.
+//! `DriverEntry`, the function with which the system starts a driver.
 
 use wsk::NTSTATUS;
 use wsk_sys::{DRIVER_OBJECT, STATUS_SUCCESS, UNICODE_STRING};
@@ -8,8 +8,8 @@ use crate::Parameters;
 /// Defines `DriverEntry`, which the system calls when the driver is loaded, and the routine that it calls before it unloads the driver,
 /// both at `PASSIVE_LEVEL`.
 ///
-/// `load` is given the driver's parameters; the driver is not loaded where it fails, and has to leave nothing behind then. `unload` is
-/// called once, after a `load` that has succeeded, and leaves nothing behind either.
+/// `load` gets the driver's parameters. If it fails, the driver is not loaded, so `load` must leave nothing behind. `unload` is
+/// called once, after a successful `load`, and must leave nothing behind either.
 ///
 /// ```
 /// use wsk::NTSTATUS;
@@ -37,13 +37,13 @@ macro_rules! driver_entry {
         ///
         /// # Safety
         ///
-        /// It is called by the system, which gives the driver's object and the path of its service's key.
+        /// The system calls it, with the driver's object and the path of its service's key.
         #[unsafe(no_mangle)]
         pub unsafe extern "system" fn DriverEntry(
             driver: &mut $crate::private::DRIVER_OBJECT,
             registry_path: &$crate::private::UNICODE_STRING,
         ) -> $crate::private::NTSTATUS {
-            // Where nothing unsafe can be done or called: what the driver gives is not vouched for here.
+            // In a safe function, because this macro does not vouch for the driver's own expressions.
             const LOAD_OF_DRIVER: fn(
                 &$crate::Parameters,
             ) -> ::core::result::Result<(), $crate::private::NTSTATUS> = $load;
@@ -52,7 +52,7 @@ macro_rules! driver_entry {
             unsafe extern "system" fn before_unloading(_: *mut $crate::private::DRIVER_OBJECT) {
                 UNLOAD_OF_DRIVER();
             }
-            // SAFETY: the system gave both.
+            // SAFETY: both come from the system.
             unsafe {
                 $crate::private::enter(driver, registry_path, LOAD_OF_DRIVER, before_unloading)
             }
@@ -60,11 +60,12 @@ macro_rules! driver_entry {
     };
 }
 
-/// What `DriverEntry` does.
+/// The body of `DriverEntry`.
 ///
 /// # Safety
 ///
-/// The system has given object and path to `DriverEntry`, which has not returned, and may call `unload` before it unloads the driver.
+/// The system has passed object and path to `DriverEntry`, which has not returned, and may call `unload` before it unloads the
+/// driver.
 #[inline]
 pub unsafe fn enter(
     driver: &mut DRIVER_OBJECT,
@@ -72,7 +73,7 @@ pub unsafe fn enter(
     load: impl FnOnce(&Parameters) -> Result<(), NTSTATUS>,
     unload: unsafe extern "system" fn(*mut DRIVER_OBJECT),
 ) -> NTSTATUS {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises this.
     let parameters = unsafe { Parameters::open(registry_path) };
     if let Err(status) = load(&parameters) {
         return status;

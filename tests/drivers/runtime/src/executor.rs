@@ -1,5 +1,5 @@
-//! An executor for one future, in a thread that waits for it: a `KEVENT` is what its waker sets. Stands for the loop around
-//! `KeWaitForMultipleObjects` that drivers in C have where they wait for a sequence of IRPs.
+//! An executor for one future, in a thread that waits for it on a `KEVENT`. The waker sets the event. It replaces the loop around
+//! `KeWaitForMultipleObjects` with which C drivers wait for a sequence of IRPs.
 
 use core::cell::UnsafeCell;
 use core::future::Future;
@@ -22,10 +22,10 @@ const TAG: u32 = u32::from_le_bytes(*b"Wake");
 #[allow(clippy::cast_possible_truncation, reason = "it is 0")]
 const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 
-/// Runs a future in this thread, which waits until it is done. IRQL: `<= APC_LEVEL`, or what the future needs.
+/// Runs a future in this thread, and waits until it is ready. IRQL: `<= APC_LEVEL`, or what the future requires.
 ///
-/// Allocates an event, which wakers that are kept keep. A future that nobody wakes is waited for without end: give it
-/// [a limit](block_on_timeout).
+/// Allocates an event, which lives as long as there are wakers of it. If nobody wakes the future, this waits for ever: use [a
+/// limit](block_on_timeout).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -49,14 +49,14 @@ const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 ///
 /// # Errors
 ///
-/// `STATUS_INSUFFICIENT_RESOURCES` where there is no memory for the event, and that of [`Error::WrongIrql`] above `APC_LEVEL`; the future
-/// is dropped, and was not polled.
+/// `STATUS_INSUFFICIENT_RESOURCES` if there is no memory for the event, and the status of [`Error::WrongIrql`] above `APC_LEVEL`.
+/// In both cases the future is dropped without being polled.
 #[doc(alias("KeWaitForMultipleObjects", "KEVENT"))]
 pub fn block_on<F: Future>(future: F) -> Result<F::Output, NTSTATUS> {
     run(future, None)
 }
 
-/// [`block_on`], for so long at most: the future is dropped then.
+/// [`block_on`] with a time limit. When the time has run out, the future is dropped.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -70,7 +70,7 @@ pub fn block_on<F: Future>(future: F) -> Result<F::Output, NTSTATUS> {
 ///
 /// # Errors
 ///
-/// `STATUS_IO_TIMEOUT`, and those of [`block_on`].
+/// `STATUS_IO_TIMEOUT`, and the errors of [`block_on`].
 pub fn block_on_timeout<F: Future>(future: F, limit: Duration) -> Result<F::Output, NTSTATUS> {
     run(future, Some(limit))
 }
@@ -97,11 +97,11 @@ fn run<F: Future>(future: F, limit: Option<Duration>) -> Result<F::Output, NTSTA
     }
 }
 
-/// What a thread waits with: its event, and the timer of its limit. No clock is read.
+/// The objects on which a thread waits: its event, and the timer of its limit. No clock is read.
 ///
 /// # Invariants
 ///
-/// With a limit the timer is set; it is cancelled before this, and the reference that it borrows, goes.
+/// With a limit, the timer is set. It is cancelled before this value and the reference that it borrows are dropped.
 struct Alarm<'p> {
     parker: &'p Parker,
     limited: bool,
@@ -114,27 +114,27 @@ impl<'p> Alarm<'p> {
                 .as_secs()
                 .saturating_mul(10_000_000)
                 .saturating_add(u64::from(limit.subsec_nanos() / 100));
-            // Half of the range at most, so that the kernel's sum with the time that it is does not overflow.
+            // At most half of the range, so that the kernel can add the current time without overflow.
             let units = i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2);
             let due = LARGE_INTEGER { QuadPart: -units };
             let timer = parker.shared().timer.get();
-            // SAFETY: the timer is initialised, stays where it is as long as there is a reference, and has no DPC.
+            // SAFETY: the timer is initialised, stays in place as long as there is a reference, and has no DPC.
             unsafe { KeSetTimer(timer, due, null_mut()) };
         }
-        // INVARIANT: just set.
+        // INVARIANT: the timer was just set.
         Self {
             parker,
             limited: limit.is_some(),
         }
     }
 
-    /// Waits for a wake, or for the end of the time; whether there was a wake.
+    /// Waits for a wake, or until the time has run out. Returns whether there was a wake.
     fn wait(&self) -> bool {
         let shared = self.parker.shared();
-        // Where both are there, the first of them ends the wait.
+        // If both are signalled, the first one ends the wait.
         let mut objects = [shared.event.get().cast(), shared.timer.get().cast()];
-        // SAFETY: the objects are initialised and stay; without a limit the first is the only one. The IRQL was looked at. Two objects
-        // need no room for wait blocks: a thread has three.
+        // SAFETY: the objects are initialised and stay in place; without a limit only the first is used. The caller has checked
+        // the IRQL. Two objects need no wait blocks, because a thread has three of its own.
         let status = unsafe {
             KeWaitForMultipleObjects(
                 if self.limited { 2 } else { 1 },
@@ -154,36 +154,37 @@ impl<'p> Alarm<'p> {
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
         if self.limited {
-            // SAFETY: by the invariant it is set, or was; nobody waits for it any more.
+            // SAFETY: by the invariant the timer was set, and nobody waits for it any more.
             unsafe { KeCancelTimer(self.parker.shared().timer.get()) };
         }
     }
 }
 
-/// An event and a timer that a thread waits for, with the references to them: the thread's, and those of wakers.
+/// An event and a timer on which a thread waits, with a count of the references: that of the thread, and those of wakers.
 struct Shared {
     event: UnsafeCell<KEVENT>,
     timer: UnsafeCell<KTIMER>,
     references: AtomicUsize,
 }
 
-/// One reference.
+/// A reference to a [`Shared`].
 ///
 /// # Invariants
 ///
-/// `shared` lies in a pool block of its own, with its event and its timer initialised, as long as there is a reference; this is one.
+/// `shared` is in a pool block of its own. Its event and its timer are initialised as long as there is a reference, and this is
+/// one.
 struct Parker {
     shared: NonNull<Shared>,
 }
 
 impl Parker {
     fn new() -> Result<Self, NTSTATUS> {
-        // SAFETY: the size is not 0, and so much may be allocated at any IRQL that may wait.
+        // SAFETY: the size is not 0, and this IRQL allows an allocation of this size.
         let block =
             unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<Shared>(), TAG) };
         let shared = NonNull::new(block.cast::<Shared>()).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
-        // SAFETY: the block has the size and the alignment, is nobody else's, and is nonpaged, as event and timer want it. For these,
-        // which are C's, all-zero bytes are valid until they are initialised, where they stay.
+        // SAFETY: the block has the size and the alignment, belongs to nobody else, and is nonpaged, as event and timer require.
+        // They are C structures, for which all-zero bytes are valid until they are initialised in place.
         unsafe {
             shared.write(Shared {
                 event: UnsafeCell::new(core::mem::zeroed()),
@@ -195,26 +196,27 @@ impl Parker {
             let timer = shared.as_ref().timer.get();
             KeInitializeTimerEx(timer, TIMER_TYPE::NotificationTimer);
         }
-        // INVARIANT: initialised, with this one reference.
+        // INVARIANT: everything is initialised, and this is the only reference.
         Ok(Self { shared })
     }
 
     fn shared(&self) -> &Shared {
-        // SAFETY: by the invariant it is there; what changes in it is atomic, or the kernel's.
+        // SAFETY: by the invariant it exists; what changes in it is atomic, or belongs to the kernel.
         unsafe { self.shared.as_ref() }
     }
 
-    /// A waker with a reference of its own.
+    /// A waker that owns a reference.
     fn waker(&self) -> Waker {
         let waker = self.another().into_raw();
-        // SAFETY: the table's functions keep the contract of wakers, on any thread and at up to `DISPATCH_LEVEL`; the pointer is a
+        // SAFETY: the functions in the table keep the contract of wakers, on any thread and at up to `DISPATCH_LEVEL`; the
+        // pointer is a reference that the waker owns.
         // reference that the waker owns.
         unsafe { Waker::from_raw(waker) }
     }
 
     fn another(&self) -> Self {
         self.shared().references.fetch_add(1, Ordering::Relaxed);
-        // INVARIANT: just counted.
+        // INVARIANT: the reference was just counted.
         Self {
             shared: self.shared,
         }
@@ -229,16 +231,17 @@ impl Parker {
 
     /// # Safety
     ///
-    /// The pointer is that of a waker of [`into_raw`](Self::into_raw), which gives its reference, or whose this is not dropped.
+    /// The pointer is that of a waker of [`into_raw`](Self::into_raw). Either the waker gives up its reference, or the result is
+    /// not dropped.
     unsafe fn from_raw(shared: *const ()) -> Self {
-        // SAFETY: the pointer was made of one that is not null.
+        // SAFETY: the pointer was made from one that is not null.
         let shared = unsafe { NonNull::new_unchecked(shared.cast_mut().cast()) };
         // INVARIANT: the caller has the reference.
         Self { shared }
     }
 
     fn wake(&self) {
-        // SAFETY: by the invariant the event is initialised and stays; it may be set at up to `DISPATCH_LEVEL`.
+        // SAFETY: by the invariant the event is initialised and stays in place; it may be set at up to `DISPATCH_LEVEL`.
         unsafe { KeSetEvent(self.shared().event.get(), IO_NO_INCREMENT.into(), 0) };
     }
 }
@@ -246,7 +249,7 @@ impl Parker {
 impl Drop for Parker {
     fn drop(&mut self) {
         if self.shared().references.fetch_sub(1, Ordering::Release) == 1 {
-            // What others did with their references comes before.
+            // Everything that other threads did with their references happens before.
             fence(Ordering::Acquire);
             // SAFETY: this was the last reference.
             unsafe { ExFreePoolWithTag(self.shared.as_ptr().cast(), TAG) };
@@ -288,9 +291,9 @@ mod tests {
             let mut polls = count.lock().unwrap();
             *polls += 1;
             match *polls {
-                // In the poll itself, by reference.
+                // During the poll, by reference.
                 1 => context.waker().wake_by_ref(),
-                // By another thread, later, at the level of a completion.
+                // On another thread, later, at the IRQL of a completion.
                 2 => {
                     let waker = context.waker().clone();
                     threads.push(std::thread::spawn(move || {

@@ -1,7 +1,7 @@
-//! What the compiler expects of a program without a standard library. Stands for the part of Visual C++'s runtime that drivers in
-//! C get from `ntoskrnl.exe`, too.
+//! What the compiler expects of a program without a standard library. C drivers get it from `ntoskrnl.exe`, too, in place of
+//! Visual C++'s runtime.
 
-/// Stops the system: a driver that has lost its way must not go on.
+/// Stops the system, because a driver that has panicked must not continue.
 #[cfg(feature = "panic-handler")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

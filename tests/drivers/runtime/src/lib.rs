@@ -8,15 +8,15 @@
 //! | `memory-functions` | yes | `memcpy`, `memmove`, `memset` and `memcmp` come from `ntoskrnl.exe` |
 //! | `log` | no | a `Logger` for the crate `log` |
 //!
-//! The first two are for Windows and for `panic = "abort"`, as a driver is built. Whatever unwinds, such as a test, brings its own.
-//! Beside `wdk-panic` and the libraries of a WDK, turn them off by `default-features = false`.
+//! The first two are for Windows and for `panic = "abort"`, the settings of a driver. A program that unwinds, such as a test,
+//! brings its own. With `wdk-panic` and the libraries of a WDK, turn them off with `default-features = false`.
 //!
 //! The page `A driver without a WDK` of the guide of [`wsk`](https://docs.rs/wsk) has a whole driver that uses this crate.
 
 #![no_std]
 
-// What unwinds is a test on the host kernel: an ordinary program, which brings what the compiler expects. The documentation is made for
-// Windows where that has no standard library.
+// A program that unwinds is a test on the host kernel. It is an ordinary program and brings what the compiler expects. The
+// documentation is built with a standard library, too.
 #[cfg(not(any(doc, all(windows, not(panic = "unwind")))))]
 extern crate std;
 
@@ -49,14 +49,14 @@ pub use worker::Worker;
 /// The stop code `MANUALLY_INITIATED_CRASH1`, which Microsoft leaves to drivers.
 const CRASH: u32 = 0xDEAD_DEAD;
 
-/// Stops the system: a driver that has lost its way must not go on. IRQL: any.
+/// Stops the system, because a driver that has panicked must not continue. IRQL: any.
 #[cold]
 fn stop() -> ! {
     // SAFETY: may be called at any IRQL.
     unsafe { wsk_sys::KeBugCheckEx(CRASH, 0, 0, 0, 0) }
 }
 
-/// For [`driver_entry`].
+/// Items for [`driver_entry`].
 #[doc(hidden)]
 pub mod private {
     pub use crate::entry::enter;

@@ -1,5 +1,5 @@
-//! The parameters that an administrator gives a driver: values of the key `Parameters` of its service. Stands for what drivers in C
-//! do with `ZwOpenKey` and `ZwQueryValueKey`.
+//! The parameters that an administrator sets for a driver: values of the key `Parameters` of its service. It replaces `ZwOpenKey`
+//! and `ZwQueryValueKey` in C drivers.
 
 use core::ffi::c_void;
 use core::mem::offset_of;
@@ -15,10 +15,10 @@ use wsk_sys::{
     ZwQueryValueKey,
 };
 
-/// The longest name and the longest text of a value.
+/// The greatest length of a name, and of the text of a value.
 const LONGEST: usize = 128;
 
-/// The parameters of a driver; where one is not set, the driver's own default counts.
+/// The parameters of a driver. If one is not set, the driver uses its default.
 ///
 /// ```
 /// # use wsk_host::{Kernel, RegistryValue};
@@ -94,15 +94,15 @@ pub struct Text {
     length: usize,
 }
 
-/// An open key of the registry.
+/// An open registry key.
 ///
 /// # Invariants
 ///
-/// The handle is open, and this value's own.
+/// The handle is open, and belongs to this value alone.
 #[derive(Debug)]
 struct Key(NonNull<c_void>);
 
-/// A value as the registry gives it: [`KEY_VALUE_PARTIAL_INFORMATION`] with room for data.
+/// A value in the registry's form: [`KEY_VALUE_PARTIAL_INFORMATION`] with room for data.
 ///
 /// # Invariants
 ///
@@ -122,11 +122,11 @@ impl Parameters {
     ///
     /// # Safety
     ///
-    /// `registry_path` is what the system gave to `DriverEntry`, which has not returned.
+    /// `registry_path` is the path that the system passed to `DriverEntry`, which has not returned.
     #[must_use]
     pub unsafe fn open(registry_path: &UNICODE_STRING) -> Self {
         let name = RTL_CONSTANT_STRING!("Parameters");
-        // SAFETY: the caller gives a string, and the other is static.
+        // SAFETY: the caller passes a valid string, and the other one is static.
         let key = unsafe {
             Key::open(registry_path, null_mut())
                 .and_then(|service| Key::open(&name, service.0.as_ptr()))
@@ -134,11 +134,11 @@ impl Parameters {
         Self { key }
     }
 
-    /// The number of this name. IRQL: `PASSIVE_LEVEL`.
+    /// The number with this name. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no `REG_DWORD`, or what the registry says.
+    /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_DWORD`, or the error of the registry.
     pub fn number(&self, name: &str, default: u32) -> Result<u32, NTSTATUS> {
         match self.value(name)? {
             None => Ok(default),
@@ -151,12 +151,12 @@ impl Parameters {
         }
     }
 
-    /// The text of this name. IRQL: `PASSIVE_LEVEL`.
+    /// The text with this name. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no `REG_SZ`, `STATUS_INVALID_PARAMETER` for what is not ASCII, or what the
-    /// registry says.
+    /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_SZ`, `STATUS_INVALID_PARAMETER` if it is not ASCII, or the error of the
+    /// registry.
     pub fn text(&self, name: &str) -> Result<Option<Text>, NTSTATUS> {
         let Some(value) = self.string(name)? else {
             return Ok(None);
@@ -177,22 +177,22 @@ impl Parameters {
         Ok(Some(text))
     }
 
-    /// The address and port of this name, such as `192.0.2.1:7`, as
+    /// The address and port with this name, such as `192.0.2.1:7`, as
     /// [`RtlIpv4StringToAddressExW`](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4stringtoaddressexw)
-    /// reads them: without a port it is 0. IRQL: `PASSIVE_LEVEL`.
+    /// reads them: the port is 0 if it is missing. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no `REG_SZ`, `STATUS_INVALID_PARAMETER` for what is no address, or what the
-    /// registry says.
+    /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_SZ`, `STATUS_INVALID_PARAMETER` if it is not an address, or the error of
+    /// the registry.
     pub fn address(&self, name: &str, default: SocketAddrV4) -> Result<SocketAddrV4, NTSTATUS> {
         let Some(value) = self.string(name)? else {
             return Ok(default);
         };
         let (mut address, mut port) = (0, 0);
-        // SAFETY: the text ends with a zero, by the invariant of the value at the latest, and the function writes to both places.
+        // SAFETY: the text ends with a zero, at the latest by the invariant of the value, and the function writes to both places.
         let status = unsafe {
-            // Four numbers in decimal, and nothing else.
+            // Requires four decimal numbers.
             let strict = true.into();
             let address = (&raw mut address).cast();
             RtlIpv4StringToAddressExW(value.data.as_ptr(), strict, address, &raw mut port)
@@ -205,7 +205,7 @@ impl Parameters {
         Ok(SocketAddrV4::new(address, u16::from_be(port)))
     }
 
-    /// The value of this name, which is a text.
+    /// The value with this name, which is a text.
     fn string(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
         match self.value(name)? {
             Some(value) if value.kind != REG_SZ => Err(STATUS_OBJECT_TYPE_MISMATCH),
@@ -226,7 +226,7 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         let bytes = self.bytes.get(..self.length).unwrap_or_default();
-        // SAFETY: by the invariant they are ASCII. (To check that again would be a good part of a small driver.)
+        // SAFETY: by the invariant the bytes are ASCII. (To check that again would need much of a small driver's code.)
         unsafe { str::from_utf8_unchecked(bytes) }
     }
 }
@@ -241,19 +241,19 @@ impl Key {
         let mut attributes = OBJECT_ATTRIBUTES::default();
         let flags = OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE;
         let mut key = null_mut();
-        // SAFETY: the caller gives name and root, which are used during the call; the name is only read.
+        // SAFETY: the caller promises that name and root are valid during the call; the name is only read.
         let status = unsafe {
             let name = core::ptr::from_ref(name).cast_mut();
             InitializeObjectAttributes(&raw mut attributes, name, flags, root, null_mut());
             ZwOpenKey(&raw mut key, KEY_READ, &raw mut attributes)
         };
-        // INVARIANT: open, and nobody else's.
+        // INVARIANT: the handle is open, and nobody else has it.
         NonNull::new(key).filter(|_| status.is_success()).map(Self)
     }
 
     fn value(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
         #[allow(clippy::cast_possible_truncation, reason = "it is a few hundred")]
-        // All but the last unit.
+        // All units except the last.
         const SIZE: u32 = (offset_of!(Value, data) + size_of::<[u16; LONGEST]>()) as u32;
         let mut units = [0; LONGEST];
         let mut count = 0;
@@ -273,7 +273,7 @@ impl Key {
             data: [0; LONGEST + 1],
         };
         let mut written = 0;
-        // SAFETY: by the invariant the key is open; the name is a readable string, and the value has the room that it says.
+        // SAFETY: by the invariant the key is open; the name is a readable string, and the value has the stated room.
         let status = unsafe {
             ZwQueryValueKey(
                 self.0.as_ptr(),
@@ -294,7 +294,7 @@ impl Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        // SAFETY: by the invariant the handle is open and this value's own.
+        // SAFETY: by the invariant the handle is open and belongs to this value alone.
         let _ = unsafe { ZwClose(self.0.as_ptr()) };
     }
 }

@@ -1,4 +1,5 @@
-//! A spin lock around what it protects. Stands for `KSPIN_LOCK` and the comment in drivers in C that says what it is for.
+//! A spin lock that contains the value it protects. It replaces `KSPIN_LOCK`, and the comment in C drivers that says what the
+//! lock is for.
 
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -20,18 +21,18 @@ use wsk_sys::{KeAcquireSpinLockRaiseToDpc, KeReleaseSpinLock};
 ///
 /// # Invariants
 ///
-/// The value is touched with the lock taken only.
+/// The value is only touched while the lock is held.
 #[derive(Default)]
 pub struct SpinLock<T> {
     lock: UnsafeCell<usize>,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: one thread at a time has the value, by the invariant; none has a reference of another.
+// SAFETY: by the invariant one thread at a time uses the value, and no reference to it outlives that.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
-    /// A lock that nobody has.
+    /// A lock that nobody holds.
     #[must_use]
     pub const fn new(value: T) -> Self {
         Self {
@@ -43,13 +44,13 @@ impl<T> SpinLock<T> {
     /// Uses the value. IRQL: `<= DISPATCH_LEVEL`; `f` runs at `DISPATCH_LEVEL`, and should be short. It must not take the same lock:
     /// the thread would wait for itself.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: the lock is one, and stays where it is while it is borrowed.
+        // SAFETY: the lock is initialised, and stays in place while it is borrowed.
         let irql = unsafe { KeAcquireSpinLockRaiseToDpc(self.lock.get()) };
         let _taken = Taken {
             lock: &self.lock,
             irql,
         };
-        // SAFETY: the lock is taken, until after the last use.
+        // SAFETY: the lock is held until after the last use.
         f(unsafe { &mut *self.value.get() })
     }
 }
@@ -60,7 +61,7 @@ impl<T> fmt::Debug for SpinLock<T> {
     }
 }
 
-/// A lock that was taken. Gives it back when it is dropped, where a test unwinds too.
+/// A held lock. Dropping it releases the lock, also when a test unwinds.
 struct Taken<'l> {
     lock: &'l UnsafeCell<usize>,
     irql: u8,
@@ -68,7 +69,7 @@ struct Taken<'l> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        // SAFETY: it was taken by this thread, at the IRQL that this goes back to.
+        // SAFETY: this thread acquired the lock, at the IRQL that is restored here.
         unsafe { KeReleaseSpinLock(self.lock.get(), self.irql) };
     }
 }

@@ -1,4 +1,4 @@
-//! A thread of the driver's own, for what waits. Stands for `PsCreateSystemThread`, and for the wait for the thread that a driver
+//! A thread of the driver, for code that waits. It replaces `PsCreateSystemThread`, and the wait for the thread that a driver
 //! must not forget before it is unloaded.
 
 use core::ffi::c_void;
@@ -21,9 +21,9 @@ const TAG: u32 = u32::from_le_bytes(*b"Wrkr");
 #[allow(clippy::cast_possible_truncation, reason = "it is 0")]
 const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 
-/// A system thread that works on a `T`. Dropping it asks the thread to end, waits for that, and drops the `T`, all of it at
-/// `PASSIVE_LEVEL`: above `APC_LEVEL`, where no thread can be waited for, it stops the system. One that is forgotten keeps the driver from
-/// ever being unloaded safely, and one that its own thread drops waits for itself.
+/// A system thread that works on a `T`. Dropping the worker asks the thread to end, waits for it, and drops the `T`, all at
+/// `PASSIVE_LEVEL`. Above `APC_LEVEL`, where nobody can wait for a thread, dropping it stops the system. If a worker is
+/// forgotten, the driver can never be unloaded safely. If its own thread drops it, the thread waits for itself.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -47,21 +47,21 @@ const KERNEL_MODE: i8 = MODE::KernelMode.0 as i8;
 ///
 /// # Invariants
 ///
-/// `job` is a pool block with a job, freed by this value alone, and `thread` is a reference to the thread that borrows the job
+/// `job` is a pool block with a job, which only this value frees. `thread` is a reference to the thread, which borrows the job
 /// until it ends.
 pub struct Worker<T> {
     job: NonNull<Job<T>>,
     thread: NonNull<c_void>,
 }
 
-/// What a thread works on.
+/// The function of a thread, and its data.
 struct Job<T> {
     subject: T,
     work: fn(&T, &Stop),
     stop: Stop,
 }
 
-/// Tells a thread when it is to end: the second argument of what a [`Worker`] runs.
+/// Tells a thread when to end. It is the second argument of the function that a [`Worker`] runs.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -83,31 +83,31 @@ struct Job<T> {
 pub struct Stop(AtomicBool);
 
 impl Stop {
-    /// Whether the thread is to end.
+    /// Whether the thread should end.
     #[must_use]
     pub fn asked(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
-// SAFETY: the worker owns the subject, which it drops, and the thread is not bound to another.
+// SAFETY: the worker owns the subject and drops it, and the thread is not bound to another thread.
 unsafe impl<T: Send + Sync> Send for Worker<T> {}
-// SAFETY: nothing can be done through a shared worker.
+// SAFETY: a shared reference to a worker can do nothing.
 unsafe impl<T: Send + Sync> Sync for Worker<T> {}
 
 impl<T: Send + Sync + 'static> Worker<T> {
-    /// Starts a thread that does `work` on `subject`. IRQL: `PASSIVE_LEVEL`.
+    /// Starts a thread that runs `work` on `subject`. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`, or what the system says; the subject is dropped.
+    /// `STATUS_INSUFFICIENT_RESOURCES`, or the system's error. The subject is dropped.
     pub fn start(subject: T, work: fn(&T, &Stop)) -> Result<Self, NTSTATUS> {
-        const { assert!(align_of::<T>() <= 16, "the pool gives no more") };
-        // SAFETY: the size is that of the functions and the flag at least.
+        const { assert!(align_of::<T>() <= 16, "the pool aligns blocks to 16 bytes") };
+        // SAFETY: the size is at least that of the function and the flag.
         let block =
             unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size_of::<Job<T>>(), TAG) };
         let job = NonNull::new(block.cast::<Job<T>>()).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
-        // SAFETY: the block has the size and the alignment of a job, and is nobody else's.
+        // SAFETY: the block has the size and the alignment of a job, and belongs to nobody else.
         unsafe {
             job.write(Job {
                 subject,
@@ -116,7 +116,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
             });
         }
         match create(routine::<T>, job.cast()) {
-            // INVARIANT: the thread has the job, until it ends.
+            // INVARIANT: the thread has the job until it ends.
             Ok(thread) => Ok(Self { job, thread }),
             Err(status) => {
                 // SAFETY: no thread has the job.
@@ -127,13 +127,13 @@ impl<T: Send + Sync + 'static> Worker<T> {
     }
 }
 
-/// Starts a thread; a reference to it.
+/// Starts a thread. Returns a reference to it.
 fn create(
     routine: unsafe extern "system" fn(*mut c_void),
     context: NonNull<c_void>,
 ) -> Result<NonNull<c_void>, NTSTATUS> {
     let (mut handle, mut thread) = (null_mut(), null_mut());
-    // SAFETY: the routine takes the context; nothing else is given but places for the results.
+    // SAFETY: the routine takes the context; the other arguments are places for the results.
     let status = unsafe {
         PsCreateSystemThread(
             &raw mut handle,
@@ -148,7 +148,7 @@ fn create(
     if !status.is_success() {
         return Err(status);
     }
-    // SAFETY: the handle was just opened, by the kernel for itself, to a thread, so this cannot fail.
+    // SAFETY: the kernel has just opened this handle for itself, and it is a thread's, so this cannot fail.
     let status = unsafe {
         ObReferenceObjectByHandle(
             handle,
@@ -159,27 +159,27 @@ fn create(
             null_mut(),
         )
     };
-    // SAFETY: the handle is closed this once.
+    // SAFETY: the handle is closed only here.
     let _ = unsafe { ZwClose(handle) };
     match NonNull::new(thread) {
         Some(thread) if status.is_success() => Ok(thread),
-        // The thread runs, and nobody could wait for it: the driver must not go on.
+        // The thread runs, and nobody could wait for it, so the driver must not continue.
         _ => stop(),
     }
 }
 
-/// The thread.
+/// The routine of the thread.
 unsafe extern "system" fn routine<T>(context: *mut c_void) {
-    // SAFETY: the context is the job, which stays until this thread has ended; the worker touches nothing of it but the flag.
+    // SAFETY: the context is the job, which exists until this thread has ended. The worker only touches its flag.
     let job = unsafe { &*context.cast::<Job<T>>() };
     (job.work)(&job.subject, &job.stop);
 }
 
 /// # Safety
 ///
-/// The job is in a block of ours, and nobody uses it.
+/// The job is in a pool block of this crate, and nobody uses it.
 unsafe fn free<T>(job: NonNull<Job<T>>) {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller promises this.
     unsafe {
         job.drop_in_place();
         ExFreePoolWithTag(job.as_ptr().cast(), TAG);
@@ -188,12 +188,12 @@ unsafe fn free<T>(job: NonNull<Job<T>>) {
 
 impl<T> Drop for Worker<T> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant the job is there, the reference is given back this once, and once the thread has ended nobody
-        // uses the job.
+        // SAFETY: by the invariant the job exists, the reference is released only here, and nobody uses the job after the thread
+        // has ended.
         unsafe {
             self.job.as_ref().stop.0.store(true, Ordering::Release);
             let thread = self.thread.as_ptr();
-            // A wait without a limit is allowed up to APC_LEVEL, and ends when the thread has.
+            // A wait without a limit is allowed up to APC_LEVEL. It ends when the thread ends.
             if KeGetCurrentIrql() > APC_LEVEL
                 || KeWaitForSingleObject(
                     thread,
@@ -203,7 +203,7 @@ impl<T> Drop for Worker<T> {
                     null_mut(),
                 ) != STATUS_SUCCESS
             {
-                // The thread runs on: the driver's memory and code would go while it does.
+                // The thread would still run after the driver's memory and code are gone.
                 stop();
             }
             ObDereferenceObject(thread);

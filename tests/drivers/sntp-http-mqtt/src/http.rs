@@ -1,4 +1,4 @@
-//! A page, by `reqwless`, over the network of `wsk`.
+//! Fetches a page with `reqwless`, over the network of `wsk`.
 
 use reqwless::client::HttpClient;
 use reqwless::request::Method;
@@ -6,7 +6,7 @@ use wsk::Network;
 
 use crate::Failed;
 
-/// Fetches a page, and prints how long it is and how it begins. Head and body have to fit the room.
+/// Fetches a page, and prints its length and its beginning. Head and body must fit into the buffer.
 pub(crate) async fn fetch(network: &Network, url: &str, room: &mut [u8]) -> Result<(), Failed> {
     let mut client = HttpClient::new(network, network);
     let mut request = client.request(Method::GET, url).await.map_err(Failed::of)?;

@@ -1,8 +1,9 @@
-//! A driver that speaks three protocols when it is loaded, by crates that know nothing of WSK: it asks a time server (`sntpc`), fetches a
-//! page (`reqwless`), and publishes and receives a message (`rust-mqtt`). It prints what came of each.
+//! A driver that speaks three protocols when it is loaded, with crates that know nothing of WSK: it asks a time server (`sntpc`),
+//! fetches a page (`reqwless`), and publishes and receives a message (`rust-mqtt`). It prints the result of each.
 //!
-//! Values of its `Parameters` key, each a text; what is not there is not asked: `TimeServer`, such as `192.0.2.1:123`; `Url`, such as
-//! `http://192.0.2.1/`; and `Broker`, such as `192.0.2.1:1883`. And `Disconnect`: 0 for a system that cannot disconnect, which Wine is.
+//! Values of its `Parameters` key, each a text: `TimeServer`, such as `192.0.2.1:123`; `Url`, such as `http://192.0.2.1/`; and
+//! `Broker`, such as `192.0.2.1:1883`. A server whose value is missing is not asked. And `Disconnect`: 0 for a system that cannot
+//! disconnect, such as Wine.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -24,11 +25,11 @@ use wsk::{Error, NTSTATUS, Network, NonPagedBuffer, Provider, Registration, Wait
 use wsk_driver::{Parameters, block_on_timeout, driver_entry, report, report_status};
 use wsk_sys::{STATUS_INVALID_NETWORK_RESPONSE, STATUS_INVALID_PARAMETER};
 
-/// How long each of the three may take.
+/// The time limit of each of the three.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The bytes of a connection's buffers, one for each direction.
+/// The size of a connection's buffer for each direction.
 const BUFFER: usize = 1024;
-/// The longest head and body of a page.
+/// The greatest length of a page, with its head.
 const PAGE: usize = 4096;
 
 driver_entry!(load, unload);
@@ -52,9 +53,9 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-// A thread of the kernel has a small stack. So each future is in a function of its own, whose frame goes before the next, and is
-// polled where it lies; and what protocols want room for is in nonpaged memory. Behind `dyn`, polling has a frame of its own too: no
-// frame may have more than a page, which a driver could only have with `__chkstk` of a WDK.
+// A kernel thread has a small stack. So each future is in a function of its own, whose frame is gone before the next one runs,
+// and is polled in place. Buffers of the protocols are in nonpaged memory. Behind `dyn`, polling has a frame of its own, too: a
+// frame larger than a page would need `__chkstk` from a WDK.
 
 #[inline(never)]
 fn time(provider: &Provider, server: SocketAddr) -> Result<(), NTSTATUS> {
@@ -79,14 +80,14 @@ fn failed(error: Error) -> NTSTATUS {
     report(c"sntp-http-mqtt", error)
 }
 
-/// Nothing is left to be undone.
+/// There is nothing to undo.
 fn unload() {}
 
 fn address(text: &str) -> Result<SocketAddr, NTSTATUS> {
     text.parse().map_err(|_| STATUS_INVALID_PARAMETER)
 }
 
-/// Runs one of the three, within its time. A thread waits here: at `PASSIVE_LEVEL`, as drivers are loaded.
+/// Runs one of the three within its time limit. The thread waits here, at `PASSIVE_LEVEL`, at which drivers are loaded.
 fn within(
     whom: &CStr,
     talk: Pin<&mut dyn Future<Output = Result<(), Failed>>>,
@@ -101,12 +102,12 @@ fn within(
     Err(status)
 }
 
-/// Why one of the three did not succeed.
+/// Why one of the three failed.
 #[derive(Debug)]
 enum Failed {
-    /// The driver's own call.
+    /// A call of the driver itself.
     Network(Error),
-    /// What a protocol's crate says, which has printed it.
+    /// An error of a protocol's crate, which was printed.
     Protocol,
 }
 
@@ -117,7 +118,7 @@ impl From<Error> for Failed {
 }
 
 impl Failed {
-    /// Prints what a protocol's crate says.
+    /// Prints an error of a protocol's crate.
     fn of(error: impl core::fmt::Debug) -> Self {
         wsk_driver::println!("sntp-http-mqtt: {error:?}");
         Self::Protocol

@@ -1,4 +1,4 @@
-//! A message, by `rust-mqtt`, over a connection of `wsk`.
+//! Sends and receives a message with `rust-mqtt`, over a connection of `wsk`.
 
 use core::net::SocketAddr;
 
@@ -19,8 +19,8 @@ const NAME: &str = "sntp-http-mqtt";
 const TOPIC: &str = "drivers/sntp-http-mqtt";
 const MESSAGE: &str = "Hello from the kernel!";
 
-/// Subscribes to a topic, publishes a message on it, and prints it when it comes back, after the broker has acknowledged it. What is
-/// received has to fit the room.
+/// Subscribes to a topic, publishes a message on it, and prints it when it comes back, after the broker has acknowledged it.
+/// Received messages must fit into the buffer.
 pub(crate) async fn publish(
     network: &Network,
     broker: SocketAddr,

@@ -1,9 +1,9 @@
-//! Servers for tests, of the driver on the host kernel and in Wine: of the time, of a page, and a broker of messages.
+//! Servers for tests of the driver, on the host kernel and in Wine: a time server, a web server, and a message broker.
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::UdpSocket;
 
-/// The seconds from 1900, when the time of NTP begins, to 1970.
+/// The seconds from 1900, the start of NTP's time, to 1970.
 const EPOCH: u64 = 2_208_988_800;
 
 fn keep(kept: bool, rule: &str) -> Result<()> {
@@ -14,21 +14,21 @@ fn keep(kept: bool, rule: &str) -> Result<()> {
     }
 }
 
-/// Answers one client that asks for the time with this one, in seconds since 1970.
+/// Answers one client that asks for the time with `seconds`, counted from 1970.
 #[allow(dead_code, reason = "Wine has no datagrams")]
 pub(crate) fn tell_time(socket: &UdpSocket, seconds: u64) -> Result<()> {
     let mut question = [0; 48];
     let (length, client) = socket.recv_from(&mut question)?;
     keep(length == 48, "a question of SNTP has 48 bytes")?;
     keep(question[0] & 7 == 3, "the client's mode")?;
-    // Of the seconds, the last 32 bits.
+    // The low 32 bits of the seconds.
     let now = (seconds + EPOCH) << 32;
     let mut answer = [0; 48];
-    // Version 4, the server's mode, stratum 1.
+    // Version 4, mode server, stratum 1.
     answer[..4].copy_from_slice(&[0x24, 1, 6, 0xEC]);
     answer[12..16].copy_from_slice(b"TEST");
     answer[16..24].copy_from_slice(&now.to_be_bytes());
-    // The time that the client has sent, when that came, and when this goes.
+    // The time that the client sent, the time of its arrival, and the time of this answer.
     answer[24..32].copy_from_slice(&question[40..48]);
     answer[32..40].copy_from_slice(&now.to_be_bytes());
     answer[40..48].copy_from_slice(&now.to_be_bytes());
@@ -36,7 +36,7 @@ pub(crate) fn tell_time(socket: &UdpSocket, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// Answers one request for a page, in pieces; gives the request.
+/// Answers one request for a page, in pieces. Returns the request.
 pub(crate) fn give_page(mut client: impl Read + Write, pieces: &[&str]) -> Result<String> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -52,8 +52,8 @@ pub(crate) fn give_page(mut client: impl Read + Write, pieces: &[&str]) -> Resul
     String::from_utf8(request).map_err(|error| Error::new(ErrorKind::InvalidData, error))
 }
 
-/// A broker of MQTT 5 for one client, until it says that it goes. It gives what was published to whom has subscribed to that topic;
-/// what was.
+/// A broker of MQTT 5 for one client, until the client disconnects. It sends published messages to the client if the client has
+/// subscribed to their topic. Returns the messages.
 pub(crate) fn broker(mut client: impl Read + Write) -> Result<Vec<(String, Vec<u8>)>> {
     let (mut topics, mut published) = (Vec::new(), Vec::new());
     let (kind, connect) = packet(&mut client)?;
@@ -104,7 +104,7 @@ fn packet(client: &mut impl Read) -> Result<(u8, Vec<u8>)> {
     Ok((kind, bytes(client)?))
 }
 
-/// Bytes behind their number, which has seven bits a byte.
+/// Bytes preceded by their number, which has seven bits per byte.
 fn bytes(from: &mut impl Read) -> Result<Vec<u8>> {
     let (mut length, mut shift) = (0_usize, 0);
     loop {

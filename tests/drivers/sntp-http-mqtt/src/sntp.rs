@@ -1,4 +1,4 @@
-//! The time, by `sntpc`, over a datagram socket of `wsk`.
+//! Asks for the time with `sntpc`, over a datagram socket of `wsk`.
 
 use core::net::SocketAddr;
 
@@ -8,10 +8,10 @@ use wsk_sys::KeQueryInterruptTime;
 
 use crate::Failed;
 
-/// When 2026 began, in seconds since 1970. The time of NTP repeats every 136 years: which of them it is, a clock has to know.
+/// The start of 2026 in seconds since 1970. NTP's time repeats every 136 years, so the clock must know the current period.
 const YEAR_2026: u64 = 1_767_225_600;
 
-/// Asks a server for the time, and prints it.
+/// Asks a server for the time, and prints the answer.
 pub(crate) async fn ask(provider: &Provider, server: SocketAddr) -> Result<(), Failed> {
     let family = Family::of(&server);
     let socket = DatagramSocket::open(provider, family)?;
@@ -28,7 +28,7 @@ pub(crate) async fn ask(provider: &Provider, server: SocketAddr) -> Result<(), F
     Ok(())
 }
 
-/// What `sntpc` sends and receives by. It lends it for a moment only, so that buffers of our own are given to WSK.
+/// The socket for `sntpc`. `sntpc` lends its buffers for a moment only, so WSK gets buffers of our own.
 struct Socket(DatagramSocket);
 
 impl NtpUdpSocket for Socket {
@@ -55,14 +55,14 @@ impl NtpUdpSocket for Socket {
     }
 }
 
-/// Errors of `sntpc` carry no other.
+/// Errors of `sntpc` contain no other errors.
 fn failed(error: Error) -> sntpc::Error {
     let _ = wsk_driver::report(c"sntp-http-mqtt", error);
     sntpc::Error::Network
 }
 
-/// The time since the system started, in units of 100 nanoseconds, as a clock that began with [`YEAR_2026`]. What the server says needs
-/// no better one; how far it is off is what a driver would correct the time by.
+/// The time since the system started, in units of 100 nanoseconds, as a clock that started at [`YEAR_2026`]. The server's answer
+/// needs no better clock. A driver would correct its time by the offset that the answer shows.
 #[derive(Default, Clone, Copy)]
 struct Clock(u64);
 
@@ -77,7 +77,7 @@ impl NtpTimestampGenerator for Clock {
     }
 
     fn timestamp_subsec_micros(&self) -> u32 {
-        // Less than a million.
+        // The value is below a million.
         #[allow(clippy::cast_possible_truncation)]
         {
             (self.0 % 10_000_000 / 10) as u32

@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ fn boot(completion: Completion) -> (Kernel, Arc<Mutex<Vec<String>>>) {
     (kernel, lines)
 }
 
-/// Has the driver loaded with these parameters, and unloaded.
+/// Loads the driver with these parameters, and unloads it.
 fn load(kernel: &Kernel, parameters: &[(&str, String)]) -> Result<(), NTSTATUS> {
     let mut driver = kernel.driver("sntp-http-mqtt");
     for (name, value) in parameters {
@@ -36,7 +36,7 @@ fn load(kernel: &Kernel, parameters: &[(&str, String)]) -> Result<(), NTSTATUS> 
     Ok(())
 }
 
-/// A server of one client.
+/// A server for one client.
 fn server<T: Send + 'static>(
     serve: impl FnOnce(TcpStream) -> T + Send + 'static,
 ) -> (SocketAddr, JoinHandle<T>) {
@@ -52,7 +52,7 @@ fn all_three_protocols_are_spoken() {
         let (kernel, lines) = boot(completion);
         let clock = UdpSocket::bind("127.0.0.1:0").unwrap();
         let time = clock.local_addr().unwrap();
-        // In 2036 a time of NTP begins anew.
+        // In 2036 NTP's time starts again at 0.
         let seconds = 2_100_000_000;
         let clock = std::thread::spawn(move || servers::tell_time(&clock, seconds));
         let (web, page) = server(|client| servers::give_page(client, &["one\n", "and two\n"]));
@@ -94,7 +94,7 @@ fn what_is_not_asked_for_is_not_done() {
     assert!(lines.lock().unwrap().is_empty());
 }
 
-/// The driver does not load with this parameter; it answers this, and prints what begins so.
+/// The driver must not load with this parameter. It returns this status, and prints a line with this beginning.
 #[track_caller]
 fn refused(name: &str, value: String, status: NTSTATUS, line: &str) {
     let (kernel, lines) = boot(Completion::Deferred);
@@ -120,7 +120,7 @@ fn servers_that_are_not_there_are_told() {
 #[test]
 fn servers_that_do_not_keep_to_the_protocol_are_told() {
     let line = "sntp-http-mqtt: the broker failed: 0xC00000C3";
-    // One that hangs up in the middle of its answer, and one that talks about something else.
+    // One server closes the connection in the middle of its answer, the other sends something else.
     for answer in [&b"\x20\x03\0"[..], b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
         let (address, hangs_up) = server(move |mut client| {
             std::io::Read::read(&mut client, &mut [0; 256]).unwrap();
@@ -147,7 +147,7 @@ fn a_load_that_fails_leaves_nothing_behind() {
         let (broker, _messages) = server(servers::broker);
         kernel.fail_nth_allocation(nth);
         let loaded = load(&kernel, &[("Broker", broker.to_string())]);
-        // Whoever was not connected to waits for nobody.
+        // A server that gets no connection must not wait.
         drop(TcpStream::connect(broker));
         kernel.shutdown();
         if loaded.is_ok() {
@@ -158,7 +158,7 @@ fn a_load_that_fails_leaves_nothing_behind() {
     }
 }
 
-/// The guide quotes this driver, and names the crates that it is built with.
+/// The guide quotes this driver, and names the crates that it uses.
 #[test]
 fn the_guide_tells_of_this_driver_as_it_is() {
     let page = include_str!("../../../../wsk/src/guide/no_std_network.md");
@@ -177,7 +177,7 @@ fn the_guide_tells_of_this_driver_as_it_is() {
     }
 }
 
-/// The stack of a thread in the kernel has 24 KiB, of which a part is used already. What is polled needs some besides.
+/// A kernel thread has a stack of 24 KiB, part of which is already in use. Polling needs some of it, too.
 #[test]
 fn futures_fit_a_stack_of_the_kernel() {
     let kernel = Kernel::boot();

@@ -1,8 +1,8 @@
-//! A driver that greets whoever connects: a thread of its own waits for connections, sends each a line, and closes it,
-//! one after the other.
+//! A driver that greets each client that connects: its own thread waits for connections, sends each a line, and closes it, one
+//! after the other.
 //!
-//! Values of its `Parameters` key: `Listen`, such as `192.0.2.1:7777`, and `Disconnect`: 0 for a system that cannot disconnect, which
-//! Wine is. It closes connections without, then.
+//! Values of its `Parameters` key: `Listen`, such as `192.0.2.1:7777`, and `Disconnect`: 0 for a system that cannot disconnect,
+//! such as Wine. The driver then closes connections without disconnecting.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -19,26 +19,26 @@ use wsk::{
 use wsk_driver::{Parameters, Stop, Worker, driver_entry, report};
 use wsk_sys::STATUS_DEVICE_BUSY;
 
-/// Where it listens unless it is told otherwise.
+/// The address to listen on if `Listen` is not set.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7777);
-/// What it says.
+/// The greeting.
 const GREETING: &[u8] = b"Hello from the kernel!\r\n";
-/// How long a client may take for the greeting.
+/// The time limit for sending the greeting.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the connection may take to end gracefully, before it is aborted.
+/// The time limit of the graceful disconnect, before the connection is aborted.
 const PARTING: Duration = Duration::from_secs(1);
 
 static HELLO: DriverState<Hello> = DriverState::new();
 
-/// What the driver has while it is loaded. Dropped in this order: what the thread waits for is cancelled, the thread ends, and last
-/// the registration.
+/// The state of the driver while it is loaded. Fields are dropped in this order: the waits are cancelled, the thread ends, and
+/// last the registration is dropped.
 struct Hello {
     _unloading: Unloading,
     _worker: Worker<Greeter>,
     _registration: Registration,
 }
 
-/// Ends what the thread waits for when the driver is unloaded.
+/// Ends the waits of the thread when the driver is unloaded.
 struct Unloading(Cancel);
 
 impl Drop for Unloading {
@@ -47,7 +47,7 @@ impl Drop for Unloading {
     }
 }
 
-/// What the thread works with.
+/// The data of the thread.
 struct Greeter {
     listener: ListenSocket,
     greeting: NonPagedBuffer,
@@ -74,14 +74,14 @@ impl Greeter {
         })
     }
 
-    /// Greets until the driver is unloaded, or the socket is dead.
+    /// Greets clients until the driver is unloaded, or the socket is dead.
     fn work(&self, _: &Stop) {
         while !self.unloading.is_cancelled() {
             match self.listener.accept().wait_until(&self.unloading) {
-                // A client that does not take the greeting in time goes without.
+                // If a client does not take the greeting in time, the driver goes on with the next.
                 Ok((client, _)) => drop(self.greet(&client)),
                 Err(error) if error.must_close() => return,
-                // The driver is unloaded, or a client has gone away meanwhile.
+                // The driver is being unloaded, or a client has disconnected meanwhile.
                 Err(_) => {}
             }
         }
@@ -93,7 +93,7 @@ impl Greeter {
         if !self.disconnect {
             return Ok(());
         }
-        // Without this, closing the socket would abort the connection, and the greeting might be lost.
+        // Closing the socket without this would abort the connection, and the greeting might be lost.
         let disconnect = client.disconnect();
         disconnect.wait_until_or_timeout(&self.unloading, PARTING)
     }
@@ -114,7 +114,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
         _worker: Worker::start(greeter, Greeter::work)?,
         _registration: registration,
     };
-    // It is loaded once: no other is there.
+    // A driver is loaded once, so there is no other server.
     HELLO.put(hello).map_err(|_| STATUS_DEVICE_BUSY)
 }
 

@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use crate::DriverEntry;
 use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue};
 use wsk_sys::STATUS_INSUFFICIENT_RESOURCES;
 
-/// An address that is free at the moment.
+/// An address that is free at this moment.
 fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
@@ -18,7 +18,7 @@ fn text(address: SocketAddr) -> RegistryValue {
     RegistryValue::String(address.to_string())
 }
 
-/// What a client is told.
+/// The greeting that a client receives.
 fn greeting(address: SocketAddr) -> String {
     let mut client = TcpStream::connect(address).unwrap();
     client
@@ -42,7 +42,7 @@ fn whoever_connects_is_greeted() {
     }
     driver.unload();
     kernel.shutdown();
-    // Nobody listens any more.
+    // Nobody listens there any more.
     TcpStream::connect(address).unwrap_err();
 }
 
@@ -54,8 +54,8 @@ fn it_unloads_when_nobody_has_connected() {
     kernel.shutdown();
 }
 
-/// Its thread does not look every now and then whether it is to end: it is told. Of one that looked every 100 ms, unloading would have
-/// to wait for most of that time.
+/// The thread is woken when it should end, and does not poll. If it polled every 100 ms, unloading would have to wait for most of
+/// that time.
 #[test]
 fn unloading_does_not_wait_for_the_thread_to_look() {
     let kernel = Kernel::boot();
@@ -67,7 +67,7 @@ fn unloading_does_not_wait_for_the_thread_to_look() {
         driver.unload();
         begun.elapsed()
     });
-    // The quickest: this machine may have other things to do.
+    // The quickest of several, because the machine may be busy.
     let quickest = waits.into_iter().min().unwrap();
     assert!(quickest < Duration::from_millis(50), "{quickest:?}");
     kernel.shutdown();

@@ -17,14 +17,14 @@ pub const DRIVERS: &[&str] = &[
     "sntp-http-mqtt",
 ];
 
-/// A driver that was built.
+/// A driver after its build.
 #[derive(Debug, Clone)]
 pub struct Built {
     /// Its package.
     pub name: &'static str,
     /// The `.sys` file.
     pub image: PathBuf,
-    /// The linker's map of it: every symbol that is in it.
+    /// The linker's map, with every symbol in the driver.
     pub map: PathBuf,
 }
 
@@ -32,7 +32,7 @@ pub struct Built {
 ///
 /// # Errors
 ///
-/// What went wrong, in words.
+/// The error in words.
 pub fn all() -> Result<Vec<Built>, String> {
     DRIVERS.iter().map(|name| driver(name)).collect()
 }
@@ -41,7 +41,7 @@ pub fn all() -> Result<Vec<Built>, String> {
 ///
 /// # Errors
 ///
-/// What went wrong, in words.
+/// The error in words.
 pub fn driver(name: &'static str) -> Result<Built, String> {
     let folder = toolchain::windows_directory();
     let folder = fs::create_dir_all(&folder)

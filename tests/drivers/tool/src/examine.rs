@@ -1,4 +1,5 @@
-//! Examines the binaries of the sample drivers: they are what Windows loads, and each rule for that is noticed when it is broken.
+//! Examines the binaries of the sample drivers: Windows must be able to load them. For each rule, the check must notice when it
+//! is broken.
 
 use std::fs;
 
@@ -7,22 +8,22 @@ use crate::exports::Exports;
 use crate::image::{self, Driver};
 use crate::mutation;
 
-/// The most that a driver may weigh, in bytes, where it is not said otherwise.
+/// The limit for the size of a driver in bytes, unless another one is given.
 const LIMIT: usize = 32 * 1024;
-/// The most that the echo driver may weigh.
+/// The limit for the echo driver.
 const ECHO_LIMIT: usize = 21 * 1024;
-/// The most that the tunnel may weigh, which sends its own packets and those of others.
+/// The limit for the tunnel, which sends packets of its own and of others.
 const TUNNEL_LIMIT: usize = 33 * 1024;
-/// The most that the client of a network block device may weigh, which does most.
+/// The limit for the client of a network block device, which does the most.
 const NBD_LIMIT: usize = 39 * 1024;
-/// The most that the driver with three crates of others may weigh, of which the client of MQTT has most.
+/// The limit for the driver with three protocol crates, of which the MQTT client is the largest.
 const OTHERS_LIMIT: usize = 224 * 1024;
 
 /// Examines drivers.
 ///
 /// # Errors
 ///
-/// The rules that they do not keep.
+/// The rules that they break.
 pub fn all(drivers: &[Built]) -> Result<(), String> {
     let exports = Exports::read()?;
     let mut problems = exports.problems_of_declarations()?;
@@ -45,7 +46,7 @@ pub fn all(drivers: &[Built]) -> Result<(), String> {
         if found.is_empty() {
             let rules = mutation::every_rule_can_be_broken(&driver, &exports)?;
             println!(
-                "{}: {rules} rules kept; each noticed when broken",
+                "{}: {rules} rules kept; the check notices when each is broken",
                 built.name
             );
         }

@@ -1,5 +1,5 @@
-//! Which functions Windows exports, by a list that nobody here made: the import libraries of mingw-w64, which follow releases
-//! older than 10.0.14393. A function that is in them is in every Windows that matters here.
+//! The functions that Windows exports, from an independent list: the import libraries of mingw-w64, which follow releases older
+//! than 10.0.14393. A function in them is in every Windows that matters here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,18 +9,18 @@ use object::read::archive::ArchiveFile;
 
 use crate::toolchain;
 
-/// Where Debian's package `mingw-w64-x86-64-dev` has them.
+/// The folder in which Debian's package `mingw-w64-x86-64-dev` has them.
 const LIBRARIES: &str = "/usr/x86_64-w64-mingw32/lib";
 
-/// What drivers may import from, and the list of it.
+/// The files from which drivers may import, and the list for each.
 const FILES: [(&str, &str); 3] = [
     ("ntoskrnl.exe", "libntoskrnl.a"),
     ("netio.sys", "libnetio.a"),
     ("hal.dll", "libhal.a"),
 ];
 
-/// Functions that `wsk-sys` declares for who asks for them, though the lists lack them, because they follow older releases; its
-/// documentation says which kits have them. Our drivers import none.
+/// Functions that `wsk-sys` declares although the lists lack them, because the lists follow older releases. The documentation of
+/// `wsk-sys` says which kits have them. The sample drivers import none of them.
 const NEWER: &[&str] = &[
     "ExAcquirePushLockExclusiveEx",
     "ExAcquirePushLockSharedEx",
@@ -31,7 +31,7 @@ const NEWER: &[&str] = &[
     "KeQuerySystemTimePrecise",
 ];
 
-/// Whether the lists are there.
+/// Whether the lists exist.
 #[must_use]
 pub fn present() -> bool {
     FILES
@@ -74,7 +74,7 @@ impl Exports {
             .is_some_and(|names| names.contains(function))
     }
 
-    /// What is wrong with the functions that `wsk-sys` declares: those that some Windows lacks, or another file exports.
+    /// Reports problems with the functions that `wsk-sys` declares: some Windows lacks one, or another file exports it.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ fn names(bytes: &[u8]) -> Result<BTreeSet<String>, object::Error> {
     Ok(names)
 }
 
-/// The functions that a generated file declares for x64, whose libraries the lists are, with the files that they are imported from.
+/// The functions that a generated file declares for x64, to which the lists apply, with the files that export them.
 fn declared(text: &str) -> Vec<(String, String)> {
     let (mut file, mut elsewhere) = ("", false);
     let mut declared = Vec::new();

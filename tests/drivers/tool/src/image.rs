@@ -1,4 +1,4 @@
-//! What a driver's binary must be: each rule, and which of them a file breaks.
+//! The rules for the binary of a driver, and a check that reports which of them a file breaks.
 
 use std::collections::BTreeSet;
 
@@ -16,19 +16,19 @@ pub struct Driver {
     pub image: Vec<u8>,
     /// The linker's map of it.
     pub map: String,
-    /// How many bytes it may have at most.
+    /// The limit for its size in bytes.
     pub limit: usize,
-    /// Whether crates of others are in it, which format texts, and panic where they should not.
+    /// Whether it contains protocol crates, which format texts and may panic.
     pub has_crates_of_others: bool,
 }
 
-/// What must not be linked, in small letters: unwinding.
+/// Names that no driver may link, in small letters: unwinding.
 const BANNED: [&str; 2] = ["unwind", "cxxframehandler"];
 
-/// What must not be linked but by crates of others: the panic machinery, and formatting.
+/// Names that only protocol crates may link: the panic machinery, and formatting.
 pub(crate) const BANNED_FROM_OURS: [&str; 3] = ["core::panicking", "core::fmt", "core::panic"];
 
-/// What is wrong so far.
+/// The problems found so far.
 #[derive(Default)]
 struct Problems(Vec<String>);
 
@@ -53,7 +53,7 @@ pub fn problems(driver: &Driver, exports: &Exports) -> Result<Vec<String>, Strin
     imports(&file, exports, &mut problems).map_err(damaged)?;
     memory(&file, &mut problems).map_err(damaged)?;
 
-    // Windows refuses a driver whose checksum is wrong.
+    // Windows refuses a driver with a wrong checksum.
     let place = checksum_place(&driver.image)?;
     let said = file.nt_headers().optional_header.check_sum();
     let is = checksum(&driver.image, place);
@@ -124,7 +124,7 @@ fn kind(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Erro
     Ok(())
 }
 
-/// Only what every Windows exports.
+/// Imports only functions that every Windows exports.
 fn imports(
     file: &PeFile64<'_>,
     exports: &Exports,
@@ -154,7 +154,7 @@ fn imports(
     Ok(())
 }
 
-/// Memory that is written or executed, never both, at addresses that nobody knows beforehand.
+/// Memory is writable or executable, but never both, and is at addresses that nobody can predict.
 fn memory(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Error> {
     for section in file.section_table().iter() {
         let both = pe::IMAGE_SCN_MEM_WRITE | pe::IMAGE_SCN_MEM_EXECUTE;
@@ -191,7 +191,7 @@ fn memory(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Er
     Ok(())
 }
 
-/// Nothing that a driver has no use for.
+/// Contains nothing that a driver does not need.
 fn linked(driver: &Driver, problems: &mut Problems) {
     let symbols = symbols(&driver.map);
     let from_ours = BANNED_FROM_OURS
@@ -203,7 +203,7 @@ fn linked(driver: &Driver, problems: &mut Problems) {
         format!("the map has {} symbols only", symbols.len())
     });
     for symbol in symbols {
-        // The panic handler, whatever it does: what panics asks for it by this name.
+        // The panic handler is allowed: whatever panics calls it by this name.
         if driver.has_crates_of_others && symbol.ends_with("rust_begin_unwind") {
             continue;
         }
@@ -213,7 +213,7 @@ fn linked(driver: &Driver, problems: &mut Problems) {
             .find(|banned| symbol_in_small.contains(**banned));
         if let Some(banned) = banned {
             problems.rule(false, || {
-                format!("links {symbol}: nothing of {banned} belongs there")
+                format!("links {symbol}: nothing of {banned} may be in a driver")
             });
         }
     }
@@ -228,28 +228,28 @@ fn symbols(map: &str) -> Vec<String> {
             let is_line =
                 section.len() == 4 && section.bytes().all(|byte| byte.is_ascii_hexdigit());
             let name = words.next().filter(|_| is_line)?;
-            // The lines of sections have a length there.
+            // Lines about sections have a length there.
             let is_length = name.ends_with('H') && name.len() == 9;
             (!is_length).then(|| format!("{:#}", demangle(name)))
         })
         .collect()
 }
 
-/// Where the checksum is.
+/// The position of the checksum.
 pub(crate) fn checksum_place(image: &[u8]) -> Result<usize, String> {
     Ok(optional_header(image)? + 64)
 }
 
-/// Where the optional header begins.
+/// The position of the optional header.
 pub(crate) fn optional_header(image: &[u8]) -> Result<usize, String> {
     let bytes = image.get(0x3C..0x40).ok_or("no image")?;
     let header = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    // The signature and the file header are before it.
+    // The signature and the file header come before it.
     Ok(header as usize + 4 + 20)
 }
 
-/// The checksum of an image: its 16-bit words added up with their carries, without the four bytes of the sum itself, and its
-/// length.
+/// The checksum of an image: the sum of its 16-bit words with their carries, without the four bytes of the checksum itself, plus
+/// its length.
 pub(crate) fn checksum(image: &[u8], place: usize) -> u32 {
     let mut sum = 0_u32;
     for (index, word) in image.chunks(2).enumerate() {

@@ -1,20 +1,20 @@
-//! What the user interrupts ends in good order: the next step is not begun, and what was changed is undone.
+//! Ends an interrupted run properly: the next step does not start, and changes are undone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on, Ctrl-C ends what goes on at its next step, instead of this program.
+/// From now on, Ctrl-C ends the run before its next step, instead of ending this program.
 ///
 /// # Errors
 ///
-/// The system does not tell of it.
+/// The system cannot report it.
 pub fn listen() -> Result<(), String> {
     let noted = || INTERRUPTED.store(true, Ordering::Relaxed);
-    ctrlc::set_handler(noted).map_err(|error| format!("Ctrl-C is not told: {error}"))
+    ctrlc::set_handler(noted).map_err(|error| format!("Ctrl-C cannot be handled: {error}"))
 }
 
-/// Whether to go on.
+/// Fails if the user has interrupted the run.
 ///
 /// # Errors
 ///

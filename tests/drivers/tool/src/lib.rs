@@ -1,4 +1,5 @@
-//! The sample drivers as Windows loads them: built, examined, and loaded by Wine, whose Winsock Kernel nobody here wrote.
+//! Builds and examines the sample drivers in the form that Windows loads, and loads them in Wine, whose Winsock Kernel is
+//! independent of this project.
 
 pub mod build;
 pub mod examine;

@@ -1,5 +1,5 @@
-//! What is done with a sample driver, on whatever Windows it is loaded: it is made a service, given parameters, loaded, talked to over
-//! real sockets of this system, and unloaded.
+//! What is done with a sample driver on any Windows: it becomes a service, gets parameters, is loaded, exchanges data with real
+//! sockets of this system, and is unloaded.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -10,26 +10,26 @@ use std::time::{Duration, Instant};
 use crate::build::Built;
 use crate::interrupt;
 
-/// The server of `nbd-client`'s own tests.
+/// The server from the tests of `nbd-client`.
 #[path = "../../nbd-client/src/server.rs"]
 mod nbd_server;
 
-/// The servers of `sntp-http-mqtt`'s own tests.
+/// The servers from the tests of `sntp-http-mqtt`.
 #[path = "../../sntp-http-mqtt/src/servers.rs"]
 mod servers;
 
-/// How long a datagram, or a byte, may take.
+/// The time limit for a datagram or a byte.
 const ARRIVAL: Duration = Duration::from_mins(1);
 
-/// How long a driver may take whose lines nobody sees.
+/// The time that a driver gets if nobody can see its output.
 const UNSEEN: Duration = Duration::from_secs(10);
-/// How long a server here waits for a driver.
+/// The time that a server here waits for a driver.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// `ERROR_INVALID_FUNCTION`, which is `STATUS_NOT_IMPLEMENTED` as the service manager tells it.
+/// The service manager's message for `ERROR_INVALID_FUNCTION`, which stands for `STATUS_NOT_IMPLEMENTED`.
 const INVALID_FUNCTION: &str = "Invalid function.";
 
-/// `ERROR_INVALID_PARAMETER`, as Wine's service manager tells it, and by its number, whatever the language.
+/// The messages for `ERROR_INVALID_PARAMETER`: that of Wine's service manager, and its number in any language.
 const INVALID_PARAMETER: [&str; 2] = ["Invalid parameter.", " 87 "];
 
 /// A value of a registry key.
@@ -41,49 +41,49 @@ pub enum Value {
     Number(u32),
 }
 
-/// How a driver fared.
+/// The result of trying a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It did what it is for.
+    /// It worked.
     Worked,
-    /// Wine does not have what it needs; it said so and left.
+    /// Wine lacks a function that it needs. It reported that and was not loaded.
     NotImplemented,
 }
 
 /// A machine that loads drivers.
 pub trait Machine {
-    /// Whether its Winsock Kernel has all that the samples use. Wine's lacks datagrams, disconnecting and options.
+    /// Whether its Winsock Kernel has everything that the samples use. Wine's lacks datagrams, disconnecting and options.
     const WHOLE: bool;
 
-    /// Runs a program of that machine to its end, with what it prints in `stdout`.
+    /// Runs a program on that machine to its end. The output is in `stdout`.
     ///
     /// # Errors
     ///
-    /// It cannot be run, or does not end.
+    /// The program cannot be run, or does not end.
     fn run(&self, words: &[&str]) -> Result<Output, String>;
 
-    /// A file of this system, as that machine names it.
+    /// The name of a file of this system on that machine.
     fn path(&self, file: &Path) -> String;
 
-    /// What drivers have printed, or nothing where nobody sees that.
+    /// The text that drivers have printed. `None` if nobody can see it.
     ///
     /// # Errors
     ///
-    /// It cannot be read.
+    /// The text cannot be read.
     fn printed(&self) -> Result<Option<String>, String>;
 
-    /// Whether a driver that is not loaded any more gave everything back.
+    /// Checks that an unloaded driver has left nothing behind.
     ///
     /// # Errors
     ///
-    /// What it left behind.
+    /// What is left behind.
     fn account(&self, name: &str) -> Result<(), String>;
 
-    /// Runs a program that has to succeed; what it prints.
+    /// Runs a program that must succeed. Returns its output.
     ///
     /// # Errors
     ///
-    /// It failed, or the user has interrupted what goes on.
+    /// The program failed, or the user has interrupted the run.
     fn succeed(&self, words: &[&str]) -> Result<String, String> {
         interrupt::check()?;
         let output = self.run(words)?;
@@ -95,21 +95,21 @@ pub trait Machine {
         }
     }
 
-    /// Whether a driver printed a line; yes where nobody sees that.
+    /// Whether a driver has printed a line. `true` if nobody can see it.
     ///
     /// # Errors
     ///
-    /// What it printed cannot be read.
+    /// The output cannot be read.
     fn said(&self, line: &str) -> Result<bool, String> {
         let printed = self.printed()?;
         Ok(printed.is_none_or(|printed| printed.lines().any(|printed| printed.ends_with(line))))
     }
 
-    /// Has a driver do what it is for, and removes it, whatever comes.
+    /// Tries a driver, and removes it, whatever happens.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn work(&self, driver: &Built) -> Result<Fate, String> {
         let fate = match driver.name {
             "udp-send" => self.udp_send(driver),
@@ -120,24 +120,24 @@ pub trait Machine {
             "nbd-client" => self.nbd_client(driver),
             "tcp-hello" => self.tcp_hello(driver),
             "sntp-http-mqtt" => self.sntp_http_mqtt(driver),
-            other => return Err(format!("nothing is known about {other}")),
+            other => return Err(format!("{other} is not one of the sample drivers")),
         };
         self.remove(driver.name);
         fate
     }
 
-    /// Has each driver do what it is for, and tells what became of it.
+    /// Tries each driver, and prints the results.
     ///
     /// # Errors
     ///
-    /// Those that did not, and why.
+    /// The drivers that failed, and why.
     fn work_of_all(&self, drivers: &[Built]) -> Result<(), String> {
         let mut problems = Vec::new();
         for driver in drivers {
             match self.work(driver) {
-                Ok(Fate::Worked) => println!("{}: did what it is for", driver.name),
+                Ok(Fate::Worked) => println!("{}: works", driver.name),
                 Ok(Fate::NotImplemented) => println!(
-                    "{}: there are no datagrams for drivers; it said so, left nothing behind, and was unloaded",
+                    "{}: this system has no datagrams for drivers; the driver reported that, left nothing behind, and was unloaded",
                     driver.name
                 ),
                 Err(problem) => {
@@ -153,11 +153,11 @@ pub trait Machine {
         }
     }
 
-    /// Makes a service of a driver.
+    /// Makes a driver a service.
     ///
     /// # Errors
     ///
-    /// What the service manager says.
+    /// The message of the service manager.
     fn install(&self, driver: &Built) -> Result<(), String> {
         let path = self.path(&driver.image);
         self.succeed(&[
@@ -176,7 +176,7 @@ pub trait Machine {
     ///
     /// # Errors
     ///
-    /// What the service manager says.
+    /// The message of the service manager.
     fn parameter(&self, name: &str, parameter: &str, value: &Value) -> Result<(), String> {
         let key = format!(r"HKLM\System\CurrentControlSet\Services\{name}\Parameters");
         let (kind, data) = match value {
@@ -189,7 +189,7 @@ pub trait Machine {
         Ok(())
     }
 
-    /// Loads a driver; `Err` within is what the service manager said when it could not.
+    /// Loads a driver. The inner `Err` is the service manager's message if the driver could not be loaded.
     ///
     /// # Errors
     ///
@@ -207,21 +207,21 @@ pub trait Machine {
         }
     }
 
-    /// Loads a driver that has to be loaded.
+    /// Loads a driver, which must succeed.
     ///
     /// # Errors
     ///
-    /// It was not.
+    /// The driver was not loaded.
     fn load_surely(&self, name: &str) -> Result<(), String> {
         self.load(name)?
             .map_err(|said| format!("{name} was not loaded: {said}"))
     }
 
-    /// Tells a driver not to disconnect where its system never completes that.
+    /// Sets the parameter not to disconnect, if the driver's system never completes a disconnect.
     ///
     /// # Errors
     ///
-    /// What the service manager says.
+    /// The message of the service manager.
     fn spare_disconnecting(&self, name: &str) -> Result<(), String> {
         if Self::WHOLE {
             Ok(())
@@ -234,7 +234,7 @@ pub trait Machine {
     ///
     /// # Errors
     ///
-    /// It could not be unloaded, or did not give back what it had.
+    /// The driver could not be unloaded, or left something behind.
     fn unload(&self, name: &str) -> Result<(), String> {
         self.succeed(&["net", "stop", name])?;
         if self.running(name)? {
@@ -243,7 +243,7 @@ pub trait Machine {
         self.account(name)
     }
 
-    /// Unloads a driver that is loaded, and removes its service with the parameters, whatever was done before.
+    /// Unloads a driver if it is loaded, and removes its service with the parameters.
     fn remove(&self, name: &str) {
         let _ = self.run(&["net", "stop", name]);
         let _ = self.run(&["sc", "delete", name]);
@@ -258,12 +258,12 @@ pub trait Machine {
         Ok(self.succeed(&["sc", "query", name])?.contains("RUNNING"))
     }
 
-    /// Loads a driver whose sockets Wine may lack. Where it does, the driver has to say so, leave nothing, and do so again when it is
-    /// loaded again.
+    /// Loads a driver whose sockets Wine may lack. In that case the driver must report it, leave nothing behind, and do the same
+    /// when it is loaded again.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn load_or_lack(&self, name: &str) -> Result<Fate, String> {
         let Err(first) = self.load(name)? else {
             return Ok(Fate::Worked);
@@ -272,26 +272,26 @@ pub trait Machine {
             return Err(format!("{name} was not loaded: {first}"));
         }
         if !self.said(&format!("{name}: WskSocket failed: 0xC0000002"))? {
-            return Err(format!("{name} did not say what failed"));
+            return Err(format!("{name} did not print what failed"));
         }
         self.account(name)?;
         let again = self.load(name)?;
         if again != Err(first) {
-            return Err(format!("loaded again, {name} ended otherwise: {again:?}"));
+            return Err(format!("loaded again, {name} ended differently: {again:?}"));
         }
         self.account(name)?;
         Ok(Fate::NotImplemented)
     }
 
-    /// Has `udp-send` send datagrams to a socket here.
+    /// Lets `udp-send` send datagrams to a socket here.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn udp_send(&self, driver: &Built) -> Result<Fate, String> {
         const COUNT: u32 = 25;
         self.install(driver)?;
-        // What it is told reaches it: a target that is none is another error.
+        // The parameter must reach the driver: an invalid target causes another error.
         self.parameter(driver.name, "Target", &Value::Text("nowhere".to_owned()))?;
         match self.load(driver.name)? {
             Err(said) if INVALID_PARAMETER.iter().any(|text| said.contains(text)) => {}
@@ -319,7 +319,7 @@ pub trait Machine {
                     }
                 }
                 if !self.said("udp-send: 25 of 25 datagrams sent")? {
-                    return Err("udp-send did not say what it sent".to_owned());
+                    return Err("udp-send did not print what it sent".to_owned());
                 }
                 self.unload(driver.name)?;
             }
@@ -328,11 +328,11 @@ pub trait Machine {
         Ok(fate)
     }
 
-    /// Loads a driver that listens for datagrams; a socket to talk to it, and where it listens.
+    /// Loads a driver that listens for datagrams. Returns a socket to talk to it, and its address.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn load_to_listen(&self, driver: &Built) -> Result<(UdpSocket, SocketAddr, Fate), String> {
         self.install(driver)?;
         let (client, _) = socket()?;
@@ -342,11 +342,11 @@ pub trait Machine {
         Ok((client, listen, self.load_or_lack(driver.name)?))
     }
 
-    /// Has `udp-echo` answer a socket here.
+    /// Lets `udp-echo` answer a socket here.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn udp_echo(&self, driver: &Built) -> Result<Fate, String> {
         let (client, listen, fate) = self.load_to_listen(driver)?;
         let failed = |error: std::io::Error| format!("no answer from {listen}: {error}");
@@ -357,22 +357,22 @@ pub trait Machine {
                 client.send_to(&question, listen).map_err(failed)?;
                 let length = client.recv(&mut answer).map_err(failed)?;
                 if answer[..length] != question {
-                    return Err(format!("the answer to {} bytes is another", question.len()));
+                    return Err(format!("the answer to {} bytes differs", question.len()));
                 }
             }
             self.unload(driver.name)?;
         }
-        // The address is nobody's.
+        // The address must be free again.
         let bound = UdpSocket::bind(listen);
         bound.map_err(|error| format!("{listen} is still in use: {error}"))?;
         Ok(fate)
     }
 
-    /// Has `udp-tunnel` carry packets between two sockets here.
+    /// Lets `udp-tunnel` carry packets between two sockets here.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn udp_tunnel(&self, driver: &Built) -> Result<Fate, String> {
         self.install(driver)?;
         let ((client, _), (peer, at)) = (socket()?, socket()?);
@@ -386,7 +386,7 @@ pub trait Machine {
         let failed = |error: std::io::Error| format!("no packet: {error}");
         match fate {
             Fate::Worked => {
-                // The key is 0, unless it is told otherwise.
+                // The key is 0 by default.
                 let mut packet = [0; 2048];
                 client.send_to(b"out", inside).map_err(failed)?;
                 let length = peer.recv(&mut packet).map_err(failed)?;
@@ -408,11 +408,11 @@ pub trait Machine {
         Ok(fate)
     }
 
-    /// Has `udp-segments` acknowledge what a socket here sends.
+    /// Lets `udp-segments` acknowledge datagrams of a socket here.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn udp_segments(&self, driver: &Built) -> Result<Fate, String> {
         let (sender, listen, fate) = self.load_to_listen(driver)?;
         let failed = |error: std::io::Error| format!("no acknowledgement: {error}");
@@ -435,11 +435,11 @@ pub trait Machine {
         Ok(fate)
     }
 
-    /// Has `http-head` ask a server here.
+    /// Lets `http-head` ask a server here.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn http_head(&self, driver: &Built) -> Result<Fate, String> {
         self.install(driver)?;
         let (server, address) = listener()?;
@@ -454,11 +454,11 @@ pub trait Machine {
             return Err(format!("{} asked {asked:?}", driver.name));
         }
         if !self.said("http-head: HTTP/1.1 204 No Content")? {
-            return Err("http-head did not say what it was answered".to_owned());
+            return Err("http-head did not print the answer".to_owned());
         }
         self.unload(driver.name)?;
 
-        // Nobody is there any more.
+        // The server is gone.
         match self.load(driver.name)? {
             Err(_) if self.said("http-head: WskConnect failed: 0xC0000236")? => {}
             other => return Err(format!("without a server, it ended in {other:?}")),
@@ -467,11 +467,11 @@ pub trait Machine {
         Ok(Fate::Worked)
     }
 
-    /// Has `nbd-client` use a device of a server here.
+    /// Lets `nbd-client` use a device of a server here.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn nbd_client(&self, driver: &Built) -> Result<Fate, String> {
         const BLOCKS: u32 = 16;
         self.install(driver)?;
@@ -491,7 +491,7 @@ pub trait Machine {
         self.load_surely(name)?;
         let line = format!("nbd-client: {BLOCKS} blocks came back as they were written");
         let deadline = Instant::now() + ARRIVAL;
-        // Where nobody sees what it says, it has long enough.
+        // If nobody can see its output, it gets enough time.
         std::thread::sleep(if self.printed()?.is_some() {
             Duration::ZERO
         } else {
@@ -500,7 +500,7 @@ pub trait Machine {
         while !self.said(&line)? {
             if Instant::now() > deadline {
                 let printed = self.printed()?.unwrap_or_default();
-                return Err(format!("{name} did not say what came back: {printed}"));
+                return Err(format!("{name} did not print what came back: {printed}"));
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -514,12 +514,12 @@ pub trait Machine {
         Ok(Fate::Worked)
     }
 
-    /// Has `sntp-http-mqtt` fetch a page, and publish and receive a message. It is not told of a time server: that takes datagrams,
-    /// which Wine has not.
+    /// Lets `sntp-http-mqtt` fetch a page, and publish and receive a message. It gets no time server, because that needs
+    /// datagrams, which Wine lacks.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn sntp_http_mqtt(&self, driver: &Built) -> Result<Fate, String> {
         self.install(driver)?;
         let name = driver.name;
@@ -539,7 +539,9 @@ pub trait Machine {
         self.spare_disconnecting(name)?;
         if let Err(said) = self.load(name)? {
             let printed = self.printed()?.unwrap_or_default();
-            return Err(format!("{name} was not loaded: {said}; it said {printed}"));
+            return Err(format!(
+                "{name} was not loaded: {said}; it printed {printed}"
+            ));
         }
         let failed = |error: std::io::Error| format!("a server of {name}: {error}");
         let request = web.join().map_err(|_| "the web server failed")?;
@@ -558,18 +560,18 @@ pub trait Machine {
         ] {
             if !self.said(&line)? {
                 let printed = self.printed()?.unwrap_or_default();
-                return Err(format!("{name} did not say {line:?}, but {printed}"));
+                return Err(format!("{name} did not print {line:?}, but {printed}"));
             }
         }
         self.unload(name)?;
         Ok(Fate::Worked)
     }
 
-    /// Has `tcp-hello` greet clients here.
+    /// Lets `tcp-hello` greet clients here.
     ///
     /// # Errors
     ///
-    /// What was not as it has to be.
+    /// What went wrong.
     fn tcp_hello(&self, driver: &Built) -> Result<Fate, String> {
         self.install(driver)?;
         let (taken, listen) = listener()?;
@@ -613,7 +615,7 @@ fn listener() -> Result<(TcpListener, SocketAddr), String> {
     made.map_err(|error| format!("no socket: {error}"))
 }
 
-/// Answers one request for the head of a page; the request.
+/// Answers one request for the head of a page. Returns the request.
 fn answer_once(listener: &TcpListener) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("the server: {error}");
     listener.set_nonblocking(true).map_err(failed)?;
@@ -637,7 +639,7 @@ fn answer_once(listener: &TcpListener) -> Result<String, String> {
     String::from_utf8(asked).map_err(|error| error.to_string())
 }
 
-/// What a client is told.
+/// The greeting that a client receives.
 fn greeting(address: SocketAddr) -> std::io::Result<String> {
     let mut client = TcpStream::connect_timeout(&address, ARRIVAL)?;
     client.set_read_timeout(Some(ARRIVAL))?;

@@ -1,4 +1,4 @@
-//! `cargo drivers`: builds the sample drivers for Windows, tells where they are, examines them, and has them loaded.
+//! `cargo drivers`: builds the sample drivers for Windows, prints where they are, examines them, and loads them.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds drivers and tells where they are, or their names.
+/// Builds drivers and prints where they are, or prints their names.
 fn tell(cli: &Cli) -> Result<(), String> {
     for name in cli.wanted.names() {
         let line = if cli.list {
@@ -93,7 +93,7 @@ fn tell(cli: &Cli) -> Result<(), String> {
             let size = std::fs::metadata(&built.image).map_or(0, |file| file.len());
             format!("{} ({size} bytes)", built.image.display())
         };
-        // Nobody reads any more, as behind `cargo drivers | head`.
+        // Nobody reads the output any more, as in `cargo drivers | head`.
         if writeln!(std::io::stdout(), "{line}").is_err() {
             break;
         }

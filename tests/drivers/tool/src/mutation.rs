@@ -1,9 +1,10 @@
-//! Rules that have never been broken may not be rules: each is broken here, in a copy of a good driver, and has to be noticed.
+//! A rule that was never broken may not be checked at all. So each rule is broken here, in a copy of a good driver, and the check
+//! must report it.
 
 use crate::exports::Exports;
 use crate::image::{self, Driver, checksum, checksum_place, optional_header};
 
-/// A way to spoil a driver, and what has to be said of it.
+/// A way to spoil a driver, and the report that it must cause.
 struct Mutation {
     says: &'static str,
     spoil: fn(&mut Driver) -> Result<(), String>,
@@ -12,7 +13,7 @@ struct Mutation {
 const MUTATIONS: &[Mutation] = &[
     Mutation {
         says: "is not x86-64",
-        // The file header is before the optional one.
+        // The file header comes before the optional header.
         spoil: |driver| write(driver, -20, &0xAA64_u16.to_le_bytes()),
     },
     Mutation {
@@ -108,11 +109,11 @@ const MUTATIONS: &[Mutation] = &[
     },
 ];
 
-/// Breaks each rule in a copy of a driver that keeps them all; the number of rules.
+/// Breaks each rule in a copy of a driver that keeps all of them. Returns the number of rules.
 ///
 /// # Errors
 ///
-/// The rules whose break nobody noticed.
+/// The rules whose break was not reported.
 pub fn every_rule_can_be_broken(good: &Driver, exports: &Exports) -> Result<usize, String> {
     let mut unnoticed = Vec::new();
     let applies = |says: &str| {
@@ -133,7 +134,9 @@ pub fn every_rule_can_be_broken(good: &Driver, exports: &Exports) -> Result<usiz
         }
         let problems = image::problems(&driver, exports)?;
         if !problems.iter().any(|problem| problem.contains(says)) {
-            unnoticed.push(format!("{says:?} was not said, but {problems:?}"));
+            unnoticed.push(format!(
+                "the check did not report {says:?}, but {problems:?}"
+            ));
         }
     }
     if unnoticed.is_empty() {
@@ -143,7 +146,7 @@ pub fn every_rule_can_be_broken(good: &Driver, exports: &Exports) -> Result<usiz
     }
 }
 
-/// Writes bytes at a place counted from the optional header.
+/// Writes bytes at an offset from the optional header.
 fn write(driver: &mut Driver, place: isize, bytes: &[u8]) -> Result<(), String> {
     let start = optional_header(&driver.image)?
         .checked_add_signed(place)
@@ -168,7 +171,7 @@ fn clear(driver: &mut Driver, place: usize, bits: u8) -> Result<(), String> {
 fn replace(driver: &mut Driver, from: &[u8], to: &[u8]) -> Result<(), String> {
     let place = |image: &[u8]| image.windows(from.len()).position(|window| window == from);
     let mut found = place(&driver.image).ok_or("not in the image")?;
-    // All of them: a text of the driver's may be the same.
+    // All occurrences, because a text of the driver may be the same.
     loop {
         driver.image[found..found + to.len()].copy_from_slice(to);
         match place(&driver.image) {
@@ -178,7 +181,7 @@ fn replace(driver: &mut Driver, from: &[u8], to: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Adds a symbol to the map, as if it were linked.
+/// Adds a symbol to the map, as if the driver linked it.
 fn link(driver: &mut Driver, symbol: &str) {
     let line = [
         " 0001:00000000       ",

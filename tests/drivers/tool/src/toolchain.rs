@@ -1,18 +1,18 @@
-//! What compiles for Windows: the active toolchain where it has the target, else Debian's, which builds `core` from source.
+//! The compiler for Windows: the active toolchain if it has the target, otherwise Debian's, which builds `core` from source.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Debian's Rust compiler, which comes with the sources of `core` for any target.
+/// Debian's Rust compiler, whose packages contain the sources of `core` for any target.
 pub const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// Debian's cargo.
 pub const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
-/// Where drivers are built for.
+/// The target of drivers.
 pub const X86_64: &str = "x86_64-pc-windows-msvc";
-/// Where tests are built for, to be run in Wine.
+/// The target of tests that run in Wine.
 pub const X86_64_GNU: &str = "x86_64-pc-windows-gnu";
-/// Where drivers are checked for, too.
+/// A second target for which drivers are checked.
 pub const AARCH64: &str = "aarch64-pc-windows-msvc";
 
 /// The repository's root.
@@ -21,7 +21,7 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// Where cargo builds.
+/// Cargo's target folder.
 #[must_use]
 pub fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
@@ -48,13 +48,13 @@ pub fn debian_sources() -> bool {
     })
 }
 
-/// Where what is for Windows is built: beside what is for this system, so that neither waits for the other.
+/// The target folder for Windows. It differs from that of this system, so that neither build waits for the other.
 #[must_use]
 pub fn windows_directory() -> PathBuf {
     target_directory().join("windows")
 }
 
-/// A cargo that compiles for `target` in `directory`.
+/// A cargo command that compiles for `target` in `directory`.
 #[must_use]
 pub fn cargo(subcommand: &str, target: &str, directory: &Path) -> Command {
     let mut command = cargo_for(target);
@@ -70,7 +70,8 @@ pub fn host() -> String {
     host.unwrap_or_else(|| "x86_64-unknown-linux-gnu".to_owned())
 }
 
-/// A cargo that can compile for `target`, in the repository's root: the active one, with a linker if that needs one, or Debian's.
+/// A cargo command that can compile for `target`, run in the root of the repository. It is the active cargo, with a linker if
+/// `target` needs one, or Debian's cargo.
 #[must_use]
 pub fn cargo_for(target: &str) -> Command {
     let active = !target.contains("windows") || has(target);
@@ -97,7 +98,7 @@ pub fn cargo_for(target: &str) -> Command {
     command
 }
 
-/// LLVM's linker for Windows: the newest of Debian's packages, or the one on the path. Rust's own is what there is otherwise.
+/// LLVM's linker for Windows: the newest of Debian's packages, or the one on the path. Otherwise Rust's own.
 fn linker() -> Option<String> {
     let debian = (14..40).rev().map(|version| format!("lld-link-{version}"));
     debian

@@ -1,7 +1,8 @@
-//! `cargo drivers try`: has the Windows that it runs on load the sample drivers. What it changes it says first, and undoes at the end, after
-//! a failure and after Ctrl-C too.
+//! `cargo drivers try`: loads the sample drivers on the Windows that it runs on. It first says what it will change, and undoes
+//! that at the end, also after a failure or Ctrl-C.
 //!
-//! The commands are those of Windows itself; no kit is needed. They go through a [`Machine`], so that tests see which run, and in which order.
+//! It only runs commands of Windows itself, so no kit is needed. They go through a [`Machine`], so that tests can check which
+//! commands run, and in which order.
 
 use std::fs;
 use std::io::Write;
@@ -13,24 +14,24 @@ use crate::interrupt;
 use crate::machine::Machine;
 use crate::toolchain;
 
-/// The key and the value that tell how this Windows was booted.
+/// The key and the value with the boot options of this Windows.
 pub const BOOT_OPTIONS: (&str, &str) = (
     r"HKLM\System\CurrentControlSet\Control",
     "SystemStartOptions",
 );
-/// The key and the value that tell whether the firmware lets only what Microsoft has signed boot, which turns test signing off.
+/// The key and the value that say whether Secure Boot is on. With Secure Boot, test signing is off.
 const SECURE_BOOT: (&str, &str) = (
     r"HKLM\System\CurrentControlSet\Control\SecureBoot\State",
     "UEFISecureBootEnabled",
 );
 /// The integrity levels of an elevated prompt, and of the system's own programs.
 const ELEVATED: [&str; 2] = ["S-1-16-12288", "S-1-16-16384"];
-/// Whom the certificate is for, by which it is found again.
+/// The subject of the certificate, by which it is found again.
 const SUBJECT: &str = "CN=wsk sample drivers (test)";
-/// Where the certificate is: with its key, and where test-signed drivers want it.
+/// The stores of the certificate: that with its key, and those that a test-signed driver needs.
 const STORES: &str =
     r"'Cert:\LocalMachine\My', 'Cert:\LocalMachine\Root', 'Cert:\LocalMachine\TrustedPublisher'";
-/// The standard rules of Driver Verifier but those for hardware: special pool, IRQL, pool tracking, I/O, deadlocks, security,
+/// The standard rules of Driver Verifier except those for hardware: special pool, IRQL, pool tracking, I/O, deadlocks, security,
 /// miscellaneous, DDI compliance.
 const RULES: [&str; 8] = ["1", "2", "4", "5", "6", "9", "12", "18"];
 
@@ -45,7 +46,7 @@ impl Machine for ThisWindows {
         println!("> {}", words.join(" "));
         let output = Command::new(words[0]).args(&words[1..]).output();
         let mut output = output.map_err(|error| format!("{} cannot be run: {error}", words[0]))?;
-        // PowerShell complains there.
+        // PowerShell writes its errors to standard output.
         output.stdout.append(&mut output.stderr);
         Ok(output)
     }
@@ -55,12 +56,12 @@ impl Machine for ThisWindows {
     }
 
     fn printed(&self) -> Result<Option<String>, String> {
-        // The debugger sees it.
+        // Only the debugger sees the output.
         Ok(None)
     }
 
     fn account(&self, _: &str) -> Result<(), String> {
-        // Driver Verifier stops the machine where something is left behind.
+        // Driver Verifier stops the machine if a driver leaves something behind.
         Ok(())
     }
 }
@@ -69,11 +70,11 @@ impl Machine for ThisWindows {
 ///
 /// # Errors
 ///
-/// Why it was refused, or what went wrong.
+/// The reason for a refusal, or what went wrong.
 pub fn drivers(names: &[&'static str], agreed: bool) -> Result<(), String> {
     if !cfg!(windows) {
         return Err(
-            "drivers are tried on Windows; here `cargo drivers wine` does of it what Wine has"
+            "this command needs Windows; `cargo drivers wine` does as much of it as Wine can"
                 .to_owned(),
         );
     }
@@ -92,17 +93,17 @@ pub fn drivers(names: &[&'static str], agreed: bool) -> Result<(), String> {
     attempt(&machine, &copies)
 }
 
-/// Undoes what an earlier run has changed and could not undo, because the machine was stopped.
+/// Undoes the changes of an earlier run that could not undo them, because the machine was stopped.
 pub fn clean<M: Machine>(machine: &M, names: &[&str]) {
     for name in names {
         machine.remove(name);
     }
-    // Not an error: it may watch none, or not be there.
+    // An error is fine: Driver Verifier may watch no driver, or not exist.
     let _ = verifier(machine, &["/volatile", "/removedriver"], &files(names));
     let _ = machine.run(&powershell(&without_certificate()).each());
 }
 
-/// What will be changed.
+/// The list of changes.
 fn announcement(names: &[&str]) -> String {
     format!(
         "This is for a machine for tests: a driver with a fault stops it. What will be done with {}:\n\
@@ -117,7 +118,7 @@ fn announcement(names: &[&str]) -> String {
     )
 }
 
-/// Whether the user, who is asked, agrees.
+/// Asks the user to confirm.
 fn agrees(lines: &mut dyn Iterator<Item = std::io::Result<String>>) -> bool {
     print!("Go on? [y/N] ");
     let _ = std::io::stdout().flush();
@@ -125,7 +126,7 @@ fn agrees(lines: &mut dyn Iterator<Item = std::io::Result<String>>) -> bool {
     ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
-/// Whether a machine can load what is signed for tests, and this program may have it do so.
+/// Checks that a machine can load test-signed drivers, and that this program may install them.
 fn is_fit<M: Machine>(machine: &M) -> Result<(), String> {
     let groups = machine.succeed(&["whoami", "/groups"])?;
     if !ELEVATED.iter().any(|level| groups.contains(level)) {
@@ -137,11 +138,11 @@ fn is_fit<M: Machine>(machine: &M) -> Result<(), String> {
     signing_is_for_tests(machine)
 }
 
-/// Whether a machine was booted so that it loads what is signed for tests.
+/// Checks that a machine was booted to load test-signed drivers.
 ///
 /// # Errors
 ///
-/// It was not; with what to do.
+/// It was not. The text says what to do.
 pub fn signing_is_for_tests<M: Machine>(machine: &M) -> Result<(), String> {
     let value = |(key, value): (&str, &str)| {
         let output = machine.run(&["reg", "query", key, "/v", value])?;
@@ -159,16 +160,16 @@ pub fn signing_is_for_tests<M: Machine>(machine: &M) -> Result<(), String> {
     Err(told)
 }
 
-/// Where the copies are.
+/// The folder for the copies.
 fn folder() -> std::path::PathBuf {
     toolchain::windows_directory().join("try")
 }
 
-/// Copies of drivers, to be signed: what was built stays as it is.
+/// Copies drivers to be signed, so that the built files stay unchanged.
 fn copies(drivers: &[Built]) -> Result<Vec<Built>, String> {
     let folder = fs::create_dir_all(folder()).and_then(|()| fs::canonicalize(folder()));
     let folder = folder.map_err(|error| format!("the copies have no place: {error}"))?;
-    // The service manager does not know the form `\\?\C:\`.
+    // The service manager does not understand paths like `\\?\C:\`.
     let folder = folder.display().to_string().replace(r"\\?\", "");
     let copy = |driver: &Built| {
         let image = Path::new(&folder).join(format!("{}.sys", driver.name));
@@ -182,7 +183,7 @@ fn copies(drivers: &[Built]) -> Result<Vec<Built>, String> {
     drivers.iter().map(copy).collect()
 }
 
-/// What is undone when this goes.
+/// Undoes the changes when it is dropped.
 struct Changed<'a, M: Machine> {
     machine: &'a M,
     names: Vec<&'a str>,
@@ -195,7 +196,7 @@ impl<M: Machine> Drop for Changed<'_, M> {
     }
 }
 
-/// Signs drivers, has Driver Verifier watch them, has each do what it is for, and undoes everything.
+/// Signs drivers, turns Driver Verifier on for them, tries each, and undoes everything.
 fn attempt<M: Machine>(machine: &M, drivers: &[Built]) -> Result<(), String> {
     let names: Vec<_> = drivers.iter().map(|driver| driver.name).collect();
     for name in &names {
@@ -231,7 +232,8 @@ fn files(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("{name}.sys")).collect()
 }
 
-/// Has Driver Verifier watch drivers; whether it does. Windows 11 takes rules at once, Windows 10 only where it watches others already.
+/// Turns Driver Verifier on for drivers. Returns whether it watches them. Windows 11 applies rules at once, Windows 10 only if
+/// Driver Verifier already watches a driver.
 fn watch<M: Machine>(machine: &M, names: &[&str]) -> Result<bool, String> {
     let files = files(names);
     let watched = || {
@@ -288,7 +290,7 @@ fn powershell(script: &str) -> PowerShell {
     PowerShell(format!("$ErrorActionPreference = 'Stop'; {script}"))
 }
 
-/// Makes the certificate, with a key of this machine, for two days, and has this machine trust it.
+/// Makes the certificate, with a key of this machine, for two days, and makes this machine trust it.
 fn certificate() -> String {
     format!(
         "$made = New-SelfSignedCertificate -Type CodeSigningCert -Subject '{SUBJECT}' -CertStoreLocation 'Cert:\\LocalMachine\\My' \
@@ -325,11 +327,11 @@ mod tests {
 
     use super::*;
 
-    /// A machine that does nothing: it notes what it is told to run, and answers as a test has it.
+    /// A machine that does nothing. It records the commands, and gives the answers that a test has set.
     #[derive(Default)]
     struct Notes {
         lines: RefCell<Vec<String>>,
-        /// What commands print that contain such a word.
+        /// The output of commands that contain a word.
         answers: Vec<(&'static str, &'static str)>,
         /// Commands that contain one of these fail.
         fail: Vec<&'static str>,
@@ -464,7 +466,7 @@ mod tests {
     #[test]
     fn verifier_is_told_by_what_windows_has() {
         let told = |machine: &Notes| watch(machine, &["udp-echo"]).unwrap();
-        // It watches since the last boot: nothing is to be done.
+        // It has been watching since the last boot, so nothing needs to be done.
         let mut machine = Notes {
             answers: vec![("/query", "UDP-ECHO.SYS")],
             ..Notes::default()

@@ -1,5 +1,5 @@
-//! Loads drivers into Wine, which has a kernel and a Winsock Kernel of its own, and judges them by what crosses real sockets, by
-//! what the service manager says, and by Wine's own account of their memory.
+//! Loads drivers into Wine, which has its own kernel and its own Winsock Kernel. The drivers are judged by the data on real
+//! sockets, by the service manager's messages, and by Wine's log of their memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -13,26 +13,26 @@ use crate::build::Built;
 use crate::machine::Machine;
 use crate::{toolchain, trial};
 
-/// How long a command of Wine's may take; the first one sets a whole Windows up.
+/// The time limit of a Wine command. The first one sets up a whole Windows.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// What Wine tells: about its kernel, and what drivers print.
+/// The channels of Wine's log: its kernel, and the output of drivers.
 const CHANNELS: &str = "-all,+pid,+ntoskrnl,+debugstr,fixme+netio,err+ntoskrnl";
 
-/// A Windows of Wine's in a folder of its own.
+/// A Windows of Wine in a folder of its own.
 #[derive(Debug)]
 pub struct Wine {
     folder: TempDir,
     program: PathBuf,
-    /// Where Wine tells what it does.
+    /// The file of Wine's log.
     told: PathBuf,
-    /// A program that does nothing: without any, Wine would shut this Windows down between two commands.
+    /// An idle program. Without any program, Wine would shut this Windows down between two commands.
     idle: Option<Child>,
 }
 
-/// The program that runs programs for Windows, if it is installed.
+/// The program that runs Windows programs, if it is installed.
 #[must_use]
 pub fn program() -> Option<PathBuf> {
-    // The first are Debian's, where `wine` is a script that misses the 32-bit one.
+    // The first ones are Debian's, whose `wine` is a script that complains without the 32-bit one.
     first_of(&[
         "/usr/lib/wine/wine64",
         "/usr/lib/wine/wine",
@@ -41,19 +41,19 @@ pub fn program() -> Option<PathBuf> {
     ])
 }
 
-/// The first of these files that is there.
+/// The first of these files that exists.
 fn first_of(paths: &[&str]) -> Option<PathBuf> {
     paths.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
-/// The program that raises exceptions where `wsk-sys` catches them, and what it ends with when it does.
+/// The program that raises exceptions where `wsk-sys` catches them, and its exit code if they are caught.
 const EXCEPTIONS: (&str, i32) = ("wsk-exceptions", 42);
 
-/// Has Wine raise exceptions, and load drivers.
+/// Raises exceptions in Wine, and loads drivers.
 ///
 /// # Errors
 ///
-/// What was not as it has to be.
+/// What went wrong.
 pub fn all(drivers: &[Built]) -> Result<(), String> {
     let wine = Wine::new()?;
     let (program, well) = EXCEPTIONS;
@@ -83,7 +83,7 @@ pub fn all(drivers: &[Built]) -> Result<(), String> {
     Ok(())
 }
 
-/// What `cargo drivers try` asks of a machine first: refused where test signing is off, and not where it is on.
+/// Checks the first step of `cargo drivers try`: it refuses if test signing is off, and not if it is on.
 fn requirements(wine: &Wine) -> Result<(), String> {
     match trial::signing_is_for_tests(wine) {
         Err(told) if told.contains("bcdedit /set testsigning on") => {}
@@ -95,7 +95,7 @@ fn requirements(wine: &Wine) -> Result<(), String> {
 }
 
 impl Wine {
-    /// Sets a Windows up.
+    /// Sets up a Windows.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Wine {
             idle: None,
         };
         wine.succeed(&["wineboot", "--init"])?;
-        // The service manager that has set everything up is still there for a while, beside the next one: both would answer.
+        // The service manager of the set-up still runs for a while, beside the next one, and both would answer.
         wine.end()?;
         let mut idle = wine.command(&wine.program)?;
         let idle = idle.arg("cmd").stdin(Stdio::piped()).stdout(Stdio::null());
@@ -121,7 +121,7 @@ impl Wine {
         Ok(wine)
     }
 
-    /// Ends what runs in this Windows, and nothing else.
+    /// Ends the programs of this Windows, and no others.
     fn end(&self) -> Result<(), String> {
         let server = first_of(&[
             "/usr/lib/wine/wineserver64",
@@ -149,7 +149,7 @@ impl Wine {
         Ok(command)
     }
 
-    /// Has programs that a command builds for Windows, with GNU's tools, run in this Windows.
+    /// Runs the programs that a command builds for Windows with GNU's tools in this Windows.
     pub fn runs(&self, command: &mut Command) {
         command
             .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", &self.program)
@@ -157,7 +157,7 @@ impl Wine {
         self.here(command);
     }
 
-    /// Where this Windows has its own DLLs.
+    /// The folder of this Windows's own DLLs.
     #[must_use]
     pub fn system_folder(&self) -> PathBuf {
         self.prefix().join("drive_c/windows/system32")
@@ -167,7 +167,7 @@ impl Wine {
         self.folder.path().join("prefix")
     }
 
-    /// Has Wine use this Windows.
+    /// Makes a Wine command use this Windows.
     fn here(&self, command: &mut Command) {
         command
             .env("WINEPREFIX", self.prefix())
@@ -178,7 +178,7 @@ impl Wine {
             .env_remove("WAYLAND_DISPLAY");
     }
 
-    /// Runs a program for Windows; the code that it ends with, if it ends by itself.
+    /// Runs a Windows program. Returns its exit code, if it ends by itself.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl Wine {
         Ok(self.run(&[&path])?.status.code())
     }
 
-    /// What Wine told so far.
+    /// Wine's log so far.
     fn told(&self) -> Result<String, String> {
         let bytes = fs::read(&self.told).map_err(|error| error.to_string())?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -231,7 +231,7 @@ impl Machine for Wine {
     }
 
     fn path(&self, file: &Path) -> String {
-        // Wine has this system's files on the drive Z:.
+        // Wine has this system's files on drive Z:.
         format!("Z:{}", file.display()).replace('/', "\\")
     }
 
@@ -245,7 +245,7 @@ impl Machine for Wine {
         let told = self.told()?;
         let (loads, left) = balance(&told, name);
         if loads == 0 {
-            return Err(format!("Wine tells nothing of {name}"));
+            return Err(format!("Wine's log does not mention {name}"));
         }
         if left.is_empty() {
             Ok(())
@@ -265,14 +265,14 @@ impl Drop for Wine {
     }
 }
 
-/// What may stay besides an IRP that Wine never completes: the provider's capture, and the registration that it came of. They keep
-/// the driver from being unloaded under a completion that may still come.
+/// How many blocks may stay besides an IRP that Wine never completes: the provider's capture, and its registration. They keep the
+/// driver from being unloaded while the completion may still come.
 const KEPT_WITH_AN_IRP: usize = 2;
 
-/// How often a driver was loaded, and what it left behind, as Wine tells it: pool blocks by their address, MDLs by their count.
+/// How often a driver was loaded, and what it left behind, from Wine's log: pool blocks by address, MDLs by count.
 fn balance(told: &str, name: &str) -> (usize, Vec<String>) {
     let mut loads = 0;
-    // Wine loads each driver in a process of its own; this is which one.
+    // Wine loads each driver in a process of its own, which is the key here.
     let mut pools: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
     let mut mdls: BTreeMap<&str, i64> = BTreeMap::new();
     let mut withheld: BTreeSet<&str> = BTreeSet::new();
@@ -299,8 +299,8 @@ fn balance(told: &str, name: &str) -> (usize, Vec<String>) {
             .split_once(" irp ")
             .filter(|_| rest.contains(":netio:") && rest.ends_with(" stub."))
         {
-            // A function that Wine lacks has got this IRP and does not complete it, against the contract: then the driver must not
-            // free it, and Wine has to answer for it.
+            // A function that Wine lacks has this IRP and does not complete it, against the contract. The driver must not free
+            // the IRP then, so it is not counted as a leak.
             pool.remove(irp.trim_end_matches(" stub."));
             withheld.insert(process);
         } else if rest.contains(":IoAllocateMdl (") {

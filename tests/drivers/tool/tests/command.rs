@@ -1,4 +1,4 @@
-//! `cargo drivers` says what it can build.
+//! `cargo drivers` lists the drivers that it can build.
 
 #![allow(missing_docs)]
 

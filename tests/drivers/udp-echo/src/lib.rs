@@ -1,8 +1,8 @@
-//! A driver that answers each datagram with itself, as RFC 862 has it: it is called when datagrams arrive, and sends from pools of
-//! buffers, with their MDLs, and of operations, with their IRPs, which are made once.
+//! A driver that returns each datagram to its sender (RFC 862). WSK calls it when datagrams arrive. It sends from pools of
+//! buffers with their MDLs, and of operations with their IRPs, which are allocated when it is loaded.
 //!
-//! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7`, says where. Two echo services in an open network can be made to
-//! talk to each other for ever: this one is for tests.
+//! The value `Listen` of its `Parameters` key, such as `192.0.2.1:7`, sets the address. In an open network somebody can make two
+//! echo services answer each other for ever: this one is for tests.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -20,16 +20,17 @@ use wsk::{
 use wsk_driver::{Parameters, driver_entry, report};
 use wsk_sys::STATUS_DEVICE_BUSY;
 
-/// Where it listens unless it is told otherwise: the echo port of this machine.
+/// The address if `Listen` is not set: the echo port of this machine.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7);
-/// How many answers may be on their way at a time.
+/// How many answers may be in flight.
 const DEPTH: u32 = 64;
-/// The longest datagram that is answered: what an Ethernet frame holds.
+/// The longest datagram that is answered: the most that an Ethernet frame holds.
 const LONGEST: usize = 1472;
 
 static ECHO: DriverState<Echo> = DriverState::new();
 
-/// What the driver has while it is loaded. Dropped in this order: deregistering waits for all that came of the registration.
+/// The state of the driver while it is loaded. Fields are dropped in this order: deregistering waits for everything made with the
+/// registration.
 struct Echo {
     _socket: DatagramSocket,
     _registration: Registration,
@@ -53,7 +54,7 @@ impl Echo {
     }
 }
 
-/// Answers what arrives.
+/// Answers the datagrams that arrive.
 struct Answers {
     buffers: BufferPool<NonPagedBuffer>,
     operations: Operations<PooledBuffer<NonPagedBuffer>>,
@@ -64,7 +65,7 @@ impl ReceiveFromEvent for Answers {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
         if let Some(socket) = indication.socket() {
             for datagram in indication.datagrams() {
-                // With every buffer on its way the datagram goes unanswered, as on any busy network.
+                // If all buffers are in flight, the datagram is not answered, as on any busy network.
                 let _ = self.answer(&socket, datagram);
             }
         }
@@ -77,7 +78,7 @@ impl Answers {
         let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
         buffer.set_len(datagram.len())?;
         datagram.copy_to(buffer.as_mut_slice());
-        // Nobody waits for the result: when the datagram has been sent, buffer and operation go back to their pools.
+        // Nobody waits for the result: after the send, buffer and operation return to their pools.
         let answer = socket.send_to(buffer, datagram.remote_address()?);
         answer.from(&self.operations).start_with(drop)?;
         Ok(())
@@ -89,7 +90,7 @@ driver_entry!(load, unload);
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let listen = parameters.address("Listen", LISTEN)?;
     let echo = Echo::start(listen).map_err(|error| report(c"udp-echo", error))?;
-    // It is loaded once: no other is there.
+    // A driver is loaded once, so there is no other state.
     ECHO.put(echo).map_err(|_| STATUS_DEVICE_BUSY)
 }
 

@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::DriverEntry;
 use wsk_host::{Completion, Kernel, LoadedDriver, RegistryValue};
 use wsk_sys::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
 
-/// An address that is free at the moment.
+/// An address that is free at this moment.
 fn free() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0")
         .unwrap()
@@ -118,7 +118,7 @@ fn a_load_that_fails_leaves_nothing_behind() {
     }
     kernel.shutdown();
 
-    // Whichever allocation fails.
+    // Each allocation fails once.
     for nth in 1.. {
         let kernel = Kernel::boot();
         let driver = kernel.driver("udp-echo").parameter("Listen", text(free()));

@@ -1,14 +1,15 @@
-//! A datapath as a QUIC stack has one: datagrams of one sender that have arrived one behind the other are received as one (URO), what
-//! goes out is handed over as one and cut by the network stack or its adapter (USO), and the ECN bits are seen and set.
+//! A datapath like that of a QUIC stack. Datagrams of one sender that arrive one after the other are received as one (URO).
+//! Outgoing datagrams are sent as one, and the network stack or its adapter splits them (USO). The driver reads and sets ECN
+//! bits.
 //!
-//! What it does with all this is small: it acknowledges. Each datagram that it is sent begins with a number; it answers each with that
-//! number, the ECN bits that it came with, and its length, in an acknowledgement of eight bytes. Those for datagrams that came as one
-//! leave as one. Whatever marks its datagrams with ECT(1) gets acknowledgements that are marked so.
+//! Its task is small: it acknowledges datagrams. Each datagram begins with a number. The answer is an acknowledgement of eight
+//! bytes with that number, the ECN bits of the datagram, and its length. Acknowledgements of datagrams that were received as one
+//! are sent as one. Datagrams with ECT(1) get acknowledgements with ECT(1).
 //!
-//! Everything happens in the receive event, at `DISPATCH_LEVEL`. What a send takes, its buffer with the control information and its
-//! operation, comes from pools that are made when the driver is loaded; a completion gives it back.
+//! Everything happens in the receive event, at `DISPATCH_LEVEL`. The buffer of a send with its control information, and its
+//! operation, come from pools that are made when the driver is loaded, and return to them at completion.
 //!
-//! The value `Listen` of its `Parameters` key, such as `192.0.2.1:4433`, says where.
+//! The value `Listen` of its `Parameters` key, such as `192.0.2.1:4433`, sets the address.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -28,13 +29,13 @@ use wsk::{
 use wsk_driver::{Parameters, driver_entry, report, report_count};
 use wsk_sys::STATUS_DEVICE_BUSY;
 
-/// Where it listens unless it is told otherwise.
+/// The address if `Listen` is not set.
 const LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4433);
-/// How many answers may be on their way at a time.
+/// How many answers may be in flight.
 const DEPTH: u32 = 64;
-/// The longest that datagrams may be together that are received as one: what an IPv4 datagram could hold.
+/// The greatest length of datagrams that are received as one: the most that an IPv4 datagram could hold.
 const COALESCED: u32 = 65_507;
-/// How many acknowledgements leave as one. What comes beyond that follows in the next send.
+/// How many acknowledgements are sent as one. The others follow in the next send.
 const BATCH: usize = 64;
 /// An acknowledgement: the number in network order, the ECN bits, a zero, and the length in network order.
 const ACKNOWLEDGEMENT: usize = SEGMENT as usize;
@@ -42,22 +43,23 @@ const SEGMENT: u32 = 8;
 /// Room for the ECN bits and the segment size.
 const ALONG: usize = 2 * ControlMessage::space(4);
 
-/// Acknowledgements, with what goes along with them.
+/// Acknowledgements, with their control information.
 type Answer = WithControl<PooledBuffer<NonPagedBuffer>, ALONG>;
 
 static PATH: DriverState<Path> = DriverState::new();
 
-/// What was done: datagrams, how many of them had come with others, marks of congestion, and answers that could not be sent.
+/// Counters: datagrams, datagrams received together with others, marks of congestion, and answers that could not be sent.
 static DATAGRAMS: AtomicU64 = AtomicU64::new(0);
 static COALESCED_DATAGRAMS: AtomicU64 = AtomicU64::new(0);
 static CONGESTION: AtomicU64 = AtomicU64::new(0);
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// The ECN bits: an endpoint that reacts as L4S asks, and congestion.
+/// The ECN bits: of an endpoint that reacts as L4S requires, and of congestion.
 const ECT_1: i32 = 1;
 const CE: i32 = 3;
 
-/// What the driver has while it is loaded. Dropped in this order: deregistering waits for all that came of the registration.
+/// The state of the driver while it is loaded. Fields are dropped in this order: deregistering waits for everything made with the
+/// registration.
 struct Path {
     _socket: DatagramSocket,
     _registration: Registration,
@@ -73,7 +75,7 @@ impl Path {
         };
         let socket = DatagramSocket::open_with_events(&provider, Family::V4, receiver)?;
         socket.set_option(ReceiveEcnV4(true)).wait()?;
-        // Windows before 10.0.19041 does not know it, and receives datagrams one by one.
+        // Windows before 10.0.19041 lacks the option, and receives datagrams one by one.
         let _ = socket.set_option(MaxCoalescedSize(COALESCED)).wait();
         socket.bind(listen)?;
         socket.enable_receive_events()?;
@@ -84,7 +86,7 @@ impl Path {
     }
 }
 
-/// Acknowledges what arrives.
+/// Acknowledges the datagrams that arrive.
 struct Receiver {
     buffers: BufferPool<NonPagedBuffer>,
     operations: Operations<Answer>,
@@ -96,7 +98,7 @@ impl ReceiveFromEvent for Receiver {
         if let Some(socket) = indication.socket() {
             for datagram in indication.datagrams() {
                 if self.acknowledge(&socket, datagram).is_err() {
-                    // With every buffer on its way it goes unacknowledged, and is sent again.
+                    // If all buffers are in flight, the datagram is not acknowledged, and its sender repeats it.
                     LOST.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -106,7 +108,7 @@ impl ReceiveFromEvent for Receiver {
 }
 
 impl Receiver {
-    /// Acknowledges a datagram, or each of those that came as one.
+    /// Acknowledges a datagram, or each of several that were received as one.
     fn acknowledge(&self, socket: &DatagramSocket, datagram: Datagram<'_>) -> Result<(), Error> {
         let mark = datagram.control().find_map(ecn).unwrap_or(0);
         let mut segments = datagram.segments();
@@ -122,7 +124,7 @@ impl Receiver {
             let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
             buffer.set_len(segments.len().min(BATCH) * ACKNOWLEDGEMENT)?;
             let places = buffer.as_mut_slice().as_chunks_mut().0;
-            // By the places, so that none is left without a segment.
+            // By offset, so that no part is left out.
             for place in places {
                 if let Some(segment) = segments.next() {
                     *place = acknowledgement(&segment, mark);
@@ -136,7 +138,7 @@ impl Receiver {
                 control.push(ControlMessage::EcnV4(ECT_1))?;
             }
             let answer = WithControl::new(buffer, control);
-            // Nobody waits for the result: when it has been sent, buffer and operation go back to their pools.
+            // Nobody waits for the result: after the send, buffer and operation return to their pools.
             let sending = socket.send_to(answer, datagram.remote_address()?);
             sending.from(&self.operations).start_with(drop)?;
         }
@@ -144,7 +146,7 @@ impl Receiver {
     }
 }
 
-/// The ECN bits, if this tells them.
+/// The ECN bits, if the message contains them.
 fn ecn(message: ControlMessage<'_>) -> Option<i32> {
     match message {
         ControlMessage::EcnV4(mark) => Some(mark),
@@ -168,7 +170,7 @@ driver_entry!(load, unload);
 fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let listen = parameters.address("Listen", LISTEN)?;
     let path = Path::start(listen).map_err(|error| report(c"udp-segments", error))?;
-    // It is loaded once: no other is there.
+    // A driver is loaded once, so there is no other state.
     PATH.put(path).map_err(|_| STATUS_DEVICE_BUSY)
 }
 

@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use wsk_sys::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
 
 const POLICIES: [Completion; 3] = [Completion::Inline, Completion::Deferred, Completion::Seeded];
 
-/// An address that is free at the moment.
+/// An address that is free at this moment.
 fn free() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap()
 }
 
-/// Loads the driver; a socket that talks to it.
+/// Loads the driver. Returns a socket that talks to it.
 fn load(kernel: &Kernel) -> (LoadedDriver<'_>, UdpSocket) {
     let address = free();
     let listen = RegistryValue::String(address.to_string());
@@ -76,17 +76,17 @@ fn ecn_bits_are_told_and_answered() {
     kernel.shutdown();
 }
 
-/// What arrives while the handler is at work is received as one, acknowledged as one, and cut again on the way.
+/// Datagrams that arrive while the handler runs are received as one, acknowledged as one, and split again on the way.
 #[test]
 fn what_arrives_together_is_acknowledged_together() {
     for policy in POLICIES {
         let kernel = Kernel::builder().completion(policy).seed(3).boot();
         let (driver, sender) = load(&kernel);
-        // No more at a time than the driver has buffers for.
+        // No more at a time than the driver has buffers.
         for burst in 0..10 {
             let numbers = burst * 40..burst * 40 + 40;
             let mut expected: Vec<_> = numbers.map(|number| (number, 0, 100)).collect();
-            // The last of those that come as one may be shorter.
+            // The last datagram of several may be shorter.
             expected.push((0xFFFF, 0, 50));
             for &(number, _, length) in &expected {
                 sender.send(&datagram(number, length.into())).unwrap();
@@ -118,7 +118,7 @@ fn acknowledging_allocates_nothing() {
     }
 }
 
-/// Whatever completes when, and in the middle of whatever the driver is unloaded: shutting the kernel down finds what was left.
+/// The driver is unloaded in the middle of its work, with completions in any order. Shutting the kernel down finds leaks.
 #[test]
 fn nothing_is_left_behind_on_any_schedule() {
     for policy in POLICIES {
@@ -162,7 +162,7 @@ fn a_load_that_fails_leaves_nothing_behind() {
     assert_eq!(status, STATUS_INVALID_PARAMETER);
     kernel.shutdown();
 
-    // Whichever allocation fails.
+    // Each allocation fails once.
     for nth in 1.. {
         let kernel = Kernel::boot();
         let listen = RegistryValue::String(free().to_string());

@@ -1,4 +1,4 @@
-//! A driver that sends datagrams when it is loaded, one after the other, and says on the debugger how that went.
+//! A driver that sends datagrams when it is loaded, one after the other, and prints the result to the debugger.
 //!
 //! Values of its `Parameters` key: `Target`, such as `192.0.2.1:9`, and `Count`.
 
@@ -13,12 +13,12 @@ use wsk::{DatagramSocket, Error, Family, NTSTATUS, NonPagedBuffer, Registration,
 use wsk_driver::{Parameters, driver_entry, report};
 use wsk_sys::DbgPrint;
 
-/// Where it sends unless it is told otherwise: the discard port of this machine.
+/// The target if `Target` is not set: the discard port of this machine.
 const TARGET: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
-/// How many datagrams, unless it is told otherwise.
+/// The number of datagrams if `Count` is not set.
 const COUNT: u32 = 10;
 
-/// Sends `count` datagrams, each with its number in network order; how many have been sent.
+/// Sends `count` datagrams, each with its number in network order. Returns how many were sent.
 fn send(target: SocketAddr, count: u32) -> Result<u32, Error> {
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Milliseconds(1000))?;
@@ -32,7 +32,7 @@ fn send(target: SocketAddr, count: u32) -> Result<u32, Error> {
         match socket.send_to(&datagram, target).wait() {
             Ok(_) => sent += 1,
             Err(error) if error.must_close() => return Err(error),
-            // One that is lost here is one that the network could have lost.
+            // A datagram that is lost here could also have been lost in the network.
             Err(_) => {}
         }
     }
@@ -46,7 +46,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     let target = parameters.address("Target", TARGET)?;
     let count = parameters.number("Count", COUNT)?;
     let sent = send(target.into(), count).map_err(|error| report(c"udp-send", error))?;
-    // SAFETY: two numbers, as the format asks for.
+    // SAFETY: two numbers, as the format requires.
     unsafe {
         DbgPrint(
             c"udp-send: %u of %u datagrams sent\n".as_ptr().cast(),
@@ -57,5 +57,5 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// Nothing is left to be undone.
+/// There is nothing to undo.
 fn unload() {}

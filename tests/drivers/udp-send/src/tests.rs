@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use crate::DriverEntry;
 use wsk_host::{Kernel, LoadedDriver, RegistryValue, What};
 use wsk_sys::{STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_NOT_SUPPORTED};
 
-/// Boots a kernel, and the lines that drivers print there.
+/// Boots a kernel. Also returns the lines that drivers print there.
 fn boot() -> (Kernel, Arc<Mutex<Vec<String>>>) {
     let kernel = Kernel::boot();
     let lines = Arc::new(Mutex::new(Vec::new()));

@@ -1,17 +1,17 @@
-//! A tunnel endpoint, as drivers of virtual private networks have one: it takes packets from a client on this machine, and sends each
-//! behind a header to a peer; what the peer sends goes the other way.
+//! A tunnel endpoint, like those in drivers of virtual private networks: it takes packets from a client on this machine, and
+//! sends each behind a header to a peer. Packets of the peer go the other way.
 //!
-//! - Both sides are told of datagrams by receive events, and send from pools of operations: once it is loaded, the driver allocates
-//!   nothing. A completion counts what was sent.
-//! - What the peer sends goes to the client where it lies, without the header in front of it: the datagram is retained, rides in an
-//!   operation, and goes back to WSK when that is done. What the client sends is copied behind a header, into a buffer of a pool: where
-//!   Windows describes a whole frame by one MDL the payload begins inside it, and nothing can be linked in front of it.
-//! - The peer may be reached over IPv4 or IPv6, and may roam: its datagrams say where it is, and to which of this machine's addresses
-//!   they came. Answers are sent from that address.
-//! - The key of the header keeps strangers out of a test, not out of a network: a real endpoint authenticates what it takes.
+//! - Both sides receive datagrams through events, and send from pools of operations: after loading, the driver allocates nothing.
+//!   A completion counts the packets that were sent.
+//! - Packets of the peer are forwarded without a copy: the datagram is retained, and an operation sends it without its header,
+//!   and then returns it to WSK. Packets of the client are copied behind a header into a buffer of a pool: if Windows describes a
+//!   whole frame with one MDL, the payload begins inside that MDL, and nothing can be linked before it.
+//! - The peer may use IPv4 or IPv6, and may roam: its datagrams show its address, and the address of this machine to which they
+//!   were sent. Answers are sent from that address.
+//! - The key in the header protects a test from strangers, but not a network: a real endpoint authenticates its packets.
 //!
-//! Values of its `Parameters` key: `Inside`, where the client's packets come to; `Outside`, the port of both families that the peer's come
-//! to; `Peer`, its IPv4 address at first, if that is known; and `Key`.
+//! Values of its `Parameters` key: `Inside`, the address for the client's packets; `Outside`, the port for the peer's packets in
+//! both families; `Peer`, the peer's first IPv4 address, if it is known; and `Key`.
 
 #![cfg_attr(not(test), no_std)]
 
@@ -31,33 +31,34 @@ use wsk::{
 use wsk_driver::{Parameters, SpinLock, driver_entry, report, report_count};
 use wsk_sys::{STATUS_DEVICE_BUSY, STATUS_INVALID_PARAMETER};
 
-/// Where the client's packets come to, unless it is told otherwise.
+/// The address for the client's packets if `Inside` is not set.
 const INSIDE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 51_819);
-/// The port that the peer's datagrams come to, unless it is told otherwise.
+/// The port for the peer's datagrams if `Outside` is not set.
 const OUTSIDE: u32 = 51_820;
-/// Where the peer is, unless it is told otherwise.
+/// The peer's address if `Peer` is not set.
 const UNKNOWN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
-/// How many packets may be on their way at a time.
+/// How many packets may be in flight.
 const DEPTH: u32 = 64;
 /// The longest packet: with the headers of IPv6, UDP and the tunnel it fills an Ethernet frame.
 const LONGEST: usize = 1448;
 /// The tunnel's header: the key, in network order.
 const HEADER: usize = 4;
-/// Room for the address that a packet is sent from.
+/// Room for the source address of a packet.
 const PIN: usize = ControlMessage::space(20);
 
-/// A packet of the client's behind its header, with what goes along with it.
+/// A packet of the client behind its header, with its control information.
 type Outward = WithControl<PooledBuffer<NonPagedBuffer>, PIN>;
-/// A packet of the peer's: what was retained, but for its header.
+/// A packet of the peer: the retained datagram without its header.
 type Inward = DriverMdl<RetainedDatagram>;
 
 static TUNNEL: DriverState<Tunnel> = DriverState::new();
 
-/// What was sent, and what could not be.
+/// Counters of packets that were sent, and of those that could not be sent.
 static SENT: AtomicU64 = AtomicU64::new(0);
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// What the driver has while it is loaded. Dropped in this order: deregistering waits for all that came of the registration.
+/// The state of the driver while it is loaded. Fields are dropped in this order: deregistering waits for everything made with the
+/// registration.
 struct Tunnel {
     inside: DatagramSocket,
     outside: [DatagramSocket; 2],
@@ -70,24 +71,24 @@ struct Tunnel {
     _registration: Registration,
 }
 
-/// Where the peer is.
+/// The peer's address.
 #[derive(Clone, Copy)]
 struct Peer {
     remote: SocketAddr,
-    /// The address of this machine that it sends to, if it has sent anything yet.
+    /// The address of this machine to which the peer sends, if it has sent anything yet.
     local: Option<ControlMessage<'static>>,
 }
 
-/// Takes what the client sends.
+/// Receives the client's packets.
 struct Inside;
 
-/// Takes what the peer sends.
+/// Receives the peer's packets.
 struct Outside;
 
 impl ReceiveFromEvent for Inside {
     /// IRQL: `<= DISPATCH_LEVEL`.
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
-        // Before the driver is set up, and while it is unloaded, there is no tunnel.
+        // Before the driver is set up, and while it is being unloaded, there is no tunnel.
         TUNNEL.with(|tunnel| {
             for packet in indication.datagrams() {
                 count(tunnel.send_out(packet));
@@ -101,7 +102,7 @@ impl ReceiveFromEvent for Outside {
     /// IRQL: `<= DISPATCH_LEVEL`.
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
         TUNNEL.with(|tunnel| {
-            // Not while the socket is being closed.
+            // The socket is being closed.
             let retained = indication.retain().into_iter();
             for datagram in retained.flat_map(Retained::into_datagrams) {
                 count(tunnel.take_in(datagram));
@@ -111,7 +112,7 @@ impl ReceiveFromEvent for Outside {
     }
 }
 
-/// Counts a packet that was not even started.
+/// Counts a packet whose send was not started.
 fn count(result: Result<(), Error>) {
     if result.is_err() {
         LOST.fetch_add(1, Ordering::Relaxed);
@@ -142,7 +143,7 @@ impl Tunnel {
             inward: Operations::new(&provider, DEPTH)?,
             _registration: registration,
         };
-        // What fails from here on drops the tunnel, whose registration waits for every capture.
+        // If a call below fails, the tunnel is dropped, and its registration waits for every capture.
         drop(provider);
         let [v4, v6] = &tunnel.outside;
         v4.set_option(ReceivePacketInfoV4(true)).wait()?;
@@ -156,7 +157,7 @@ impl Tunnel {
         Ok(tunnel)
     }
 
-    /// From here on packets are taken.
+    /// Starts to receive packets.
     fn enable(&self) -> Result<(), Error> {
         let [v4, v6] = &self.outside;
         [&self.inside, v4, v6]
@@ -171,7 +172,7 @@ impl Tunnel {
         let Some(peer) = self.peer.with(|peer| *peer) else {
             return Err(Error::UnknownAddress { family: 0 });
         };
-        // With all of them on their way the packet is lost, as on any busy network.
+        // If all buffers are in flight, the packet is lost, as on any busy network.
         let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
         buffer.set_len(HEADER + packet.len())?;
         if let Some((header, payload)) = buffer.as_mut_slice().split_first_chunk_mut() {
@@ -184,14 +185,14 @@ impl Tunnel {
         }
         let [v4, v6] = &self.outside;
         let socket = if peer.remote.is_ipv4() { v4 } else { v6 };
-        // The buffer goes back to its pool when the completion has dropped it, and the operation after that.
+        // When the completion drops the buffer, it returns to its pool. The operation follows.
         let packet = WithControl::new(buffer, control);
         let sending = socket.send_to(packet, peer.remote).from(&self.outward);
         sending.start_with(|finished| count_sent(finished.result))?;
         Ok(())
     }
 
-    /// Gives the client what is in a datagram of the peer's. Who has the key is the peer, wherever it is now.
+    /// Forwards the packet in a datagram of the peer to the client. A sender that has the key is the peer, wherever it is now.
     fn take_in(&self, retained: RetainedDatagram) -> Result<(), Error> {
         let datagram = retained.datagram();
         let mut key = [0; HEADER];
@@ -205,20 +206,20 @@ impl Tunnel {
             return Err(Error::UnknownAddress { family: 0 });
         };
         let packet = retained.into_mdl(HEADER)?;
-        // WSK has its memory back when the completion has dropped the packet.
+        // When the completion drops the packet, its memory returns to WSK.
         let sending = self.inside.send_to(packet, client).from(&self.inward);
         sending.start_with(|finished| count_sent(finished.result))?;
         Ok(())
     }
 }
 
-/// Counts a packet that is on its way no more.
+/// Counts a packet that is no longer in flight.
 fn count_sent(result: Result<usize, Error>) {
     let count = if result.is_ok() { &SENT } else { &LOST };
     count.fetch_add(1, Ordering::Relaxed);
 }
 
-/// What says that a packet is to be sent from the address that a datagram came to. The stack chooses the interface.
+/// The control message that sends a packet from the address to which a datagram came. The stack chooses the interface.
 fn from_here(message: ControlMessage<'_>) -> Option<ControlMessage<'static>> {
     match message {
         ControlMessage::PacketInfoV4 { address, .. } => Some(ControlMessage::PacketInfoV4 {
@@ -227,7 +228,7 @@ fn from_here(message: ControlMessage<'_>) -> Option<ControlMessage<'static>> {
         }),
         ControlMessage::PacketInfoV6 { address, interface } => Some(ControlMessage::PacketInfoV6 {
             address,
-            // An address of a link says nothing without it.
+            // A link-local address means nothing without its interface.
             interface: if address.is_unicast_link_local() {
                 interface
             } else {
@@ -250,7 +251,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     };
     let failed = |error| report(c"udp-tunnel", error);
     let tunnel = Tunnel::open(inside, port, peer, parameters.number("Key", 0)?).map_err(failed)?;
-    // It is loaded once: no other is there.
+    // A driver is loaded once, so there is no other tunnel.
     TUNNEL.put(tunnel).map_err(|_| STATUS_DEVICE_BUSY)?;
     let enabled = TUNNEL.with(Tunnel::enable);
     if let Some(Err(error)) = enabled {
@@ -260,7 +261,7 @@ fn load(parameters: &Parameters) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// Waits for the handlers that use the tunnel, closes it, and says what it has done. IRQL: `PASSIVE_LEVEL`.
+/// Waits for the handlers that use the tunnel, closes it, and prints its counters. IRQL: `PASSIVE_LEVEL`.
 fn end() {
     drop(TUNNEL.take());
     let (sent, lost) = (

@@ -1,4 +1,4 @@
-//! The driver as it is, on the host kernel, over real sockets.
+//! Tests of the unchanged driver, on the host kernel, over real sockets.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use wsk_sys::{
 const KEY: u32 = 0x5EED_CAFE;
 const POLICIES: [Completion; 3] = [Completion::Inline, Completion::Deferred, Completion::Seeded];
 
-/// An address that is free at the moment.
+/// An address that is free at this moment.
 fn free() -> SocketAddr {
     socket("127.0.0.1:0").local_addr().unwrap()
 }
@@ -25,15 +25,15 @@ fn socket(address: &str) -> UdpSocket {
     socket
 }
 
-/// A tunnel that is loaded, and a client of it.
+/// A loaded tunnel, and a client of it.
 struct Tunnel<'k> {
     driver: LoadedDriver<'k>,
     client: UdpSocket,
-    /// The port that the peer sends to.
+    /// The port to which the peer sends.
     port: u16,
 }
 
-/// Loads the driver; what it answers when it cannot be loaded.
+/// Loads the driver. Returns its status if it cannot be loaded.
 fn try_load(kernel: &Kernel, peer: SocketAddr) -> Result<Tunnel<'_>, wsk::NTSTATUS> {
     let (inside, port) = (free(), free().port());
     let text = |address: SocketAddr| RegistryValue::String(address.to_string());
@@ -53,7 +53,7 @@ fn try_load(kernel: &Kernel, peer: SocketAddr) -> Result<Tunnel<'_>, wsk::NTSTAT
     })
 }
 
-/// Loads the driver, with other ports where another program has taken one of them meanwhile.
+/// Loads the driver. If another program has taken one of its ports meanwhile, tries again with others.
 fn load<'k>(kernel: &'k Kernel, peer: &UdpSocket) -> Tunnel<'k> {
     let peer = peer.local_addr().unwrap();
     for _ in 0..20 {
@@ -70,7 +70,7 @@ impl Tunnel<'_> {
         self.driver.unload();
     }
 
-    /// What the client sends arrives at the peer, behind the key; where it came from.
+    /// A packet of the client must arrive at the peer, behind the key. Returns its source address.
     fn goes_out(&self, peer: &UdpSocket, payload: &[u8]) -> SocketAddr {
         self.client.send(payload).unwrap();
         let mut packet = [0; 2048];
@@ -80,7 +80,7 @@ impl Tunnel<'_> {
         from
     }
 
-    /// What the peer sends behind the key arrives at the client.
+    /// A packet of the peer behind the key must arrive at the client.
     fn comes_in(&self, peer: &UdpSocket, to: SocketAddr, payload: &[u8]) {
         let packet = [&KEY.to_be_bytes(), payload].concat();
         peer.send_to(&packet, to).unwrap();
@@ -118,14 +118,14 @@ fn the_peer_roams_and_strangers_do_not() {
     let first = socket("127.0.0.1:0");
     let tunnel = load(&kernel, &first);
     tunnel.goes_out(&first, b"to the first");
-    // Without the key, or with a part of it.
+    // Without the key, or with part of it.
     let stranger = socket("127.0.0.1:0");
     let to = SocketAddr::from(([127, 0, 0, 1], tunnel.port));
     stranger.send_to(b"hello there", to).unwrap();
     stranger.send_to(&KEY.to_be_bytes()[..3], to).unwrap();
     tunnel.comes_in(&first, to, b"after the strangers'");
     tunnel.goes_out(&first, b"to the first still");
-    // Elsewhere, over the other family.
+    // From another address, in the other family.
     let second = socket("[::1]:0");
     tunnel.comes_in(
         &second,
@@ -137,7 +137,7 @@ fn the_peer_roams_and_strangers_do_not() {
     kernel.shutdown();
 }
 
-/// Linux has all of 127/8 on its loopback interface.
+/// On Linux, all of 127/8 is on the loopback interface.
 #[test]
 #[cfg(target_os = "linux")]
 fn answers_come_from_where_the_peer_sends_to() {
@@ -174,8 +174,8 @@ fn packets_allocate_nothing() {
     }
 }
 
-/// The memory that goes to the client is the one that WSK has indicated: as many packets may be on their way as there are operations,
-/// and what WSK has scattered over many MDLs arrives too.
+/// The client's packet is sent from the memory that WSK has indicated. As many packets may be in flight as there are operations,
+/// and packets that WSK has scattered over many MDLs arrive, too.
 #[test]
 fn what_the_peer_sends_is_not_copied() {
     let kernel = Kernel::builder().scattered_indications().boot();
@@ -183,7 +183,7 @@ fn what_the_peer_sends_is_not_copied() {
     let tunnel = load(&kernel, &peer);
     let to = SocketAddr::from(([127, 0, 0, 1], tunnel.port));
     tunnel.goes_out(&peer, b"says who the client is");
-    // Longer than the buffers of the driver.
+    // Longer than the driver's buffers.
     for length in [0, 1, 2, 3, 1449, 2000] {
         let payload: Vec<u8> = (0..=250).cycle().take(length).collect();
         tunnel.comes_in(&peer, to, &payload);
@@ -192,7 +192,7 @@ fn what_the_peer_sends_is_not_copied() {
     kernel.shutdown();
 }
 
-/// Whatever completes when, and in the middle of whatever the driver is unloaded: shutting the kernel down finds what was left.
+/// The driver is unloaded in the middle of its work, with completions in any order. Shutting the kernel down finds leaks.
 #[test]
 fn nothing_is_left_behind_on_any_schedule() {
     for policy in POLICIES {
@@ -247,7 +247,7 @@ fn a_load_that_fails_leaves_nothing_behind() {
         let status = loaded.load(DriverEntry).unwrap_err();
         assert_eq!(status, STATUS_INVALID_PARAMETER, "{name}");
     }
-    // Somebody else has the address: nothing waits for itself.
+    // Another socket has the address: loading fails and does not wait for itself.
     let taken = socket("127.0.0.1:0");
     let inside = RegistryValue::String(taken.local_addr().unwrap().to_string());
     let loaded = kernel.driver("udp-tunnel").parameter("Inside", inside);
@@ -259,7 +259,7 @@ fn a_load_that_fails_leaves_nothing_behind() {
     assert!(loaded.is_err());
     kernel.shutdown();
 
-    // Whichever allocation fails.
+    // Each allocation fails once.
     for nth in 1.. {
         let kernel = Kernel::boot();
         kernel.fail_nth_allocation(nth);

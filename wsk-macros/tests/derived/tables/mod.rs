@@ -1,5 +1,5 @@
-//! Dispatch tables for the tests of `wsk-macros`: some shaped as WSK's are, with little behind the pointers, and two
-//! that have every SAL annotation.
+//! Dispatch tables for the tests of `wsk-macros`: some are like WSK's, with small types behind the pointers, and two have every
+//! SAL annotation.
 
 #![allow(
     clippy::upper_case_acronyms,

@@ -1,4 +1,4 @@
-//! Stands in for wdk-alloc, which needs a WDK to build: what the template names of it, and no more.
+//! A stand-in for wdk-alloc, which needs a WDK to build. It has only the items that the template uses.
 
 #![no_std]
 
@@ -6,7 +6,7 @@ use core::alloc::{GlobalAlloc, Layout};
 
 pub struct WdkAllocator;
 
-// SAFETY: there is no memory.
+// SAFETY: it allocates no memory.
 unsafe impl GlobalAlloc for WdkAllocator {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {
         core::ptr::null_mut()

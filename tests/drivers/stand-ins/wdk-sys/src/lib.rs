@@ -1,4 +1,4 @@
-//! Stands in for wdk-sys, which needs a WDK to build: what the template names of it, and no more.
+//! A stand-in for wdk-sys, which needs a WDK to build. It has only the items that the template uses.
 
 #![no_std]
 #![allow(non_camel_case_types, non_snake_case, reason = "the names are those of C")]
