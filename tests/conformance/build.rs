@@ -1,6 +1,6 @@
-//! Writes what the tests include: measurements of the table of facts, imports of the inline functions, measurements of the
-//! records. Compiles the C side of the tests with clang; where that cannot be done only the tests that need it do not
-//! build, and say so.
+//! Writes the files that the tests include: measurements for the table of facts, imports of the inline functions, and
+//! measurements of the records. Compiles the C side of the tests with clang. If that is not possible, only the tests that need it
+//! do not build, and their message says why.
 
 #[path = "src/clang.rs"]
 #[allow(unreachable_pub)]
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for line in problem.to_string().lines() {
             println!("cargo::warning={line}");
         }
-        // A file that is never there makes cargo try again next time.
+        // A file that never exists makes cargo run this again next time.
         println!(
             "cargo::rerun-if-changed={}",
             out.join("not-compiled").display()
@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Compiles the C side into a library that the tests are linked with.
+/// Compiles the C side into a library for the tests.
 fn compile(headers: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=WSK_CLANG");
     let clang = clang::clang().ok_or("there is no clang")?;

@@ -1,5 +1,5 @@
-//! Compiles the C side with clang and links it into the driver. Without clang everything builds, and the measurement says
-//! what is missing.
+//! Compiles the C side with clang and links it into the driver. Without clang everything builds, and the measurement says what is
+//! missing.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rustc-check-cfg=cfg(without_clang)");
     let Some(clang) = wsk_conformance::clang() else {
         println!("cargo::rustc-cfg=without_clang");
-        // A file that is never there makes cargo look again next time.
+        // A file that never exists makes cargo run this again next time.
         println!(
             "cargo::rerun-if-changed={}",
             out.join("clang-is-missing").display()
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .flag("-nostdinc")
         .flag("-ffreestanding")
         .flag("-fomit-frame-pointer")
-        // Imported functions are called through a table of addresses, as on Windows and as rustc does.
+        // Calls imported functions through a table of addresses, as on Windows and as rustc does.
         .flag("-fno-plt")
         .extra_warnings(true)
         .warnings_into_errors(true)

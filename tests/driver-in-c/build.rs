@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rustc-check-cfg=cfg(without_clang)");
     let Some(clang) = wsk_conformance::clang() else {
         println!("cargo::rustc-cfg=without_clang");
-        // A file that is never there makes cargo look again next time.
+        // A file that never exists makes cargo run this again next time.
         println!(
             "cargo::rerun-if-changed={}",
             out.join("clang-is-missing").display()
@@ -25,16 +25,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .file("c/echo.c")
         .file("c/exceptions.c")
         .include(&headers)
-        // The functions of the kernel are linked, not imported.
+        // The kernel's functions are linked, not imported.
         .define("_NTSYSTEM_", None)
         .flag("-std=c11")
-        // No header of the host's C library.
+        // Uses no header of the host's C library.
         .flag("-nostdinc")
         .flag("-ffreestanding")
-        // Words of Microsoft's compiler, and L"..." in UTF-16.
+        // Keywords of Microsoft's compiler, and L"..." in UTF-16.
         .flag("-fms-extensions")
         .flag("-fshort-wchar")
-        // What __except finds in variables is then what was stored there.
+        // Lets __except see the current values of variables.
         .opt_level(0)
         .extra_warnings(true)
         .warnings_into_errors(true)

@@ -1,4 +1,4 @@
-//! Takes the guarded call of `wsk-sys` as it is, but for the DLL that has the handler: programs have it from another one.
+//! Copies the guarded call of `wsk-sys`, but with another DLL for the handler: programs import it from elsewhere.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let text = std::fs::read_to_string(source).expect("the source of wsk-sys is there");
     let text = text.replace("ntoskrnl.exe", "ntdll.dll");
-    // What is included cannot have documentation of its own as a whole.
+    // Included text cannot have inner documentation.
     let lines: Vec<_> = text
         .lines()
         .filter(|line| !line.starts_with("//!"))

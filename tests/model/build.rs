@@ -1,5 +1,5 @@
-//! Lays out the sources of `wsk` for the model: as they are, but that `memory/atomic.rs` is the model's, and that at some places it is
-//! asked whether a mistake is to be made.
+//! Copies the sources of `wsk` for the model. The model's `memory/atomic.rs` replaces that of `wsk`, and at some places code is
+//! inserted that asks whether to make a mistake.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn main() {
         let found = text.matches(place.right).count();
         assert_eq!(
             found, 1,
-            "{} has this {found} times, and not once:\n{}",
+            "{} contains this {found} times, and not once:\n{}",
             place.file, place.right
         );
         let with = place.with.replace("made(", "wsk_sys::mistake::is_made(");
@@ -40,7 +40,7 @@ fn copy(from: &Path, to: &Path) {
         if path.is_dir() {
             copy(&path, &place);
         } else {
-            // Its unit tests are run where it is. Mistakes may need unsafe code.
+            // The unit tests of `wsk` run in `wsk`. Mistakes may need unsafe code.
             let text = fs::read_to_string(&path)
                 .expect("read")
                 .replace("#[cfg(test)]", "#[cfg(any())]")
@@ -50,7 +50,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The root of the crate, to be included: without what only a file's beginning can have, and with its modules by their paths.
+/// The root of the crate, to be included: without the attributes that only the start of a file can have, and with paths for its
+/// modules.
 fn root(out: &Path) {
     let text = fs::read_to_string(out.join("lib.rs")).expect("the root");
     let mut root = String::new();
@@ -69,7 +70,7 @@ fn root(out: &Path) {
             } else {
                 out.join(name).join("mod.rs")
             };
-            // As a literal of Rust: paths of Windows have backslashes.
+            // As a Rust literal, because Windows paths contain backslashes.
             root.extend(["#[path = r#\"", &path.display().to_string(), "\"#]\n"]);
         }
         root.push_str(line);

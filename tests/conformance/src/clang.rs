@@ -1,9 +1,9 @@
-//! Finds the compiler of the C side. Also part of the build script.
+//! Finds the compiler for the C side. The build script includes this file, too.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A clang to compile C with: the one that `WSK_CLANG` names, or the newest that is installed.
+/// A clang that compiles C: the one in `WSK_CLANG`, or the newest that is installed.
 #[must_use]
 pub fn clang() -> Option<PathBuf> {
     let named = std::env::var_os("WSK_CLANG").map(PathBuf::from);

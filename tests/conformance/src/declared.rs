@@ -1,11 +1,11 @@
-//! What the headers have as macros with parameters or as inline functions, for which Rust code must be written. Also part
-//! of the build script, which imports each of them from `wsk-sys`.
+//! The function-like macros and inline functions of the headers, for which Rust code must be written by hand. The build script
+//! includes this file, too, and imports each of them from `wsk-sys`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Names of the headers that Rust does without, each with what takes its place.
+/// Names of the headers that Rust does not need, each with its replacement.
 pub const WITHOUT: &[(&str, &str)] = &[
     ("ARRAYSIZE", "`len` of an array"),
     ("ASSERT", "`debug_assert!`"),
@@ -112,8 +112,8 @@ pub fn headers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../headers")
 }
 
-/// The names of inline functions, of macros with parameters, and of macros that are other names of these, with the header
-/// of each. Annotations are left out: all of `sal.h`.
+/// The names of inline functions, of function-like macros, and of macros that are other names for these, with the header of each.
+/// Annotations, which are all of `sal.h`, are left out.
 ///
 /// # Errors
 ///

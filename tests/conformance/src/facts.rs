@@ -1,25 +1,24 @@
-//! The table of facts read off a real WDK, and how its rows are spelt in Rust. Also part of the build script, which turns
+//! The table of facts from a real WDK, and the Rust expressions for its rows. The build script includes this file, too, and turns
 //! each row into an expression that measures the same thing in `wsk-sys`.
 
 use std::collections::BTreeMap;
 
-/// The table, with its first line.
+/// The table with its header line.
 pub const TABLE: &str = include_str!("../facts/wsk-10.0.19041.0-x86_64.csv");
 
-/// Members of unnamed members, which C spells without and Rust with the way to them.
+/// Members of unnamed members. C names them directly, and Rust with their path.
 const NESTED: &[(&str, &str, &str)] = &[("IRP", "UserIosb", "Anonymous1.UserIosb")];
 
-/// The rows of a table, without its first line.
+/// The rows of a table, without its header line.
 pub fn rows(table: &str) -> impl Iterator<Item = &str> {
     table.lines().skip(1).filter(|line| !line.is_empty())
 }
 
-/// The Rust expression, of type `Option<i128>`, that measures what a row is about; `None` where the row says only that the
-/// item exists.
+/// The Rust expression, of type `Option<i128>`, that measures a row. `None` if the row only says that the item exists.
 ///
 /// # Errors
 ///
-/// When the row is of no known kind.
+/// When the kind of the row is unknown.
 pub fn measurement(row: &str) -> Result<String, String> {
     let columns: Vec<&str> = row.split(',').collect();
     let &[kind, item, field, _] = columns.as_slice() else {
@@ -36,7 +35,7 @@ pub fn measurement(row: &str) -> Result<String, String> {
             let path = nested.map_or(field, |(_, _, path)| path);
             format!("Some(offset_of!(wsk_sys::{record}, {path}) as i128)")
         }
-        // Members of enumerations are in the table as the enumeration and the member, which starts with `Wsk`.
+        // The table lists a member of an enumeration as the enumeration and the member, which starts with `Wsk`.
         "const" => match item.find("_Wsk") {
             Some(at) => format!(
                 "Some(wsk_sys::{}::{}.0 as i128)",
@@ -51,8 +50,8 @@ pub fn measurement(row: &str) -> Result<String, String> {
     })
 }
 
-/// What is wrong with measurements, given by row, of a table: rows that say otherwise, rows that were not measured, and
-/// measurements of rows that the table does not have.
+/// Compares measurements, by row, with a table: rows with another number, rows that were not measured, and measurements of rows
+/// that are not in the table.
 #[must_use]
 pub fn disagreements(table: &str, measured: &[(&str, Option<i128>)]) -> Vec<String> {
     let mut left: BTreeMap<&str, Option<i128>> = measured.iter().copied().collect();

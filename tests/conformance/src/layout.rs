@@ -1,12 +1,12 @@
-//! The records of the generated bindings, and how C spells the way to each of their members. Also part of the build script,
-//! which writes the Rust and the C that measure them.
+//! The records of the generated bindings, and the C spelling of the path to each member. The build script includes this file,
+//! too, and writes the Rust and C code that measures them.
 
 use std::collections::BTreeMap;
 
 /// One number: its name, the Rust expression and the C expression for it.
 #[derive(Debug)]
 pub struct Measurement {
-    /// What is measured, in words of Rust.
+    /// The measured quantity, in Rust's words.
     pub name: String,
     /// The number in Rust.
     pub rust: String,
@@ -14,17 +14,17 @@ pub struct Measurement {
     pub c: String,
 }
 
-/// Members that C spells otherwise: what C++ has by name and C spells out in place is the first member there, and Rust
-/// doesn't take a keyword.
+/// Members with another spelling in C: C++ has a named first member where C has its contents in place, and Rust does not allow a
+/// keyword.
 const OTHERWISE: &[(&str, &str)] = &[
     ("Basic", "WskControlSocket"),
     ("Reservation", "StartPort"),
     ("type_", "type"),
 ];
 
-/// What to measure for the records in the text of the generated files: size, alignment and the offset of each
-/// member. Records that C leaves without a name are measured from the one that has it; where C leaves the member without a
-/// name too, it gives no size and no alignment.
+/// The measurements for the records in the text of the generated files: size, alignment, and the offset of each member. Unnamed
+/// records are measured through the record that contains them. If the member is unnamed in C, too, the inner record has no size
+/// and alignment of its own.
 #[must_use]
 pub fn measurements(records: &str) -> Vec<Measurement> {
     let records = parse(records);
@@ -32,7 +32,7 @@ pub fn measurements(records: &str) -> Vec<Measurement> {
     for (name, record) in &records {
         let (root, path) = way(&records, name);
         let kind = records[&root].kind;
-        // Typedef names are upper case; what is not has only a tag.
+        // Typedef names are in upper case. Any other name is only a tag.
         let c_root = if root.starts_with(char::is_lowercase) {
             format!("{kind} {root}")
         } else {
@@ -86,17 +86,17 @@ pub fn measurements(records: &str) -> Vec<Measurement> {
 
 struct Record {
     kind: &'static str,
-    /// Members with their types, without what stands for padding or bit-fields.
+    /// Members with their types, without those that stand for padding or bitfields.
     members: Vec<(String, String)>,
 }
 
-/// Records by name, without those of which only pointers are passed around, and those of another architecture.
+/// Records by name, without opaque records and those of another architecture.
 fn parse(text: &str) -> BTreeMap<String, Record> {
     let mut records = BTreeMap::new();
     let mut open: Option<(String, Record)> = None;
     let mut elsewhere = false;
     for line in text.lines() {
-        // Blank lines stand between items only.
+        // Blank lines are only between items.
         if line.is_empty() {
             elsewhere = false;
         }
@@ -142,7 +142,7 @@ fn parse(text: &str) -> BTreeMap<String, Record> {
     records
 }
 
-/// The record with a name in C that a record is in, and the members on the way there; none for one with a name itself.
+/// The record with a C name that contains a record, and the path to it. `None` for a record that has a name itself.
 fn way(records: &BTreeMap<String, Record>, name: &str) -> (String, Vec<String>) {
     let owner = records.iter().find_map(|(owner, record)| {
         let member = record.members.iter().find(|(_, ty)| ty == name)?;

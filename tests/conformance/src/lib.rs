@@ -1,6 +1,6 @@
-//! Holds `wsk-sys` against other witnesses: the facts read off a real WDK, and the C of the headers compiled by clang.
+//! Compares `wsk-sys` with other sources: the facts from a real WDK, and the C code of the headers compiled by clang.
 //!
-//! The checks are tests; the library is what they share with the build script and with the runner of all checks.
+//! The checks are tests. The library contains the code that they share with the build script and with the runner of all checks.
 
 mod clang;
 pub mod declared;

@@ -1,11 +1,11 @@
-//! `wsk-sys` against the table of facts read off a real WDK: every size, alignment, offset, constant, function and callback
-//! type. An item that is missing does not compile; a number that differs is listed with its row.
+//! Compares `wsk-sys` with the table of facts from a real WDK: every size, alignment, offset, constant, function and callback
+//! type. If an item is missing, this does not compile. If a number differs, its row is reported.
 
 use std::mem::offset_of;
 
 use wsk_conformance::facts::{TABLE, disagreements, rows};
 
-/// What `wsk-sys` has for each row, written by the build script.
+/// The measurement of each row in `wsk-sys`, written by the build script.
 #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)]
 const MEASURED: &[(&str, Option<i128>)] = &include!(concat!(env!("OUT_DIR"), "/measured.rs"));
 

@@ -1,5 +1,5 @@
-//! The headers compile as C and as C++, for both Windows targets and for the host, at every Windows that changes them,
-//! without a warning; each of them alone too. Nothing of a C library is there to help.
+//! The headers compile as C and as C++, for both Windows targets and for the host, for every Windows that changes them, without a
+//! warning, together and each on its own. They use nothing of a C library.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +20,7 @@ const RELEASES: &[&str] = &[
     "WDK_NTDDI_VERSION",
 ];
 
-/// Compiles a text without making anything, and gives what clang has to say if it does not succeed.
+/// Compiles a text without output. Returns clang's messages if it fails.
 fn compile(
     target: Option<&str>,
     [language, standard]: [&str; 2],
@@ -59,12 +59,12 @@ fn compile(
     }
 }
 
-/// Compiles a text in every language for every target at every release.
+/// Compiles a text in every language, for every target and release.
 fn compile_everywhere(text: &str) {
     compile_at(RELEASES, text);
 }
 
-/// Compiles a text in every language for every target at some releases.
+/// Compiles a text in every language and for every target, for some releases.
 fn compile_at(releases: &[&str], text: &str) {
     for &target in TARGETS {
         for &language in LANGUAGES {
@@ -151,7 +151,7 @@ fn a_driver_in_c_that_catches_exceptions() {
 
 #[test]
 fn a_driver_in_c_with_sequenced_lists() {
-    // By the names that the documentation has, which take a lock that isn't used any more.
+    // With the documented names, which take a lock that is no longer used.
     compile_everywhere(
         "#include <ntddk.h>\n\
          static SLIST_HEADER Packets;\n\
@@ -213,7 +213,7 @@ fn wide_literals_that_are_not_utf_16_are_refused() {
                 problem.contains("compile with -fshort-wchar") || by_type,
                 "{problem}"
             );
-            // What is UTF-16, or has no characters, is taken.
+            // UTF-16 strings, and empty ones, are accepted.
             for right in ["u\"name\"", "NULL"] {
                 let text = text.replace("L\"name\"", right);
                 if right == "NULL" && !text.contains("RtlInit") {
@@ -237,13 +237,13 @@ fn wide_literals_that_are_not_utf_16_are_refused() {
             );
         }
     }
-    // Of bytes, too.
+    // Strings of bytes, too.
     compile_everywhere("#include <ntddk.h>\nANSI_STRING Name = RTL_CONSTANT_STRING(\"name\");\n");
 }
 
 #[test]
 fn older_windows_have_less() {
-    // Each is in the kit's headers from the second release on, and not in the first, the one before.
+    // The kit's headers have each of these from the second release on, and not in the first, the release before it.
     for (text, before, since) in [
         ("PFN_WSK_SEND_MESSAGES Entry;", "NTDDI_WIN7", "NTDDI_WIN8"),
         (
@@ -271,7 +271,7 @@ fn older_windows_have_less() {
             );
             assert!(
                 compile(None, language, before, &text).is_err(),
-                "{text} is there at {before}"
+                "{text} exists at {before}"
             );
         }
     }

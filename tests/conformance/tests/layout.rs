@@ -1,4 +1,4 @@
-//! The records of `wsk-sys` against those that clang makes of the headers for this host: C code that is compiled here and
+//! Compares the records of `wsk-sys` with those that clang makes from the headers for this host: C code that is compiled here and
 //! Rust code agree on every size, alignment and offset.
 
 #[cfg(without_c)]
@@ -9,7 +9,7 @@ compile_error!(
 
 use std::mem::offset_of;
 
-/// What `wsk-sys` has, with its name; written by the build script.
+/// The measurements of `wsk-sys`, with their names; written by the build script.
 const RUST: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/layout.rs"));
 
 unsafe extern "C" {
@@ -49,7 +49,7 @@ fn a_doctored_number_is_found() {
 
 #[test]
 fn every_record_is_there() {
-    // The generator's own list: each record that it asserts the size of, but for those that C cannot name.
+    // The generator's own list: each record whose size it asserts, except those that C cannot name.
     let asserted = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../wsk-sys/src/generated/layout.rs"
@@ -67,7 +67,7 @@ fn every_record_is_there() {
         } else {
             format!("size of {name}")
         };
-        // Of these nothing can be measured: their parts are bit-fields.
+        // Nothing of these can be measured, because their parts are bitfields.
         let of_bits = [
             "KDEVICE_QUEUE_Anonymous1_Anonymous1",
             "SCOPE_ID_Anonymous1_Anonymous1",

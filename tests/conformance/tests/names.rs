@@ -1,9 +1,9 @@
-//! Every macro with parameters and every inline function of the headers is in `wsk-sys` under the same name: the build
-//! script imports each one, so a missing one does not compile. The list of those that Rust does without stays true.
+//! Every function-like macro and every inline function of the headers is in `wsk-sys` under the same name: the build script
+//! imports each one, so a missing one does not compile. The list of names that Rust does not need stays true.
 
 use wsk_conformance::declared::{WITHOUT, expected, headers, inline};
 
-/// Everything that the headers have, imported.
+/// Imports everything that the headers have.
 mod imported {
     #![allow(unused_imports)]
     include!(concat!(env!("OUT_DIR"), "/imports.rs"));
@@ -12,7 +12,8 @@ mod imported {
 #[test]
 fn the_list_is_that_of_the_headers() {
     let names = inline(&headers()).unwrap();
-    // A sample of each kind: inline function, macro with parameters, other name of a macro, and what must not be there.
+    // A sample of each kind: inline function, function-like macro, other name of a macro, and a name that must not be in the
+    // list.
     for name in [
         "IoSetCompletionRoutine",
         "IN4_ADDR_EQUAL",
@@ -26,7 +27,10 @@ fn the_list_is_that_of_the_headers() {
         );
     }
     for name in ["NTAPI", "WSK_BUF", "IoAllocateIrp", "_In_reads_", "AF_INET"] {
-        assert!(!names.contains_key(name), "{name} is no inline function");
+        assert!(
+            !names.contains_key(name),
+            "{name} is not an inline function"
+        );
     }
     assert!(expected(&headers()).unwrap().len() > 100);
 }
@@ -52,19 +56,19 @@ fn what_rust_does_without_is_in_the_headers() {
     }
 }
 
-/// Names that the socket code of public drivers uses, besides those of the socket headers, and who.
+/// Names that the socket code of public drivers uses in addition to those of the socket headers, and the drivers that use them.
 const OF_DRIVERS: &str = include_str!("../facts/kernel-names-of-wsk-drivers.csv");
 
 #[test]
 fn what_public_drivers_use_is_declared() {
-    // Defined by the driver, not by the kit.
+    // The driver defines these, not the kit.
     const DRIVERS_OWN: &str = "POOL_ZERO_DOWN_LEVEL_SUPPORT";
     let mut words = std::collections::BTreeSet::new();
     for entry in std::fs::read_dir(headers()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "h") {
             let text = std::fs::read_to_string(path).unwrap();
-            // What is said in comments is not declared.
+            // A name in a comment is not declared.
             let code = text
                 .lines()
                 .filter(|line| !line.trim_start().starts_with("//"));

@@ -1,4 +1,4 @@
-//! Calls of dispatch tables by hand, as driver code without the typed wrappers does it.
+//! Handwritten calls of dispatch tables, as in driver code without the typed wrappers.
 
 use core::ptr::{NonNull, null_mut};
 
@@ -11,7 +11,7 @@ use wsk_sys::{
 ///
 /// # Safety
 ///
-/// As `WskSendTo` asks.
+/// The caller keeps the contract of `WskSendTo`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn send_to(
     table: NonNull<WSK_PROVIDER_DATAGRAM_DISPATCH>,
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn send_to(
 ///
 /// # Safety
 ///
-/// As `WskSendTo` asks.
+/// The caller keeps the contract of `WskSendTo`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn send_to_with_control(
     table: NonNull<WSK_PROVIDER_DATAGRAM_DISPATCH>,
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn send_to_with_control(
     irp: NonNull<IRP>,
 ) -> NTSTATUS {
     let address = address.map_or(null_mut(), NonNull::as_ptr);
-    // The documentation wants NULL where there is none.
+    // The documentation requires NULL if there is no control information.
     let control = if length == 0 {
         null_mut()
     } else {

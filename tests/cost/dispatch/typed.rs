@@ -1,4 +1,4 @@
-//! Calls of dispatch tables through the typed wrappers. `raw.rs` has the same by hand.
+//! Calls of dispatch tables through the typed wrappers. `raw.rs` has the same calls by hand.
 
 use core::ptr::NonNull;
 
@@ -21,7 +21,7 @@ fn status(result: Result<NTSTATUS, DispatchError>) -> NTSTATUS {
 ///
 /// # Safety
 ///
-/// As `WskSendTo` asks.
+/// The caller keeps the contract of `WskSendTo`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn send_to(
     table: NonNull<WSK_PROVIDER_DATAGRAM_DISPATCH>,
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn send_to(
 ///
 /// # Safety
 ///
-/// As `WskSendTo` asks.
+/// The caller keeps the contract of `WskSendTo`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn send_to_with_control(
     table: NonNull<WSK_PROVIDER_DATAGRAM_DISPATCH>,

@@ -1,5 +1,5 @@
-//! The driver: the Rust side of the comparison, through `wsk`, and the C side, which is linked into it. Built as a driver
-//! would be, as one object with only the kernel's functions left to import.
+//! The driver: the Rust side of the comparison, through `wsk`, and the C side, which is linked into it. It is built like a
+//! driver, as one object that imports only the kernel's functions.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -21,7 +21,7 @@ use wsk_sys::{
 /// The bytes of each datagram.
 const LENGTH: usize = 512;
 
-/// What is done again and again; the numbers are those of the Rust side in `src/lib.rs`.
+/// The operations that are repeated. The numbers are those of the Rust side in `src/lib.rs`.
 mod scenario {
     pub(crate) const SEND_PREPARED: u32 = 0;
     pub(crate) const START_PREPARED_SEND: u32 = 1;
@@ -38,74 +38,74 @@ mod scenario {
     pub(crate) const TUNNEL_SEND: u32 = 12;
 }
 
-/// Memory that belongs to somebody else, who gets it back when it is dropped: a packet of another layer.
+/// Memory that belongs to somebody else, such as a packet of another layer. Dropping it returns it to its owner.
 struct Packet(NonNull<Foreign>);
 
-/// What a packet's owner has.
+/// The owner's part of a packet.
 struct Foreign {
     extent: Extent,
-    /// How often it came back.
+    /// How often the packet was returned.
     back: Cell<usize>,
     memory: NonNull<c_void>,
     mdl: NonNull<MDL>,
 }
 
-// SAFETY: a packet is used on one thread at a time; in what is measured deeply it comes back on another, while its owner waits.
+// SAFETY: a packet is used on one thread at a time; in the deep measurements it returns on another thread, while its owner waits.
 unsafe impl Send for Packet {}
 
 impl Drop for Packet {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: what a packet's owner has stays.
+        // SAFETY: the owner's part outlives the packet.
         let back = unsafe { &self.0.as_ref().back };
         back.set(back.get() + 1);
     }
 }
 
-// SAFETY: the memory is nonpaged and stays; nobody writes it while a packet is out.
+// SAFETY: the memory is nonpaged and stays; nobody writes it while a packet is in use.
 unsafe impl SendBuffer for Packet {
     const LOCKS: bool = false;
 
     #[inline]
     unsafe fn lock<'l>(&'l self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: packets stay.
+        // SAFETY: packets outlive their use.
         Ok(&unsafe { self.0.as_ref() }.extent)
     }
 }
 
-// SAFETY: as above; nobody reads it either.
+// SAFETY: as above; nobody reads the memory either.
 unsafe impl ReceiveBuffer for Packet {
     const LOCKS: bool = false;
 
     #[inline]
     unsafe fn lock_mut<'l>(&'l mut self, _: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: packets stay.
+        // SAFETY: packets outlive their use.
         Ok(&unsafe { self.0.as_ref() }.extent)
     }
 }
 
-/// Where a callback notes that something failed.
+/// The place where a callback stores an error.
 #[derive(Clone, Copy)]
 struct Failed(*mut Option<Error>);
 
-// SAFETY: the driver, which waits for its operations, does not look there meanwhile.
+// SAFETY: the driver waits for its operations, and does not read the place meanwhile.
 unsafe impl Send for Failed {}
 
 impl Failed {
     #[cold]
     fn set(self, error: Error) {
-        // SAFETY: the driver stays until its operations are over.
+        // SAFETY: the driver stays until its operations have completed.
         unsafe { *self.0 = Some(error) };
     }
 }
 
-/// A tunnel's header, and what is in it.
+/// A tunnel's header, and its contents.
 const HEADER: usize = 4;
 const KEY: [u8; HEADER] = [0x2A, 0, 0, 0];
-/// The room for the address that a tunnel sends from.
+/// The room for the source address of a tunnel.
 const PIN: usize = ControlMessage::space(8);
 
-/// A header in front of somebody else's packet, with the address that it is sent from.
+/// A header in front of somebody else's packet, with the source address.
 type Frame = WithControl<Framed<Packet>, PIN>;
 
 type SendInFlight = InFlight<SendingTo, Packet>;
@@ -129,8 +129,8 @@ struct Driver {
     receiver: Prepared<ReceivingFrom, NonPagedBuffer>,
     receivers: PreparedPool<ReceivingFrom, NonPagedBuffer>,
     receiving: Vec<Started<ReceivingFrom, NonPagedBuffer>>,
-    /// As many as there are operations. Sends share the first; receives use them in turn.
-    // Boxed as what others own would be: each somewhere else.
+    /// One for each operation. Sends share the first one; receives use them in turn.
+    // Boxed, so that each is somewhere else in memory, as with packets of another owner.
     #[allow(clippy::vec_box)]
     packets: Vec<Box<Foreign>>,
     next: usize,
@@ -208,7 +208,7 @@ impl Driver {
         Packet(NonNull::from(&*self.packets[next]))
     }
 
-    // The operations. They are not inlined, so that nothing is carried over from one to the next.
+    // The operations. They are not inlined, so that the compiler cannot carry anything over from one to the next.
 
     #[inline(never)]
     fn send_prepared(&mut self) -> usize {
@@ -225,7 +225,7 @@ impl Driver {
         };
         match sender.start() {
             Ok(sending) => {
-                // The sender goes back to the pool when the datagram has been sent.
+                // The sender returns to the pool when the datagram has been sent.
                 drop(sending);
                 1
             }
@@ -335,7 +335,7 @@ impl Driver {
         let request = self.socket.send_to(packet, &self.remote);
         match request.from(&self.operations).start() {
             Ok(send) => {
-                // The packet goes back to its owner when the datagram has been sent.
+                // The packet returns to its owner when the datagram has been sent.
                 drop(send);
                 1
             }
@@ -367,14 +367,14 @@ impl Driver {
         }
     }
 
-    // A function by itself only for `?`.
+    // A function of its own, so that it can use `?`.
     #[allow(clippy::inline_always)]
     #[inline(always)]
     fn try_tunnel_send(&mut self) -> Result<(), Error> {
         let mut frame = self.frames.take().ok_or(Error::PoolEmpty)?;
         let foreign = &*self.packets[0];
         let packet = Packet(NonNull::from(foreign));
-        // SAFETY: the MDL was built for nonpaged pool, stays, and is used by nothing else until the packet is back.
+        // SAFETY: the MDL was built for nonpaged pool and stays; nothing else uses it until the packet is returned.
         let packet = unsafe { DriverMdl::with_owner(foreign.mdl, 0, LENGTH, packet) };
         let packet = packet?;
         frame.buffer.put(packet)?;
@@ -386,7 +386,7 @@ impl Driver {
             if let Err(error) = finished.result {
                 failed.set(error);
             }
-            // The packet goes back to its owner, and the frame to its pool.
+            // The packet returns to its owner, and the frame to its pool.
             if let Some(mut frame) = finished.buffer {
                 drop(frame.buffer.take());
             }
@@ -449,7 +449,7 @@ impl Driver {
         }
     }
 
-    /// Starts as many as the driver is deep, lets them settle, and finishes them, again and again.
+    /// Starts as many operations as the driver's depth, lets them settle, and finishes them. Repeats this.
     fn in_batches<T>(
         &mut self,
         operations: usize,
@@ -527,9 +527,9 @@ impl Driver {
 
 const TAG: u32 = 0x7473_6f43;
 
-/// Memory of somebody else's, with an MDL.
+/// Memory of another owner, with an MDL.
 fn foreign() -> Option<Box<Foreign>> {
-    // SAFETY: the memory and the MDL are this function's own, and stay until they are dropped.
+    // SAFETY: the memory and the MDL belong to this function, and stay until they are dropped.
     unsafe {
         let memory = NonNull::new(ExAllocatePoolWithTag(
             POOL_TYPE::NonPagedPoolNx,
@@ -552,7 +552,7 @@ fn foreign() -> Option<Box<Foreign>> {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // SAFETY: made by `foreign`; no packet is out any more.
+        // SAFETY: `foreign` made them; no packet is in use any more.
         unsafe {
             IoFreeMdl(self.mdl.as_ptr());
             ExFreePoolWithTag(self.memory.as_ptr(), TAG);
@@ -572,8 +572,8 @@ pub extern "C" fn wsk_cost_rust_open(scenario: u32, depth: u32, port: u16) -> *m
     }
 }
 
-/// Carries out operations of the driver's scenario, as many at a time as it is deep; between starting these and waiting for
-/// them calls `settle`, if there is one. Returns the sum of what the operations return, or 0 on failure.
+/// Runs operations of the driver's scenario, as many at a time as the driver's depth. Between starting and finishing them, it
+/// calls `settle`, if there is one. Returns the sum of the operations' results, or 0 on failure.
 ///
 /// # Safety
 ///
@@ -599,7 +599,7 @@ pub unsafe extern "C" fn wsk_cost_rust_close(driver: *mut c_void) {
     drop(unsafe { Box::from_raw(driver.cast::<Driver>()) });
 }
 
-/// The C side, exported with the rest under names of its own.
+/// The C side, exported with the rest under its own names.
 #[cfg(not(without_clang))]
 pub mod clang {
     use core::ffi::c_void;
@@ -618,7 +618,7 @@ pub mod clang {
     /// As [`wsk_cost_rust_open`](super::wsk_cost_rust_open), in C.
     #[unsafe(no_mangle)]
     pub extern "C" fn wsk_cost_clang_open(scenario: u32, depth: u32, port: u16) -> *mut c_void {
-        // SAFETY: has no precondition but a booted kernel, without which the host kernel ends the process.
+        // SAFETY: it has no precondition except a booted kernel. Without one, the host kernel ends the process.
         unsafe { wsk_cost_c_open(scenario, depth, port) }
     }
 

@@ -1,5 +1,5 @@
-//! The host kernel as a shared object of its own, as `ntoskrnl.exe` and `netio.sys` are: booted with the provider that
-//! completes each IRP, at once or in deferred procedure calls, and does nothing else.
+//! The host kernel as a shared object of its own, like `ntoskrnl.exe` and `netio.sys`. It is booted with a provider that only
+//! completes each IRP, at once or in deferred procedure calls.
 
 use std::sync::Mutex;
 
@@ -38,13 +38,13 @@ pub extern "C" fn wsk_cost_settle() {
     }
 }
 
-/// All allocations of pool, IRPs and MDLs since the kernel was booted.
+/// The number of allocations of pool, IRPs and MDLs since the kernel was booted.
 #[unsafe(no_mangle)]
 pub extern "C" fn wsk_cost_allocations() -> u64 {
     counts().map_or(u64::MAX, |counts| counts.allocations())
 }
 
-/// Shuts the kernel down; says whether nothing was left behind.
+/// Shuts the kernel down. Returns whether nothing was left behind.
 #[unsafe(no_mangle)]
 pub extern "C" fn wsk_cost_shutdown() -> bool {
     let kernel = KERNEL.lock().ok().and_then(|mut kernel| kernel.take());

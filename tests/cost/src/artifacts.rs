@@ -1,4 +1,4 @@
-//! Builds what is measured, as a driver would be built.
+//! Builds the files that are measured, in the way a driver is built.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use cargo_metadata::Message;
 
 use crate::Error;
 
-/// The files that are measured, and where to put what is written about them.
+/// The files that are measured, and the folder for the results.
 pub(crate) struct Artifacts {
     pub(crate) runner: PathBuf,
     pub(crate) kernel: PathBuf,
@@ -16,7 +16,7 @@ pub(crate) struct Artifacts {
 }
 
 impl Artifacts {
-    /// Has cargo build them.
+    /// Builds them with cargo.
     pub(crate) fn build() -> Result<Self, Error> {
         if cfg!(without_clang) {
             return Err(Error(
@@ -66,7 +66,7 @@ impl Artifacts {
     }
 }
 
-/// A cargo command for this package, in the target folder that this program, a test or a benchmark, is in.
+/// A cargo command for this package. It uses the target folder in which this program, test or benchmark is.
 #[must_use]
 pub fn cargo(command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -74,9 +74,9 @@ pub fn cargo(command: &str) -> Command {
         .arg(command)
         .args(["--package", "wsk-cost"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        // With it code is cut into other units, and inlined otherwise.
+        // Incremental compilation divides code into other units, and inlines differently.
         .env_remove("CARGO_INCREMENTAL");
-    // Tests and benchmarks are in `deps` of their profile's folder.
+    // Tests and benchmarks are in `deps` in the folder of their profile.
     let program = std::env::current_exe().ok();
     if let Some(target) = program
         .as_deref()

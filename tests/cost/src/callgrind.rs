@@ -1,4 +1,4 @@
-//! Runs scenarios under callgrind and reads what it writes.
+//! Runs scenarios under callgrind, and reads its output.
 //!
 //! The format is that of <https://valgrind.org/docs/manual/cl-format.html>, without compressed names.
 
@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::artifacts::Artifacts;
 use crate::{Calls, Completion, Cost, Error, OPERATIONS, Run, Side};
 
-/// Fails with advice when there is no valgrind.
+/// Fails with advice if valgrind is missing.
 pub(crate) fn find() -> Result<(), Error> {
     match Command::new("valgrind").arg("--version").output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -20,7 +20,7 @@ pub(crate) fn find() -> Result<(), Error> {
     }
 }
 
-/// The cost of a scenario's operations.
+/// Measures the cost of a scenario's operations.
 pub(crate) fn run(artifacts: &Artifacts, run: Run) -> Result<Cost, Error> {
     let Run {
         side,
@@ -43,7 +43,7 @@ pub(crate) fn run(artifacts: &Artifacts, run: Run) -> Result<Cost, Error> {
         .map_err(|error| Error(format!("{}: {error}", artifacts.folder.display())))?;
 
     let mut command = Command::new("valgrind");
-    // The same environment each time: it is part of the memory that the program sees.
+    // The environment is the same each time, because it is part of the memory that the program sees.
     command
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin");
@@ -72,7 +72,7 @@ pub(crate) fn run(artifacts: &Artifacts, run: Run) -> Result<Cost, Error> {
         )));
     };
 
-    // Dump 1 ends at the first mark: loading and warming up. Dumps 2 and 3 are the phases.
+    // Dump 1 ends at the first mark: loading and warming up. Dumps 2 and 3 are the two phases.
     let phase = |number: u32| {
         let mut file = written.clone().into_os_string();
         file.push(format!(".{number}"));
@@ -103,12 +103,12 @@ pub(crate) fn run(artifacts: &Artifacts, run: Run) -> Result<Cost, Error> {
     })
 }
 
-/// One dump.
+/// The counts of one dump.
 #[derive(Debug, Default, PartialEq)]
 struct Profile {
     /// All instructions.
     all: u64,
-    /// Those of the driver, and of what it calls outside the kernel.
+    /// The instructions of the driver, and of what it calls outside the kernel.
     own: u64,
     /// Calls from the driver to the kernel.
     calls: BTreeMap<String, Calls>,
@@ -121,16 +121,17 @@ impl Profile {
         let (kernel, driver) = (&artifacts.kernel, &artifacts.driver);
         let profile = Self::parse(&text, &stem(kernel), &stem(driver)).map_err(problem)?;
         if profile.own == 0 || profile.calls.is_empty() {
-            return Err(problem("nothing of the driver is in it".to_owned()));
+            return Err(problem("it contains nothing of the driver".to_owned()));
         }
         Ok(profile)
     }
 
-    /// Adds up the costs of functions and of calls. `kernel` and `driver` are in the names of the objects.
+    /// Adds up the costs of functions and of calls. Names of objects that contain `kernel` and `driver` are those of the kernel
+    /// and the driver.
     fn parse(text: &str, kernel: &str, driver: &str) -> Result<Self, String> {
         let mut profile = Self::default();
         let (mut object, mut callee_object, mut callee) = ("", None, "");
-        // The number of calls that the next line is the cost of.
+        // The number of calls whose cost is on the next line.
         let mut pending = None;
         for line in text.lines() {
             if let Some(name) = line.strip_prefix("ob=") {
@@ -166,7 +167,7 @@ impl Profile {
 }
 
 fn bad(line: &str) -> String {
-    format!("a line is not as expected: {line}")
+    format!("unexpected line: {line}")
 }
 
 fn stem(file: &Path) -> String {
@@ -176,7 +177,7 @@ fn stem(file: &Path) -> String {
         .into_owned()
 }
 
-/// The function's own name: without its path, its hash, and callgrind's mark of a recursion.
+/// The function's own name, without its path, its hash, and callgrind's mark for recursion.
 fn short(name: &str) -> String {
     let name = name.split('\'').next().unwrap_or(name);
     let is_hash = |word: &&str| word.len() == 17 && word.starts_with('h');
@@ -190,7 +191,7 @@ fn short(name: &str) -> String {
 mod tests {
     use super::*;
 
-    /// A driver that calls the kernel, which calls it back and a library; the driver calls the library too.
+    /// A driver that calls the kernel, which calls back into the driver and calls a library. The driver calls the library, too.
     const DUMP: &str = "\
 events: Ir
 ob=/x/libdriver.so

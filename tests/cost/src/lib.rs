@@ -1,27 +1,27 @@
-//! What `wsk` costs, in instructions, against C written by hand: `cargo bench -p wsk-cost` prints the table, and the tests
-//! fail where a limit is exceeded.
+//! Measures the cost of `wsk` in instructions, and compares it with handwritten C: `cargo bench -p wsk-cost` prints the table,
+//! and the tests fail if a limit is exceeded.
 //!
 //! # Method
 //!
-//! A driver is built as one shared object with link-time optimisation (the profile `cost`), with the Rust side
-//! (`driver/lib.rs`) and the C side (`c`, clang at `-O2`) in it. The C side does each thing twice: *lean*, with nothing that can be
-//! left out (`c/lean.c`), and *careful*, keeping the promises that `wsk` keeps (`c/careful.c`). The host kernel is a shared object of its own, with
-//! the provider that completes each IRP and does nothing else. `wsk-cost-run` loads both and carries out one [`Scenario`]
-//! under callgrind: some operations to warm up, then N, then 2 N. Callgrind dumps its counts in between, and the difference
-//! of the last two, divided by N, is the [`Cost`] of one operation: whatever is done once per phase drops out.
+//! A driver is built as one shared object with link-time optimisation (the profile `cost`). It contains the Rust side
+//! (`driver/lib.rs`) and the C side (`c`, clang at `-O2`). The C side does each thing twice: *lean*, without anything that can be
+//! left out (`c/lean.c`), and *careful*, with the promises that `wsk` keeps (`c/careful.c`). The host kernel is a shared object
+//! of its own, whose provider only completes each IRP. `wsk-cost-run` loads both and runs one [`Scenario`] under callgrind: some
+//! operations to warm up, then N, then 2 N. Callgrind dumps its counts in between. The difference of the last two, divided by N,
+//! is the [`Cost`] of one operation: whatever happens once per phase cancels out.
 //!
-//! Each instruction belongs to the shared object that it is in, so nothing has to be guessed:
+//! Each instruction belongs to the shared object that contains it, so the counts need no guesses:
 //!
-//! * *All* is everything, in whatever object.
-//! * *Own* is what lies outside the host kernel: instructions of the driver's object, wherever it was called from (completion
-//!   routines are called by the kernel), and what functions of other objects, such as `memcpy` of the C library, take when the
-//!   driver calls them. What the kernel itself calls there is the kernel's.
+//! * *All* counts every instruction, in whatever object.
+//! * *Own* counts the instructions outside the host kernel: those of the driver's object, whoever calls it (the kernel calls
+//!   completion routines), and those of other objects, such as `memcpy` of the C library, when the driver calls them. Functions
+//!   that the kernel itself calls there count for the kernel.
 //!
 //! The calls from the driver's object into the kernel's are counted by name, which shows allocations and locks.
 //!
-//! The addresses that a program sees under valgrind, its environment and its input are the same each time, and so is its own
-//! cost. All instructions vary by about one in a thousand: threads of the host kernel sleep and wake beside the driver. With
-//! deferred completion, where these threads do the work, they vary more, and are not compared.
+//! Under valgrind the addresses, the environment and the input of a program are the same each time, and so is the program's own
+//! cost. All instructions together vary by about one in a thousand, because threads of the host kernel sleep and wake beside the
+//! driver. With deferred completion these threads do the work, so the counts vary more and are not compared.
 
 mod artifacts;
 mod callgrind;
@@ -35,62 +35,63 @@ use artifacts::Artifacts;
 pub use artifacts::cargo;
 pub use table::{InFlight, Ratio, Row, Table};
 
-/// The greatest ratio of the cost of an operation at [`DEPTH`] in flight to that at 1.
+/// The limit for the cost of an operation with [`DEPTH`] in flight, as a multiple of its cost with one in flight.
 pub const IN_FLIGHT_LIMIT: f64 = 1.10;
-/// The most locks that one operation may take.
+/// The limit for the locks of one operation.
 pub const LOCKS_LIMIT: u64 = 1;
 /// How many operations are in flight at once in the deep measurements.
 pub const DEPTH: u64 = 1024;
-/// How many operations a phase carries out, of which a second phase does twice as many.
+/// How many operations the first phase runs. The second phase runs twice as many.
 const OPERATIONS: u64 = 2 * DEPTH;
 
-/// What is measured.
+/// A use of `wsk` that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scenario {
-    /// What it is.
+    /// Its name.
     pub name: &'static str,
-    /// The greatest ratio of all instructions, Rust to lean C, in hundredths.
+    /// The limit for all instructions of Rust, in hundredths of those of lean C.
     all_limit: u32,
-    /// The same for the instructions outside the host kernel.
+    /// The same limit for the instructions outside the host kernel.
     own_limit: u32,
-    /// The number by which the C side knows it where it is lean.
+    /// Its number in lean C.
     lean: u32,
-    /// The C that keeps the same promises; none where the lean C does.
+    /// Its form in C that keeps the same promises. `None` if lean C keeps them.
     careful: Option<Careful>,
-    /// The number by which the Rust side knows it.
+    /// Its number in Rust.
     rust: u32,
 }
 
-/// The same in C that keeps the same promises.
+/// A scenario in C that keeps the same promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Careful {
-    /// The number by which the C side knows it.
+    /// Its number in C.
     number: u32,
-    /// The greatest ratio of the instructions outside the host kernel, Rust to that, in hundredths.
+    /// The limit for Rust's instructions outside the host kernel, in hundredths of those of this C.
     own_limit: u32,
 }
 
 impl Scenario {
-    /// The greatest ratio of all instructions, Rust to lean C.
+    /// The limit for all instructions of Rust, as a multiple of those of lean C.
     #[must_use]
     pub fn all_limit(&self) -> f64 {
         f64::from(self.all_limit) / 100.0
     }
 
-    /// The greatest ratio of the instructions outside the host kernel, Rust to lean C.
+    /// The limit for Rust's instructions outside the host kernel, as a multiple of those of lean C.
     #[must_use]
     pub fn own_limit(&self) -> f64 {
         f64::from(self.own_limit) / 100.0
     }
 
-    /// The greatest ratio of the instructions outside the host kernel, Rust to C that keeps the same promises, where there is one.
+    /// The limit for Rust's instructions outside the host kernel, as a multiple of those of C that keeps the same promises, if
+    /// there is such C.
     #[must_use]
     pub fn careful_limit(&self) -> Option<f64> {
         self.careful
             .map(|careful| f64::from(careful.own_limit) / 100.0)
     }
 
-    /// The number by which a side knows it.
+    /// The number of the scenario on a side.
     fn number(&self, side: Side) -> Option<u32> {
         match side {
             Side::Lean => Some(self.lean),
@@ -100,7 +101,7 @@ impl Scenario {
     }
 }
 
-/// Sends of which the driver waits for the end, each with its own operation.
+/// Sends that the driver waits for, each with its own operation.
 const SEND_IN_FLIGHT: Scenario = Scenario {
     name: "send_to, prepared and pooled: start, waited for",
     all_limit: 105,
@@ -146,7 +147,7 @@ const RECEIVE_FROM_IN_FLIGHT: Scenario = Scenario {
     rust: 11,
 };
 
-/// What is compared with C.
+/// The scenarios that are compared with C.
 const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "send_to, prepared: wait",
@@ -245,7 +246,7 @@ const SCENARIOS: [Scenario; 13] = [
     },
 ];
 
-/// What is compared with itself, many in flight and one.
+/// The scenarios that are compared with themselves, with many operations in flight and with one.
 const IN_FLIGHT: [Scenario; 4] = [
     SEND_IN_FLIGHT,
     RECEIVE_IN_FLIGHT,
@@ -253,12 +254,12 @@ const IN_FLIGHT: [Scenario; 4] = [
     RECEIVE_FROM_IN_FLIGHT,
 ];
 
-/// What is compared.
+/// A side of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// C that does nothing that can be left out.
+    /// C without anything that can be left out.
     Lean,
-    /// C that keeps the promises that `wsk` keeps.
+    /// C that keeps the promises of `wsk`.
     Careful,
     /// Rust, through `wsk`.
     Rust,
@@ -274,7 +275,7 @@ impl fmt::Display for Side {
     }
 }
 
-/// When the provider completes.
+/// When the provider completes IRPs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Completion {
     /// Before the call returns.
@@ -283,12 +284,12 @@ pub enum Completion {
     Deferred,
 }
 
-/// Calls of one function of the kernel, by the driver.
+/// The driver's calls of one kernel function.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// How many.
+    /// The number of calls.
     pub count: u64,
-    /// The instructions that they took, with everything that they called.
+    /// The instructions of these calls, including everything that they call.
     pub instructions: u64,
 }
 
@@ -315,26 +316,26 @@ impl Cost {
         self.each(self.own)
     }
 
-    /// Pool blocks, IRPs and MDLs that were allocated in all the operations, those of the first measured phase included.
+    /// Pool blocks, IRPs and MDLs that all the operations allocated, including those of the first measured phase.
     #[must_use]
     pub fn allocations(&self) -> u64 {
         let calls = self.calls_named("Allocate");
         self.allocations.max(calls)
     }
 
-    /// Locks that were taken in all the operations.
+    /// Locks that all the operations took.
     #[must_use]
     pub fn locks(&self) -> u64 {
         self.calls_named("Acquire")
     }
 
-    /// Calls of the kernel's function of this name, in all the operations.
+    /// Calls of the kernel function with this name by all the operations.
     #[must_use]
     pub fn calls(&self, function: &str) -> Calls {
         self.calls.get(function).copied().unwrap_or_default()
     }
 
-    /// How many operations this is the cost of.
+    /// The number of operations in this cost.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.operations
@@ -351,11 +352,11 @@ impl Cost {
 }
 
 fn real(count: u64) -> f64 {
-    // Far below: a million instructions for each of some thousand operations.
+    // The numbers are far below that: a million instructions for each of some thousand operations.
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
-/// Why nothing could be measured.
+/// The reason why nothing could be measured.
 #[derive(Debug, Clone)]
 pub struct Error(String);
 
@@ -367,11 +368,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Builds the driver and the kernel, and measures all there is.
+/// Builds the driver and the kernel, and measures every scenario.
 ///
 /// # Errors
 ///
-/// When a tool is missing or fails: what to do about it.
+/// When a tool is missing or fails. The text says what to do about it.
 pub fn measure() -> Result<Table, Error> {
     use Completion::{Deferred, Inline};
 
@@ -442,7 +443,7 @@ impl Run {
     }
 }
 
-/// Measures runs, two at a time: each is one process that keeps one processor busy.
+/// Measures runs, two at a time. Each is one process that keeps one processor busy.
 fn measure_each(artifacts: &Artifacts, runs: BTreeSet<Run>) -> Result<BTreeMap<Run, Cost>, Error> {
     let left = Mutex::new(runs.into_iter());
     let next = || left.lock().ok()?.next();

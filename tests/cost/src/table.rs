@@ -1,16 +1,16 @@
-//! The table of what was measured.
+//! The table of the measurements.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::{Calls, Completion, Cost, DEPTH, IN_FLIGHT_LIMIT, LOCKS_LIMIT, Scenario, Side};
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// Rust and C.
+    /// Comparisons of Rust and C.
     pub rows: Vec<Row>,
-    /// Many in flight and one.
+    /// Comparisons of many operations in flight and one.
     pub in_flight: Vec<InFlight>,
 }
 
@@ -19,42 +19,42 @@ pub struct Table {
 pub struct Row {
     /// The scenario.
     pub scenario: Scenario,
-    /// What it costs in C that does nothing that can be left out.
+    /// The cost in C without anything that can be left out.
     pub lean: Cost,
-    /// What it costs in C that keeps the same promises as Rust, where that is another.
+    /// The cost in C that keeps the same promises as Rust, if that is other C.
     pub careful: Option<Cost>,
-    /// What it costs in Rust, if it is there.
+    /// The cost in Rust, if there is one.
     pub rust: Option<Cost>,
 }
 
-/// A scenario on one side with one operation in flight and with many.
+/// A scenario on one side, with one operation in flight and with many.
 #[derive(Debug, Clone)]
 pub struct InFlight {
     /// The scenario.
     pub scenario: Scenario,
     /// The side.
     pub side: Side,
-    /// When the provider completes.
+    /// When the provider completes IRPs.
     pub completion: Completion,
-    /// What an operation costs that is alone in flight.
+    /// The cost of an operation when one is in flight.
     pub one: Cost,
-    /// What it costs when [`DEPTH`] are.
+    /// The cost of an operation when [`DEPTH`] are in flight.
     pub many: Cost,
 }
 
-/// A cost of Rust's as a multiple of one of C's.
+/// A cost of Rust as a multiple of a cost of C.
 #[derive(Debug, Clone, Copy)]
 pub struct Ratio {
-    /// What of.
+    /// What is compared.
     pub of: &'static str,
     /// The ratio.
     pub ratio: f64,
-    /// The greatest that it may be.
+    /// The limit for the ratio.
     pub limit: f64,
 }
 
 impl Row {
-    /// All instructions, Rust to lean C.
+    /// All instructions of Rust, as a multiple of those of lean C.
     #[must_use]
     pub fn all(&self) -> Option<Ratio> {
         Some(Ratio {
@@ -64,7 +64,7 @@ impl Row {
         })
     }
 
-    /// Instructions outside the host kernel, Rust to lean C.
+    /// Instructions outside the host kernel of Rust, as a multiple of those of lean C.
     #[must_use]
     pub fn own(&self) -> Option<Ratio> {
         Some(Ratio {
@@ -74,7 +74,7 @@ impl Row {
         })
     }
 
-    /// Instructions outside the host kernel, Rust to C that keeps the same promises.
+    /// Instructions outside the host kernel of Rust, as a multiple of those of C that keeps the same promises.
     #[must_use]
     pub fn own_to_careful(&self) -> Option<Ratio> {
         Some(Ratio {
@@ -84,13 +84,13 @@ impl Row {
         })
     }
 
-    /// All ratios that there are.
+    /// The ratios that exist.
     pub fn ratios(&self) -> impl Iterator<Item = Ratio> {
         let ratios = [self.all(), self.own(), self.own_to_careful()];
         ratios.into_iter().flatten()
     }
 
-    /// Each side that there is.
+    /// The sides that exist.
     pub fn costs(&self) -> impl Iterator<Item = (Side, &Cost)> {
         let lean = Some((Side::Lean, &self.lean));
         let careful = self.careful.as_ref().map(|cost| (Side::Careful, cost));
@@ -123,14 +123,14 @@ impl Row {
 }
 
 impl InFlight {
-    /// Instructions outside the host kernel, many to one.
+    /// Instructions outside the host kernel, with many in flight as a multiple of those with one.
     #[must_use]
     pub fn own_ratio(&self) -> f64 {
         self.many.own() / self.one.own()
     }
 
-    /// All instructions, many to one. Only with inline completion: what it takes the host to hand an operation to another
-    /// thread and back depends on how often that thread has to be woken.
+    /// All instructions, with many in flight as a multiple of those with one. Only with inline completion: the cost of handing an
+    /// operation to another thread and back depends on how often the host must wake that thread.
     #[must_use]
     pub fn all_ratio(&self) -> Option<f64> {
         let inline = self.completion == Completion::Inline;

@@ -23,7 +23,11 @@ fn within_limits(ratio: impl Fn(&Row) -> Option<Ratio>) {
             *TABLE
         );
     }
-    assert!(judged >= 4, "only {judged} were there to judge\n{}", *TABLE);
+    assert!(
+        judged >= 4,
+        "only {judged} rows have this ratio\n{}",
+        *TABLE
+    );
 }
 
 #[test]
@@ -75,7 +79,7 @@ fn an_operation_costs_the_same_however_many_are_in_flight() {
     }
 }
 
-/// The measurement itself: what must be there whatever the cost is.
+/// Checks the measurement itself, whatever the cost: the calls that are compared must be there.
 #[test]
 fn all_sides_make_the_calls_that_are_compared() {
     for row in &TABLE.rows {
@@ -104,7 +108,7 @@ fn all_sides_make_the_calls_that_are_compared() {
     }
 }
 
-/// What is compared with keeps promises that cost something.
+/// The promises that the careful C keeps must cost something.
 #[test]
 fn careful_c_costs_more_than_lean_c() {
     for row in &TABLE.rows {
@@ -123,7 +127,7 @@ fn careful_c_costs_more_than_lean_c() {
     }
 }
 
-/// The rows of the README's table, and what each is called here.
+/// The rows of the README's table, and their names here.
 const IN_THE_README: [(&str, &str); 4] = [
     (
         "send again what is prepared, and wait",
@@ -143,7 +147,7 @@ const IN_THE_README: [(&str, &str); 4] = [
     ),
 ];
 
-/// Another version of a compiler may differ by an instruction or two.
+/// Another compiler version may differ by an instruction or two.
 #[test]
 fn the_readme_tells_what_is_measured() {
     let readme = include_str!("../../../README.md");
@@ -162,7 +166,11 @@ fn the_readme_tells_what_is_measured() {
             (Side::Rust, rust, row.rust.as_ref()),
         ] {
             let Some(cost) = cost else {
-                assert_eq!(told, "", "{words}, {side}: nothing is measured\n{}", *TABLE);
+                assert_eq!(
+                    told, "",
+                    "{words}, {side}: nothing was measured\n{}",
+                    *TABLE
+                );
                 continue;
             };
             let told: f64 = told.parse().unwrap_or_else(|_| panic!("{line}"));

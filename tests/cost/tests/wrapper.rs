@@ -1,8 +1,8 @@
-//! A typed call of a dispatch table compiles to the instructions of the call by hand.
+//! A typed call of a dispatch table compiles to the same instructions as a handwritten call.
 
 use std::collections::HashMap;
 
-/// The instructions of the functions in two files of the folder `dispatch`, built as the drivers of the comparison are.
+/// The instructions of the functions in two files of the folder `dispatch`, built like the drivers of the comparison.
 #[test]
 fn a_typed_call_compiles_to_the_raw_call() {
     let typed = functions(&assembly("wsk_cost_typed"));
@@ -18,7 +18,7 @@ fn a_typed_call_compiles_to_the_raw_call() {
     }
 }
 
-/// The comparison itself sees what differs and nothing else.
+/// The comparison notices a difference, and nothing else.
 #[test]
 fn names_and_places_of_labels_do_not_count_and_instructions_do() {
     let one =
@@ -47,7 +47,7 @@ fn assembly(example: &str) -> String {
     std::fs::read_to_string(&file).expect("the compiler has written the assembly")
 }
 
-/// The instructions of each function, with labels numbered in the order in which they are met.
+/// The instructions of each function, with labels numbered in the order of their appearance.
 fn functions(assembly: &str) -> HashMap<String, Vec<String>> {
     let mut functions = HashMap::new();
     let (mut name, mut lines, mut labels) = (String::new(), Vec::new(), HashMap::new());
@@ -64,7 +64,7 @@ fn functions(assembly: &str) -> HashMap<String, Vec<String>> {
             || line.starts_with('.') && label.is_none()
             || label.is_some_and(|label| !label.starts_with(".LBB"))
         {
-            // Directives, and labels of data and of debug information.
+            // Skips directives, and labels of data and debug information.
         } else {
             lines.push(renamed(&line, &mut labels));
         }
@@ -73,7 +73,7 @@ fn functions(assembly: &str) -> HashMap<String, Vec<String>> {
     functions
 }
 
-/// The line with its labels numbered.
+/// A line with its labels numbered.
 fn renamed(line: &str, labels: &mut HashMap<String, usize>) -> String {
     let mut result = String::new();
     let mut rest = line;

@@ -1,6 +1,6 @@
-//! A driver in C for Winsock Kernel: `c/echo.c`, compiled against the headers and linked with the host kernel. The crate offers its
-//! entry point; its tests load the driver and talk to it over sockets of the host. Beside it lies `c/exceptions.c`, whose tests show what
-//! structured exceptions do there.
+//! A driver in C for Winsock Kernel: `c/echo.c`, compiled against the headers and linked with the host kernel. The crate exports
+//! its entry point. Its tests load the driver and talk to it over sockets of the host. `c/exceptions.c` is beside it: its tests
+//! show how structured exceptions behave there.
 
 #[cfg(not(without_clang))]
 unsafe extern "system" {

@@ -1,5 +1,5 @@
-//! The driver in C on the host kernel: what it does, every allocation failing in turn, sockets that are forced closed, completions
-//! in a thousand orders.
+//! The driver in C on the host kernel: what it does, with every allocation failing in turn, with sockets that are forced closed,
+//! and with completions in a thousand orders.
 
 #[cfg(without_clang)]
 compile_error!(
@@ -15,10 +15,10 @@ use wsk_driver_in_c::DriverEntry;
 use wsk_host::{Builder, Completion, Driver, Kernel, LoadedDriver, Resource, What};
 use wsk_sys::NTSTATUS;
 
-/// How long anything may take that is to happen.
+/// The time limit for everything that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A kernel, and what its driver prints.
+/// A kernel, and the output of its driver.
 struct Machine {
     kernel: Kernel,
     printed: Receiver<String>,
@@ -30,7 +30,7 @@ impl Machine {
         let (print, printed) = channel();
         kernel.on_event(move |event| {
             if let What::Print { text, .. } = &event.what {
-                // Nobody listens any more when a test has failed.
+                // After a failed test nobody reads the output any more.
                 let _ = print.send(text.clone());
             }
         });
@@ -42,10 +42,10 @@ impl Machine {
         driver.load(DriverEntry)
     }
 
-    /// The port that the driver listens on; `None` where it could not.
+    /// The port on which the driver listens. `None` if it could not listen.
     fn port(&self) -> Option<u16> {
         let printed = self.printed.recv_timeout(PATIENCE);
-        let printed = printed.expect("the driver tells whether it listens");
+        let printed = printed.expect("the driver must print whether it listens");
         let port = printed.trim_end().strip_prefix("echo: listening on port ");
         assert!(
             port.is_some() || printed.starts_with("echo: not listening"),
@@ -61,7 +61,7 @@ fn connect(port: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends and expects the same back, then says good-bye and expects that, too.
+/// Sends bytes and expects the same back, and then ends the connection and expects its end.
 fn talk(port: u16, text: &[u8]) -> std::io::Result<()> {
     let mut stream = connect(port)?;
     let mut writer = stream.try_clone()?;
@@ -97,20 +97,21 @@ fn it_echoes() {
             scope.spawn(move || talk(port, text).unwrap());
         }
     });
-    // One that stays connected is closed by unloading.
+    // Unloading closes a connection that is still open.
     let mut stays = connect(port).unwrap();
     stays.write_all(b"still here").unwrap();
     stays.read_exact(&mut [0; 10]).unwrap();
     driver.unload();
     assert_eq!(stays.read(&mut [0; 1]).unwrap_or(0), 0);
-    // And it can be loaded again.
+    // The driver can be loaded again.
     let driver = machine.load().unwrap();
     talk(machine.port().unwrap(), b"again").unwrap();
     driver.unload();
     machine.kernel.shutdown();
 }
 
-/// Loads the driver, talks to it, and unloads it, on a kernel where something fails; says whether all went well for the peer.
+/// Loads the driver, talks to it, and unloads it, on a kernel on which something fails. Returns whether everything went well for
+/// the peer.
 fn with_faults(machine: &Machine) -> bool {
     let Ok(driver) = machine.load() else {
         return false;
@@ -123,7 +124,7 @@ fn with_faults(machine: &Machine) -> bool {
     talked
 }
 
-/// Lets the first use of something fail, then the second, and so on until none of them is reached.
+/// Makes the first use of a resource fail, then the second, and so on until no use fails.
 fn each_fails_in_turn(plan: impl Fn(&Kernel, u64)) -> u64 {
     for nth in 1.. {
         let machine = Machine::boot(Kernel::builder().backtraces(false));
@@ -133,7 +134,7 @@ fn each_fails_in_turn(plan: impl Fn(&Kernel, u64)) -> u64 {
         // Whatever has failed, nothing is left behind.
         machine.kernel.shutdown();
         if !reached {
-            assert!(well, "nothing failed, and it doesn't echo");
+            assert!(well, "nothing failed, but the driver does not echo");
             return nth - 1;
         }
     }
@@ -150,7 +151,7 @@ fn every_allocation_fails_in_turn() {
 #[test]
 fn every_call_of_the_provider_fails_in_turn() {
     let failed = each_fails_in_turn(Kernel::fail_nth_call);
-    // Opening, binding, asking for the address, receiving twice, sending, disconnecting; whatever is closed.
+    // Opening, binding, reading the address, receiving twice, sending, disconnecting, and closing.
     assert!(failed >= 7, "only {failed} calls have failed");
     for resource in [Resource::Registration, Resource::Thread] {
         let failed = each_fails_in_turn(|kernel, nth| kernel.fail_nth(resource, nth));
@@ -168,7 +169,7 @@ fn without_a_provider_it_does_nothing() {
     machine.kernel.shutdown();
 }
 
-/// Expects the end of each, or a reset, after at most so many bytes that were on their way.
+/// Expects the end of each connection, or a reset, after at most as many bytes as were in flight.
 fn all_end(peers: &mut [TcpStream], most: usize) {
     for peer in peers {
         let mut rest = Vec::new();
@@ -176,13 +177,13 @@ fn all_end(peers: &mut [TcpStream], most: usize) {
         assert!(rest.len() <= most);
         let late =
             |end: std::io::Error| matches!(end.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-        assert!(!end.is_err_and(late), "the connection stays");
+        assert!(!end.is_err_and(late), "the connection must end");
     }
 }
 
 #[test]
 fn sockets_that_are_forced_closed() {
-    // After so many bytes have come back.
+    // After this many bytes have come back.
     for wait in [0, 1, 5] {
         let machine = Machine::boot(Kernel::builder());
         let driver = machine.load().unwrap();
@@ -193,7 +194,7 @@ fn sockets_that_are_forced_closed() {
             peer.read_exact(&mut vec![0; wait]).unwrap();
         }
         machine.kernel.force_close_sockets();
-        // Of those that nothing has come back to, some were not accepted: unloading closes what they are connected with.
+        // Some connections without an answer were not accepted. Unloading closes the listener, and so these connections.
         if wait > 0 {
             all_end(&mut peers, 5 - wait);
         }
@@ -216,9 +217,9 @@ fn a_thousand_orders_of_completions() {
         let driver = machine.load().unwrap();
         let port = machine.port().unwrap();
         match seed % 4 {
-            // All is over before it is unloaded.
+            // Everything ends before the driver is unloaded.
             0 => talk(port, b"hello").unwrap_or_else(|error| panic!("seed {seed}: {error}")),
-            // A peer stays.
+            // A peer stays connected.
             1 => {
                 let mut peer = connect(port).unwrap();
                 peer.write_all(b"hello").unwrap();
@@ -226,13 +227,13 @@ fn a_thousand_orders_of_completions() {
                 machine.kernel.shutdown();
                 continue;
             }
-            // A peer stays, and another says good-bye at this moment.
+            // A peer stays connected, and another one disconnects at this moment.
             2 => {
                 let _stays = connect(port).unwrap();
                 let goes = connect(port).unwrap();
                 goes.shutdown(Shutdown::Write).unwrap();
             }
-            // The network goes away meanwhile.
+            // The network fails meanwhile.
             _ => {
                 let mut peer = connect(port).unwrap();
                 peer.write_all(b"hello").unwrap();

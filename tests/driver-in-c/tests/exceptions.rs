@@ -1,6 +1,7 @@
-//! Structured exceptions of a driver in C: what catches what, in which order, and what nothing catches. `c/exceptions.c` is the driver.
+//! Structured exceptions in a driver in C: what catches which exception, in which order, and which exceptions nothing catches.
+//! The driver is `c/exceptions.c`.
 
-// Microsoft's compiler has exceptions of its own, which the host kernel doesn't raise.
+// Microsoft's compiler has its own exceptions, which the host kernel does not raise.
 #![cfg(not(any(without_clang, target_env = "msvc")))]
 
 use std::ffi::{CStr, c_char, c_void};
@@ -41,9 +42,10 @@ mod driver {
     }
 }
 
-/// What the driver has run since the last call of this.
+/// The steps that the driver has run since the last call of this function.
 fn trace() -> String {
-    // SAFETY: the driver ends it with a zero; no function of the driver is running, since tests that use it hold the one kernel.
+    // SAFETY: the driver ends the text with a zero. No function of the driver runs now, because tests that use it hold the only
+    // kernel.
     unsafe {
         let text = CStr::from_ptr((&raw const driver::Trace).cast());
         let text = text.to_str().unwrap().to_owned();
@@ -52,9 +54,9 @@ fn trace() -> String {
     }
 }
 
-/// Has the driver lock these bytes.
+/// Makes the driver lock these bytes.
 fn choose(memory: *const u8, length: u32, operation: LOCK_OPERATION) -> *mut MDL {
-    // SAFETY: the memory isn't looked at before it is locked, which is what is tested.
+    // SAFETY: the memory is not accessed before it is locked, which is under test.
     unsafe {
         let mdl = IoAllocateMdl(memory.cast_mut().cast(), length, 0, 0, ptr::null_mut());
         driver::Choose(mdl, operation);
@@ -63,13 +65,13 @@ fn choose(memory: *const u8, length: u32, operation: LOCK_OPERATION) -> *mut MDL
 }
 
 fn free(mdl: *mut MDL) {
-    // SAFETY: the MDL was allocated by `choose`, and its pages aren't locked.
+    // SAFETY: `choose` allocated the MDL, and its pages are not locked.
     unsafe { IoFreeMdl(mdl) };
 }
 
 static CONSTANT: [u8; 64] = [7; 64];
 
-/// Nobody has memory there.
+/// An address without memory.
 const ABSENT: *const u8 = ptr::without_provenance(0x1000);
 
 #[test]
@@ -83,14 +85,14 @@ fn absent_and_constant_memory_is_caught() {
     assert_eq!(driver::Lock(), STATUS_ACCESS_VIOLATION);
     assert_eq!(trace(), "te.");
     free(mdl);
-    // What is well isn't caught.
+    // A lock that succeeds raises nothing to catch.
     let mut memory = [0_u8; 64];
     let mdl = choose(memory.as_mut_ptr(), 64, LOCK_OPERATION::IoWriteAccess);
     assert_eq!(driver::Lock(), STATUS_SUCCESS);
     assert_eq!(trace(), "tl.");
     // SAFETY: the driver has locked the pages.
     unsafe { MmUnlockPages(mdl) };
-    // Nor is there a frame left behind: a failure on demand is caught by the next.
+    // No frame is left behind: the next one catches a failure on demand.
     driver_chooses_again(mdl);
     kernel.fail_nth(Resource::Lock, 1);
     assert_eq!(driver::Lock(), STATUS_WORKING_SET_QUOTA);
@@ -100,7 +102,7 @@ fn absent_and_constant_memory_is_caught() {
 }
 
 fn driver_chooses_again(mdl: *mut MDL) {
-    // SAFETY: the MDL is the test's.
+    // SAFETY: the MDL belongs to the test.
     unsafe { driver::Choose(mdl, LOCK_OPERATION::IoWriteAccess) };
 }
 
@@ -109,7 +111,7 @@ fn nested_blocks() {
     let kernel = Kernel::boot();
     let mdl = choose(ABSENT, 64, LOCK_OPERATION::IoReadAccess);
     assert_eq!(driver::Nested(), STATUS_ACCESS_VIOLATION);
-    // The block of __finally, the filter that does not take it, the one that does, its block, and what comes next.
+    // The __finally block, the filter that does not take the exception, the one that does, its block, and the code after it.
     assert_eq!(trace(), "A??on");
     free(mdl);
     kernel.shutdown();
@@ -152,7 +154,7 @@ fn blocks_that_are_left_early() {
             (rounds, ran),
             "{how}"
         );
-        // The frame is gone: the one further out catches.
+        // The frame is gone, so the outer one catches.
         assert_eq!(driver::LeftEarlyThenRaised(how), STATUS_TIMEOUT, "{how}");
         assert_eq!(trace(), format!("{ran}o"), "{how}");
     }
@@ -164,7 +166,7 @@ fn buffers_of_programs_are_probed() {
     let kernel = Kernel::boot();
     let mut memory = [0_u64; 8];
     let probe = |address: *const u8, length, alignment, write: bool| {
-        // SAFETY: what is wrong with the memory is found out.
+        // SAFETY: the call checks the memory.
         unsafe { driver::Probe(address.cast_mut().cast(), length, alignment, write.into()) }
     };
     let start = memory.as_mut_ptr().cast::<u8>().cast_const();
@@ -179,7 +181,7 @@ fn buffers_of_programs_are_probed() {
     assert_eq!(probe(constant, 64, 1, false), STATUS_SUCCESS);
     assert_eq!(probe(constant, 64, 1, true), STATUS_ACCESS_VIOLATION);
     assert_eq!(probe(ABSENT, 64, 1, true), STATUS_ACCESS_VIOLATION);
-    // SAFETY: the block is freed once.
+    // SAFETY: the block is freed only here.
     unsafe {
         let block = ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, 64, 7);
         assert_eq!(
@@ -223,7 +225,7 @@ fn each_thread_has_frames_of_its_own() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..1000 {
-                    // SAFETY: the memory isn't touched.
+                    // SAFETY: the memory is not touched.
                     let status = unsafe { driver::Probe(ABSENT.cast_mut().cast(), 8, 8192, 0) };
                     assert_eq!(status, STATUS_DATATYPE_MISALIGNMENT);
                 }
@@ -233,7 +235,7 @@ fn each_thread_has_frames_of_its_own() {
     kernel.shutdown();
 }
 
-// What nothing catches stops with a report.
+// An exception that nothing catches stops with a report.
 
 const NOT_HANDLED: &str = "KMODE_EXCEPTION_NOT_HANDLED";
 
@@ -260,7 +262,7 @@ fn no_filter_takes_it() {
     .tells("MmProbeAndLockPages raised STATUS_WORKING_SET_QUOTA, and nothing caught it");
 }
 
-/// The frame of the function that has called into the kernel isn't the callback's: the kernel's own frames lie between.
+/// The callback cannot use the frame of the function that called into the kernel: the kernel's own frames are between them.
 #[test]
 fn a_callback_that_its_caller_would_have_to_catch() {
     expect_bugcheck(NOT_HANDLED, || {

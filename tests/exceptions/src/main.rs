@@ -1,6 +1,6 @@
-//! Raises exceptions in a stand-in for `MmProbeAndLockPages`, and looks whether the guarded call of `wsk-sys` catches them: the
-//! very instructions and tables that drivers are linked with, in a program, where raising harms nobody. Ends with 42 when all is
-//! well. For Windows only; elsewhere there is nothing to run.
+//! Raises exceptions in a stand-in for `MmProbeAndLockPages`, and checks that the guarded call of `wsk-sys` catches them. These
+//! are the same instructions and tables as in drivers, but in a program, where an exception does no harm. Ends with 42 if
+//! everything is right. It is for Windows only; elsewhere it does nothing.
 
 #![cfg_attr(windows, no_std, no_main)]
 
@@ -36,7 +36,7 @@ mod windows {
     const SUCCESS: i32 = 0;
     const ACCESS_VIOLATION: i32 = 0xC000_0005_u32.cast_signed();
     const QUOTA: i32 = 0xC000_00A1_u32.cast_signed();
-    /// What an unwinder that forgets the code makes of any of them.
+    /// The status that an unwinder returns if it loses the exception code.
     const UNSUCCESSFUL: i32 = 0xC000_0001_u32.cast_signed();
 
     #[link(name = "kernel32.dll", kind = "raw-dylib", modifiers = "+verbatim")]
@@ -47,18 +47,18 @@ mod windows {
 
     #[panic_handler]
     fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-        // SAFETY: nothing is asked.
+        // SAFETY: there is no precondition.
         unsafe { ExitProcess(1) }
     }
 
-    /// Does nothing, writes where there is no memory, or raises what the memory manager raises, by the mode.
+    /// By the mode, does nothing, writes where there is no memory, or raises what the memory manager raises.
     #[unsafe(no_mangle)]
     pub unsafe extern "system" fn MmProbeAndLockPages(
         mdl: *mut MDL,
         mode: KPROCESSOR_MODE,
         operation: LOCK_OPERATION,
     ) {
-        // SAFETY: an exception is what is wanted.
+        // SAFETY: an exception is intended.
         unsafe {
             match mode {
                 0 => {}
@@ -72,14 +72,14 @@ mod windows {
     unsafe extern "system" fn start() -> ! {
         let nowhere = core::ptr::without_provenance_mut(16);
         let caught = |mode, expected| {
-            // SAFETY: what is raised is caught.
+            // SAFETY: the exception is caught.
             let status = unsafe { TryProbeAndLockPages(nowhere, mode, LOCK_OPERATION(0)) };
             status.0 == expected || (expected != SUCCESS && status.0 == UNSUCCESSFUL)
         };
-        // Many times: a frame that was not unwound would be left behind each time.
+        // Many times, because each frame that is not unwound would be left behind.
         let well = (0..10_000)
             .all(|_| caught(0, SUCCESS) && caught(1, ACCESS_VIOLATION) && caught(2, QUOTA));
-        // SAFETY: nothing is asked.
+        // SAFETY: there is no precondition.
         unsafe { ExitProcess(if well { 42 } else { 1 }) }
     }
 }

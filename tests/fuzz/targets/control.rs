@@ -1,5 +1,5 @@
-//! Control information as it may come from a provider or the network: whatever the bytes, iterating ends, tells only what is
-//! there, and what it tells can be written and read again.
+//! Control information from a provider or the network: whatever the bytes, iterating ends, reports only messages that are there,
+//! and these can be written and read again.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Everything of the generator that reads text: directives and conditions of headers, SAL, bodies of macros, versions,
-//! and generated files.
+//! All parts of the generator that read text: directives and conditions of headers, SAL, bodies of macros, versions, and
+//! generated files.
 
 #![no_main]
 

@@ -17,11 +17,11 @@ thread_local! {
     static IRQL: Cell<u8> = const { Cell::new(PASSIVE_LEVEL) };
 }
 
-/// What all events are changed under.
+/// The lock under which all events are changed.
 static DISPATCHER: Mutex<()> = Mutex::new(());
 static CHANGED: Condvar = Condvar::new();
 
-/// Runs something at `DISPATCH_LEVEL`.
+/// Runs a function at `DISPATCH_LEVEL`.
 pub fn raised<R>(run: impl FnOnce() -> R) -> R {
     let before = IRQL.replace(DISPATCH_LEVEL);
     let result = run();
@@ -38,10 +38,10 @@ extern "system" fn KeGetCurrentIrql() -> u8 {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeInitializeEvent(event: *mut KEVENT, kind: EVENT_TYPE, state: u8) {
-    // SAFETY: the caller has the place.
+    // SAFETY: the caller owns the place.
     unsafe {
         event.write_bytes(0, 1);
         (*event).Header.Anonymous1.Anonymous1.Type =
@@ -54,11 +54,11 @@ unsafe extern "system" fn KeInitializeEvent(event: *mut KEVENT, kind: EVENT_TYPE
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeSetEvent(event: *mut KEVENT, _: i32, _: u8) -> i32 {
     let _dispatcher = lock(&DISPATCHER);
-    // SAFETY: the event is there until it is set, and changed with the lock held only.
+    // SAFETY: the event exists until it is set, and is changed only under the lock.
     let before = unsafe { core::mem::replace(&mut (*event).Header.SignalState, 1) };
     CHANGED.notify_all();
     before
@@ -68,24 +68,24 @@ unsafe extern "system" fn KeSetEvent(event: *mut KEVENT, _: i32, _: u8) -> i32 {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeClearEvent(event: *mut KEVENT) {
     let _dispatcher = lock(&DISPATCHER);
-    // SAFETY: the caller has the event, which is changed with the lock held only.
+    // SAFETY: the caller owns the event, which is changed only under the lock.
     unsafe { (*event).Header.SignalState = 0 };
 }
 
-/// The time that an interval gives, if it is given.
+/// The end of an interval, if there is one.
 ///
 /// # Safety
 ///
-/// It is null, or a place of a time.
+/// It is null, or points at a time.
 unsafe fn limit(interval: *const LARGE_INTEGER) -> Option<Instant> {
-    // SAFETY: as the caller says; it is one number.
+    // SAFETY: the caller promises this; it is one number.
     let units = unsafe { interval.as_ref().map(|interval| interval.QuadPart) }?;
     let nanoseconds = units.unsigned_abs().saturating_mul(100);
-    // What is too far away is never.
+    // A time too far in the future never comes.
     after(Duration::from_nanos(nanoseconds))
 }
 
@@ -93,7 +93,7 @@ unsafe fn limit(interval: *const LARGE_INTEGER) -> Option<Instant> {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// SAFETY: the caller keeps the same contract.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeWaitForSingleObject(
     object: *mut c_void,
@@ -111,7 +111,7 @@ unsafe extern "system" fn KeWaitForSingleObject(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeWaitForMultipleObjects(
     count: u32,
@@ -125,26 +125,26 @@ unsafe extern "system" fn KeWaitForMultipleObjects(
 ) -> NTSTATUS {
     assert!(IRQL.get() < DISPATCH_LEVEL, "waiting at DISPATCH_LEVEL");
     assert_eq!(kind, WAIT_TYPE::WaitAny);
-    // SAFETY: the caller gives so many events, and the time, or null.
+    // SAFETY: the caller passes as many events, and a time or null.
     unsafe {
         let objects = core::slice::from_raw_parts(objects, count as usize);
         wait_for_any(objects, timeout)
     }
 }
 
-/// The number of the event that ends the wait, or `STATUS_TIMEOUT`.
+/// Waits for events. Returns the number of the event that ends the wait, or `STATUS_TIMEOUT`.
 ///
 /// # Safety
 ///
-/// The events are there until the wait is over; the time is there, or null.
+/// The events exist until the wait is over; the time exists, or is null.
 unsafe fn wait_for_any(objects: &[*mut c_void], timeout: *const LARGE_INTEGER) -> NTSTATUS {
-    // SAFETY: the caller gives the time, or null.
+    // SAFETY: the caller passes a time or null.
     let limit = unsafe { limit(timeout) };
     let mut dispatcher = lock(&DISPATCHER);
     loop {
         for (number, object) in (0..).zip(objects) {
             let event = object.cast::<KEVENT>();
-            // SAFETY: the caller has the event, which is changed with the lock held only.
+            // SAFETY: the caller owns the event, which is changed only under the lock.
             unsafe {
                 if (*event).Header.SignalState != 0 {
                     if (*event).Header.Anonymous1.Anonymous1.Type != 0 {
@@ -176,7 +176,7 @@ unsafe fn wait_for_any(objects: &[*mut c_void], timeout: *const LARGE_INTEGER) -
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeDelayExecutionThread(
     _: KPROCESSOR_MODE,
@@ -184,7 +184,7 @@ unsafe extern "system" fn KeDelayExecutionThread(
     interval: *mut LARGE_INTEGER,
 ) -> NTSTATUS {
     assert!(IRQL.get() < DISPATCH_LEVEL, "waiting at DISPATCH_LEVEL");
-    // SAFETY: the caller gives the time.
+    // SAFETY: the caller passes a time.
     if let Some(limit) = unsafe { limit(interval) } {
         std::thread::sleep(limit.saturating_duration_since(Instant::now()));
     }
@@ -195,11 +195,11 @@ unsafe extern "system" fn KeDelayExecutionThread(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeAcquireSpinLockRaiseToDpc(spin_lock: *mut usize) -> u8 {
     let before = IRQL.replace(DISPATCH_LEVEL);
-    // SAFETY: the lock is used by way of these functions only, which take it for an atomic.
+    // SAFETY: only these functions use the lock, as an atomic.
     let word = unsafe { AtomicUsize::from_ptr(spin_lock) };
     while word.swap(1, Ordering::Acquire) != 0 {
         std::thread::yield_now();
@@ -211,10 +211,10 @@ unsafe extern "system" fn KeAcquireSpinLockRaiseToDpc(spin_lock: *mut usize) -> 
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeReleaseSpinLock(spin_lock: *mut usize, irql: u8) {
-    // SAFETY: as for taking it.
+    // SAFETY: as for acquiring it.
     unsafe { AtomicUsize::from_ptr(spin_lock) }.store(0, Ordering::Release);
     IRQL.set(irql);
 }
@@ -230,7 +230,7 @@ extern "system" fn KeQueryUnbiasedInterruptTime() -> u64 {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn RtlGetVersion(version: *mut OSVERSIONINFOW) -> NTSTATUS {
     // SAFETY: the caller has the place.
@@ -241,7 +241,7 @@ unsafe extern "system" fn RtlGetVersion(version: *mut OSVERSIONINFOW) -> NTSTATU
     STATUS_SUCCESS
 }
 
-/// Does nothing. `wsk` calls it so that the linker tells this name where no kernel is linked.
+/// Does nothing. `wsk` calls it so that the linker reports this name if no kernel is linked.
 #[unsafe(no_mangle)]
 extern "C" fn wsk_host_is_missing__a_test_needs_it_in_dev_dependencies_and_use_wsk_host_as_underscore__a_driver_needs_panic_abort()
  {

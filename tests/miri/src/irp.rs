@@ -9,22 +9,22 @@ use wsk_sys::{
 
 use crate::dispatcher::raised;
 
-/// An IRP that the provider has.
+/// An IRP that the provider owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Irp(pub(crate) *mut IRP);
 
-// SAFETY: an IRP is bound to no thread.
+// SAFETY: an IRP is not bound to a thread.
 unsafe impl Send for Irp {}
 
 /// `IoInitializeIrp`.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn IoInitializeIrp(irp: *mut IRP, size: u16, stack: i8) {
     assert_eq!(size, IoSizeOfIrp(stack));
-    // SAFETY: the caller has so many bytes.
+    // SAFETY: the caller owns as many bytes.
     unsafe {
         irp.cast::<u8>().write_bytes(0, size.into());
         (*irp).Type = 6;
@@ -41,7 +41,7 @@ unsafe extern "system" fn IoInitializeIrp(irp: *mut IRP, size: u16, stack: i8) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// SAFETY: the caller owns the IRP, which was initialised.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn IoReuseIrp(irp: *mut IRP, status: NTSTATUS) {
     // SAFETY: the caller has the IRP, which was initialised.
@@ -56,10 +56,10 @@ unsafe extern "system" fn IoReuseIrp(irp: *mut IRP, status: NTSTATUS) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn IoCancelIrp(irp: *mut IRP) -> u8 {
-    // SAFETY: the caller keeps the IRP meanwhile; its flag and its routine are used atomically while it is in flight.
+    // SAFETY: the caller keeps the IRP meanwhile; its flag and its routine are only used atomically while it is in flight.
     unsafe {
         AtomicU8::from_ptr(&raw mut (*irp).Cancel).store(1, Ordering::SeqCst);
         let Some(routine) = IoSetCancelRoutine(irp, None) else {
@@ -71,15 +71,15 @@ unsafe extern "system" fn IoCancelIrp(irp: *mut IRP) -> u8 {
 }
 
 impl Irp {
-    /// Whether somebody has cancelled it.
+    /// Whether it was cancelled.
     pub(crate) fn is_cancelled(self) -> bool {
-        // SAFETY: the IRP is the provider's.
+        // SAFETY: the provider owns the IRP.
         unsafe { AtomicU8::from_ptr(&raw mut (*self.0).Cancel) }.load(Ordering::SeqCst) != 0
     }
 
-    /// `IoCompleteRequest`: the IRP is no longer the provider's.
+    /// `IoCompleteRequest`: afterwards the provider no longer owns the IRP.
     pub(crate) fn complete(self, status: NTSTATUS, information: usize) {
-        // SAFETY: the IRP is the provider's up to the call of its routine.
+        // SAFETY: the provider owns the IRP until its routine is called.
         let went_on = unsafe {
             let irp = self.0;
             (*irp).IoStatus = IO_STATUS_BLOCK::new(status, information);

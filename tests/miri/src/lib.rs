@@ -1,8 +1,8 @@
-//! A small kernel in Rust, with a WSK provider that has no network: what `wsk` imports, so that its code can run where nothing but
-//! Rust can, under Miri. Stands for the parts of `ntoskrnl.exe` and `netio.sys` that the crate calls.
+//! A small kernel in Rust, with a WSK provider that has no network. It has the functions that `wsk` imports, so that the code of
+//! `wsk` runs under Miri, which runs Rust only. It replaces the parts of `ntoskrnl.exe` and `netio.sys` that the crate calls.
 //!
-//! It judges nothing by itself: Miri does. What it points at it points at with the pointers that it was given, it makes no reference
-//! to any of it, and what it gives is memory that goes when the documentation says so.
+//! It checks no rules itself, because Miri does. It uses the pointers that it was given, makes no references to the memory behind
+//! them, and frees its own memory when the documentation says so.
 //!
 //! ```
 //! let kernel = wsk_miri::Kernel::boot(wsk_miri::Manner::Inline);
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 pub use dispatcher::raised;
 pub use provider::Manner;
 
-/// A kernel that has started. One at a time: others wait until it is shut down.
+/// A running kernel. There is one at a time: other threads wait until it is shut down.
 #[derive(Debug)]
 pub struct Kernel {
     _alone: MutexGuard<'static, ()>,
@@ -34,7 +34,7 @@ pub struct Kernel {
 static BOOTED: Mutex<()> = Mutex::new(());
 
 impl Kernel {
-    /// Starts a kernel whose provider ends requests in this manner.
+    /// Starts a kernel whose provider completes requests in this manner.
     #[must_use]
     pub fn boot(manner: Manner) -> Self {
         let alone = lock(&BOOTED);
@@ -42,43 +42,43 @@ impl Kernel {
         Self { _alone: alone }
     }
 
-    /// Changes the manner for the requests that come.
+    /// Changes the manner for later requests.
     pub fn set_manner(&self, manner: Manner) {
         provider::set_manner(manner);
     }
 
-    /// Goes on with the requests that are [held](Manner::Held); how many there were.
+    /// Continues the requests that are [held](Manner::Held). Returns their number.
     #[must_use]
     pub fn release(&self) -> usize {
         provider::release()
     }
 
-    /// Completes, after all, the requests that were [kept](Manner::Kept) though they were refused; how many there were.
+    /// Completes the requests that were refused and [kept](Manner::Kept). Returns their number.
     #[must_use]
     pub fn complete_kept(&self) -> usize {
         provider::complete_kept()
     }
 
-    /// Waits for every thread of the kernel, which shuts down.
+    /// Waits for all threads of the kernel, and shuts it down.
     ///
     /// # Panics
     ///
-    /// When something is left: memory, sockets, registrations.
+    /// When memory, sockets or registrations are left.
     pub fn shutdown(self) {
         self.shutdown_with(0);
     }
 
-    /// Leaves the kernel as it is, whatever is left, when its threads have ended.
+    /// Waits for the kernel's threads, and ignores what is left.
     pub fn leave(self) {
         provider::leave();
         pool::clear();
     }
 
-    /// As [`shutdown`](Self::shutdown), where so many blocks of pool are left behind on purpose.
+    /// Like [`shutdown`](Self::shutdown), for tests that leave `blocks` blocks of pool behind on purpose.
     ///
     /// # Panics
     ///
-    /// When there are more, or less, and when anything else is left.
+    /// When another number of blocks is left, or anything else.
     pub fn shutdown_with(self, blocks: usize) {
         provider::shutdown();
         timer::shutdown();
@@ -86,20 +86,21 @@ impl Kernel {
     }
 }
 
-/// How many times faster the kernel's time runs than the clock. Waiting costs Miri nothing; without Miri, these tests do nothing else.
+/// How many times faster than the clock the kernel's time runs. Under Miri waiting costs nothing. Without Miri, the tests would
+/// mostly wait.
 const SPEED: u32 = if cfg!(miri) { 1 } else { 16 };
 
-/// Sleeps, by the kernel's time.
+/// Sleeps in the kernel's time.
 pub fn sleep(time: Duration) {
     std::thread::sleep(time / SPEED);
 }
 
-/// The moment when so much of the kernel's time will have passed; `None` for never.
+/// The moment at which this much of the kernel's time has passed. `None` for never.
 fn after(time: Duration) -> Option<Instant> {
     Instant::now().checked_add(time / SPEED)
 }
 
-/// Takes a lock, whether or not a test has failed meanwhile.
+/// Takes a lock, even if a test has failed while it held the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

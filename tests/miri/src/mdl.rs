@@ -1,4 +1,4 @@
-//! Memory descriptor lists. All memory is mapped, where it is.
+//! Memory descriptor lists. All memory counts as mapped, at its own address.
 
 use core::ffi::c_void;
 
@@ -12,7 +12,7 @@ use wsk_sys::{
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn IoAllocateMdl(
     start: *mut c_void,
@@ -22,7 +22,7 @@ unsafe extern "system" fn IoAllocateMdl(
     _: *mut IRP,
 ) -> *mut MDL {
     let mdl = Box::into_raw(Box::<MDL>::new_uninit()).cast::<MDL>();
-    // SAFETY: there is room for the list, every member of which is initialised.
+    // SAFETY: there is room for the list, and every member is initialised.
     unsafe {
         mdl.write_bytes(0, 1);
         MmInitializeMdl(mdl, start, length as usize);
@@ -34,10 +34,10 @@ unsafe extern "system" fn IoAllocateMdl(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn IoFreeMdl(mdl: *mut MDL) {
-    // SAFETY: the caller gives a list of `IoAllocateMdl` back.
+    // SAFETY: the caller returns a list of `IoAllocateMdl`.
     let flags = unsafe {
         let flags = (*mdl).MdlFlags;
         drop(Box::from_raw(mdl.cast::<core::mem::MaybeUninit<MDL>>()));
@@ -50,28 +50,28 @@ unsafe extern "system" fn IoFreeMdl(mdl: *mut MDL) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn MmBuildMdlForNonPagedPool(mdl: *mut MDL) {
-    // SAFETY: the caller has the list.
+    // SAFETY: the caller owns the list.
     unsafe {
         (*mdl).MappedSystemVa = MmGetMdlVirtualAddress(mdl);
         (*mdl).MdlFlags |= MDL_SOURCE_IS_NONPAGED_POOL;
     }
 }
 
-/// `MmProbeAndLockPages`, where an exception is a status.
+/// `MmProbeAndLockPages`, with a status instead of an exception.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn TryProbeAndLockPages(
     mdl: *mut MDL,
     _: KPROCESSOR_MODE,
     _: LOCK_OPERATION,
 ) -> NTSTATUS {
-    // SAFETY: the caller has the list.
+    // SAFETY: the caller owns the list.
     unsafe { (*mdl).MdlFlags |= MDL_PAGES_LOCKED };
     STATUS_SUCCESS
 }
@@ -80,10 +80,10 @@ unsafe extern "system" fn TryProbeAndLockPages(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn MmUnlockPages(mdl: *mut MDL) {
-    // SAFETY: the caller has the list.
+    // SAFETY: the caller owns the list.
     unsafe {
         assert!((*mdl).MdlFlags & MDL_PAGES_LOCKED != 0, "locked before");
         (*mdl).MdlFlags &= !MDL_PAGES_LOCKED;
@@ -94,7 +94,7 @@ unsafe extern "system" fn MmUnlockPages(mdl: *mut MDL) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn MmMapLockedPagesSpecifyCache(
     mdl: *mut MDL,
@@ -104,18 +104,18 @@ unsafe extern "system" fn MmMapLockedPagesSpecifyCache(
     _: u32,
     _: u32,
 ) -> *mut c_void {
-    // SAFETY: the caller has the list.
+    // SAFETY: the caller owns the list.
     unsafe { MmGetMdlVirtualAddress(mdl) }
 }
 
-/// What a buffer describes, piece by piece: where it begins, and how many bytes there are.
+/// The pieces of memory that a buffer describes, with their lengths.
 ///
 /// # Safety
 ///
-/// The buffer is that of a request which the provider has.
+/// The buffer belongs to a request that the provider has.
 unsafe fn pieces(buffer: *const WSK_BUF) -> Vec<(*mut u8, usize)> {
     let mut pieces = Vec::new();
-    // SAFETY: the caller gives the buffer, whose list is as long as it says.
+    // SAFETY: the caller passes the buffer, whose list has the stated length.
     unsafe {
         let mut mdl = (*buffer).Mdl;
         let (mut skip, mut rest) = ((*buffer).Offset as usize, (*buffer).Length);
@@ -133,28 +133,28 @@ unsafe fn pieces(buffer: *const WSK_BUF) -> Vec<(*mut u8, usize)> {
 ///
 /// # Safety
 ///
-/// The buffer is that of a request which the provider has.
+/// The buffer belongs to a request that the provider has.
 pub(crate) unsafe fn read(buffer: *const WSK_BUF) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // SAFETY: the caller gives the buffer.
+    // SAFETY: the caller passes the buffer.
     for (start, length) in unsafe { pieces(buffer) } {
-        // SAFETY: so many bytes are locked there.
+        // SAFETY: as many bytes are locked there.
         bytes.extend((0..length).map(|index| unsafe { start.add(index).read() }));
     }
     bytes
 }
 
-/// Writes as many bytes as there is room for; how many.
+/// Writes as many bytes as fit. Returns their number.
 ///
 /// # Safety
 ///
 /// As for [`read`].
 pub(crate) unsafe fn write(buffer: *const WSK_BUF, bytes: &[u8]) -> usize {
     let mut written = 0;
-    // SAFETY: the caller gives the buffer.
+    // SAFETY: the caller passes the buffer.
     for (start, length) in unsafe { pieces(buffer) } {
         let length = length.min(bytes.len() - written);
-        // SAFETY: so many bytes are locked there.
+        // SAFETY: as many bytes are locked there.
         unsafe { start.copy_from_nonoverlapping(bytes[written..].as_ptr(), length) };
         written += length;
     }

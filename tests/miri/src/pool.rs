@@ -9,7 +9,7 @@ use wsk_sys::POOL_TYPE;
 
 use crate::lock;
 
-/// The sizes of the blocks that are there, by address.
+/// The sizes of the blocks that exist, by address.
 static BLOCKS: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
 
 fn layout(size: usize) -> Layout {
@@ -20,7 +20,7 @@ fn layout(size: usize) -> Layout {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn ExAllocatePoolWithTag(_: POOL_TYPE, size: usize, _: u32) -> *mut c_void {
     assert!(size > 0, "a block of no bytes");
@@ -36,18 +36,18 @@ unsafe extern "system" fn ExAllocatePoolWithTag(_: POOL_TYPE, size: usize, _: u3
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn ExFreePoolWithTag(block: *mut c_void, _: u32) {
     let size = lock(&BLOCKS)
         .get_or_insert_default()
         .remove(&block.addr())
-        .expect("a block of pool that is there");
-    // SAFETY: it was allocated with this layout, and is in the table no more.
+        .expect("a block of pool that exists");
+    // SAFETY: it was allocated with this layout, and was removed from the table.
     unsafe { dealloc(block.cast(), layout(size)) };
 }
 
-/// Forgets the blocks that are left; how many there are.
+/// Forgets the blocks that are left. Returns their number.
 pub(crate) fn clear() -> usize {
     lock(&BLOCKS).take().map_or(0, |blocks| blocks.len())
 }

@@ -1,4 +1,4 @@
-//! Timers and their DPCs: a thread for each timer that is set, which can be cancelled.
+//! Timers and their DPCs: a thread for each timer that is set. It can be cancelled.
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -10,16 +10,16 @@ use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 use crate::dispatcher::raised;
 use crate::{after, lock};
 
-/// A DPC, whose memory is there as long as its timer is set.
+/// A DPC. Its memory exists as long as its timer is set.
 #[derive(Clone, Copy)]
 struct Dpc(*mut KDPC);
 
-// SAFETY: it is used by one thread at a time, with the lock held, or by its routine.
+// SAFETY: one thread at a time uses it, under the lock, or its routine does.
 unsafe impl Send for Dpc {}
 
 #[derive(Default)]
 struct Timers {
-    /// By the addresses of timers: which of the times that it was set counts.
+    /// By the address of a timer, the number of its last setting.
     set: HashMap<usize, u64>,
     number: u64,
     running: usize,
@@ -33,10 +33,10 @@ static CHANGED: Condvar = Condvar::new();
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeInitializeTimerEx(timer: *mut KTIMER, _: TIMER_TYPE) {
-    // SAFETY: the caller has the place.
+    // SAFETY: the caller owns the place.
     unsafe { timer.write_bytes(0, 1) };
 }
 
@@ -44,14 +44,14 @@ unsafe extern "system" fn KeInitializeTimerEx(timer: *mut KTIMER, _: TIMER_TYPE)
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeInitializeDpc(
     dpc: *mut KDPC,
     routine: PKDEFERRED_ROUTINE,
     context: *mut core::ffi::c_void,
 ) {
-    // SAFETY: the caller has the place.
+    // SAFETY: the caller owns the place.
     unsafe {
         dpc.write_bytes(0, 1);
         (*dpc).DeferredRoutine = routine;
@@ -63,10 +63,10 @@ unsafe extern "system" fn KeInitializeDpc(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeSetTimer(timer: *mut KTIMER, due: LARGE_INTEGER, dpc: *mut KDPC) -> u8 {
-    // SAFETY: it is one number. The caller has the timer, whose place is noted there.
+    // SAFETY: it is one number. The caller owns the timer, in which this is stored.
     let time = unsafe {
         (*timer).Dpc = dpc;
         Duration::from_nanos(due.QuadPart.unsigned_abs() * 100)
@@ -85,7 +85,7 @@ unsafe extern "system" fn KeSetTimer(timer: *mut KTIMER, due: LARGE_INTEGER, dpc
     before.is_some().into()
 }
 
-/// Waits for the time of a timer, unless it is cancelled or set anew, and runs its DPC.
+/// Waits for the time of a timer, and runs its DPC, unless the timer is cancelled or set again.
 fn expire(timer: usize, number: u64, limit: Instant, dpc: Dpc) {
     let mut timers = lock(&TIMERS);
     loop {
@@ -107,7 +107,7 @@ fn expire(timer: usize, number: u64, limit: Instant, dpc: Dpc) {
         timers.running += 1;
     }
     drop(timers);
-    // SAFETY: a DPC on its way is there until it was waited for.
+    // SAFETY: a DPC that is about to run exists until somebody has waited for it.
     unsafe {
         let (routine, context) = ((*dpc.0).DeferredRoutine, (*dpc.0).DeferredContext);
         let null = core::ptr::null_mut();
@@ -123,7 +123,7 @@ fn expire(timer: usize, number: u64, limit: Instant, dpc: Dpc) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn KeCancelTimer(timer: *mut KTIMER) -> u8 {
     let mut timers = lock(&TIMERS);
@@ -140,7 +140,7 @@ extern "system" fn KeFlushQueuedDpcs() {
     }
 }
 
-/// Waits for the threads of timers, none of which is set.
+/// Waits for the threads of timers. No timer may be set.
 pub(crate) fn shutdown() {
     let Some(timers) = lock(&TIMERS).take() else {
         return;

@@ -1,5 +1,5 @@
-//! What the programs in `tests/programs` and their right forms in `tests/twins` have around them: a machine to run on, which
-//! is the host kernel with a bound WSK socket, and threads as a driver starts them with `PsCreateSystemThread`.
+//! The environment of the programs in `tests/programs` and of their correct forms in `tests/twins`: a machine, which is the host
+//! kernel with a bound WSK socket, and threads like those that a driver starts with `PsCreateSystemThread`.
 
 use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -12,22 +12,22 @@ use wsk::{
 use wsk_host::{Completion, Kernel};
 use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool};
 
-/// A machine as a program finds it.
+/// The machine for a program.
 pub struct Machine {
-    /// A socket that is bound.
+    /// A bound socket.
     pub socket: DatagramSocket,
-    /// A connection to somebody who reads nothing.
+    /// A connection to a peer that reads nothing.
     pub connected: ConnectedSocket,
-    /// A socket that listens, to which somebody has connected.
+    /// A listening socket to which a peer has connected.
     pub listening: ListenSocket,
-    /// What opens others.
+    /// The provider, to open other sockets.
     pub provider: Provider,
-    /// Somebody who may be sent to.
+    /// An address to send to.
     pub to: SocketAddr,
 }
 
-/// Runs `body` on a machine whose provider completes IRPs at once, and on one where it does so later. Both must be left as they
-/// were found.
+/// Runs `body` on a machine whose provider completes IRPs at once, and on one whose provider completes them later. `body` must
+/// leave nothing behind.
 ///
 /// # Panics
 ///
@@ -65,16 +65,16 @@ fn on_one_machine(body: impl Fn(&Machine) -> Result<(), Error>) -> Result<(), Er
         to,
     };
     let done = body(&machine);
-    // The machine before the registration, which waits for what is left of it.
+    // The machine is dropped before the registration, which waits for everything that was made with it.
     drop(machine);
     done
 }
 
-/// An MDL of the driver's own, over memory of nonpaged pool.
+/// An MDL of the driver, over nonpaged pool.
 ///
 /// # Invariants
 ///
-/// It was built for nonpaged pool that outlives this, and nobody else frees it.
+/// It was built for nonpaged pool that outlives this value, and nobody else frees it.
 pub struct DriversMdl<'b> {
     mdl: NonNull<MDL>,
     over: PhantomData<&'b NonPagedBuffer>,
@@ -90,20 +90,20 @@ impl<'b> DriversMdl<'b> {
     pub fn over(buffer: &'b NonPagedBuffer) -> Self {
         let length = u32::try_from(buffer.len()).expect("a length");
         let start = buffer.as_slice().as_ptr().cast_mut().cast();
-        // SAFETY: the MDL is this function's own, and describes nonpaged pool.
+        // SAFETY: the MDL belongs to this function, and describes nonpaged pool.
         let mdl = unsafe {
             let mdl = IoAllocateMdl(start, length, 0, 0, std::ptr::null_mut());
             MmBuildMdlForNonPagedPool(mdl);
             mdl
         };
-        // INVARIANT: built above, over what is borrowed.
+        // INVARIANT: built above, over the borrowed buffer.
         Self {
             mdl: NonNull::new(mdl).expect("an MDL"),
             over: PhantomData,
         }
     }
 
-    /// The MDL, alone in its chain.
+    /// The MDL, without others in its chain.
     #[must_use]
     pub const fn first(&self) -> NonNull<MDL> {
         self.mdl
@@ -112,7 +112,7 @@ impl<'b> DriversMdl<'b> {
 
 impl Drop for DriversMdl<'_> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant it is freed this once.
+        // SAFETY: by the invariant it is freed only here.
         unsafe { IoFreeMdl(self.mdl.as_ptr()) };
     }
 }
@@ -121,7 +121,7 @@ impl Drop for DriversMdl<'_> {
 ///
 /// # Panics
 ///
-/// When `body` does.
+/// When `body` panics.
 pub fn on_another_thread<T: Send>(body: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|threads| threads.spawn(body).join().expect("the thread's body"))
 }
@@ -130,7 +130,7 @@ pub fn on_another_thread<T: Send>(body: impl FnOnce() -> T + Send) -> T {
 ///
 /// # Panics
 ///
-/// When one of them does.
+/// When one of them panics.
 pub fn on_two_threads<T: Send>(
     one: impl FnOnce() -> T + Send,
     other: impl FnOnce() -> T + Send,
@@ -142,16 +142,16 @@ pub fn on_two_threads<T: Send>(
     })
 }
 
-/// Runs `body` on two threads at the same time, which have ended when this returns; what the first gave.
+/// Runs `body` on two threads at the same time, which have ended when this returns. Returns the result of the first.
 ///
 /// # Panics
 ///
-/// When `body` does.
+/// When `body` panics.
 pub fn within_threads<T: Send>(body: impl Fn() -> T + Sync) -> T {
     on_two_threads(&body, &body).0
 }
 
-/// The examples of the repository's README, which compile as they stand.
+/// Compiles the examples of the repository's README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 mod readme {}

@@ -1,11 +1,11 @@
-//! Mistakes that the types of `wsk` do not let through: each file in `programs` is one, and the `.stderr` next to it what the
-//! compiler says of it.
+//! Mistakes that the types of `wsk` prevent: each file in `programs` is one, and the `.stderr` beside it has the compiler's
+//! message.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The files of a folder here that end in `extension`.
+/// The files of a folder here with this extension.
 fn files(folder: &str, extension: &str) -> BTreeSet<PathBuf> {
     fs::read_dir(Path::new("tests").join(folder))
         .unwrap()
@@ -14,7 +14,7 @@ fn files(folder: &str, extension: &str) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// The names of files, without what they end in.
+/// The names of files, without their extensions.
 fn names(files: &BTreeSet<PathBuf>) -> BTreeSet<String> {
     files
         .iter()
@@ -25,12 +25,13 @@ fn names(files: &BTreeSet<PathBuf>) -> BTreeSet<String> {
 #[test]
 fn misuse_does_not_compile() {
     let programs = trybuild::TestCases::new();
-    // With one that is right, which is run, the others are built too: some mistakes are found only where code is generated.
+    // A correct program, which is run, makes trybuild build the others instead of only checking them: some mistakes are only
+    // found when code is generated.
     programs.pass("tests/whole/send.rs");
     programs.compile_fail("tests/programs/*.rs");
 }
 
-/// Misuse of the macros: each file in `macros` is a mistake.
+/// Misuse of the macros: each file in `macros` is one.
 #[test]
 fn misuse_is_an_error_where_it_is_written() {
     let programs = trybuild::TestCases::new();
@@ -68,7 +69,7 @@ fn every_program_is_rejected_with_errors_alone() {
             .lines()
             .filter(|line| line.starts_with("error"))
             .count();
-        // The compiler may say one mistake from several sides.
+        // The compiler may report one mistake several times.
         assert!((1..=3).contains(&errors), "{}:\n{text}", path.display());
         assert!(!text.contains("warning"), "{}:\n{text}", path.display());
     }
@@ -80,7 +81,7 @@ fn a_program_and_its_right_form_differ_in_few_lines() {
         let program = code(&path);
         let twin = code(&Path::new("tests/twins").join(path.file_name().unwrap()));
         let common = in_common(&program, &twin);
-        // The three lines of `main` are in the program only.
+        // Only the program has the three lines of `main`.
         let changed = program.len() - 3 - common + twin.len() - common;
         assert!(
             (1..=14).contains(&changed),
@@ -100,7 +101,7 @@ fn code(path: &Path) -> Vec<String> {
         .collect()
 }
 
-/// How many lines two files have in common, in order: the length of the longest common subsequence.
+/// How many lines two files share in order: the length of the longest common subsequence.
 fn in_common(one: &[String], other: &[String]) -> usize {
     let mut lengths = vec![0; other.len() + 1];
     for line in one {

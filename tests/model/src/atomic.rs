@@ -1,8 +1,8 @@
-//! What takes the place of `memory/atomic.rs`: loom's atomics, and cells that loom looks at. Each use of one is one of the memory that
-//! it lies in, which may have been freed.
+//! Replaces `memory/atomic.rs`: loom's atomics, and cells that loom checks. Each use of one is also a use of the memory that
+//! contains it, which may have been freed.
 //!
-//! Loom takes sequentially consistent accesses for acquiring and releasing ones, but knows sequentially consistent fences. A fence
-//! before each such load and behind each such change gives the loads and changes the one order that they have.
+//! Loom treats sequentially consistent accesses as acquiring and releasing ones, but knows sequentially consistent fences. A
+//! fence before each such load and after each such change gives loads and changes the single order that they must have.
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use loom::sync::atomic;
 pub(crate) use loom::sync::atomic::{Ordering, fence};
 
-/// A place that belongs to one party at a time, which a protocol of atomics says.
+/// A place that belongs to one party at a time, according to a protocol of atomics.
 #[repr(transparent)]
 pub(crate) struct Cell<T>(UnsafeCell<T>);
 

@@ -1,13 +1,13 @@
-//! `wsk`, its own sources, on loom's atomics and on a kernel of loom's objects: loom runs what is done with it in every interleaving,
-//! with every value that an atomic may have on a machine with a weak memory model.
+//! The sources of `wsk` on loom's atomics and a kernel of loom's objects. Loom runs a scenario in every interleaving, with every
+//! value that an atomic may have on a machine with a weak memory model.
 //!
-//! Everything that two threads may not touch at the same time is in cells that loom looks at, memory that is freed included: an
-//! access that the protocol does not order is a data race, and loom reports it.
+//! Everything that two threads must not touch at the same time is in cells that loom checks, including freed memory. Loom reports
+//! an access that the protocol does not order as a data race.
 //!
-//! The build puts [mistakes](explore_mistaken) into the sources, which are made on demand: each has to be found, or the model would
-//! prove nothing.
+//! The build puts [mistakes](explore_mistaken) into the sources. They are made on demand. The model must find each one, or it
+//! would prove nothing.
 
-// The sources of `wsk` are looked at where they are.
+// The sources are linted in `wsk` itself.
 #![allow(
     clippy::all,
     clippy::pedantic,
@@ -23,8 +23,8 @@ pub use wsk_sys::{
     Request as Made, Signal, be_impatient, closed, left, next_request, read, tell, write,
 };
 
-/// Explores every interleaving of `body`; with `preemptions`, those with at most so many switches away from a thread that could
-/// go on.
+/// Explores every interleaving of `body`. With `preemptions`, only those with at most so many switches away from a thread that
+/// could continue.
 ///
 /// # Panics
 ///
@@ -33,7 +33,7 @@ pub fn explore(preemptions: Option<usize>, body: impl Fn() + Sync + Send + 'stat
     explore_mistaken(None, preemptions, body);
 }
 
-/// As [`explore`], of code that makes a mistake.
+/// Like [`explore`], for code that makes a mistake.
 ///
 /// # Panics
 ///
@@ -48,7 +48,7 @@ pub fn explore_mistaken(
     EXPLORES.set(true);
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
-    // A few scenarios with three threads need more than the thousand that is usual.
+    // A few scenarios with three threads need more than the usual thousand branches.
     builder.max_branches = 10_000;
     builder.check(move || {
         wsk_sys::begin();
@@ -61,8 +61,7 @@ std::thread_local! {
     static EXPLORES: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Has the process end where an exploration panics. To unwind would be to drop what the panic has left half done, by code that waits
-/// for others.
+/// Ends the process when an exploration panics. Unwinding would run destructors that wait for other threads.
 fn end_at_a_panic() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -72,7 +71,7 @@ fn end_at_a_panic() {
                 use std::io::Write;
                 let thread = std::thread::current();
                 let name = thread.name().unwrap_or("a thread");
-                // Not by a macro, whose output tests keep back.
+                // Not with a macro, because tests capture its output.
                 let _ = writeln!(std::io::stderr(), "{name}: {panic}");
                 if std::env::var_os("WSK_MODEL_BACKTRACE").is_some() {
                     let _ = writeln!(

@@ -1,5 +1,5 @@
-//! Uses the generic functions of `wsk` with the types that drivers use them with, so that they are compiled, and what they call
-//! can be looked at. Never run: `tests/none.rs` reads the object files.
+//! Uses the generic functions of `wsk` with the types that drivers use, so that they are compiled and their calls can be checked.
+//! This code never runs: `tests/none.rs` reads the object files.
 
 #![no_std]
 #![allow(
@@ -391,7 +391,7 @@ pub fn framed(
     Ok(frame.take().map_or(0, DriverMdl::into_owner) + sent as u64)
 }
 
-/// Of a driver's own MDLs and list.
+/// A driver's own MDLs and list.
 pub fn chained(
     socket: &DatagramSocket,
     to: SocketAddr,
@@ -412,7 +412,7 @@ pub fn chained(
     }
 }
 
-/// Of what is accepted on condition.
+/// Conditional accept.
 pub fn conditional(provider: &Provider, family: Family) -> Result<ListenSocket, Error> {
     struct Guard;
 
@@ -433,7 +433,7 @@ pub fn conditional(provider: &Provider, family: Family) -> Result<ListenSocket, 
     ListenSocket::open_conditional(provider, family, Guard)
 }
 
-/// Reads what it is told, and keeps it.
+/// Reads its indications, and retains them.
 pub struct Quiet;
 
 impl ConnectionEvent for Quiet {
@@ -487,7 +487,7 @@ pub fn first_data(
         .0)
 }
 
-/// Of futures that borrow: they are polled by hand, as a function that waits for them may panic by itself.
+/// Futures that borrow. They are polled by hand, because a function that waits for them may itself panic.
 pub fn buffered(
     connection: &mut BufferedConnection,
     bytes: &mut [u8],

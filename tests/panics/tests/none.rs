@@ -1,4 +1,4 @@
-//! Reads what `wsk`, and the uses of its generic functions, call: nothing that panics.
+//! Reads which functions `wsk`, and the uses of its generic functions, call: none that panics.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSymbol};
 
-/// Compiles as a driver is: optimised, and aborting instead of unwinding.
+/// Compiles like a driver: optimised, and aborting instead of unwinding.
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("panics");
@@ -39,14 +39,14 @@ fn library(folder: &Path, name: &str) -> PathBuf {
                 .is_some_and(|file| file.to_string_lossy().starts_with(&prefix))
         })
         .collect();
-    // Of several builds the last.
+    // The last of several builds.
     found.sort_by_key(|path| path.metadata().unwrap().modified().unwrap());
     found
         .pop()
         .unwrap_or_else(|| panic!("no {prefix}*.rlib in {}", folder.display()))
 }
 
-/// What the object files of a library take from elsewhere.
+/// The symbols that the object files of a library import.
 fn undefined(library: &Path) -> Vec<String> {
     let bytes =
         std::fs::read(library).unwrap_or_else(|error| panic!("{}: {error}", library.display()));
@@ -54,7 +54,7 @@ fn undefined(library: &Path) -> Vec<String> {
     let mut names = Vec::new();
     for member in archive.members() {
         let data = member.unwrap().data(&*bytes).unwrap();
-        // Besides object files there is the crate's metadata.
+        // The archive also contains the crate's metadata.
         let Ok(file) = object::File::parse(data) else {
             continue;
         };
@@ -69,7 +69,7 @@ fn undefined(library: &Path) -> Vec<String> {
     names
 }
 
-/// Whether a function of this name panics: those of the core library say so.
+/// Whether a function with this name panics. Those of the core library have telling names.
 fn panics(name: &str) -> bool {
     name.starts_with("core::")
         && ["panic", "unwrap_failed", "expect_failed", "_fail"]
@@ -84,7 +84,7 @@ fn nothing_of_wsk_panics() {
         let names = undefined(&library(&built, name));
         assert!(
             names.iter().any(|name| name.contains(known)),
-            "{name} does not call {known}: this looks at the wrong thing"
+            "{name} does not call {known}: the test reads the wrong file"
         );
         let panicking: Vec<_> = names.iter().filter(|name| panics(name)).collect();
         assert!(panicking.is_empty(), "{name} calls {panicking:#?}");

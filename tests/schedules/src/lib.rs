@@ -1,5 +1,5 @@
-//! What the tests of this crate share: a driver's setting on the host kernel, buffers that are counted, numbers that follow
-//! from a seed.
+//! Shared code of the tests of this crate: a driver on the host kernel, buffers that are counted, and numbers that follow from a
+//! seed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use wsk::{
 };
 use wsk_host::{Completion, Kernel};
 
-/// Where sockets of tests are bound.
+/// The address to which sockets of tests are bound.
 pub const LOOPBACK: &str = "127.0.0.1:0";
 
-/// How long anything may take.
+/// The time limit for anything that must happen.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A kernel of each completion policy, one after the other.
+/// A kernel for each completion policy.
 pub fn kernels(seed: u64) -> impl Iterator<Item = Kernel> {
     [Completion::Inline, Completion::Deferred, Completion::Seeded]
         .into_iter()
         .map(move |policy| Kernel::builder().completion(policy).seed(seed).boot())
 }
 
-/// A number that an environment variable gives.
+/// The number in an environment variable.
 ///
 /// # Panics
 ///
-/// When it gives something else.
+/// When it has another value.
 #[must_use]
 pub fn number(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
@@ -37,7 +37,7 @@ pub fn number(name: &str) -> Option<u64> {
     Some(number.unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 
-/// A seed that no other run begins with.
+/// A seed that no other run starts with.
 ///
 /// # Panics
 ///
@@ -53,13 +53,13 @@ pub fn new_seed() -> u64 {
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice that always fall the same way for the same seed.
+    /// Dice that always give the same numbers for the same seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number, as `SplitMix64` makes it.
+    /// The next number of the `SplitMix64` generator.
     pub const fn throw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -73,7 +73,7 @@ impl Dice {
         self.throw() % limit
     }
 
-    /// A place below `limit`, which is not zero.
+    /// An index below `limit`, which is not zero.
     #[allow(clippy::cast_possible_truncation)]
     pub const fn index(&mut self, limit: usize) -> usize {
         self.below(limit as u64) as usize
@@ -85,8 +85,8 @@ impl Dice {
     }
 }
 
-/// Now and then lets others go on, or takes its time, where a driver's own code runs in the middle of an operation: threads then
-/// meet where they otherwise would once in a million times.
+/// Sometimes yields or sleeps inside a driver's own code in the middle of an operation. Threads then meet there that would
+/// otherwise do so once in a million times.
 pub fn dawdle() {
     std::thread_local! {
         static DICE: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
@@ -101,7 +101,7 @@ pub fn dawdle() {
     }
 }
 
-/// How many buffers were made, and how many dropped.
+/// Counts the buffers that were made, and those that were dropped.
 #[derive(Debug, Default)]
 pub struct Ledger {
     made: AtomicUsize,
@@ -109,17 +109,17 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger for buffers to come.
+    /// A ledger without buffers.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// How many buffers exist.
+    /// The number of buffers that exist.
     ///
     /// # Panics
     ///
-    /// When more were dropped than made.
+    /// When more buffers were dropped than made.
     #[must_use]
     pub fn live(&self) -> usize {
         let dropped = self.dropped.load(Ordering::SeqCst);
@@ -138,7 +138,7 @@ impl Ledger {
     }
 }
 
-/// A buffer that is counted, and knows what is in it.
+/// A counted buffer that knows its content.
 #[derive(Debug)]
 pub struct Counted {
     bytes: NonPagedBuffer,
@@ -188,7 +188,7 @@ impl Drop for Counted {
     }
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Counted {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         dawdle();
@@ -206,7 +206,7 @@ unsafe impl ReceiveBuffer for Counted {
     }
 }
 
-/// A chain of two buffers that is counted, as [`Counted`] is.
+/// A counted chain of two buffers, like [`Counted`].
 #[derive(Debug)]
 pub struct CountedChain {
     chain: MdlChain<2>,
@@ -237,7 +237,7 @@ impl CountedChain {
         })
     }
 
-    /// Leaves out the first bytes, which are in the first buffer.
+    /// Leaves out the first bytes, which must be in the first buffer.
     ///
     /// # Panics
     ///
@@ -248,13 +248,13 @@ impl CountedChain {
         self.start = start;
     }
 
-    /// How many bytes are left out.
+    /// The number of bytes that are left out.
     #[must_use]
     pub const fn start(&self) -> usize {
         self.start
     }
 
-    /// How many bytes are sent, or may be received.
+    /// The number of bytes that are sent, or can be received.
     #[must_use]
     pub fn length(&self) -> usize {
         self.chain.len()
@@ -284,7 +284,7 @@ impl Drop for CountedChain {
     }
 }
 
-// SAFETY: the promise of the chain inside is passed on.
+// SAFETY: the chain inside keeps the promise.
 unsafe impl SendBuffer for CountedChain {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         dawdle();
@@ -302,14 +302,14 @@ unsafe impl ReceiveBuffer for CountedChain {
     }
 }
 
-/// What a driver has in its device extension: a socket of its own. Dropped in this order, as a driver unloads.
+/// A driver's device extension, with its own socket. Fields are dropped in this order, as a driver unloads.
 #[derive(Debug)]
 pub struct Driver {
     /// A bound socket.
     pub socket: DatagramSocket,
     /// Its address.
     pub address: SocketAddr,
-    /// What more sockets are opened with.
+    /// The provider, to open more sockets.
     pub provider: Provider,
     /// The registration.
     pub registration: Registration,
@@ -320,7 +320,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// What went wrong first.
+    /// The first error.
     pub fn load() -> Result<Self, Error> {
         let (registration, provider) = client()?;
         let (socket, address) = bound(&provider)?;
@@ -333,26 +333,26 @@ impl Driver {
     }
 }
 
-/// A registration, and a provider, which is to be dropped first.
+/// A registration, and a provider, which must be dropped first.
 ///
 /// # Errors
 ///
-/// What went wrong first.
+/// The first error.
 pub fn client() -> Result<(Registration, Provider), Error> {
     let registration = Registration::new()?;
     let provider = registration.capture(Wait::Forever)?;
     Ok((registration, provider))
 }
 
-/// A listening socket that is bound to the loopback address, and that address.
+/// A listening socket that is bound to the loopback address, and its address.
 ///
 /// # Errors
 ///
-/// What went wrong first.
+/// The first error.
 ///
 /// # Panics
 ///
-/// Never: the loopback address is one.
+/// Never: the loopback address is valid.
 pub fn listener(provider: &Provider) -> Result<(ListenSocket, SocketAddr), Error> {
     let listener = ListenSocket::open(provider, Family::V4)?;
     listener.bind(LOOPBACK.parse::<SocketAddr>().expect("an address"))?;
@@ -360,11 +360,11 @@ pub fn listener(provider: &Provider) -> Result<(ListenSocket, SocketAddr), Error
     Ok((listener, local))
 }
 
-/// Both ends of a connection: that which has connected, and that which was accepted.
+/// Both ends of a connection: the one that connected, and the one that was accepted.
 ///
 /// # Errors
 ///
-/// What went wrong first.
+/// The first error.
 ///
 /// # Panics
 ///
@@ -380,15 +380,15 @@ pub fn connection(provider: &Provider) -> Result<(ConnectedSocket, ConnectedSock
     Ok((client, server))
 }
 
-/// A socket that is bound to the loopback address, and that address.
+/// A socket that is bound to the loopback address, and its address.
 ///
 /// # Errors
 ///
-/// What went wrong first.
+/// The first error.
 ///
 /// # Panics
 ///
-/// Never: the loopback address is one.
+/// Never: the loopback address is valid.
 pub fn bound(provider: &Provider) -> Result<(DatagramSocket, SocketAddr), Error> {
     let socket = DatagramSocket::open(provider, Family::V4)?;
     socket.bind(LOOPBACK.parse::<SocketAddr>().expect("an address"))?;

@@ -1,5 +1,5 @@
-//! What safe code can do to operations without the compiler's objecting: it may leak, never break a rule of the kernel. Each
-//! test has a kernel of its own, which would stop the system, and says exactly what is left behind.
+//! What safe code can do to operations although the compiler accepts it: it may leak memory, but never break a rule of the
+//! kernel. Each test has its own kernel, which would stop the system, and states exactly what is left behind.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -24,7 +24,7 @@ use wsk_schedules::{
     Counted, CountedChain, Driver, Ledger, PATIENCE, bound, connection, kernels, listener, until,
 };
 
-/// Runs `abuse` on a kernel of each completion policy, in which nothing may be left behind.
+/// Runs `abuse` on a kernel for each completion policy. Nothing may be left behind.
 fn harmless(abuse: impl Fn(&Driver, &Arc<Ledger>)) {
     for kernel in kernels(7) {
         let driver = Driver::load().unwrap();
@@ -36,8 +36,8 @@ fn harmless(abuse: impl Fn(&Driver, &Arc<Ledger>)) {
     }
 }
 
-/// Runs `abuse` likewise: `operations` of its operations, with their buffers, are never freed, and so is what `more` lists. All
-/// else is, and the driver unloads.
+/// Runs `abuse` in the same way. Exactly `operations` of its operations, with their buffers, are never freed, and also what
+/// `more` lists. Everything else is freed, and the driver unloads.
 fn leaks(operations: usize, more: &[(&str, usize)], abuse: impl Fn(&Driver, &Arc<Ledger>)) {
     for kernel in kernels(7) {
         let driver = Driver::load().unwrap();
@@ -46,7 +46,7 @@ fn leaks(operations: usize, more: &[(&str, usize)], abuse: impl Fn(&Driver, &Arc
         drop(driver);
         ledger.settle(operations);
         let leaks = kernel.finish().unwrap_err();
-        // The block of each operation and the bytes of each buffer; the buffer's MDL.
+        // The block of each operation, the bytes of each buffer, and the buffer's MDL.
         let mut expected = [("nonpaged pool", 2 * operations), ("MDL", operations)];
         for (what, number) in &mut expected {
             *number += more
@@ -134,12 +134,12 @@ fn manually_never_dropped() {
 #[test]
 fn statics() {
     static PLACE: Mutex<Option<InFlight<ReceivingFrom, Counted>>> = Mutex::new(None);
-    // Left in the static; the next kernel's takes its place. Dropping that one is for a kernel that is gone, so it is not.
+    // It stays in the static until the next kernel's replaces it. Dropping it then would use a kernel that is gone.
     leaks(1, &[], |driver, ledger| {
         forget(PLACE.lock().unwrap().replace(receive(driver, ledger)));
     });
     forget(PLACE.lock().unwrap().take());
-    // Taken out again once its socket is closed.
+    // Taken out again after its socket has been closed.
     harmless(|driver, ledger| {
         let (socket, _) = bound(&driver.provider).unwrap();
         *PLACE.lock().unwrap() = Some(socket.receive_from(buffer(ledger)).start().unwrap());
@@ -154,7 +154,7 @@ fn statics() {
     });
 }
 
-/// A pooled operation that is forgotten keeps its pool, all of whose other buffers go on.
+/// A forgotten pooled operation keeps its pool. The pool's other buffers still work.
 #[test]
 fn forget_pooled_operations() {
     // The pool's slots, its state, and the other buffer.
@@ -183,8 +183,8 @@ fn forget_pooled_operations() {
     });
 }
 
-/// Operations of a pool that are forgotten keep their pool, and with it the provider captured, so that deregistering would wait for
-/// ever; all the others go on.
+/// Forgotten operations of a pool keep their pool, and so the provider captured: deregistering would wait for ever. The other
+/// operations still work.
 #[test]
 fn forget_operations_of_a_pool() {
     for kernel in kernels(7) {
@@ -220,7 +220,7 @@ enum Either {
     Plain(NonPagedBuffer),
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl wsk::SendBuffer for Either {
     unsafe fn lock<'l>(&'l self, lock: &'l mut wsk::Lock) -> Result<&'l wsk::Extent, Error> {
         match self {
@@ -248,7 +248,7 @@ unsafe impl wsk::ReceiveBuffer for Either {
     }
 }
 
-/// Handles of a scope may be forgotten, leaked or in a cycle: the scope waits all the same, and nothing is lost.
+/// Handles of a scope may be forgotten, leaked or in a cycle: the scope waits nevertheless, and nothing is lost.
 #[test]
 fn forget_scoped_operations() {
     harmless(|driver, _| {
@@ -286,7 +286,7 @@ fn forget_scoped_operations() {
             last.cancel();
         })
         .unwrap();
-        // The borrows are over, and the memory is this frame's again.
+        // The borrows have ended, and the memory belongs to this frame again.
         rooms = [[9; 16]; 3];
         assert_eq!((message, rooms), ([1; 16], [[9; 16]; 3]));
     });
@@ -323,7 +323,7 @@ fn panics_unwind() {
     });
 }
 
-/// A scope that unwinds waits too: its buffers are on the stack that is being unwound.
+/// A scope that unwinds waits, too: its buffers are on the stack that is being unwound.
 #[test]
 fn panics_unwind_through_scopes() {
     harmless(|driver, _| {
@@ -347,14 +347,14 @@ fn panics_unwind_through_scopes() {
     });
 }
 
-/// Futures are dropped before the first poll, after each of some polls, and after their end.
+/// Futures are dropped before the first poll, after several polls, and after their end.
 #[test]
 fn drop_futures_half_polled() {
     harmless(|driver, ledger| {
         for polls in 0..4 {
             let mut operation = Box::pin(receive(driver, ledger));
             for _ in 0..polls {
-                // A waker each time anew.
+                // Each poll has a new waker.
                 let waker = Waker::from(Arc::new(Nothing));
                 assert!(
                     operation
@@ -392,7 +392,7 @@ impl Wake for Nothing {
     fn wake(self: Arc<Self>) {}
 }
 
-/// A waker that owns the operation it wakes: the completion routine drops the operation's handle, in the wake.
+/// A waker that owns the operation that wakes it: the wake in the completion routine drops the operation's handle.
 #[test]
 fn wakers_that_drop_their_operation() {
     #[derive(Default)]
@@ -425,10 +425,10 @@ fn wakers_that_drop_their_operation() {
         *owner.operation.lock().unwrap() = Some(operation);
         until("the wake", || owner.wakes.load(Ordering::SeqCst) == 1);
         drop(owner.operation.lock().unwrap().take());
-        // Only the cancelled ones below: nothing keeps the owner.
+        // Only the cancelled operations below have it: nothing keeps the owner.
         until("the drop of the waker", || Arc::strong_count(&owner) == 1);
 
-        // This time it is certainly there when it is woken.
+        // This time the handle surely exists at the wake.
         let mut operation = receive(driver, ledger);
         let waker = Waker::from(owner.clone());
         assert!(
@@ -444,7 +444,7 @@ fn wakers_that_drop_their_operation() {
     });
 }
 
-/// A waker that panics when it is cloned leaves the operation as it was.
+/// A waker that panics when it is cloned leaves the operation unchanged.
 #[test]
 fn wakers_that_panic() {
     fn clone(_: *const ()) -> RawWaker {
@@ -473,7 +473,7 @@ fn wakers_that_panic() {
     });
 }
 
-/// Operations are moved after they were polled, swapped, and ended on other threads while their socket closes.
+/// Operations are moved after a poll, swapped, and ended on other threads while their socket closes.
 #[test]
 fn move_operations_about() {
     harmless(|driver, ledger| {
@@ -505,7 +505,7 @@ fn move_operations_about() {
     });
 }
 
-/// What is taken of an operation that has ended is taken once.
+/// The result of a completed operation is taken once.
 #[test]
 fn poll_after_the_end() {
     harmless(|driver, ledger| {
@@ -532,16 +532,16 @@ fn room() -> NonPagedBuffer {
     NonPagedBuffer::new(16).unwrap()
 }
 
-/// What a prepared operation that is never given back leaves behind: its home, with the slots, their buffers, and the handle of the
-/// socket in it, which therefore stays open, and the driver loaded. That is what forgetting a handle is; no rule is broken, and
-/// whatever is not forgotten goes on.
+/// What a prepared operation that never returns leaves behind: its home, with the slots, their buffers, and a handle of the
+/// socket. So the socket stays open, and the driver loaded. That is the consequence of forgetting a handle. No rule is broken,
+/// and everything that is not forgotten still works.
 fn keeps_the_driver(abuse: impl Fn(&Driver)) {
     for kernel in kernels(7) {
         let driver = Driver::load().unwrap();
         abuse(&driver);
         assert_eq!(driver.socket.close(), Err(Error::InUse));
         drop(driver.provider);
-        // Deregistering would wait for the socket for ever, as it says.
+        // Deregistering would wait for the socket for ever, as documented.
         forget(driver.registration);
         let leaks = kernel.finish().unwrap_err();
         assert!(
@@ -573,7 +573,7 @@ fn forget_prepared_operations() {
         let senders = PreparedPool::new(2, send).unwrap();
         forget(senders.take().unwrap());
         forget(senders.clone());
-        // The other one is used as before.
+        // The other operation can be used as before.
         for _ in 0..10 {
             let sender = senders.take_timeout(PATIENCE).unwrap();
             assert!(senders.take().is_none());
@@ -664,7 +664,7 @@ fn prepared_operations_in_statics() {
     });
 }
 
-/// Half-polled, moved, swapped, dropped by wakers and by panics that unwind: all prepared operations are back in their pools.
+/// Prepared operations are half-polled, moved, swapped, and dropped by wakers and by unwinding panics. All return to their pools.
 #[test]
 fn prepared_operations_half_polled_and_unwound() {
     harmless(|driver, _| {
@@ -692,7 +692,7 @@ fn prepared_operations_half_polled_and_unwound() {
             resume_unwind(Box::new("a bug of the driver's"));
         }));
         assert!(unwound.is_err());
-        // Swapped after they were polled, each is still its own.
+        // Swapped after a poll, each still has its own result.
         let mut pair = [(); 2].map(|()| receivers.take_or_wait().unwrap().start().unwrap());
         for receiving in &mut pair {
             let mut context = Context::from_waker(Waker::noop());
@@ -711,8 +711,8 @@ fn prepared_operations_half_polled_and_unwound() {
     });
 }
 
-/// The completion routine drops the handle of the very operation that it completes, and with it the last reference to the
-/// memory that both are in.
+/// The completion routine drops the handle of the operation that it completes, and with it the last reference to the memory that
+/// contains both.
 #[test]
 fn wakers_that_drop_their_prepared_operation() {
     #[derive(Default)]
@@ -736,7 +736,7 @@ fn wakers_that_drop_their_prepared_operation() {
             .unwrap()
             .start()
             .unwrap();
-        // The operation is the last handle of its socket.
+        // The operation has the last handle of its socket.
         drop(socket);
         let mut context = Context::from_waker(&waker);
         assert!(Pin::new(&mut receiving).poll(&mut context).is_pending());
@@ -748,7 +748,7 @@ fn wakers_that_drop_their_prepared_operation() {
     });
 }
 
-/// The handles of a connection's operations are forgotten; closing completes them, and their buffers stay.
+/// The handles of a connection's operations are forgotten. Closing completes the operations, and their buffers stay.
 #[test]
 fn forget_operations_of_connections() {
     leaks(4, &[("nonpaged pool", 2)], |driver, ledger| {
@@ -764,13 +764,13 @@ fn forget_operations_of_connections() {
             _operation: server.send(buffer(ledger)).start().unwrap(),
         });
         *node.next.borrow_mut() = Some(node.clone());
-        // Two without a buffer.
+        // Two operations without a buffer.
         forget(client.disconnect().start().unwrap());
         forget(server.abort().start().unwrap());
     });
 }
 
-/// Connections that are being made or accepted are dropped, unwound, polled and left; what comes of them closes.
+/// Connections that are being made or accepted are dropped, unwound, polled and left. The resulting sockets close.
 #[test]
 fn connections_that_nobody_waits_for() {
     harmless(|driver, _| {
@@ -801,7 +801,7 @@ fn connections_that_nobody_waits_for() {
     });
 }
 
-/// A scope that unwinds waits for what is sent and received on a connection too.
+/// A scope that unwinds waits for sends and receives on a connection, too.
 #[test]
 fn panics_unwind_through_scopes_of_connections() {
     harmless(|driver, _| {
@@ -823,8 +823,8 @@ fn panics_unwind_through_scopes_of_connections() {
     });
 }
 
-/// A connection in the making is forgotten, a name that is looked up, what was found for one, or a receive that may go on with its
-/// connection: the provider stays captured, so that deregistering would wait for ever. That is all.
+/// Forgotten: a connection in the making, a lookup, the result of one, or a receive that may continue with its connection. The
+/// provider stays captured, so that deregistering would wait for ever. Nothing else happens.
 #[test]
 fn forget_what_is_being_made() {
     type Forget = fn(&Driver, &ListenSocket, SocketAddr);
@@ -837,7 +837,7 @@ fn forget_what_is_being_made() {
                 .start()
                 .unwrap();
             let polled = Pin::new(&mut open).poll(&mut Context::from_waker(Waker::noop()));
-            // The connection is forgotten too, should it be there already.
+            // The connection may exist already. It is forgotten, too.
             forget((polled, open));
         }),
         ("connect", |driver, _, local| {
@@ -878,10 +878,10 @@ fn forget_what_is_being_made() {
     }
 }
 
-/// Lists of datagrams and chains are forgotten, in flight and not.
+/// Lists of datagrams and chains are forgotten, in flight or not.
 #[test]
 fn forget_messages_and_chains() {
-    // Of the list: its nodes, and a second buffer with its MDL; of each chain a second buffer with its MDL.
+    // For the list: its nodes, and a second buffer with its MDL. For each chain: a second buffer with its MDL.
     leaks(3, &[("nonpaged pool", 3), ("MDL", 2)], |driver, ledger| {
         let chain = || CountedChain::new([8, 8], 7, ledger).unwrap();
         forget(
@@ -902,7 +902,7 @@ fn forget_messages_and_chains() {
     });
 }
 
-/// Lookups are dropped in flight, half-polled and unwound, and what was found in statics and on other threads.
+/// Lookups are dropped in flight, half-polled and unwound. Their results are dropped in statics and on other threads.
 #[test]
 fn lookups_that_nobody_waits_for() {
     static PLACE: Mutex<Option<AddressInfo>> = Mutex::new(None);

@@ -1,8 +1,8 @@
-//! Threads do to connections, listening sockets and their operations whatever the interface allows, in an order that follows
-//! from a seed, while completions come when they like. Every buffer comes back or is dropped, once, and nothing is left behind.
+//! Threads do to connections, listening sockets and their operations whatever the interface allows, in an order that follows from
+//! a seed, while completions come at any time. Every buffer returns or is dropped, once, and nothing is left behind.
 //!
-//! Each run begins at another seed, which it prints. `WSK_SEED=n` runs schedule `n`, alone and again and again if
-//! `WSK_SCHEDULES=n` asks for more; that variable also changes the count of an ordinary run.
+//! Each run starts at another seed, which it prints. `WSK_SEED=n` runs schedule `n` alone, or `WSK_SCHEDULES=n` times if that is
+//! set, too. By itself, `WSK_SCHEDULES=n` sets the number of schedules of an ordinary run.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -26,15 +26,15 @@ use wsk::{ConnectedSocket, ConnectionSocket, Error, Family, ListenSocket, Provid
 use wsk_host::{Completion, DISPATCH_LEVEL, Deviation, Kernel, at_irql};
 use wsk_schedules::{Counted, Dice, LOOPBACK, Ledger, client, new_seed, number};
 
-/// How many schedules a run consists of.
+/// The number of schedules in a run.
 const SCHEDULES: u64 = 1_000;
-/// How many of them share a kernel.
+/// How many schedules share a kernel.
 const BATCH: u64 = 50;
-/// What some providers receive at a time.
+/// The most bytes that some providers receive at a time.
 const PIECE: NonZeroUsize = NonZeroUsize::new(500).expect("it is not zero");
-/// How many of them go on at the same time.
+/// How many schedules run at the same time.
 const LANES: usize = 6;
-/// What each of them does.
+/// The number of steps in each.
 const STEPS: usize = 60;
 
 #[test]
@@ -56,7 +56,7 @@ fn schedules() {
     }
 }
 
-/// Runs schedules on a kernel of their own.
+/// Runs schedules on their own kernel.
 fn batch(seeds: std::ops::Range<u64>) {
     let policy = match Dice::new(seeds.start).below(4) {
         0 => Completion::Inline,
@@ -68,7 +68,7 @@ fn batch(seeds: std::ops::Range<u64>) {
         .seed(seeds.start)
         .backtraces(false);
     if Dice::new(!seeds.start).toss() {
-        // What is to be received in full goes on, piece by piece.
+        // Requests to fill a buffer continue piece by piece.
         kernel = kernel.deviation(Deviation::ShortReceives(PIECE));
     }
     let kernel = kernel.boot();
@@ -94,7 +94,7 @@ fn batch(seeds: std::ops::Range<u64>) {
     }
 }
 
-/// Consumes, refuses or retains what comes; decides at once about connections that are asked for, later, or never.
+/// Consumes, refuses or retains what is indicated. Answers requests for connections at once, later, or never.
 struct Handler {
     seed: AtomicU64,
     kept: Mutex<Vec<Pended>>,
@@ -112,7 +112,7 @@ impl Handler {
         Dice::new(self.seed.fetch_add(1, Ordering::Relaxed)).below(limit)
     }
 
-    /// Takes what is kept, the first of it or that of an identifier: it is dropped or answered without the lock.
+    /// Takes a retained item: the first one, or the one with an identifier. It is dropped or answered outside the lock.
     fn take(&self, id: Option<InspectId>) -> Option<Pended> {
         let mut kept = self.kept.lock().unwrap();
         let index = match id {
@@ -137,7 +137,7 @@ impl ConnectionEvent for Handler {
                 StreamVerdict::Consumed
             }
             3 => {
-                // Perhaps the last handle, dropped in the callback.
+                // This may drop the last handle inside the callback.
                 drop(indication.socket());
                 StreamVerdict::Consumed
             }
@@ -180,7 +180,7 @@ impl AcceptEvent for Handler {
         match self.below(5) {
             0 => {}
             1 => drop(incoming.accept()),
-            // Its handler goes while WSK has yet to hear of it.
+            // Its handler is dropped before WSK calls it for the first time.
             2 => drop(incoming.accept_with_events(Self::new(2))),
             choice => {
                 let handler = Self::new(choice);
@@ -192,7 +192,7 @@ impl AcceptEvent for Handler {
     }
 }
 
-/// What a schedule has.
+/// The state of a schedule.
 struct Lane<'p> {
     dice: Dice,
     provider: &'p Provider,
@@ -332,7 +332,7 @@ impl Lane<'_> {
         Counted::new(length, 7, &self.ledger).unwrap()
     }
 
-    /// At one of the levels at which nothing may wait.
+    /// Runs `f` at an IRQL at which nothing may wait.
     fn anywhere<T>(&mut self, body: impl FnOnce() -> T) -> T {
         if self.dice.toss() {
             at_irql(DISPATCH_LEVEL, body)
@@ -341,7 +341,7 @@ impl Lane<'_> {
         }
     }
 
-    /// Connects with first data, a socket that has become a connection or always was one; or makes one that listens.
+    /// Connects a socket with first data, either a connection socket or a stream socket; or makes a listening socket.
     fn first(&mut self) {
         let local: SocketAddr = LOOPBACK.parse().unwrap();
         let seed = self.dice.throw();
@@ -370,7 +370,7 @@ impl Lane<'_> {
         self.held.push(Held::First(connecting));
     }
 
-    /// Ends a connection somehow.
+    /// Ends a connection in one of several ways.
     fn end(&mut self, socket: &ConnectedSocket) {
         match self.dice.below(5) {
             0 => drop(socket.abort().wait()),
@@ -397,7 +397,7 @@ impl Lane<'_> {
             if wait {
                 drop((receive.wait(), send.wait()));
             } else {
-                // Left to the scope.
+                // The scope waits for it.
                 send.cancel();
             }
         })
@@ -492,7 +492,7 @@ impl Lane<'_> {
     }
 }
 
-/// The buffer is back, whatever became of the operation.
+/// The buffer must be returned, whatever happened to the operation.
 fn back<T>(finished: Finished<T, Counted>) {
     drop(finished.buffer.expect("the buffer comes back"));
 }

@@ -1,5 +1,5 @@
-//! Thousands of operations on an executor for systems without `std`: embassy's, as `no_std` and without an allocator as a driver
-//! would have it. It is the best kept of its kind, and leaves it to its user what to do until a task is woken.
+//! Thousands of operations on an executor for systems without `std`: embassy's, as `no_std` and without an allocator, as in a
+//! driver. It is the best maintained of its kind, and lets its user decide what to do until a task is woken.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,12 +10,12 @@ use embassy_executor::raw::Executor;
 use wsk::{BufferPool, DatagramSocket, NonPagedBuffer};
 use wsk_schedules::{Driver, PATIENCE, bound, kernels};
 
-/// How many tasks there are.
+/// The number of tasks.
 const TASKS: usize = 64;
-/// How many datagrams each of them sends and receives.
+/// The number of datagrams that each of them sends and receives.
 const ROUNDS: usize = 50;
 
-/// What the executor's thread sleeps on.
+/// The object on which the executor's thread sleeps.
 #[derive(Default)]
 struct Pend {
     pended: AtomicBool,
@@ -37,17 +37,17 @@ impl Pend {
     }
 }
 
-/// What embassy calls when a task is woken; here by completion routines, at up to `DISPATCH_LEVEL`.
+/// Embassy calls this when a task is woken, here from completion routines at up to `DISPATCH_LEVEL`.
 #[unsafe(export_name = "__pender")]
 fn pender(context: *mut ()) {
-    // SAFETY: the executor below was given a leaked `Pend` as its context.
+    // SAFETY: the executor below has a leaked `Pend` as its context.
     let pend = unsafe { &*context.cast::<Pend>() };
     pend.pended.store(true, Ordering::SeqCst);
     drop(pend.lock.lock());
     pend.woken.notify_one();
 }
 
-/// What a task works with.
+/// The data of a task.
 #[derive(Clone)]
 struct Work {
     from: DatagramSocket,
@@ -58,7 +58,7 @@ struct Work {
     ended: Arc<AtomicUsize>,
 }
 
-/// Sends and receives, each time a send and a receive at once, half of them without allocating.
+/// Sends and receives at the same time, again and again. Half of the operations do not allocate.
 #[embassy_executor::task(pool_size = TASKS)]
 async fn task(work: Work) {
     for round in 0..ROUNDS {

@@ -1,6 +1,6 @@
-//! Each allocation and each call of a scenario fails in turn: the scenario ends with an error, on time, and leaves nothing
-//! behind. So it does when the provider refuses each call in turn and, against its contract, keeps the IRP: then what the IRP
-//! may still touch stays until it is completed after all.
+//! Each allocation and each call of a scenario fails in turn: the scenario ends with an error, in time, and leaves nothing
+//! behind. The same holds when the provider refuses each call in turn and keeps the IRP, against its contract: the memory that
+//! the IRP may touch stays until the IRP completes after all.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ use wsk_schedules::{
 };
 use wsk_sys::{IP_TTL, IPPROTO_IP, STATUS_NOT_IMPLEMENTED};
 
-/// What is made to fail.
+/// The kinds of failures.
 #[derive(Debug, Clone, Copy)]
 enum What {
     Allocation,
@@ -37,8 +37,8 @@ enum What {
     Registration,
 }
 
-/// Fails the first, the second … of what `scenario` needs, until it needs no more; says how many there were. Then has the
-/// provider keep IRPs in the same way, see [`withhold_each`].
+/// Fails the first, the second … use of each resource in `scenario`, until the scenario needs no more. Prints their number. Then
+/// makes the provider keep IRPs in the same way, see [`withhold_each`].
 fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error> + Sync) {
     if std::env::var_os(PATIENTLY).is_some() {
         let abandoned = withhold_each(name, Completion::Inline, LONG, &scenario);
@@ -78,19 +78,19 @@ fn fail_each(name: &str, scenario: impl Fn() -> Result<(), Error> + Sync) {
     assert!(failures.iter().all(|&count| count > 0));
 }
 
-/// Set for a process whose provider keeps IRPs for a long time.
+/// Set in a process whose provider keeps IRPs for a long time.
 const PATIENTLY: &str = "WSK_WITHHOLD_PATIENTLY";
-/// Much longer than a wait goes on for a provider that has answered with an error, where time runs [`FAST`].
+/// Much longer than a wait continues after a provider has returned an error, if time runs [`FAST`].
 const LONG: Duration = Duration::from_millis(400);
-/// Not nearly as long as that where time runs as it does.
+/// Much shorter than that, if time runs normally.
 const SHORT: Duration = Duration::from_millis(10);
-/// How fast time runs, but where it is waited for [`SHORT`].
+/// How fast time runs, except with [`SHORT`].
 const FAST: u32 = 32;
 
-/// Has the provider refuse the first, the second … call that `scenario` makes, and keep its IRP: to complete it `late` after that,
-/// or when the scenario has ended. Nothing that the IRP may touch goes before that, or the host kernel stops; after it nothing
-/// is left but buffers that were only lent to the operation, which stay for ever. Says how often the scenario ended without the
-/// completion.
+/// Makes the provider refuse the first, the second … call of `scenario`, and keep its IRP. The IRP completes `late` after that,
+/// or when the scenario has ended. Memory that the IRP may touch must not be freed before that, or the host kernel stops.
+/// Afterwards only buffers that were lent to the operation are left, which stay for ever. Returns how often the scenario ended
+/// without the completion.
 fn withhold_each(
     name: &str,
     policy: Completion,
@@ -115,7 +115,7 @@ fn withhold_each(
                     refused = Instant::now();
                 }
             }
-            // Deregistering, too, waits for the completion: its routine is the driver's.
+            // Deregistering waits for the completion, too, because its routine is part of the driver.
             let unloaded = running.is_finished();
             let withheld = kernel.complete_withheld();
             assert!(
@@ -143,7 +143,7 @@ fn withhold_each(
                 assert_eq!(status, STATUS_NOT_IMPLEMENTED);
                 abandoned += 1;
             }
-            // Nobody was there to be told.
+            // Nobody waited for the result.
             Ok(()) if name == "close" => {}
             Err(Error::TimedOut { .. }) if failed == 1 => {}
             Err(error) if failed == 1 => {
@@ -157,13 +157,13 @@ fn withhold_each(
         }
     }
     if late == SHORT {
-        assert_eq!(abandoned, 0, "{name}: given up too soon");
+        assert_eq!(abandoned, 0, "{name}: the operation was abandoned too soon");
     }
     abandoned
 }
 
-/// The scenarios, with a provider that keeps IRPs for longer than anybody waits for them. Each is a process of its own: there
-/// is one kernel in each, and all that these do is wait.
+/// The scenarios, with a provider that keeps IRPs for longer than anybody waits for them. Each is a process of its own: each has
+/// one kernel, and mostly waits.
 #[test]
 fn withheld_for_long() {
     if std::env::var_os(PATIENTLY).is_some() {
@@ -204,16 +204,16 @@ fn withheld_for_long() {
     }
 }
 
-/// The buffer comes back in any case but one.
+/// The buffer must be returned, unless the operation was abandoned.
 fn comes_back<T, B>(finished: &Finished<T, B>) {
     let abandoned = matches!(finished.result, Err(Error::Abandoned { .. }));
     assert!(
         finished.buffer.is_some() != abandoned,
-        "given back in any case but one"
+        "the buffer must be returned, unless the operation was abandoned"
     );
 }
 
-/// Ends the process when the result isn't dropped in time.
+/// Ends the process if the result is not dropped in time.
 fn watch(what: String) -> impl Drop {
     struct Done(
         Option<mpsc::Sender<()>>,
@@ -357,7 +357,7 @@ fn operations() {
             assert_eq!(received.result?.length(), 6);
         }
         operations.wait_until_idle()?;
-        // One that is dropped goes back all the same.
+        // An operation that is dropped returns, too.
         let request = driver
             .socket
             .send_to(NonPagedBuffer::new(8)?, driver.address);
@@ -367,7 +367,7 @@ fn operations() {
         let received = driver.socket.receive_from(&mut room);
         match received.wait_timeout(Duration::from_millis(50)) {
             Ok(_) => driver.socket.close(),
-            // Nobody was there to be told.
+            // Nobody waited for the result.
             Err(Error::TimedOut { .. }) => Err(Error::Call {
                 call: Call::WskSendTo,
                 status: STATUS_NOT_IMPLEMENTED,
@@ -413,7 +413,7 @@ fn completions() {
         })?;
         assert_eq!(hear()?, 3);
         match driver.socket.close() {
-            // A routine that has just told may still have its handle.
+            // A completion routine that has just called its closure may still have its handle.
             Err(Error::InUse) => Ok(()),
             closed => closed,
         }
@@ -432,7 +432,7 @@ fn prepared() {
             .socket
             .receive_from(NonPagedBuffer::new(16)?)
             .prepare()?;
-        // What has failed once does not the next time, unless it was given up.
+        // A call that failed once does not fail the next time, unless the operation was abandoned.
         if let Err(error) = sender.wait() {
             if !matches!(error, Error::Abandoned { .. }) {
                 assert_eq!(sender.wait(), Ok(8));
@@ -477,12 +477,13 @@ fn prepared_pools() {
             ended.map_err(|(error, _)| error)?.result()?;
             receiving.wait().map_err(|(error, _)| error)?.result()?;
         }
-        // A send that is dropped may fail without anybody's being told: then the next is the first to come.
+        // A send that was dropped may fail without notice. Then the next datagram arrives first.
         let receiving = receivers.take_or_wait()?.start()?;
         let mut dropped = senders.take_or_wait()?;
         dropped.as_mut_slice().fill(1);
         drop(dropped.start()?);
-        // Whatever became of it, everything comes back, once; if the provider has kept its IRP, when that is completed.
+        // Whatever happens to the operation, everything returns once. If the provider has kept its IRP, that is when the IRP
+        // completes.
         let mut all = [(); 2].map(|()| senders.take_timeout(PATIENCE).unwrap());
         assert!(senders.take().is_none());
         all[0].as_mut_slice().fill(2);
@@ -491,7 +492,7 @@ fn prepared_pools() {
         let ended = receiving.wait().map_err(|(error, _)| error)?;
         let result = match ended.result().map(|arrival| arrival.bytes() == [1; 8]) {
             Ok(true) => sent.map(|_| ()),
-            // What nobody was told of did not come.
+            // A datagram that failed without notice did not arrive.
             Ok(false) => Err(Error::TimedOut {
                 call: Call::WskReceiveFrom,
             }),
@@ -502,7 +503,7 @@ fn prepared_pools() {
         assert!(receivers.take().is_none());
         drop((all, senders, receivers));
         match driver.socket.close() {
-            // A routine that has just given an operation back may still have its handle.
+            // A completion routine that has just returned an operation may still have its handle.
             Err(Error::InUse) => {}
             closed => closed?,
         }
@@ -522,7 +523,7 @@ fn close_with_operations_in_flight() {
             .socket
             .receive_from(NonPagedBuffer::new(8)?)
             .start()?;
-        // A call that failed has completed already.
+        // A call that failed has already completed.
         let failed = |finished: &Finished<_, _>| {
             let error = finished
                 .result
@@ -558,7 +559,7 @@ fn scope() {
         let mut room = [0; 12];
         wsk::scope(|s| {
             let receive = driver.socket.receive_from(&mut room).start_in(s)?;
-            // What fails leaves the scope to wait for the receive.
+            // After a failure, the scope waits for the receive.
             let end = |error| {
                 receive.cancel();
                 error
@@ -618,7 +619,7 @@ fn receive_events() {
         socket.disable_receive_events()?;
         socket.close()?;
         driver.socket.close()?;
-        // Mapping the datagram is an allocation too: without it there are no bytes.
+        // Mapping the datagram is an allocation, too. If it fails, there are no bytes.
         if heard == 7 {
             Ok(())
         } else {
@@ -627,7 +628,7 @@ fn receive_events() {
     });
 }
 
-/// Sockets that are made useless at any moment of a scenario: an error that says so, and closing works.
+/// Sockets die at any moment of a scenario. The error says so, and closing works.
 #[test]
 fn forced_close() {
     for kernel in kernels(11) {
@@ -680,7 +681,7 @@ fn connect_and_accept() {
             let abandoned = matches!(not_connected.error, Error::Abandoned { .. });
             assert!(
                 not_connected.socket.is_some() != abandoned,
-                "given back in any case but one"
+                "the buffer must be returned, unless the operation was abandoned"
             );
             not_connected.error
         })?;
@@ -701,7 +702,7 @@ fn connect_and_accept_in_a_scope() {
         let (listener, local) = listener(&provider)?;
         let (client, server) = wsk::scope(|s| {
             let accept = listener.accept().start_in(s)?;
-            // What fails leaves the scope to wait for the accept.
+            // After a failure, the scope waits for the accept.
             let end = |error| {
                 accept.cancel();
                 error
@@ -762,7 +763,7 @@ fn send_and_receive() {
         let message = [6; 12];
         wsk::scope(|s| {
             let receive = server.receive_all(&mut room[..12]).start_in(s)?;
-            // What fails leaves the scope to wait for the receive.
+            // After a failure, the scope waits for the receive.
             let end = |error| {
                 receive.cancel();
                 error
@@ -804,14 +805,14 @@ fn disconnect() {
     });
 }
 
-/// Tells what a connection does, or could not do.
+/// Reports the events of a connection, or that a step failed.
 struct Teller(mpsc::SyncSender<Result<usize, Error>>);
 
 impl ConnectionEvent for Teller {
     fn received(&self, indication: &mut StreamIndication<'_>) -> StreamVerdict {
         let mut bytes = [0; 16];
         let copied = indication.copy_to(&mut bytes);
-        // Mapping the bytes is an allocation too: without it there are none.
+        // Mapping the bytes is an allocation, too. If it fails, there are none.
         let told = if copied == indication.len() {
             Ok(copied)
         } else {

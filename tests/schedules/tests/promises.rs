@@ -1,5 +1,5 @@
-//! What pools and scopes promise while user code does its worst in the middle of an operation: memory is freed once, after its last
-//! use, and everything that was taken comes back.
+//! What pools and scopes promise, even if a driver's code does its worst in the middle of an operation: memory is freed once,
+//! after its last use, and everything that was taken returns.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -19,7 +19,7 @@ use wsk::{
 };
 use wsk_schedules::{Counted, Driver, Ledger, bound, kernels, until};
 
-/// Runs `body` on a kernel of each completion policy, in which nothing may be left behind.
+/// Runs `body` on a kernel for each completion policy. Nothing may be left behind.
 fn on_each_kernel(body: impl Fn(&Driver, &Arc<Ledger>)) {
     for kernel in kernels(5) {
         let driver = Driver::load().unwrap();
@@ -35,7 +35,7 @@ fn buffer(ledger: &Arc<Ledger>) -> Counted {
     Counted::new(16, 7, ledger).unwrap()
 }
 
-/// The operations come back to a pool that nobody has any more, one after the other: the last of them takes the memory along.
+/// The operations return one after the other to a pool without handles. The last one frees its memory.
 #[test]
 fn pools_go_with_the_last_of_many_operations() {
     on_each_kernel(|driver, ledger| {
@@ -62,7 +62,7 @@ fn pools_go_with_the_last_of_many_operations() {
     });
 }
 
-/// A buffer that does something when it is dropped.
+/// A buffer that runs code when it is dropped.
 struct Last<F: FnMut()> {
     bytes: NonPagedBuffer,
     at_last: F,
@@ -81,7 +81,7 @@ impl<F: FnMut()> Drop for Last<F> {
     }
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl<F: FnMut()> SendBuffer for Last<F> {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
@@ -97,7 +97,7 @@ unsafe impl<F: FnMut()> ReceiveBuffer for Last<F> {
     }
 }
 
-/// What a scope ends starts something more in that scope when it is dropped: nothing goes on when the scope is over.
+/// A value that the end of the scope drops starts another operation in the scope. Nothing is in flight when the scope is over.
 #[test]
 fn what_a_scope_drops_starts_nothing_in_it() {
     fn more<'scope>(driver: &'scope Driver, s: &'scope Scope<'scope, '_>, room: &'scope mut [u8]) {
@@ -120,7 +120,7 @@ fn what_a_scope_drops_starts_nothing_in_it() {
     });
 }
 
-/// What a scope ends has the handle of another of its operations, which has ended and gone.
+/// A value that the end of the scope drops has the handle of another operation of the scope, which has already ended.
 #[test]
 fn what_a_scope_drops_uses_handles_of_it() {
     type Handle<'scope, 'b> = Scoped<'scope, SendingTo, &'b [u8; 16]>;
@@ -157,7 +157,7 @@ fn what_a_scope_drops_uses_handles_of_it() {
     });
 }
 
-/// What a scope drops unwinds: the rest is freed all the same.
+/// A value that the scope drops unwinds. Everything else is freed nevertheless.
 #[test]
 fn what_a_scope_drops_unwinds() {
     on_each_kernel(|driver, ledger| {
@@ -180,7 +180,7 @@ fn what_a_scope_drops_unwinds() {
     });
 }
 
-/// A waker that somebody else may have, too.
+/// A waker that others may have, too.
 #[derive(Default)]
 struct Noted(AtomicBool);
 
@@ -190,7 +190,7 @@ impl Wake for Noted {
     }
 }
 
-/// The waker of an operation that was polled, and is then waited for, goes with the operation.
+/// When an operation was polled and is then waited for, its waker is dropped with it.
 #[test]
 fn wakers_go_with_an_operation_that_is_waited_for() {
     on_each_kernel(|driver, ledger| {
@@ -201,7 +201,7 @@ fn wakers_go_with_an_operation_that_is_waited_for() {
         assert!(Pin::new(&mut receive).poll(&mut context).is_pending());
         let limit = Duration::from_millis(1);
         let Err((Error::TimedOut { .. }, receive)) = receive.wait_timeout(limit) else {
-            panic!("nothing was sent");
+            panic!("no datagram was sent");
         };
         receive.cancel();
         assert!(receive.wait().unwrap().result.is_err());
@@ -213,12 +213,16 @@ fn wakers_go_with_an_operation_that_is_waited_for() {
         started.cancel();
         let ended = started.wait().unwrap();
         drop(waker);
-        assert_eq!(Arc::strong_count(&noted), 1, "somebody has the waker still");
+        assert_eq!(
+            Arc::strong_count(&noted),
+            1,
+            "nobody else may have the waker"
+        );
         drop(ended);
     });
 }
 
-/// A waker that completes what it is to be woken by, while it is being cloned: the completion is not missed, and no clone is left.
+/// A waker whose clone completes the very request that it waits for: the completion is not missed, and no clone is left.
 #[test]
 fn operations_complete_while_their_waker_is_cloned() {
     use std::task::{RawWaker, RawWakerVTable};
@@ -229,7 +233,7 @@ fn operations_complete_while_their_waker_is_cloned() {
     fn table() -> &'static RawWakerVTable {
         static TABLE: RawWakerVTable = RawWakerVTable::new(
             |data| {
-                // SAFETY: the test keeps both longer than any waker.
+                // SAFETY: the test keeps both for longer than any waker.
                 let this = unsafe { &*data.cast::<Completes>() };
                 // SAFETY: as above.
                 let driver = unsafe { &*this.driver };
@@ -260,7 +264,7 @@ fn operations_complete_while_their_waker_is_cloned() {
             driver,
             clones: 1.into(),
         };
-        // SAFETY: the data is there longer than the waker, and the table keeps count.
+        // SAFETY: the data outlives the waker, and the functions count.
         let waker =
             unsafe { Waker::from_raw(RawWaker::new((&raw const completes).cast(), table())) };
         let mut context = Context::from_waker(&waker);
@@ -282,7 +286,7 @@ struct Moody {
     unwinds: bool,
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Moody {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         if self.unwinds {
@@ -293,7 +297,7 @@ unsafe impl SendBuffer for Moody {
     }
 }
 
-/// A buffer that unwinds when it is locked leaves nothing behind, whichever way the request is run.
+/// A buffer that unwinds when it is locked leaves nothing behind, whatever the finisher.
 #[test]
 fn locks_that_unwind_leave_nothing() {
     on_each_kernel(|driver, ledger| {
@@ -377,7 +381,7 @@ fn wakers_that_unwind_when_dropped_leave_nothing() {
                     drop(receive);
                 }
             }));
-            // Where the completion was quicker the waker was woken instead.
+            // If the completion was quicker, the waker was woken instead.
             drop(unwound);
             until("the end of the operation", || operations.is_idle());
             ledger.settle(0);
@@ -385,7 +389,7 @@ fn wakers_that_unwind_when_dropped_leave_nothing() {
     });
 }
 
-/// A completion has the last handles of the pool whose operation is told, and of the socket.
+/// A closure has the last handles of its operation's pool and of the socket.
 #[test]
 fn completions_that_drop_the_last_of_everything() {
     on_each_kernel(|driver, ledger| {
@@ -420,10 +424,10 @@ fn completions_that_drop_the_last_of_everything() {
     });
 }
 
-/// Each completion starts the next operation, with what it got back; somebody waits until they are over.
+/// Each completion starts the next operation with what it received. Another thread waits until they are over.
 #[test]
 fn completions_that_start_the_next() {
-    /// To whom they are sent: a completion has no room for it.
+    /// The destination: a closure has no room for it.
     static TO: Mutex<Option<SocketAddr>> = Mutex::new(None);
     fn next(socket: &DatagramSocket, operations: &Operations<Counted>, buffer: Counted) {
         let (own, pool) = (socket.clone(), operations.clone());
@@ -442,7 +446,7 @@ fn completions_that_start_the_next() {
     }
     on_each_kernel(|driver, ledger| {
         *TO.lock().unwrap() = Some(driver.address);
-        // Those that are told within each other's completions are not back yet.
+        // Operations whose closures run inside each other are not back yet.
         let operations = Operations::new(&driver.provider, 60).unwrap();
         let mut first = buffer(ledger);
         first.bytes_mut().fill(50);

@@ -1,11 +1,11 @@
-//! Addresses and socket addresses: random ones, and often those that mean something.
+//! Addresses and socket addresses: random ones, and often special ones.
 
 use proptest::prelude::*;
 use wsk_sys::{AF_INET, AF_INET6, SCOPE_ID, SCOPE_ID_Anonymous1, SOCKADDR_IN, SOCKADDR_IN6};
 
 use crate::{agree, agree_on};
 
-/// An IPv4 address of which each byte is often one that decides.
+/// An IPv4 address whose bytes often have special values.
 fn ipv4() -> impl Strategy<Value = [u8; 4]> {
     let byte = prop_oneof![
         any::<u8>(),
@@ -26,7 +26,7 @@ fn ipv4() -> impl Strategy<Value = [u8; 4]> {
     prop_oneof![prop::array::uniform4(byte), whole]
 }
 
-/// An IPv6 address that often begins as a special one does.
+/// An IPv6 address that often begins like a special one.
 fn ipv6() -> impl Strategy<Value = [u8; 16]> {
     let start: Vec<Vec<u8>> = vec![
         vec![0; 16],
@@ -74,7 +74,7 @@ fn socket_address() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(family, port, rest)| [&family.to_ne_bytes()[..], &port, &rest].concat())
 }
 
-/// Two socket addresses that are often nearly the same.
+/// Two socket addresses that are often almost equal.
 fn socket_addresses() -> impl Strategy<Value = Vec<u8>> {
     (
         socket_address(),
@@ -141,7 +141,7 @@ proptest! {
         agree!(ScopeLevel(scope(value)));
         let with_four = [four, value.to_ne_bytes()].concat();
         agree_on!(&with_four, |at| IN4_UNCANONICALIZE_SCOPE_ID(at.cast(), at.add(4).cast()));
-        // Often the level that the address itself has.
+        // Often the scope level of the address itself.
         for value in [value, value & !(0xF << 28) | u32::from(six[1] & 0xF) << 28] {
             let with_six = [&six[..], &value.to_ne_bytes()].concat();
             agree_on!(&with_six, |at| IN6_UNCANONICALIZE_SCOPE_ID(at.cast(), at.add(16).cast()));

@@ -1,4 +1,4 @@
-//! Control information: lengths at random and extreme values, and walks over random bytes.
+//! Control information: random and extreme lengths, and walks over random bytes.
 
 use std::mem::size_of;
 use std::ptr::null_mut;
@@ -10,7 +10,7 @@ use crate::mdl::edgy;
 use crate::memory::Memory;
 use crate::{agree, c};
 
-/// Lengths up to here do not make C's arithmetic wrap, nor its pointers.
+/// Up to this length, neither C's arithmetic nor its pointers wrap.
 const DEFINED: usize = 1 << 40;
 
 proptest! {
@@ -24,7 +24,7 @@ proptest! {
             agree!(WSA_CMSG_SPACE(length));
             agree!(WSA_CMSG_LEN(length));
         }
-        // Where C wraps, Rust never gives too little.
+        // Where C wraps, Rust never returns too little.
         prop_assert!(wsk_sys::WSA_CMSGHDR_ALIGN(length) >= length);
         prop_assert!(wsk_sys::WSA_CMSGDATA_ALIGN(length) >= length);
         prop_assert!(wsk_sys::WSA_CMSG_LEN(length) >= length);

@@ -1,4 +1,4 @@
-//! Requests: random walks through the stack locations of requests with random contents.
+//! IRPs: random walks through the stack locations of IRPs with random contents.
 
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of, transmute};
@@ -39,7 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A request in memory: `count` locations, of which `current` counts from 1.
+/// An IRP in memory: `count` locations, of which `current` counts from 1.
 fn request(noise: &[u8], count: i8, current: i8) -> Memory {
     let bytes: Vec<u8> = noise
         .iter()
@@ -49,7 +49,7 @@ fn request(noise: &[u8], count: i8, current: i8) -> Memory {
         .collect();
     let mut memory = Memory::new(&bytes);
     let irp: *mut IRP = memory.start().cast();
-    // SAFETY: the memory is that of a whole request; only members of it are written.
+    // SAFETY: the memory is that of a whole IRP; only members of it are written.
     unsafe {
         (&raw mut (*irp).StackCount).write(count);
         (&raw mut (*irp).CurrentLocation).write(current);
@@ -85,13 +85,13 @@ proptest! {
         count in 1_i8..=20,
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        // As a request is before it is sent: above the first location that a driver gets.
+        // The state of an IRP before it is sent: above the first location that a driver gets.
         let mut current = count + 1;
         let mut memory = request(&noise, count, current);
         for step in steps {
             let has_next = current > 1;
             let has_current = current <= count;
-            // SAFETY: the memory is a request, and steps that touch a location are only taken where it exists.
+            // SAFETY: the memory is an IRP, and steps that touch a location are only taken if it exists.
             unsafe {
                 match step {
                     Step::Current => {
@@ -187,13 +187,13 @@ fn control_bits_of_every_combination() {
     }
 }
 
-/// The bytes of a request with one location and a completion routine on these outcomes.
+/// The bytes of an IRP with one location and a completion routine for these outcomes.
 fn set_completion(on: [bool; 3]) -> Vec<u8> {
     let mut memory = request(&[0xFF], 1, 2);
     let routine = completion_routine(0x1234);
     memory.both(
         "IoSetCompletionRoutine",
-        // SAFETY: the memory is a request with one location, the next one.
+        // SAFETY: the memory is an IRP with one location, the next one.
         |irp| unsafe {
             wsk_sys::IoSetCompletionRoutine(irp.cast(), routine, irp.cast(), on[0], on[1], on[2]);
         },

@@ -1,5 +1,5 @@
-//! Stands in for the functions of `ntoskrnl.exe` that inline functions call: each call is noted, and gives a result that
-//! depends on its arguments.
+//! Replaces the functions of `ntoskrnl.exe` that inline functions call. Each call is recorded, and returns a result that depends
+//! on its arguments.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -16,19 +16,19 @@ thread_local! {
     static CALLS: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Memory that the pool gives, the same each time; null where a size of 0 is asked for.
+/// The memory that the pool returns, the same each time. Null for a size of 0.
 pub(crate) struct Pool([u128; 8]);
 
 thread_local! {
     static POOL: RefCell<Box<Pool>> = RefCell::new(Box::new(Pool([0; 8])));
 }
 
-/// Fills the memory that the pool gives.
+/// Fills the pool's memory.
 pub(crate) fn fill_pool(byte: u8) {
     POOL.with_borrow_mut(|pool| pool.0 = [u128::from_ne_bytes([byte; 16]); 8]);
 }
 
-/// The memory that the pool gives, as it is now.
+/// The current contents of the pool's memory.
 pub(crate) fn pool() -> [u128; 8] {
     POOL.with_borrow(|pool| pool.0)
 }
@@ -38,7 +38,7 @@ pub(crate) fn forget_calls() {
     calls();
 }
 
-/// The calls of this thread since they were asked for last.
+/// The calls of this thread since the last call of this function.
 pub(crate) fn calls() -> Vec<Call> {
     CALLS.with(RefCell::take)
 }
@@ -123,11 +123,11 @@ extern "system" fn ExpInterlockedPushEntrySList(
     head.cast()
 }
 
-/// Gives null where the head says that it is empty.
+/// Returns null if the head says that the list is empty.
 #[unsafe(no_mangle)]
 extern "system" fn ExpInterlockedPopEntrySList(head: *mut SLIST_HEADER) -> *mut SLIST_ENTRY {
     note("ExpInterlockedPopEntrySList", vec![head.addr()]);
-    // SAFETY: tests give heads that may be read.
+    // SAFETY: tests pass heads that may be read.
     let depth = unsafe { (*head).Anonymous1.Alignment };
     if depth == 0 {
         std::ptr::null_mut()
@@ -145,7 +145,7 @@ extern "system" fn ExpInterlockedFlushSList(head: *mut SLIST_HEADER) -> *mut SLI
 #[unsafe(no_mangle)]
 extern "system" fn ExQueryDepthSList(head: *mut SLIST_HEADER) -> u16 {
     note("ExQueryDepthSList", vec![head.addr()]);
-    // SAFETY: tests give heads that may be read.
+    // SAFETY: tests pass heads that may be read.
     let alignment = unsafe { (*head).Anonymous1.Alignment };
     u16::try_from(alignment & 0xFFFF).unwrap_or_default()
 }
@@ -173,7 +173,7 @@ extern "system" fn ExAllocatePoolWithTag(kind: POOL_TYPE, size: usize, tag: u32)
 #[unsafe(no_mangle)]
 extern "system" fn KeQuerySystemTimePrecise(time: *mut LARGE_INTEGER) {
     note("KeQuerySystemTimePrecise", vec![time.addr()]);
-    // SAFETY: tests give the place.
+    // SAFETY: tests pass the place.
     unsafe { (*time).QuadPart = 77 };
 }
 

@@ -14,8 +14,8 @@ proptest! {
     #[test]
     fn walks(steps in prop::collection::vec((0..6_u8, 1..=ENTRIES), 1..80)) {
         let mut memory = Memory::new(&[0xAA; (ENTRIES + 1) * size_of::<LIST_ENTRY>()]);
-        // SAFETY: the memory has room for the head and the entries, and entries are inserted once at a time and removed
-        // only when they are in the list.
+        // SAFETY: the memory has room for the head and the entries. An entry is inserted only when it is not in the list, and
+        // removed only when it is.
         unsafe {
             memory.both("InitializeListHead", |at| wsk_sys::InitializeListHead(at.cast()), |at| c::InitializeListHead(at.cast()));
             let mut listed = Vec::new();
@@ -51,7 +51,7 @@ proptest! {
                         prop_assert_eq!(empty, listed.is_empty());
                     }
                 }
-                // Forwards and backwards, the list is what was put in.
+                // Forwards and backwards, the list contains what was inserted.
                 let (mut forwards, mut backwards) = (Vec::new(), Vec::new());
                 let mut at = (*start).Flink;
                 while at != start {

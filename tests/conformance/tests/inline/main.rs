@@ -1,7 +1,7 @@
-//! The functions that `wsk-sys` writes in Rust against those that clang compiles from the headers: on the same memory with
-//! random contents, both give the same result, leave the same bytes behind and call the kernel alike.
+//! Compares the functions that `wsk-sys` writes in Rust with those that clang compiles from the headers: on the same memory with
+//! random contents, both return the same result, leave the same bytes, and make the same calls of the kernel.
 
-// Memory is aligned as a pool allocation is, and what is put there stands at multiples of its alignment.
+// Memory is aligned like a pool allocation, and values in it are at multiples of their alignment.
 #![allow(clippy::cast_ptr_alignment)]
 
 #[cfg(without_c)]
@@ -32,26 +32,26 @@ mod number;
 #[cfg(not(without_c))]
 mod object;
 
-/// Compares the Rust and the C function of a name on arguments that neither writes through.
+/// Compares the Rust and the C function with a name, on arguments through which neither writes.
 #[cfg(not(without_c))]
 macro_rules! agree {
     ($name:ident($($argument:expr),* $(,)?)) => {{
-        // SAFETY: the arguments are what the function asks for, as the test that gives them sees to.
+        // SAFETY: the test passes arguments that the function accepts.
         #[allow(unused_unsafe)]
         let (rust, c) = unsafe { (wsk_sys::$name($($argument),*), crate::c::$name($($argument),*)) };
         assert_eq!(rust, c, "Rust, and C, of {}", stringify!($name));
     }};
 }
 
-/// Compares the Rust and the C function of a name on memory that both get at the same address with the same contents, and
-/// gives the contents that they leave.
+/// Compares the Rust and the C function with a name, on memory that both get at the same address with the same contents. Returns
+/// the contents that they leave.
 #[cfg(not(without_c))]
 macro_rules! agree_on {
     ($bytes:expr, |$at:ident| $name:ident($($argument:expr),* $(,)?)) => {
         crate::memory::both(
             stringify!($name),
             $bytes,
-            // SAFETY: the memory holds what the function asks for, as the test that makes it sees to.
+            // SAFETY: the test makes memory with the contents that the function expects.
             |$at: *mut u8| unsafe { wsk_sys::$name($($argument),*) },
             // SAFETY: as above.
             |$at: *mut u8| unsafe { crate::c::$name($($argument),*) },
@@ -62,10 +62,10 @@ macro_rules! agree_on {
 #[cfg(not(without_c))]
 use {agree, agree_on};
 
-/// Every name that Rust must have has its C side, and a test of this program names it.
+/// Every name that Rust must have has its C side, and a test of this program mentions it.
 #[test]
 fn every_function_is_compared() {
-    // Other names of functions that are compared under their first one.
+    // Other names of functions that are compared under their first name.
     const OTHER_NAMES: &[&str] = &[
         "CMSGDATA_ALIGN",
         "CMSGHDR_ALIGN",
@@ -76,7 +76,7 @@ fn every_function_is_compared() {
         "CMSG_SPACE",
         "IN6_ARE_ADDR_EQUAL",
     ];
-    // A macro for arm64 that only gives a function of the kernel another name; for x64 it is that function.
+    // A macro for arm64 that only renames a function of the kernel. On x64 it is that function.
     const OF_ARM64: &[&str] = &["KeLowerIrql"];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inline");
     let mut tests = String::new();

@@ -9,7 +9,7 @@ use wsk_sys::MDL;
 
 use crate::{agree, agree_on};
 
-/// Any number, and often one next to where arithmetic changes: zero, a page, 32 bits, the end.
+/// Any number, often one next to a boundary of the arithmetic: zero, a page, 32 bits, the end.
 pub(crate) fn edgy() -> impl Strategy<Value = usize> {
     let edges = prop::sample::select(vec![
         0_usize,

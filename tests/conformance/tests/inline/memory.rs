@@ -1,10 +1,10 @@
-//! Memory that the Rust and the C side get in turn, with the same contents at the same address.
+//! Memory that the Rust and the C side get in turn, with the same contents, at the same address.
 
 use std::fmt::Debug;
 
 use crate::kernel::{self, Call};
 
-/// Memory aligned as a pool allocation is.
+/// Memory aligned like a pool allocation.
 pub(crate) struct Memory {
     words: Vec<u128>,
     length: usize,
@@ -20,7 +20,7 @@ impl Memory {
         memory
     }
 
-    /// Start of the memory, which stays there for as long as the memory exists.
+    /// The start of the memory, which stays in place as long as the memory exists.
     pub(crate) fn start(&mut self) -> *mut u8 {
         self.words.as_mut_ptr().cast()
     }
@@ -40,7 +40,7 @@ impl Memory {
             .to_vec()
     }
 
-    /// Runs both sides from the contents that the memory has now; it keeps those that they leave.
+    /// Runs both sides from the current contents of the memory, and keeps the contents that they leave.
     pub(crate) fn both<R: PartialEq + Debug>(
         &mut self,
         name: &str,
@@ -68,7 +68,7 @@ impl Memory {
     }
 }
 
-/// Runs both sides on memory with these contents, and gives the result and the contents that they leave.
+/// Runs both sides on memory with these contents. Returns the result and the contents that they leave.
 pub(crate) fn both<R: PartialEq + Debug>(
     name: &str,
     bytes: &[u8],

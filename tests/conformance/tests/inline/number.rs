@@ -1,4 +1,5 @@
-//! Numbers to numbers: control codes, versions, status values, classes of addresses, sizes by count, atomic operations.
+//! Functions from numbers to numbers: control codes, versions, status values, classes of addresses, sizes by count, atomic
+//! operations.
 
 use std::ffi::c_void;
 use std::ptr::without_provenance_mut;
@@ -14,7 +15,7 @@ proptest! {
 
     #[test]
     fn control_codes(x: u32, y: u32, method in 0..4_u32, access in 0..4_u32) {
-        // C shifts bits out of the word; what remains is the same.
+        // C shifts bits out of the word; the remaining bits are the same.
         agree!(CTL_CODE(x, y, method, access));
         agree!(_IO(x, y));
         agree!(_WSAIO(x, y));
@@ -78,7 +79,7 @@ proptest! {
             agree!(IP_MSFILTER_SIZE(count));
             agree!(GROUP_FILTER_SIZE(count));
         }
-        // Where C wraps, Rust never gives too little.
+        // Where C wraps, Rust never returns too little.
         let least = |each| count.saturating_mul(each);
         prop_assert!(wsk_sys::SIZEOF_SOCKET_ADDRESS_LIST(count) >= least(16));
         prop_assert!(wsk_sys::IP_MSFILTER_SIZE(count) >= least(4));
@@ -130,7 +131,7 @@ proptest! {
 
     #[test]
     fn bits(old: [u8; 32], bit in 0..128_i32) {
-        // In the second half, so that there are numbers before.
+        // In the second half, so that there are numbers before it.
         let signed = bit - 64;
         agree_on!(&old, |at| BitTest(at.add(16).cast(), signed));
         agree_on!(&old, |at| BitTestAndSet(at.add(16).cast(), signed));

@@ -17,7 +17,7 @@ proptest! {
     fn attributes(noise in any::<[[u8; 16]; 3]>(), name: usize, flags: u32, root: usize, security: usize) {
         let mut noise = noise.as_flattened().to_vec();
         prop_assert_eq!(noise.len(), size_of::<OBJECT_ATTRIBUTES>());
-        // Padding, which each compiler treats as it likes.
+        // Each compiler treats padding as it likes.
         let padding = [4..8, 28..32];
         padding.clone().into_iter().for_each(|range| noise[range].fill(0));
         let clear = move |at: *mut u8| {
@@ -53,7 +53,7 @@ proptest! {
         let (same, _) = crate::memory::both(
             "IsEqualGUID",
             &bytes,
-            // SAFETY: the memory holds two identifiers, for which any bytes do.
+            // SAFETY: the memory holds two identifiers, for which any bytes are valid.
             |at| unsafe { wsk_sys::IsEqualGUID(&*at.cast(), &*at.cast::<GUID>().add(1)) },
             // SAFETY: as above.
             |at| unsafe { c::IsEqualGUID(at.cast(), at.cast::<GUID>().add(1)) },
@@ -107,14 +107,14 @@ proptest! {
     }
 }
 
-/// As the lists' own functions of allocating and freeing: they are noted, too.
+/// The list's own functions to allocate and free. Their calls are recorded, too.
 unsafe extern "system" fn allocate(kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
-    // SAFETY: it is this program's own.
+    // SAFETY: the function is part of this program.
     unsafe { wsk_sys::ExAllocatePoolWithTag(kind, size, tag) }
 }
 
 unsafe extern "system" fn free(block: *mut c_void) {
-    // SAFETY: it is this program's own, which only notes the call.
+    // SAFETY: the function is part of this program, and only records the call.
     unsafe { wsk_sys::ObfDereferenceObject(block) };
 }
 
@@ -124,7 +124,7 @@ unsafe extern "system" fn allocate_ex(
     tag: u32,
     list: *mut LOOKASIDE_LIST_EX,
 ) -> *mut c_void {
-    // SAFETY: they are this program's own, and only note the calls.
+    // SAFETY: the functions are part of this program, and only record the calls.
     unsafe {
         wsk_sys::ObfReferenceObject(list.cast());
         wsk_sys::ExAllocatePoolWithTag(kind, size, tag)
@@ -132,7 +132,7 @@ unsafe extern "system" fn allocate_ex(
 }
 
 unsafe extern "system" fn free_ex(block: *mut c_void, list: *mut LOOKASIDE_LIST_EX) {
-    // SAFETY: they are this program's own, and only note the calls.
+    // SAFETY: the functions are part of this program, and only record the calls.
     unsafe {
         wsk_sys::ObfReferenceObject(list.cast());
         wsk_sys::ObfDereferenceObject(block);
@@ -149,14 +149,14 @@ struct C(unsafe extern "C" fn(POOL_TYPE, usize, u32) -> *mut c_void);
 
 impl Allocate for Rust {
     fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
-        // SAFETY: the pool is this program's own.
+        // SAFETY: the pool is part of this program.
         unsafe { self.0(kind, size, tag) }
     }
 }
 
 impl Allocate for C {
     fn block(&self, kind: POOL_TYPE, size: usize, tag: u32) -> *mut c_void {
-        // SAFETY: the pool is this program's own.
+        // SAFETY: the pool is part of this program.
         unsafe { self.0(kind, size, tag) }
     }
 }
@@ -205,7 +205,7 @@ proptest! {
         (list.Size, list.Tag) = (size, tag);
         list.Anonymous1.Allocate = Some(allocate);
         list.Anonymous2.Free = Some(free);
-        // SAFETY: records of C may be looked at as bytes; this one was zeroed, padding included.
+        // SAFETY: C structures may be read as bytes; this one was zeroed, including its padding.
         let bytes = unsafe { std::slice::from_raw_parts((&raw const list).cast::<u8>(), size_of::<GENERAL_LOOKASIDE>()) };
         agree_on!(bytes, |at| ExAllocateFromNPagedLookasideList(at.cast()));
         agree_on!(bytes, |at| ExFreeToNPagedLookasideList(at.cast(), entry));
@@ -254,10 +254,10 @@ fn members() {
     }
     let mut irp = IRP::default();
     let whole = &raw mut irp;
-    // SAFETY: the pointer is to a whole request.
+    // SAFETY: the pointer is to a whole IRP.
     let entry = unsafe { &raw mut (*whole).Tail.Overlay.ListEntry };
     let rust: *mut IRP = wsk_sys::CONTAINING_RECORD!(entry, IRP, Tail.Overlay.ListEntry);
-    // SAFETY: the entry is in a whole request.
+    // SAFETY: the entry is in a whole IRP.
     let c = unsafe { c::CONTAINING_RECORD(entry) };
     assert_eq!((rust, c), (whole, whole));
 }
@@ -268,7 +268,7 @@ const EDGES: &str = "\u{7f}\u{80}\u{7ff}\u{800}\u{ffff}\u{10000}\u{10ffff}";
 #[test]
 fn constant_strings() {
     let units = |string: UNICODE_STRING| {
-        // SAFETY: the buffer holds as many bytes as the string says, with the zero at its end.
+        // SAFETY: the buffer has as many bytes as the string says, with the zero at its end.
         unsafe { std::slice::from_raw_parts(string.Buffer, usize::from(string.MaximumLength) / 2) }
             .to_vec()
     };

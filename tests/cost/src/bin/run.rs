@@ -1,7 +1,7 @@
-//! Runs one scenario of the driver on the host kernel, to be watched by callgrind:
-//! `wsk-cost-run KERNEL DRIVER LANGUAGE SCENARIO DEPTH OPERATIONS COMPLETION`.
+//! Runs one scenario of the driver on the host kernel, under callgrind: `wsk-cost-run KERNEL DRIVER LANGUAGE SCENARIO DEPTH
+//! OPERATIONS COMPLETION`.
 //!
-//! Warms up, then calls [`wsk_cost_mark`] before and after carrying out `OPERATIONS`, and again after twice as many.
+//! It warms up, and then calls [`wsk_cost_mark`] before and after `OPERATIONS` operations, and again after twice as many.
 
 use std::error::Error;
 use std::ffi::{OsStr, c_void};
@@ -14,10 +14,10 @@ type Open = unsafe extern "C" fn(u32, u32, u16) -> *mut c_void;
 type Run = unsafe extern "C" fn(*mut c_void, usize, Option<extern "C" fn()>) -> usize;
 type Close = unsafe extern "C" fn(*mut c_void);
 
-/// The peer's port, to which nothing is really sent.
+/// The peer's port. Nothing is really sent there.
 const PORT: u16 = 9;
 
-/// Where callgrind writes what it has counted and starts again from zero.
+/// Here callgrind writes its counts, and starts again from zero.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn wsk_cost_mark() {
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The allocations that were made between the marks.
+/// The number of allocations between the marks.
 fn run() -> Result<u64, Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [
@@ -56,8 +56,8 @@ fn run() -> Result<u64, Box<dyn Error>> {
     let operations: usize = number(operations)?;
     let deferred = completion == "deferred";
 
-    // SAFETY: both libraries are built for this program, with functions of these types, and stay loaded until they are not
-    // called any more. The state is passed between functions of one language, and closed once.
+    // SAFETY: both libraries are built for this program, with functions of these types, and stay loaded as long as they are
+    // called. The state is only passed between functions of one language, and closed once.
     unsafe {
         let kernel = Library::open(Some(kernel), RTLD_NOW | RTLD_GLOBAL)?;
         let boot: Symbol<unsafe extern "C" fn(bool)> = kernel.get(b"wsk_cost_boot")?;
@@ -66,7 +66,7 @@ fn run() -> Result<u64, Box<dyn Error>> {
             kernel.get(b"wsk_cost_allocations")?;
         let shutdown: Symbol<unsafe extern "C" fn() -> bool> = kernel.get(b"wsk_cost_shutdown")?;
 
-        // Finds the kernel's functions in the library above.
+        // This library takes the kernel's functions from the one above.
         let driver = Library::open(Some(driver), RTLD_NOW)?;
         let function = |name: &str| format!("wsk_cost_{language}_{name}");
         let open: Symbol<Open> = driver.get(function("open").as_bytes())?;
@@ -78,7 +78,7 @@ fn run() -> Result<u64, Box<dyn Error>> {
         if state.is_null() {
             return Err("the driver could not be opened".into());
         }
-        // What opening has started.
+        // Waits for what opening the driver has started.
         settle();
         let settle = deferred.then_some(*settle);
         let carry_out = |operations: usize| match black_box(run(state, operations, settle)) {

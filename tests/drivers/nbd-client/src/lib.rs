@@ -100,7 +100,7 @@ struct Disk {
 /// The memory of one request.
 struct Room {
     header: NonPagedBuffer,
-    /// A chain borrows it while it is sent.
+    /// `None` while a chain that is being sent has it.
     framing: Option<NonPagedBuffer>,
     reply: NonPagedBuffer,
     block: Block<BLOCK>,

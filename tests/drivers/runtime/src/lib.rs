@@ -15,8 +15,8 @@
 
 #![no_std]
 
-// A program that unwinds is a test on the host kernel. It is an ordinary program and brings what the compiler expects. The
-// documentation is built with a standard library, too.
+// A program that unwinds is a test on the host kernel: an ordinary program, which brings what the compiler expects. The documentation
+// may be built for a Windows target that has no standard library.
 #[cfg(not(any(doc, all(windows, not(panic = "unwind")))))]
 extern crate std;
 

@@ -174,8 +174,8 @@ fn packets_allocate_nothing() {
     }
 }
 
-/// The client's packet is sent from the memory that WSK has indicated. As many packets may be in flight as there are operations,
-/// and packets that WSK has scattered over many MDLs arrive, too.
+/// The peer's packet is sent to the client from the memory that WSK has indicated. As many packets may be in flight as there are
+/// operations, and packets that WSK has scattered over many MDLs arrive, too.
 #[test]
 fn what_the_peer_sends_is_not_copied() {
     let kernel = Kernel::builder().scattered_indications().boot();

@@ -1,4 +1,4 @@
-//! What all sockets have in common: they are opened, bound, controlled and closed.
+//! What all sockets share: opening, binding, controlling and closing.
 
 use core::ffi::c_void;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ pub(super) const DISPATCH: WSK_PROVIDER_BASIC_DISPATCH = WSK_PROVIDER_BASIC_DISP
     WskCloseSocket: Some(close),
 };
 
-/// Opens a socket: its number.
+/// Opens a socket. Returns its number.
 pub(super) fn open(
     here: &mut Locked,
     kind: Kind,
@@ -36,7 +36,7 @@ pub(super) fn open(
         Kind::Stream => (&raw const listening::STREAM_DISPATCH).cast(),
     };
     let memory = Box::into_raw(Box::new(WSK_SOCKET { Dispatch: dispatch }));
-    // A client gets the address out of a number.
+    // A client turns this number into an address.
     let number = memory.expose_provenance();
     here.sockets.insert(
         number,
@@ -66,10 +66,10 @@ pub(super) fn open(
     number
 }
 
-/// Frees a socket that nobody has.
+/// Frees a socket that nobody uses.
 pub(super) fn free(here: &mut Locked, number: usize) {
     let socket = here.sockets.remove(&number).expect("an open socket");
-    // SAFETY: it was made by `open`, and is in the table no more.
+    // SAFETY: `open` made it, and it was removed from the table.
     drop(unsafe { Box::from_raw(socket.memory.0) });
 }
 
@@ -81,7 +81,7 @@ unsafe extern "system" fn close(socket: *mut WSK_SOCKET, irp: *mut IRP) -> NTSTA
     let this = here.socket(number);
     assert!(this.closing.is_none(), "closed twice");
     this.closing = Some(irp);
-    // So that it is not closed before what follows is done.
+    // Keeps the socket open until the work below is done.
     this.busy += 1;
     let mut backlog = core::mem::take(&mut this.backlog);
     backlog.extend(core::mem::take(&mut this.pended));
@@ -105,7 +105,7 @@ unsafe extern "system" fn close(socket: *mut WSK_SOCKET, irp: *mut IRP) -> NTSTA
     STATUS_PENDING
 }
 
-/// The socket has nothing to do any more: frees it, and completes the request to close it.
+/// Frees a socket that has nothing left to do, and completes the request to close it.
 pub(super) fn finish_closing(here: Locked, number: usize, irp: Irp) {
     let mut here = here;
     free(&mut here, number);
@@ -123,7 +123,7 @@ pub(super) unsafe extern "system" fn bind(
     let (number, address) = (socket.addr(), Place(address));
     take_on_always(number, irp, move |irp| {
         let address = address;
-        // SAFETY: the client gives an address until the request has completed.
+        // SAFETY: the client's address is valid until the request has completed.
         let port = unsafe { port_of(address.0) }.unwrap_or(0);
         let mut here = world();
         let port = if port == 0 { here.next_port() } else { port };
@@ -143,7 +143,7 @@ pub(super) unsafe extern "system" fn local_address(
     take_on_always(number, irp, move |irp| {
         let address = address;
         let port = world().socket(number).port;
-        // SAFETY: the client gives a place until the request has completed.
+        // SAFETY: the client's place is valid until the request has completed.
         unsafe { write_address(address.0, port) };
         complete(irp, number, STATUS_SUCCESS, 0);
     })
@@ -164,7 +164,7 @@ unsafe extern "system" fn control(
 ) -> NTSTATUS {
     let number = socket.addr();
     if kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption && code == SO_WSK_EVENT_CALLBACK {
-        // SAFETY: the client gives the structure.
+        // SAFETY: the client passes the structure.
         let mask = unsafe { (*input.cast::<WSK_EVENT_CALLBACK_CONTROL>()).EventMask };
         let mut here = world();
         let socket = here.socket(number);
@@ -192,7 +192,7 @@ unsafe extern "system" fn control(
     take_on_always(number, irp, move |irp| {
         let (input, output) = (input, output);
         if code == SIO_WSK_SET_REMOTE_ADDRESS || code == SIO_WSK_SET_SENDTO_ADDRESS {
-            // SAFETY: the client gives an address until the request has completed.
+            // SAFETY: the client's address is valid until the request has completed.
             let port = unsafe { port_of(input.0.cast()) };
             world().socket(number).fixed = port.unwrap_or(0);
         }
@@ -200,15 +200,15 @@ unsafe extern "system" fn control(
             world().socket(number).conditional = true;
         }
         if code == SIO_WSK_SET_RECEIVE_EX_CALLBACK {
-            // SAFETY: the client gives the address of a callback, or NULL, as its number.
+            // SAFETY: the client passes the address of a callback, or NULL, as a number.
             let callback = unsafe { input.0.cast::<usize>().read_unaligned() };
             let callback = core::ptr::with_exposed_provenance::<c_void>(callback);
-            // SAFETY: the same, as the type that it is of.
+            // SAFETY: the same address, as the type of the callback.
             world().socket(number).receive_ex = unsafe {
                 core::mem::transmute::<*const c_void, PFN_WSK_RECEIVE_EX_EVENT>(callback)
             };
         }
-        // SAFETY: the client gives so many bytes, and room for so many, until the request has completed.
+        // SAFETY: the client's input and the room for its output are valid until the request has completed.
         unsafe {
             for index in 0..input_size {
                 core::hint::black_box(input.0.cast::<u8>().add(index).read());

@@ -121,13 +121,13 @@ pub(super) unsafe extern "system" fn remote_address(
     take_on_always(number, irp, move |irp| {
         let address = address;
         let port = world().socket(number).fixed;
-        // SAFETY: the client gives a place until the request has completed.
+        // SAFETY: the client's place is valid until the request has completed.
         unsafe { write_address(address.0, port) };
         complete(irp, number, STATUS_SUCCESS, 0);
     })
 }
 
-/// No more bytes come for this end of a connection.
+/// Ends the bytes for this end of a connection.
 pub(super) fn end(here: &mut Locked, number: Option<usize>, reset: bool) {
     if let Some(socket) = number.and_then(|number| here.sockets.get_mut(&number)) {
         socket.ended = true;
@@ -135,7 +135,7 @@ pub(super) fn end(here: &mut Locked, number: Option<usize>, reset: bool) {
     }
 }
 
-/// This end of a connection has no other end any more.
+/// This end of a connection has lost its peer.
 pub(super) fn unpair(here: &mut Locked, number: Option<usize>, reset: bool) {
     end(here, number, reset);
     if let Some(socket) = number.and_then(|number| here.sockets.get_mut(&number)) {
@@ -162,7 +162,7 @@ pub(super) unsafe extern "system" fn send(
     })
 }
 
-/// Has bytes come at the other end of a connection.
+/// Delivers bytes to the other end of a connection.
 fn pass(number: usize, bytes: Vec<u8>) -> NTSTATUS {
     let mut here = world();
     let this = here.socket(number);
@@ -175,7 +175,7 @@ fn pass(number: usize, bytes: Vec<u8>) -> NTSTATUS {
     STATUS_SUCCESS
 }
 
-/// `WskSendEx`. Control information is looked at, and that is all.
+/// `WskSendEx`. The control information is read, and otherwise ignored.
 unsafe extern "system" fn send_ex(
     socket: *mut WSK_SOCKET,
     buffer: *mut WSK_BUF,
@@ -201,7 +201,7 @@ unsafe extern "system" fn send_ex(
     })
 }
 
-/// `WskReceive`. A buffer is not filled, even where that is asked for: the bytes that are there are given.
+/// `WskReceive`. It returns the bytes that are available, and never waits to fill the buffer, even if the client asks for that.
 pub(super) unsafe extern "system" fn receive(
     socket: *mut WSK_SOCKET,
     buffer: *mut WSK_BUF,
@@ -211,7 +211,7 @@ pub(super) unsafe extern "system" fn receive(
     receive_with(socket, buffer, flags, None, irp)
 }
 
-/// `WskReceiveEx`, which tells [`CONTROL`].
+/// `WskReceiveEx`, which reports [`CONTROL`].
 unsafe extern "system" fn receive_ex(
     socket: *mut WSK_SOCKET,
     buffer: *mut WSK_BUF,
@@ -251,7 +251,8 @@ fn receive_with(
     })
 }
 
-/// Gives what has come for an end of a connection to those who wait for it, or tells of it: one thread at a time.
+/// Gives the bytes that have arrived at an end of a connection to waiting requests, or indicates them. One thread does so at a
+/// time.
 pub(super) fn satisfy(number: usize) {
     {
         let mut here = world();
@@ -277,7 +278,7 @@ pub(super) fn satisfy(number: usize) {
     done(number);
 }
 
-/// Gives something to somebody; whether there may be more to give.
+/// Serves one request or indication. Returns whether there may be more to do.
 fn serve(number: usize) -> bool {
     let mut here = world();
     let socket = here.socket(number);
@@ -321,7 +322,7 @@ fn serve(number: usize) -> bool {
     // SAFETY: the client keeps the buffer until the request has completed.
     let written = unsafe { mdl::write(buffer.0, &bytes) };
     if let Some((length, place)) = control {
-        // SAFETY: the client keeps the places until the request has completed, and has said how much room there is.
+        // SAFETY: the client keeps the places until the request has completed, and has stated the room.
         unsafe {
             let room = (*length.0 as usize).min(size_of_val(&CONTROL));
             core::ptr::copy_nonoverlapping(CONTROL.as_ptr().cast(), place.0.cast::<u8>(), room);
@@ -341,19 +342,19 @@ fn push_front(number: usize, bytes: &[u8]) {
     }
 }
 
-/// What comes with all bytes, where control information is asked for: a message of four bytes.
+/// The control information of all bytes: a message of four bytes.
 const CONTROL: [u64; 3] = [size_of::<CMSGHDR>() as u64 + 4, 0, 7];
 
-/// Bytes that are indicated. The indication comes first, so that it is found by that.
+/// Indicated bytes. The indication is the first field, so that its address is that of the whole.
 #[repr(C)]
 struct Indicated {
     indication: WSK_DATA_INDICATION,
     described: Described,
-    /// Control information, which goes with the bytes.
+    /// The control information of the bytes.
     control: [u64; 3],
 }
 
-/// Tells of what has come, if that is wanted; whether there may be more to tell.
+/// Indicates bytes that have arrived, if the event is enabled. Returns whether there may be more to indicate.
 fn indicate(here: Locked, number: usize) -> bool {
     let mut here = here;
     let socket = here.socket(number);
@@ -369,7 +370,7 @@ fn indicate(here: Locked, number: usize) -> bool {
         let flags = if socket.reset { WSK_FLAG_ABORTIVE } else { 0 };
         socket.busy += 1;
         drop(here);
-        // SAFETY: context and callbacks are the socket's, which is open.
+        // SAFETY: context and callbacks belong to the socket, which is open.
         unsafe {
             let callbacks = callbacks.0.cast::<WSK_CLIENT_CONNECTION_DISPATCH>();
             let event = (*callbacks).WskDisconnectEvent.expect("an event");
@@ -392,7 +393,8 @@ fn indicate(here: Locked, number: usize) -> bool {
         control: CONTROL,
     }));
     let mut accepted = length;
-    // SAFETY: the place is this function's own until the callback has it. Context and callbacks are the socket's, which is open.
+    // SAFETY: the place belongs to this function until the callback has it. Context and callbacks belong to the socket, which is
+    // open.
     let status = unsafe {
         (*place).indication.Buffer = WSK_BUF {
             Mdl: &raw mut (*place).described.mdl,
@@ -422,7 +424,7 @@ fn indicate(here: Locked, number: usize) -> bool {
         done(number);
         return true;
     }
-    // SAFETY: the client is done with it.
+    // SAFETY: the client no longer uses it.
     drop(unsafe { Box::from_raw(place) });
     if status == STATUS_DATA_NOT_ACCEPTED {
         accepted = 0;
@@ -475,7 +477,7 @@ pub(super) unsafe extern "system" fn release(
     indication: *mut WSK_DATA_INDICATION,
 ) -> NTSTATUS {
     let place = indication.cast::<Indicated>();
-    // SAFETY: the client gives an indication back that it has retained.
+    // SAFETY: the client returns an indication that it has retained.
     let indicated = unsafe { Box::from_raw(place) };
     assert!(!indicated.described.bytes.is_empty());
     STATUS_SUCCESS

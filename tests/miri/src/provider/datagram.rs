@@ -25,14 +25,14 @@ pub(super) static DISPATCH: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGR
     WskSendMessages: Some(send_messages),
 };
 
-/// Control information, which is read as it is sent.
+/// Copies control information when it is sent.
 ///
 /// # Safety
 ///
-/// There are so many bytes, or none.
+/// There are as many bytes, or none.
 unsafe fn read_control(control: Place<WSACMSGHDR>, length: u32) {
     for index in 0..length as usize {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller promises this.
         core::hint::black_box(unsafe { control.0.cast::<u8>().add(index).read() });
     }
 }
@@ -91,7 +91,7 @@ unsafe extern "system" fn send_messages(
     })
 }
 
-/// Sends a datagram: it arrives.
+/// Sends a datagram, which arrives at once.
 fn send(number: usize, to: Option<u16>, bytes: Vec<u8>) {
     let mut here = world();
     let socket = here.socket(number);
@@ -112,7 +112,7 @@ fn send(number: usize, to: Option<u16>, bytes: Vec<u8>) {
     }
 }
 
-/// Ends a receive with a datagram.
+/// Completes a receive with a datagram.
 #[allow(clippy::needless_pass_by_value)]
 fn fill(receive: Waiting, from: u16, bytes: &[u8]) {
     let Waiting {
@@ -196,21 +196,21 @@ unsafe extern "system" fn receive_from(
     status
 }
 
-/// Writes to the buffer of a request that is kept again and again, until it is completed after all.
+/// Writes to the buffer of a kept request again and again, until the request is completed after all.
 fn write_until_completed(buffer: Place<WSK_BUF>, completions: usize) {
     loop {
         let here = world();
         if here.completions_of_kept != completions {
             return;
         }
-        // SAFETY: the request has not completed, and does not while the world is locked.
+        // SAFETY: the request has not completed, and cannot while the world is locked.
         unsafe { mdl::write(buffer.0, &[0xA5; 8]) };
         drop(here);
         crate::sleep(std::time::Duration::from_millis(100));
     }
 }
 
-/// A datagram that is indicated. The indication comes first, so that it is found by that.
+/// An indicated datagram. The indication is the first field, so that its address is that of the whole.
 #[repr(C)]
 struct Indicated {
     indication: WSK_DATAGRAM_INDICATION,
@@ -219,7 +219,7 @@ struct Indicated {
     described: Described,
 }
 
-/// What a datagram that begins with a `c` says of itself: it was coalesced from others of three bytes each.
+/// The control information of a datagram that begins with a `c`: it was coalesced from datagrams of three bytes each.
 #[repr(C)]
 struct Coalesced {
     header: WSACMSGHDR,
@@ -230,7 +230,7 @@ struct Coalesced {
 const CONTROL: u32 = size_of::<Coalesced>() as u32;
 
 impl Indicated {
-    /// An indication of its own for a datagram, with others behind it.
+    /// Makes an indication for a datagram, with others after it.
     fn place(from: u16, bytes: Vec<u8>, next: *mut WSK_DATAGRAM_INDICATION) -> *mut Self {
         let is_coalesced = bytes.first() == Some(&b'c');
         let length = bytes.len();
@@ -247,7 +247,7 @@ impl Indicated {
             },
             described: Described::new(bytes),
         }));
-        // SAFETY: the place was just made, and is this function's own.
+        // SAFETY: the place was just made, and belongs to this function.
         unsafe {
             (*place).indication = WSK_DATAGRAM_INDICATION {
                 Next: next,
@@ -267,15 +267,15 @@ impl Indicated {
         place
     }
 
-    /// Takes back all that are in a list.
+    /// Frees all indications in a list.
     ///
     /// # Safety
     ///
-    /// The client is done with them.
+    /// The client no longer uses them.
     unsafe fn take_back(list: *mut WSK_DATAGRAM_INDICATION) {
         let mut next = list;
         while !next.is_null() {
-            // SAFETY: the caller gives the list, in which each indication is the beginning of what was made for it.
+            // SAFETY: the caller passes the list, in which each indication is the first field of an indicated datagram.
             let indicated = unsafe { Box::from_raw(next.cast::<Self>()) };
             assert!(!indicated.described.bytes.is_empty());
             next = indicated.indication.Next;
@@ -283,7 +283,7 @@ impl Indicated {
     }
 }
 
-/// Tells of the datagrams that have arrived, if that is wanted.
+/// Indicates the datagrams that have arrived, if the event is enabled.
 pub(super) fn indicate(number: usize) {
     loop {
         let mut here = world();
@@ -304,14 +304,15 @@ pub(super) fn indicate(number: usize) {
         for (from, bytes) in datagrams.iter().rev() {
             list = Indicated::place(*from, bytes.clone(), list).cast();
         }
-        // SAFETY: the list is this function's own until the callback has it. Context and callbacks are the socket's, which is open.
+        // SAFETY: the list belongs to this function until the callback has it. Context and callbacks belong to the socket, which
+        // is open.
         let status = unsafe {
             let callbacks = callbacks.0.cast::<WSK_CLIENT_DATAGRAM_DISPATCH>();
             let event = (*callbacks).WskReceiveFromEvent.expect("an event");
             raised(|| event(context.0, 0, list))
         };
         if status != STATUS_PENDING {
-            // SAFETY: the client is done with it.
+            // SAFETY: the client no longer uses it.
             unsafe { Indicated::take_back(list) };
         }
         if status == STATUS_DATA_NOT_ACCEPTED {
@@ -332,7 +333,7 @@ unsafe extern "system" fn release(
     _: *mut WSK_SOCKET,
     indication: *mut WSK_DATAGRAM_INDICATION,
 ) -> NTSTATUS {
-    // SAFETY: the client gives indications back that it has retained.
+    // SAFETY: the client returns indications that it has retained.
     unsafe { Indicated::take_back(indication) };
     STATUS_SUCCESS
 }

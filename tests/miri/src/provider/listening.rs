@@ -41,13 +41,17 @@ pub(super) static STREAM_DISPATCH: WSK_PROVIDER_STREAM_DISPATCH = WSK_PROVIDER_S
     WskReceiveEx: None,
 };
 
-/// A stream socket becomes something else, with the callbacks for that.
+/// Turns a stream socket into a listening or a connection socket, with the callbacks for that.
 fn become_of(number: usize, kind: Kind) {
     let mut here = world();
     let socket = here.socket(number);
-    assert_eq!(socket.kind, Kind::Stream, "it is something already");
+    assert_eq!(
+        socket.kind,
+        Kind::Stream,
+        "the socket listens or connects already"
+    );
     socket.kind = kind;
-    // SAFETY: the client has given the table of a stream socket, or none.
+    // SAFETY: the client has passed the table of a stream socket, or none.
     let table = unsafe {
         socket
             .callbacks
@@ -84,7 +88,7 @@ unsafe extern "system" fn stream_connect(
     unsafe { connection::connect(socket, to, flags, irp) }
 }
 
-/// A connection arrives at a port; `false` when nobody listens there.
+/// A connection arrives at a port. Returns `false` if nobody listens there.
 pub(super) fn arrive(client: usize, port: u16) -> bool {
     let mut here = world();
     let Some(listener) = here.at_port(Kind::Listening, port) else {
@@ -105,14 +109,14 @@ pub(super) fn arrive(client: usize, port: u16) -> bool {
     true
 }
 
-/// Has the client say whether a connection is made.
+/// Asks the client whether to make a connection.
 fn inspect(here: Locked, listener: usize, server: usize) {
     let mut here = here;
     let socket = here.socket(server);
     let (mut local, mut remote) = (address(socket.port), address(socket.fixed));
     let socket = here.socket(listener);
     socket.busy += 1;
-    // Before the client knows of it, who may answer before it has returned.
+    // This comes before the callback, because the client may answer before it returns.
     socket.pended.push(server);
     let (context, callbacks) = (socket.context, socket.callbacks);
     drop(here);
@@ -120,7 +124,7 @@ fn inspect(here: Locked, listener: usize, server: usize) {
         Key: server,
         SerialNumber: 7,
     };
-    // SAFETY: context and callbacks are the socket's, which is open; addresses and identifier are there for the callback.
+    // SAFETY: context and callbacks belong to the socket, which is open; addresses and identifier outlive the callback.
     let action = unsafe {
         let callbacks = callbacks.0.cast::<WSK_CLIENT_LISTEN_DISPATCH>();
         let event = (*callbacks).WskInspectEvent.expect("an event");
@@ -139,7 +143,7 @@ fn inspect(here: Locked, listener: usize, server: usize) {
     done(listener);
 }
 
-/// Makes a connection that was inspected, or does not; `false` when it is gone.
+/// Makes or rejects a connection that was inspected. Returns `false` if the connection is gone.
 fn decide(listener: usize, server: usize, action: WSK_INSPECT_ACTION) -> bool {
     let mut here = world();
     let pended = &mut here.socket(listener).pended;
@@ -183,7 +187,7 @@ unsafe extern "system" fn inspect_complete(
     })
 }
 
-/// A connection is made.
+/// Makes a connection.
 fn come(here: Locked, listener: usize, server: usize) {
     let mut here = here;
     let accept = claim(&mut here, |waiting| {
@@ -199,7 +203,7 @@ fn come(here: Locked, listener: usize, server: usize) {
     }
 }
 
-/// Ends an accept with a connection.
+/// Completes an accept with a connection.
 #[allow(clippy::needless_pass_by_value)]
 fn give(here: Locked, accept: Waiting, server: usize) {
     let mut here = here;
@@ -220,11 +224,11 @@ fn give(here: Locked, accept: Waiting, server: usize) {
     complete(accept.irp, accept.socket, STATUS_SUCCESS, server);
 }
 
-/// Tells of a connection.
+/// Indicates a connection.
 fn indicate(here: Locked, listener: usize, server: usize) {
     let mut here = here;
     let socket = here.socket(server);
-    // It stays, though the client may close it in the callback.
+    // The socket stays, although the client may close it in the callback.
     socket.busy += 1;
     let (client, memory) = (socket.peer, socket.memory);
     let (mut local, mut remote) = (address(socket.port), address(socket.fixed));
@@ -233,7 +237,7 @@ fn indicate(here: Locked, listener: usize, server: usize) {
     let (context, callbacks) = (socket.context, socket.callbacks);
     drop(here);
     let (mut new_context, mut new_callbacks) = (core::ptr::null_mut(), core::ptr::null());
-    // SAFETY: context and callbacks are the socket's, which is open; the places are there for the callback.
+    // SAFETY: context and callbacks belong to the socket, which is open; the places outlive the callback.
     let status = unsafe {
         let callbacks = callbacks.0.cast::<WSK_CLIENT_LISTEN_DISPATCH>();
         let event = (*callbacks).WskAcceptEvent.expect("an event");

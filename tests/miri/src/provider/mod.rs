@@ -1,4 +1,4 @@
-//! A WSK provider without a network: what is sent to a port arrives at the socket that has it.
+//! A WSK provider without a network: data that is sent to a port arrives at the socket with that port.
 
 mod basic;
 mod connection;
@@ -20,36 +20,36 @@ use crate::lock;
 
 pub(crate) use request::{complete_kept, release};
 
-/// How requests for data, connections and names end. All others end inside their calls or on another thread.
+/// How requests for data, connections and names complete. All other requests complete inside their calls or on another thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// Inside the call.
     Inline,
     /// On a thread of its own.
     Thread,
-    /// Sometimes inside the call, sometimes on another thread, by this seed.
+    /// Inside the call or on another thread, chosen with this seed.
     Mixed(u64),
-    /// When it is told.
+    /// When the test says so.
     Held,
-    /// Inside the call, with an error, which the call gives too.
+    /// Inside the call, with an error, which the call returns, too.
     Refused,
-    /// Not at all: the call gives an error, and the IRP is kept, against the contract.
+    /// Never: the call returns an error, and the IRP is kept, against the contract.
     Kept,
-    /// As [`Kept`](Self::Kept), and what a receive was given is written to as long.
+    /// Like [`Kept`](Self::Kept), and the provider keeps writing to the buffer of a receive.
     KeptAndWritten,
 }
 
-/// What a socket is for.
+/// The kind of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Datagram,
     Connection,
     Listening,
-    /// For either, until it connects or listens.
+    /// For both, until it connects or listens.
     Stream,
 }
 
-/// A pointer of the client's.
+/// A pointer of the client.
 #[derive(Debug)]
 struct Place<T>(*mut T);
 
@@ -61,42 +61,42 @@ impl<T> Clone for Place<T> {
 
 impl<T> Copy for Place<T> {}
 
-// SAFETY: what is at a place is the provider's for the time of a request, on whatever thread.
+// SAFETY: during a request, the memory at a place belongs to the provider, on any thread.
 unsafe impl<T> Send for Place<T> {}
 
-/// A socket, by its number, which is the address of its `WSK_SOCKET`.
+/// A socket. Its number is the address of its `WSK_SOCKET`.
 #[allow(clippy::struct_excessive_bools)]
 struct Socket {
     memory: Place<WSK_SOCKET>,
     kind: Kind,
     context: Place<c_void>,
     callbacks: Place<c_void>,
-    /// Which events are enabled.
+    /// The enabled events.
     events: u32,
     port: u16,
-    /// To where a datagram without an address goes.
+    /// The port for datagrams without an address.
     fixed: u16,
-    /// How many requests and callbacks it has.
+    /// How many requests and callbacks use it.
     busy: usize,
     closing: Option<Irp>,
-    /// Datagrams that nobody has wanted yet, with the ports that they are from.
+    /// Datagrams that nobody has received yet, with the ports of their senders.
     datagrams: VecDeque<(u16, Vec<u8>)>,
-    /// Bytes that nobody has wanted yet.
+    /// Bytes that nobody has received yet.
     bytes: VecDeque<u8>,
-    /// No more bytes come.
+    /// Whether the peer sends no more bytes.
     ended: bool,
     reset: bool,
     peer: Option<usize>,
-    /// `WskReceiveExEvent`, instead of `WskReceiveEvent`.
+    /// `WskReceiveExEvent`, if it replaces `WskReceiveEvent`.
     receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
-    /// A thread gives what has come to those who want it, and another one has found that there may be more.
+    /// Whether a thread serves the socket, and whether another thread has found more to do.
     serving: bool,
     more: bool,
     /// Connections that nobody has accepted yet.
     backlog: VecDeque<usize>,
-    /// Connections are inspected before they are made.
+    /// Whether connections are inspected before they are made.
     conditional: bool,
-    /// Those that are still inspected.
+    /// Connections that are being inspected.
     pended: Vec<usize>,
 }
 
@@ -105,11 +105,11 @@ pub(crate) struct World {
     manner: Option<Manner>,
     random: u64,
     sockets: BTreeMap<usize, Socket>,
-    /// Requests that wait for something, in the order in which they came.
+    /// Waiting requests, in the order of their arrival.
     waiting: VecDeque<request::Waiting>,
     /// IRPs of requests that were refused and not completed.
     kept: Vec<Irp>,
-    /// How often those were completed after all.
+    /// How many of those were completed after all.
     completions_of_kept: usize,
     threads: Vec<JoinHandle<()>>,
     last_port: u16,
@@ -159,7 +159,7 @@ impl World {
         self.last_port
     }
 
-    /// The socket of this kind that has a port.
+    /// The socket of this kind with a port.
     fn at_port(&self, kind: Kind, port: u16) -> Option<usize> {
         self.sockets
             .iter()
@@ -186,7 +186,7 @@ pub(crate) fn set_manner(manner: Manner) {
     }
 }
 
-/// Waits for all threads; nothing may be left.
+/// Waits for all threads. Nothing may be left.
 pub(crate) fn shutdown() {
     let world = leave();
     assert!(world.waiting.is_empty(), "requests are left");
@@ -198,7 +198,7 @@ pub(crate) fn shutdown() {
     );
 }
 
-/// Waits for all threads; what is left.
+/// Waits for all threads. Returns what is left.
 pub(crate) fn leave() -> World {
     loop {
         let threads = core::mem::take(&mut world().threads);
@@ -212,22 +212,22 @@ pub(crate) fn leave() -> World {
     lock(&WORLD).take().expect("the kernel has started")
 }
 
-/// The port of an address that the client gives.
+/// The port of an address of the client.
 ///
 /// # Safety
 ///
-/// It is an IPv4 or IPv6 address, or null.
+/// It points at an IPv4 or IPv6 address, or is null.
 unsafe fn port_of(address: *const SOCKADDR) -> Option<u16> {
     if address.is_null() {
         return None;
     }
-    // SAFETY: the port is at the same place in both.
+    // SAFETY: the port is at the same offset in both.
     Some(u16::from_be(unsafe {
         (*address.cast::<c_void>().cast::<SOCKADDR_IN>()).sin_port
     }))
 }
 
-/// Writes an IPv4 address with this port, if there is a place for it.
+/// Writes an IPv4 address with this port, unless the pointer is null.
 ///
 /// # Safety
 ///
@@ -235,7 +235,7 @@ unsafe fn port_of(address: *const SOCKADDR) -> Option<u16> {
 unsafe fn write_address(place: *mut SOCKADDR, port: u16) {
     if !place.is_null() {
         let place = place.cast::<c_void>().cast::<SOCKADDR_IN>();
-        // SAFETY: as the caller says.
+        // SAFETY: the caller promises this.
         unsafe { place.write(address(port)) };
     }
 }

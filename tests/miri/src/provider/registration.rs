@@ -26,13 +26,13 @@ static DISPATCH: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn WskRegister(
     npi: *mut WSK_CLIENT_NPI,
     registration: *mut WSK_REGISTRATION,
 ) -> NTSTATUS {
-    // SAFETY: the caller gives both.
+    // SAFETY: the caller passes both.
     unsafe {
         assert!(!(*npi).Dispatch.is_null());
         (*registration).ReservedRegistrationState = 1;
@@ -45,13 +45,13 @@ unsafe extern "system" fn WskRegister(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn WskQueryProviderCharacteristics(
     registration: *mut WSK_REGISTRATION,
     told: *mut WSK_PROVIDER_CHARACTERISTICS,
 ) -> NTSTATUS {
-    // SAFETY: the caller gives a registration, and the place.
+    // SAFETY: the caller passes a registration and the place.
     unsafe {
         assert_eq!((*registration).ReservedRegistrationState, 1);
         told.write(WSK_PROVIDER_CHARACTERISTICS {
@@ -66,10 +66,10 @@ unsafe extern "system" fn WskQueryProviderCharacteristics(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn WskDeregister(registration: *mut WSK_REGISTRATION) {
-    // SAFETY: the caller gives the registration back.
+    // SAFETY: the caller returns the registration.
     unsafe { (*registration).ReservedRegistrationState = 0 };
     world().registered -= 1;
 }
@@ -78,7 +78,7 @@ unsafe extern "system" fn WskDeregister(registration: *mut WSK_REGISTRATION) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn WskCaptureProviderNPI(
     registration: *mut WSK_REGISTRATION,
@@ -101,7 +101,7 @@ unsafe extern "system" fn WskCaptureProviderNPI(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[unsafe(no_mangle)]
 unsafe extern "system" fn WskReleaseProviderNPI(registration: *mut WSK_REGISTRATION) {
     // SAFETY: the caller is registered.

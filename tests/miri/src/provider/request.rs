@@ -1,4 +1,4 @@
-//! How requests are taken on, wait, are cancelled and end.
+//! How requests are accepted, wait, are cancelled and complete.
 
 use core::ffi::c_void;
 
@@ -11,17 +11,17 @@ use crate::dispatcher::raised;
 use crate::irp::Irp;
 use crate::provider::{Locked, Manner, Place, world};
 
-/// A request that waits for something.
+/// A waiting request.
 pub(super) struct Waiting {
     pub(super) irp: Irp,
-    /// The socket that it is of; 0 for the provider.
+    /// Its socket; 0 for the provider.
     pub(super) socket: usize,
     pub(super) what: What,
 }
 
 /// What a request waits for.
 pub(super) enum What {
-    /// To be released.
+    /// A release by the test.
     Release(Box<dyn FnOnce(Irp) + Send>),
     /// A datagram.
     Datagram {
@@ -57,7 +57,7 @@ impl core::fmt::Debug for What {
     }
 }
 
-/// Takes a request on that any manner is for. `end` ends it, on whatever thread.
+/// Accepts a request to which the manner applies. `end` completes it, on any thread.
 pub(super) fn take_on(
     socket: usize,
     irp: *mut IRP,
@@ -87,7 +87,7 @@ pub(super) fn take_on(
     run(irp, end)
 }
 
-/// Takes a request on that is never refused or held.
+/// Accepts a request that is never refused or held.
 pub(super) fn take_on_always(
     socket: usize,
     irp: *mut IRP,
@@ -129,7 +129,7 @@ pub(super) fn complete(irp: Irp, socket: usize, status: NTSTATUS, information: u
     done(socket);
 }
 
-/// One request or callback of a socket less: the last one lets it be closed.
+/// A request or callback of a socket has ended. After the last one, the socket can be closed.
 pub(super) fn done(number: usize) {
     if number == 0 {
         return;
@@ -145,11 +145,11 @@ pub(super) fn done(number: usize) {
     }
 }
 
-/// Has a request wait, which can be cancelled from now on.
+/// Lets a request wait. It can be cancelled from now on.
 pub(super) fn wait(here: Locked, irp: Irp, socket: usize, what: What) {
     let mut here = here;
     here.waiting.push_back(Waiting { irp, socket, what });
-    // SAFETY: the IRP is the provider's.
+    // SAFETY: the provider owns the IRP.
     unsafe { IoSetCancelRoutine(irp.0, Some(cancelled)) };
     if irp.is_cancelled() && take_cancel_routine(irp) {
         remove(&mut here, irp);
@@ -158,9 +158,10 @@ pub(super) fn wait(here: Locked, irp: Irp, socket: usize, what: What) {
     }
 }
 
-/// Whether the IRP had a cancel routine, so that it is not its to complete.
+/// Takes the cancel routine away. Returns whether there was one: if not, the cancel routine completes the IRP.
 fn take_cancel_routine(irp: Irp) -> bool {
-    // SAFETY: the IRP waits, and so is there: its cancel routine takes the lock that is held before it completes it.
+    // SAFETY: the IRP waits, and so it exists: before its cancel routine completes it, the routine takes the lock that is held
+    // here.
     unsafe { IoSetCancelRoutine(irp.0, None) }.is_some()
 }
 
@@ -168,20 +169,20 @@ fn remove(here: &mut Locked, irp: Irp) -> Waiting {
     let index = here.waiting.iter().position(|waiting| waiting.irp == irp);
     index
         .and_then(|index| here.waiting.remove(index))
-        .expect("a request that waits")
+        .expect("a waiting request")
 }
 
 /// The cancel routine.
 ///
 /// # Safety
 ///
-/// That of a cancel routine.
+/// The contract of a cancel routine.
 unsafe extern "system" fn cancelled(_: *mut DEVICE_OBJECT, irp: *mut IRP) {
     let waiting = remove(&mut world(), Irp(irp));
     complete(waiting.irp, waiting.socket, STATUS_CANCELLED, 0);
 }
 
-/// The first request of those that waits for something, unless it is being cancelled.
+/// The first of the requests that waits for something, unless it is being cancelled.
 pub(super) fn claim(here: &mut Locked, is_wanted: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
     let irps: Vec<Irp> = here
         .waiting
@@ -193,7 +194,7 @@ pub(super) fn claim(here: &mut Locked, is_wanted: impl Fn(&Waiting) -> bool) -> 
     Some(remove(here, irp))
 }
 
-/// Goes on with the requests that are held.
+/// Continues the requests that are held.
 pub(crate) fn release() -> usize {
     let mut count = 0;
     loop {
@@ -213,7 +214,7 @@ pub(crate) fn release() -> usize {
     }
 }
 
-/// Completes what was kept.
+/// Completes the requests that were kept.
 pub(crate) fn complete_kept() -> usize {
     let kept = {
         let mut here = world();
@@ -227,7 +228,7 @@ pub(crate) fn complete_kept() -> usize {
     count
 }
 
-/// A buffer with bytes of the provider's, for an indication.
+/// A buffer of the provider with bytes for an indication.
 pub(super) struct Described {
     pub(super) mdl: MDL,
     pub(super) bytes: Vec<u8>,
@@ -237,7 +238,7 @@ impl Described {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         let mut bytes = bytes;
         let mut mdl = MDL::default();
-        // SAFETY: the list is there; the bytes stay where they are as long as the vector.
+        // SAFETY: the list exists; the bytes stay in place as long as the vector.
         unsafe {
             wsk_sys::MmInitializeMdl(&raw mut mdl, bytes.as_mut_ptr().cast(), bytes.len());
             mdl.MdlFlags |= wsk_sys::MDL_SOURCE_IS_NONPAGED_POOL;

@@ -1,4 +1,4 @@
-//! Names: each has two addresses, but for the name of nobody.
+//! Names: each has two addresses, except the name that nobody has.
 
 use core::ffi::c_void;
 
@@ -10,23 +10,23 @@ use wsk_sys::{
 use crate::provider::request::{complete, take_on};
 use crate::provider::{Place, address, world};
 
-/// One address of a list. The entry comes first, so that it is found by that.
+/// One address of a list. The entry is the first field, so that its address is that of the whole.
 #[repr(C)]
 struct Entry {
     info: ADDRINFOEXW,
     address: SOCKADDR_IN,
 }
 
-/// The text of a name that the client gives.
+/// The text of a name of the client.
 ///
 /// # Safety
 ///
-/// It is null, or a string.
+/// It is null, or points at a string.
 unsafe fn text(string: Place<UNICODE_STRING>) -> String {
     if string.0.is_null() {
         return String::new();
     }
-    // SAFETY: as the caller says.
+    // SAFETY: the caller promises this.
     let units: Vec<u16> = unsafe {
         let (first, length) = ((*string.0).Buffer, (*string.0).Length / 2);
         (0..length)
@@ -80,7 +80,7 @@ fn entry(port: u16, kind: i32, next: *mut ADDRINFOEXW) -> *mut ADDRINFOEXW {
         },
         address: address(port),
     }));
-    // SAFETY: the entry is this function's own until it is given away.
+    // SAFETY: the entry belongs to this function until it is passed on.
     unsafe { (*entry).info.ai_addr = (&raw mut (*entry).address).cast() };
     entry.cast()
 }
@@ -89,7 +89,7 @@ fn entry(port: u16, kind: i32, next: *mut ADDRINFOEXW) -> *mut ADDRINFOEXW {
 pub(super) unsafe extern "system" fn free(_: *mut c_void, list: *mut ADDRINFOEXW) {
     let mut next = list;
     while !next.is_null() {
-        // SAFETY: the client gives the list back.
+        // SAFETY: the client returns the list.
         next = unsafe { Box::from_raw(next.cast::<Entry>()) }.info.ai_next;
     }
     world().lists -= 1;

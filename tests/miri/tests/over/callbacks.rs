@@ -1,4 +1,4 @@
-//! Operations that are told at their completion.
+//! Operations with a closure for their completion.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +37,7 @@ fn told() {
         while told.load(Ordering::SeqCst) < 16 {
             std::thread::yield_now();
         }
-        // The socket's end tells too. Its callback starts another one, in vain.
+        // Closing the socket also calls the closure, which tries to start another operation and fails.
         let count = told.clone();
         other
             .receive_from(packet())
@@ -50,14 +50,14 @@ fn told() {
         while told.load(Ordering::SeqCst) < 17 {
             std::thread::yield_now();
         }
-        // The last that is done with a completion is to drop what it has captured.
+        // Dropping its captures is the last step of a closure.
         while Arc::strong_count(&told) > 1 {
             std::thread::yield_now();
         }
     });
 }
 
-/// A callback starts the next request with the operation that is just coming back.
+/// A closure starts the next request with the operation that is being returned.
 #[test]
 fn chained() {
     everywhere(|_, provider| {

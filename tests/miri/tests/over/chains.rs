@@ -1,4 +1,4 @@
-//! Chains with a driver's MDLs, which are linked for the operation and are as they were after it.
+//! Chains with MDLs of a driver. They are linked for the operation, and restored after it.
 
 use std::ptr::{NonNull, null_mut};
 
@@ -10,11 +10,11 @@ use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, WSK_BUF,
 
 use crate::{everywhere, socket};
 
-/// An MDL of the driver's over all of a buffer.
+/// An MDL of the driver over all of a buffer.
 fn mdl(bytes: &mut NonPagedBuffer) -> NonNull<MDL> {
     let length = u32::try_from(bytes.len()).unwrap();
     let start = bytes.as_mut_slice().as_mut_ptr();
-    // SAFETY: the MDL is this function's own, and describes nonpaged memory.
+    // SAFETY: the MDL belongs to this function, and describes nonpaged memory.
     unsafe {
         let mdl = IoAllocateMdl(start.cast(), length, 0, 0, null_mut());
         MmBuildMdlForNonPagedPool(mdl);
@@ -29,12 +29,12 @@ fn own_and_foreign() {
         let mut memory = [b"first".as_slice(), b"second", b"last"]
             .map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
         let [first, second, last] = memory.each_mut().map(mdl);
-        // SAFETY: nothing uses them yet.
+        // SAFETY: nothing uses the MDLs yet.
         unsafe {
             (*first.as_ptr()).Next = second.as_ptr();
             (*second.as_ptr()).Next = last.as_ptr();
         }
-        // No `Send`, as the pointer to a request is not.
+        // Not `Send`, like the pointer to a request.
         let owner = first.as_ptr();
         // SAFETY: the MDLs stay until the end of this test, and nothing else uses them meanwhile.
         let body = unsafe { DriverMdl::with_owner(first, 0, 11, owner) }.unwrap();
@@ -67,7 +67,7 @@ fn own_and_foreign() {
             panic!("another part");
         };
         assert_eq!(body.into_owner(), owner);
-        // SAFETY: the MDLs are there.
+        // SAFETY: the MDLs exist.
         unsafe {
             assert_eq!((*first.as_ptr()).Next, second.as_ptr());
             assert_eq!((*second.as_ptr()).Next, last.as_ptr());
@@ -100,7 +100,7 @@ fn own_and_foreign() {
         assert_eq!(memory[0].as_slice(), b"FIRST");
         assert_eq!(memory[1].as_slice(), b"SECOND");
         for mdl in [first, second, last] {
-            // SAFETY: nothing uses it any more.
+            // SAFETY: nothing uses the MDL any more.
             unsafe { IoFreeMdl(mdl.as_ptr()) };
         }
     });
@@ -126,7 +126,7 @@ fn lists() {
         // SAFETY: list and MDL stay until the end of this test, and nothing else uses them meanwhile.
         let list = unsafe { DriverList::from_raw(NonNull::from(first), mdl.as_ptr()) };
         let mut list = list.map_err(|(error, _)| error).unwrap();
-        // What goes along lies in the list, which is borrowed exclusively while it is locked.
+        // The control information is in the list, which is borrowed exclusively while it is locked.
         list.control_mut()
             .push(ControlMessage::TimeToLive(3))
             .unwrap();
@@ -143,7 +143,7 @@ fn lists() {
             let mut list = lists.take().unwrap();
             list.clear();
             for offset in [0, 3] {
-                // SAFETY: as above, of what was built for nonpaged memory.
+                // SAFETY: as above, and the MDL was built for nonpaged memory.
                 let part = unsafe { DriverMdl::with_owner(mdl, offset, 3, ()) }.unwrap();
                 list.push(part).map_err(drop).unwrap();
             }
@@ -154,7 +154,7 @@ fn lists() {
                 assert_eq!(room[..received.length()], *expected);
             }
         }
-        // SAFETY: nothing uses it any more.
+        // SAFETY: nothing uses the MDL any more.
         unsafe { IoFreeMdl(mdl.as_ptr()) };
     });
 }

@@ -1,4 +1,4 @@
-//! Connections: made both ways, accepted, used and ended.
+//! Connections: made in both ways, accepted, used and ended.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,7 +53,7 @@ fn made_both_ways() {
         .unwrap()
         .unwrap();
         drop(in_scope);
-        // Left, and cancelled by the end of the socket.
+        // The handle is dropped, and closing the socket cancels the operation.
         let mut accept = listener.accept().start().unwrap();
         let _ = poll_once(&mut accept);
         drop(accept);
@@ -108,7 +108,7 @@ fn used() {
     });
 }
 
-/// A provider that gives what is there, though all is asked for.
+/// A provider that returns the available bytes although the client asks to fill the buffer.
 #[test]
 fn going_on() {
     everywhere(|_, provider| {

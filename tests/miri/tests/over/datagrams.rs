@@ -133,7 +133,7 @@ fn started() {
     });
 }
 
-/// Dropped at every moment: at once, polled, when it has completed, with the socket gone.
+/// Dropped at every stage: at once, after a poll, after completion, and after the socket is gone.
 #[test]
 fn dropped() {
     everywhere(|_, provider| {
@@ -162,7 +162,7 @@ fn dropped() {
 fn forgotten() {
     let packet = || NonPagedBuffer::copy_of(b"left").unwrap();
     for manner in manners() {
-        // The operation, and its buffer.
+        // The operation and its buffer are left.
         leaving(2, manner, |_, provider| {
             let ((one, _), (_other, to)) = (socket(provider), socket(provider));
             forget(one.send_to(packet(), to).start().unwrap());
@@ -201,7 +201,7 @@ fn held_and_cancelled() {
     });
 }
 
-/// Handles go to other threads, and so do what they end in.
+/// Handles can go to other threads, and so can their results.
 #[test]
 fn on_many_threads() {
     everywhere(|_, provider| {

@@ -1,4 +1,4 @@
-//! Events: datagrams, bytes and connections that are told of, kept and given back.
+//! Events: datagrams, bytes and connections that are indicated, retained and released.
 
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +39,10 @@ struct Datagrams {
 
 impl ReceiveFromEvent for Datagrams {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
-        assert!(!indication.at_dispatch_level(), "nothing is said of it");
+        assert!(
+            !indication.at_dispatch_level(),
+            "the provider does not set the flag"
+        );
         let mut bytes = [0; 16];
         let length: usize = indication
             .datagrams()
@@ -73,7 +76,7 @@ fn datagrams() {
         with_events.enable_receive_events().unwrap();
         let handler = with_events.handler::<Datagrams>().unwrap();
         let other = with_events.handler::<fn(&mut Indication<'_>) -> Verdict>();
-        assert!(other.is_none(), "of another type");
+        assert!(other.is_none(), "the handler has another type");
         let (one, from) = socket(provider);
         one.send_to(b"told", to).wait().unwrap();
         one.send_to(b"retained", to).wait().unwrap();
@@ -83,7 +86,7 @@ fn datagrams() {
         assert_eq!(datagram.remote_address().unwrap().port(), from.port());
         assert_eq!(datagram.pieces().next().unwrap(), b"retained");
         with_events.disable_receive_events().unwrap();
-        // The last handle is the retained one's.
+        // The retained datagram has the last handle.
         drop(with_events);
         std::thread::spawn(move || drop(kept)).join().unwrap();
     });
@@ -108,7 +111,7 @@ fn retained_datagrams_of_their_own() {
         let mut datagrams = retained.pop().into_datagrams();
         let first = datagrams.next().unwrap();
         let second = datagrams.next().unwrap();
-        // Two of them at the same time, while the others go.
+        // Two of them at the same time, while the others are dropped.
         std::thread::scope(|threads| {
             threads.spawn(move || {
                 let segments = first.datagram().segments();

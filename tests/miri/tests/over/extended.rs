@@ -1,5 +1,5 @@
-//! What newer Windows adds to connections: control information, first data, and events that are told control information; and the
-//! security descriptors of sockets.
+//! Functions for connections that newer versions of Windows have: control information, first data, and events with control
+//! information. Also the security descriptors of sockets.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,7 +15,7 @@ use wsk_miri::Manner;
 use crate::connections::pair;
 use crate::{block_on, leaving, listener, poll_once, within};
 
-/// What the small kernel tells with all bytes.
+/// The control information that the small kernel reports with all bytes.
 const TOLD: ControlMessage<'static> = ControlMessage::Other {
     level: 0,
     kind: 0,
@@ -32,7 +32,7 @@ fn told<const N: usize>(control: &Control<N>) {
 
 #[test]
 fn control_information() {
-    // The manner in which most can go wrong: the others are seen with what this is made of.
+    // The manner in which most can go wrong. The tests of the parts cover the others.
     within(Manner::Thread, |_, provider| {
         let (client, server) = pair(provider);
         let bytes = || {
@@ -64,7 +64,7 @@ fn control_information() {
             told(&receive.wait().unwrap().1.control);
         })
         .unwrap();
-        // Left: what comes for it is lost.
+        // The handle is dropped, and the bytes for it are lost.
         let mut left = server.receive(room()).start().unwrap();
         let _ = poll_once(&mut left);
         drop(left);
@@ -99,7 +99,7 @@ fn first_data() {
         wsk::scope(|s| {
             let connecting = connect().with_first_data(&on_the_stack);
             drop(connecting.start_in(s).unwrap().wait().unwrap());
-            // Left to the scope.
+            // The scope waits for it.
             drop(connect().with_first_data(&on_the_stack).start_in(s));
         })
         .unwrap();
@@ -114,7 +114,7 @@ fn first_data() {
 
 #[test]
 fn first_data_that_is_kept() {
-    // The buffer that is lost, and what it was lent to.
+    // The block of the lost buffer stays.
     leaving(1, Manner::Inline, |kernel, provider| {
         let (_listener, to) = listener(provider);
         let buffer = NonPagedBuffer::copy_of(b"first").unwrap();
@@ -155,7 +155,7 @@ fn first_data_that_is_kept_of_a_scope() {
     });
 }
 
-/// Tells of what has come; keeps what is longer, and has another thread give it back at once.
+/// Reports indicated bytes. It retains longer ones, and lets another thread release them at once.
 struct Teller(Mutex<Sender<usize>>, Mutex<Sender<RetainedBytes>>);
 
 impl ConnectionEvent for Teller {

@@ -1,4 +1,4 @@
-//! Futures that borrow what they read into and write from, and go while they wait; streams; and buffers of the global allocator.
+//! Futures that borrow their buffers and are dropped while they wait; streams; and buffers of the global allocator.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -25,7 +25,7 @@ fn borrowed_for_a_while() {
         let mut client = BufferedConnection::new(client, 4, 4).unwrap();
         let mut server = BufferedConnection::new(server, 4, 4).unwrap();
         {
-            // The room goes when the future has: nobody may write there.
+            // The buffer is freed with the future, so nobody may write to it later.
             let mut room = vec![0; 8];
             begin(server.read(&mut room));
             let mut forgotten = Box::pin(server.read(vec![0; 8].leak()));
@@ -56,7 +56,7 @@ fn left_to_a_provider() {
         let (client, _server) = pair(provider);
         let mut client = BufferedConnection::new(client, 4, 4).unwrap();
         begin(client.read(&mut [0; 4]));
-        // In flight, and cancelled, when nobody has it any more.
+        // In flight, and cancelled when the last handle is dropped.
         drop(client);
     });
 }
@@ -89,11 +89,11 @@ fn from_the_global_allocator() {
         let received = block_on(other.receive_from(room));
         assert_eq!(received.result.unwrap().length(), 6);
         assert_eq!(&received.buffer.unwrap()[..6], b"vector");
-        // In flight, when nobody has it any more.
+        // In flight when the last handle is dropped.
         let mut receive = other.receive_from(vec![0; 8]).start().unwrap();
         let _ = poll_once(&mut receive);
         drop(receive);
-        // The one that is cancelled may take the first.
+        // The cancelled one may take the first datagram.
         for _ in 0..2 {
             let boxed = Box::<[u8]>::from(&b"box"[..]);
             assert_eq!(one.send_to(boxed, to).wait(), Ok(3));

@@ -1,4 +1,4 @@
-//! Stream sockets, which become something else, and connections that are inspected before they are made.
+//! Stream sockets, which listen or connect, and connections that are inspected before they are made.
 
 use std::sync::{Arc, Mutex};
 
@@ -35,7 +35,7 @@ fn streams_become_something_else() {
         drop((connected, listener));
         again.close().unwrap();
         drop(accepted);
-        // Nothing becomes of these.
+        // These neither listen nor connect.
         stream(provider).close().unwrap();
         drop(stream(provider));
         drop(stream(provider).into_connection());
@@ -46,7 +46,7 @@ fn streams_become_something_else() {
     });
 }
 
-/// A handler of both kinds of events, which keeps what comes.
+/// A handler of both kinds of events, which keeps what it receives.
 #[derive(Default)]
 struct Both {
     bytes: Mutex<Vec<u8>>,
@@ -93,7 +93,7 @@ fn handlers_of_streams_are_told_of_what_they_become() {
     });
 }
 
-/// Keeps what it has yet to decide about, in itself and elsewhere.
+/// A handler that keeps pended connections, in itself and elsewhere.
 #[derive(Default)]
 struct Guard {
     own: Mutex<Vec<Pended>>,
@@ -132,7 +132,7 @@ fn inspections_are_answered_or_dropped() {
         let (socket, _) = accept.wait().unwrap().unwrap();
         socket.send(b"one").wait().unwrap();
         let waiting = || others.lock().unwrap().pop().unwrap();
-        // In each way; the last two outlive the listener.
+        // Each answer is given. The last two connections outlive the listener.
         waiting().accept().wait().unwrap();
         let (socket, _) = listener.accept().wait().unwrap();
         drop(socket);

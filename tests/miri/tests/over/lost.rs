@@ -1,5 +1,5 @@
-//! A provider that refuses a request and does not complete its IRP: what it may still use is left to it, and goes when it completes
-//! the IRP after all.
+//! A provider that refuses a request and does not complete its IRP. The memory that it may still use is left to it, and is freed
+//! when it completes the IRP after all.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn owned() {
 
 #[test]
 fn borrowed() {
-    // The buffer that is lost, and its MDL, stay.
+    // The block of the lost buffer stays, and its MDL.
     leaving(1, Manner::Kept, |kernel, provider| {
         let ((one, _), (_other, to)) = (socket(provider), socket(provider));
         let packet = NonPagedBuffer::copy_of(b"lost").unwrap();
@@ -100,7 +100,7 @@ fn while_a_client_comes_and_goes() {
         let mut receive = other.receive_from(packet).start().unwrap();
         assert!(poll_once(&mut receive).is_pending());
         drop(Registration::new().unwrap());
-        // Until the timer wakes this thread.
+        // Waits until the timer wakes this thread.
         std::thread::park();
         let finished = block_on(receive);
         assert!(matches!(finished.result, Err(Error::Abandoned { .. })));
@@ -108,7 +108,7 @@ fn while_a_client_comes_and_goes() {
     });
 }
 
-/// Memory that lies in what is carried is not looked at while its provider may write it, who does so as long as it has the IRP.
+/// Memory inside the carried value is not read while the provider may write it, which it does as long as it has the IRP.
 #[test]
 fn memory_that_is_carried_itself() {
     within(Manner::KeptAndWritten, |kernel, provider| {
@@ -135,7 +135,7 @@ fn memory_that_is_carried_itself() {
     });
 }
 
-/// What a scope has left to a provider who writes on may be dropped by its owner: the memory stays.
+/// A scope has left a buffer to a provider that keeps writing. The owner may drop the buffer: the memory stays.
 #[test]
 fn memory_that_is_left_and_written() {
     leaving(1, Manner::KeptAndWritten, |kernel, provider| {

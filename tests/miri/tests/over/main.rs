@@ -1,5 +1,5 @@
-//! The code of `wsk` over the small kernel: `cargo miri test -p wsk-miri` has Miri look at each access. Each test is run for each manner
-//! in which a provider may end a request.
+//! Runs the code of `wsk` over the small kernel: under `cargo miri test -p wsk-miri`, Miri checks each memory access. Each test
+//! runs for each manner in which a provider may complete a request.
 
 mod callbacks;
 mod chains;
@@ -27,19 +27,19 @@ use std::thread::{self, Thread};
 use wsk::{DatagramSocket, Family, ListenSocket, Provider, Registration, Wait};
 use wsk_miri::{Kernel, Manner};
 
-/// The manners in which requests end by themselves. What is mixed is another mixture each time, or for each seed of Miri's.
+/// The manners in which requests complete without the test's help. The mixture differs each time, or with each seed of Miri.
 fn manners() -> [Manner; 3] {
     let seed = RandomState::new().build_hasher().finish();
     println!("mixed by {seed}");
     [Manner::Inline, Manner::Thread, Manner::Mixed(seed)]
 }
 
-/// Runs a test in a manner: with a kernel, and the provider that was captured from it.
+/// Runs a test in a manner, with a kernel, and the provider captured from it.
 fn within(manner: Manner, test: impl FnOnce(&Kernel, &Provider)) {
     leaving(0, manner, test);
 }
 
-/// As [`within`], for what leaves so many blocks of pool behind.
+/// Like [`within`], for tests that leave `blocks` blocks of pool behind.
 fn leaving(blocks: usize, manner: Manner, test: impl FnOnce(&Kernel, &Provider)) {
     let kernel = Kernel::boot(manner);
     let registration = Registration::new().unwrap();
@@ -49,14 +49,14 @@ fn leaving(blocks: usize, manner: Manner, test: impl FnOnce(&Kernel, &Provider))
     kernel.shutdown_with(blocks);
 }
 
-/// Runs a test in every manner that ends requests by itself.
+/// Runs a test in every manner in which requests complete without its help.
 fn everywhere(test: impl Fn(&Kernel, &Provider)) {
     for manner in manners() {
         within(manner, &test);
     }
 }
 
-/// A socket with a port of its own, and its address.
+/// A socket with its own port, and its address.
 fn socket(provider: &Provider) -> (DatagramSocket, SocketAddr) {
     let socket = DatagramSocket::open(provider, Family::V4).unwrap();
     socket.bind(Family::V4.any()).unwrap();
@@ -64,7 +64,7 @@ fn socket(provider: &Provider) -> (DatagramSocket, SocketAddr) {
     (socket, address)
 }
 
-/// A listening socket with a port of its own, and its address.
+/// A listening socket with its own port, and its address.
 fn listener(provider: &Provider) -> (ListenSocket, SocketAddr) {
     let listener = ListenSocket::open(provider, Family::V4).unwrap();
     listener.bind(Family::V4.any()).unwrap();

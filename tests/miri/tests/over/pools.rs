@@ -47,14 +47,14 @@ fn operations() {
                 .wait_until_idle_timeout(Duration::from_mins(1))
                 .unwrap()
         );
-        // The pool goes before its operations do.
+        // The pool is dropped before its operations.
         let flight = one.send_to(packet(), to).from(&operations).start().unwrap();
         drop(operations);
         flight.wait().unwrap().result.unwrap();
     });
 }
 
-/// Threads wait for the one operation of a pool, and for its being idle.
+/// Threads wait for the only operation of a pool, and until the pool is idle.
 #[test]
 fn waiters() {
     everywhere(|_, provider| {

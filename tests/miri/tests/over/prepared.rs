@@ -1,4 +1,4 @@
-//! Operations that are put together once.
+//! Prepared operations, which are built once.
 
 use std::mem::forget;
 use std::time::Duration;
@@ -78,14 +78,14 @@ fn pools() {
         drop(started);
         let last = senders.take().unwrap();
         let started = senders.take().unwrap().start().unwrap();
-        // The pool, and the socket's handle, go before what was taken from it.
+        // The pool, and the handle of the socket, are dropped before the operation that was taken.
         drop((senders, one));
         drop(started);
         drop(last);
     });
 }
 
-/// What is forgotten keeps its socket open, and with it the registration.
+/// A forgotten operation keeps its socket open, and so the registration.
 #[test]
 fn forgotten() {
     for manner in manners() {

@@ -1,4 +1,4 @@
-//! Names that are looked up.
+//! Name lookups.
 
 use wsk::{Error, Lookup};
 use wsk_miri::{Manner, raised};
@@ -18,7 +18,7 @@ fn names() {
         );
         let found = block_on(provider.resolve(Lookup::new("host").for_datagrams())).unwrap();
         assert_eq!(found.iter().count(), 2);
-        // Put off: WSK takes a list back at PASSIVE_LEVEL only.
+        // The release is postponed: WSK takes a list back at PASSIVE_LEVEL only.
         raised(|| drop(found));
         assert!(matches!(
             provider.resolve("nobody").wait(),

@@ -1,4 +1,4 @@
-//! Operations in a scope, which borrow; their handles are waited for, dropped and forgotten.
+//! Operations in a scope, which borrow memory. Their handles are waited for, dropped and forgotten.
 
 use std::mem::ManuallyDrop;
 

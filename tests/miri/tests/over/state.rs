@@ -1,4 +1,4 @@
-//! What a driver keeps in a static.
+//! The state that a driver keeps in a static.
 
 use std::thread;
 
@@ -13,7 +13,7 @@ struct Driver {
 
 static DRIVER: DriverState<Driver> = DriverState::new();
 
-/// Threads send with the driver's socket until it is unloaded.
+/// Threads send with the driver's socket until the driver is unloaded.
 #[test]
 fn used_and_unloaded() {
     everywhere(|_, provider| {

@@ -1,4 +1,4 @@
-//! Events, and what stands for time: a wait with a limit ends at any moment, but for those that give a provider a long time.
+//! Events, and a model of time: a wait with a limit may end at any moment, except a wait that gives a provider a long time.
 
 use core::ffi::c_void;
 use std::cell::{Cell, RefCell};
@@ -20,7 +20,7 @@ use crate::memory::touch;
 pub struct Signal {
     set: Mutex<bool>,
     changed: Condvar,
-    /// The first wait that it ends clears it.
+    /// Whether the first wait that it ends clears it.
     synchronisation: bool,
 }
 
@@ -45,7 +45,7 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// Waits until it is set, or only looks.
+    /// Waits until it is set, or only checks.
     ///
     /// # Panics
     ///
@@ -75,12 +75,12 @@ pub(crate) fn begin() {
     IMPATIENT.set(false);
 }
 
-/// Has the long waits end at any moment too: for a provider that has a long time and does not use it.
+/// Lets the long waits end at any moment, too: the provider then has a long time and does not use it.
 pub fn be_impatient() {
     IMPATIENT.set(true);
 }
 
-/// Whether the provider refuses what it is asked.
+/// Whether the provider refuses requests.
 pub(crate) fn is_impatient() -> bool {
     IMPATIENT.get()
 }
@@ -94,18 +94,18 @@ fn event(place: *mut KEVENT) -> Rc<Signal> {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeInitializeEvent(place: *mut KEVENT, kind: EVENT_TYPE, _: u8) {
     touch(place.addr());
     let signal = Signal::new(kind == EVENT_TYPE::SynchronizationEvent);
     EVENTS.with_borrow_mut(|events| events.insert(place.addr(), Rc::new(signal)));
 }
 
-/// `KeSetEvent`. The memory of the event is used before it is set, and not after.
+/// `KeSetEvent`. It uses the memory of the event before it sets the event, and not afterwards.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeSetEvent(place: *mut KEVENT, _: i32, _: u8) -> i32 {
     event(place).set();
     0
@@ -119,7 +119,7 @@ pub unsafe fn KeSetEvent(place: *mut KEVENT, _: i32, _: u8) -> i32 {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeClearEvent(place: *mut KEVENT) {
     *event(place).set.lock().unwrap() = false;
 }
@@ -131,7 +131,7 @@ const LONG: i64 = -20_000_000;
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeWaitForSingleObject(
     object: *mut c_void,
     _: KWAIT_REASON,
@@ -139,13 +139,13 @@ pub unsafe fn KeWaitForSingleObject(
     _: u8,
     timeout: *mut LARGE_INTEGER,
 ) -> NTSTATUS {
-    // SAFETY: the caller gives the time, or null; it is one number.
+    // SAFETY: the caller passes a time or null; it is one number.
     let limit = unsafe { timeout.as_ref().map(|limit| limit.QuadPart) };
     let looks = limit.is_some_and(|limit| limit > LONG || IMPATIENT.get());
     if event(object.cast()).wait(looks) {
         STATUS_SUCCESS
     } else {
-        // Who looks again and again lets the others run.
+        // A thread that polls lets the others run.
         loom::thread::yield_now();
         STATUS_TIMEOUT
     }
@@ -155,7 +155,7 @@ pub unsafe fn KeWaitForSingleObject(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[allow(clippy::too_many_arguments)]
 pub unsafe fn KeWaitForMultipleObjects(
     count: u32,
@@ -167,7 +167,7 @@ pub unsafe fn KeWaitForMultipleObjects(
     timeout: *mut LARGE_INTEGER,
     _: *mut KWAIT_BLOCK,
 ) -> NTSTATUS {
-    // SAFETY: the caller gives so many events.
+    // SAFETY: the caller passes as many events.
     let objects = unsafe { core::slice::from_raw_parts(objects, count as usize) };
     loop {
         for (number, object) in (0..).zip(objects) {
@@ -175,7 +175,7 @@ pub unsafe fn KeWaitForMultipleObjects(
                 return NTSTATUS(number);
             }
         }
-        // Who looks again and again lets the others run.
+        // A thread that polls lets the others run.
         loom::thread::yield_now();
         if !timeout.is_null() {
             return STATUS_TIMEOUT;
@@ -187,7 +187,7 @@ pub unsafe fn KeWaitForMultipleObjects(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeDelayExecutionThread(_: KPROCESSOR_MODE, _: u8, _: *mut LARGE_INTEGER) -> NTSTATUS {
     loom::thread::yield_now();
     STATUS_SUCCESS
@@ -197,7 +197,7 @@ pub unsafe fn KeDelayExecutionThread(_: KPROCESSOR_MODE, _: u8, _: *mut LARGE_IN
 ///
 /// # Safety
 ///
-/// None is asked.
+/// There is no requirement.
 #[must_use]
 pub unsafe fn KeGetCurrentIrql() -> u8 {
     0
@@ -207,20 +207,20 @@ pub unsafe fn KeGetCurrentIrql() -> u8 {
 ///
 /// # Safety
 ///
-/// None is asked.
+/// There is no requirement.
 #[must_use]
 pub unsafe fn KeQueryInterruptTime() -> u64 {
     0
 }
 
-/// `KeAcquireSpinLock`. Nothing that loom knows of is done with a lock held, so no other thread of an exploration runs meanwhile;
-/// other explorations do.
+/// `KeAcquireSpinLock`. While the lock is held, nothing happens that loom knows of, so no other thread of the same exploration
+/// runs. Threads of other explorations do.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeAcquireSpinLock(lock: *mut usize, irql: *mut u8) {
-    // SAFETY: the caller gives both; the lock is used by way of these functions only, which take it for an atomic.
+    // SAFETY: the caller passes both; only these functions use the lock, as an atomic.
     unsafe {
         while AtomicUsize::from_ptr(lock).swap(1, Ordering::Acquire) != 0 {
             std::thread::yield_now();
@@ -233,9 +233,9 @@ pub unsafe fn KeAcquireSpinLock(lock: *mut usize, irql: *mut u8) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeReleaseSpinLock(lock: *mut usize, _: u8) {
-    // SAFETY: the caller has the lock.
+    // SAFETY: the caller holds the lock.
     unsafe { AtomicUsize::from_ptr(lock) }.store(0, Ordering::Release);
 }
 
@@ -243,21 +243,21 @@ pub unsafe fn KeReleaseSpinLock(lock: *mut usize, _: u8) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeInitializeTimerEx(_: *mut KTIMER, _: TIMER_TYPE) {}
 
 /// `KeInitializeDpc`.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeInitializeDpc(_: *mut KDPC, _: PKDEFERRED_ROUTINE, _: *mut c_void) {}
 
 /// `KeSetTimer`: it does not expire.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeSetTimer(_: *mut KTIMER, _: LARGE_INTEGER, _: *mut KDPC) -> u8 {
     0
 }
@@ -266,7 +266,7 @@ pub unsafe fn KeSetTimer(_: *mut KTIMER, _: LARGE_INTEGER, _: *mut KDPC) -> u8 {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeCancelTimer(_: *mut KTIMER) -> u8 {
     0
 }
@@ -275,21 +275,21 @@ pub unsafe fn KeCancelTimer(_: *mut KTIMER) -> u8 {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn KeFlushQueuedDpcs() {}
 
 /// `RtlGetVersion`: Windows 11.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn RtlGetVersion(version: *mut OSVERSIONINFOW) -> NTSTATUS {
-    // SAFETY: the caller has the place.
+    // SAFETY: the caller owns the place.
     unsafe { (*version).dwBuildNumber = 22_621 };
     STATUS_SUCCESS
 }
 
-/// Does nothing. `wsk` calls it so that the linker tells this name where no kernel is linked.
+/// Does nothing. `wsk` calls it so that the linker reports this name if no kernel is linked.
 #[unsafe(no_mangle)]
 extern "C" fn wsk_host_is_missing__a_test_needs_it_in_dev_dependencies_and_use_wsk_host_as_underscore__a_driver_needs_panic_abort()
  {

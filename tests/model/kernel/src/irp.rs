@@ -1,4 +1,4 @@
-//! IRPs, which can be cancelled.
+//! IRPs that can be cancelled.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use crate::memory::{read, write};
 use crate::provider;
 
 thread_local! {
-    /// Whether IRPs have a cancel routine, by address: who takes it away completes the IRP.
+    /// Whether IRPs have a cancel routine, by address. The thread that takes it away completes the IRP.
     static ROUTINES: RefCell<HashMap<usize, Rc<AtomicBool>>> = RefCell::default();
 }
 
@@ -27,11 +27,11 @@ fn routine(irp: *mut IRP) -> Rc<AtomicBool> {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn IoInitializeIrp(irp: *mut IRP, size: u16, stack: i8) {
     let has_routine = Rc::new(AtomicBool::new(false));
     ROUTINES.with_borrow_mut(|routines| routines.insert(irp.addr(), has_routine));
-    // SAFETY: the caller has so many bytes.
+    // SAFETY: the caller owns as many bytes.
     unsafe { initialise(irp, size, stack) };
 }
 
@@ -39,7 +39,7 @@ pub unsafe fn IoInitializeIrp(irp: *mut IRP, size: u16, stack: i8) {
 ///
 /// As for `IoInitializeIrp`.
 unsafe fn initialise(irp: *mut IRP, size: u16, stack: i8) {
-    // SAFETY: the caller has so many bytes.
+    // SAFETY: the caller owns as many bytes.
     unsafe {
         irp.cast::<u8>().write_bytes(0, size.into());
         (*irp).Size = size;
@@ -55,12 +55,12 @@ unsafe fn initialise(irp: *mut IRP, size: u16, stack: i8) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn IoReuseIrp(irp: *mut IRP, status: NTSTATUS) {
-    // Not while it is cancelled.
+    // The IRP must not be cancelled meanwhile.
     write(irp.addr() + 1, || {});
     write(irp.addr(), || {
-        // SAFETY: the caller has the IRP, which was initialised.
+        // SAFETY: the caller owns the IRP, which was initialised.
         unsafe {
             let (size, stack) = ((*irp).Size, (*irp).StackCount);
             initialise(irp, size, stack);
@@ -69,13 +69,14 @@ pub unsafe fn IoReuseIrp(irp: *mut IRP, status: NTSTATUS) {
     });
 }
 
-/// Provider: `IoSetCancelRoutine` with a routine.
+/// For the provider: `IoSetCancelRoutine` with a routine.
 pub(crate) fn set_cancellable(irp: *mut IRP) {
-    // An exchange, as that is one: loom may put another exchange behind a mere store and have it miss that.
+    // An exchange, as in the kernel: loom could order another exchange after a mere store and let it miss the store.
     routine(irp).swap(true, Ordering::AcqRel);
 }
 
-/// Provider: `IoSetCancelRoutine` with NULL; whether there was a routine, so that the IRP is the caller's to complete.
+/// For the provider: `IoSetCancelRoutine` with NULL. Returns whether there was a routine, so that the caller must complete the
+/// IRP.
 pub(crate) fn take_cancel_routine(irp: *mut IRP) -> bool {
     routine(irp).swap(false, Ordering::AcqRel)
 }
@@ -84,9 +85,9 @@ pub(crate) fn take_cancel_routine(irp: *mut IRP) -> bool {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn IoCancelIrp(irp: *mut IRP) -> u8 {
-    // The caller has an IRP that nobody reuses meanwhile.
+    // The caller owns the IRP, and nobody reuses it meanwhile.
     read(irp.addr() + 1, || {});
     if take_cancel_routine(irp) {
         provider::cancelled(irp);
@@ -94,9 +95,9 @@ pub unsafe fn IoCancelIrp(irp: *mut IRP) -> u8 {
     0
 }
 
-/// Provider: completes the IRP.
+/// For the provider: completes the IRP.
 pub(crate) fn complete(irp: *mut IRP, status: NTSTATUS, information: usize) {
-    // SAFETY: the IRP is the provider's up to the call of its routine.
+    // SAFETY: the provider owns the IRP until its routine is called.
     let (routine, context) = write(irp.addr(), || unsafe {
         assert_eq!(
             (*irp).CurrentLocation,
@@ -113,7 +114,7 @@ pub(crate) fn complete(irp: *mut IRP, status: NTSTATUS, information: usize) {
             .wrapping_sub(1);
         ((*location).CompletionRoutine, (*location).Context)
     });
-    // SAFETY: a completion routine is called as the kernel calls it.
+    // SAFETY: the completion routine is called as the kernel calls it.
     let went_on = unsafe { routine.expect("a routine")(core::ptr::null_mut(), irp, context) };
     assert_eq!(went_on, STATUS_MORE_PROCESSING_REQUIRED);
 }

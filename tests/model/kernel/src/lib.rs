@@ -1,7 +1,7 @@
-//! `wsk-sys` as the model has it: the same types, and functions that are made of loom's objects, so that loom knows what orders
-//! what. Memory that is freed stays until the execution ends, and whoever uses it still is found.
+//! `wsk-sys` for the model: the same types, and functions made of loom's objects, so that loom knows the order of events. Freed
+//! memory stays until the execution ends, and every later use of it is reported.
 
-// The functions are C's. Where one panics, an exploration has found something.
+// The functions have C signatures. A panic in one of them means that an exploration has found something.
 #![allow(non_snake_case, clippy::must_use_candidate, clippy::missing_panics_doc)]
 
 mod dispatcher;
@@ -27,10 +27,10 @@ pub use provider::{
     Request, WskCaptureProviderNPI, WskDeregister, WskQueryProviderCharacteristics, WskRegister,
     WskReleaseProviderNPI, closed, next_request, tell,
 };
-// What is named above takes the place of what has the same name here.
+// The names above hide the same names here.
 pub use real::*;
 
-/// Begins an execution: nothing is left of the one before.
+/// Begins an execution. Nothing of the last one is left.
 pub fn begin() {
     memory::begin();
     dispatcher::begin();

@@ -1,4 +1,4 @@
-//! Memory descriptor lists. Nothing is locked here: all memory is there.
+//! Memory descriptor lists. Nothing is locked here, because all memory is resident.
 
 use core::ffi::c_void;
 
@@ -11,7 +11,7 @@ use real::{
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[must_use]
 pub unsafe fn IoAllocateMdl(
     start: *mut c_void,
@@ -30,9 +30,9 @@ pub unsafe fn IoAllocateMdl(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn IoFreeMdl(mdl: *mut MDL) {
-    // SAFETY: the caller gives a list of `IoAllocateMdl` back.
+    // SAFETY: the caller returns a list of `IoAllocateMdl`.
     drop(unsafe { Box::from_raw(mdl) });
 }
 
@@ -40,14 +40,14 @@ pub unsafe fn IoFreeMdl(mdl: *mut MDL) {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn MmBuildMdlForNonPagedPool(_: *mut MDL) {}
 
 /// `MmProbeAndLockPages`.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn TryProbeAndLockPages(_: *mut MDL, _: KPROCESSOR_MODE, _: LOCK_OPERATION) -> NTSTATUS {
     STATUS_SUCCESS
 }
@@ -56,16 +56,16 @@ pub unsafe fn TryProbeAndLockPages(_: *mut MDL, _: KPROCESSOR_MODE, _: LOCK_OPER
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn MmUnlockPages(_: *mut MDL) {}
 
 /// `MmGetSystemAddressForMdlSafe`.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[must_use]
 pub unsafe fn MmGetSystemAddressForMdlSafe(mdl: *mut MDL, _: u32) -> *mut c_void {
-    // SAFETY: the caller has the list.
+    // SAFETY: the caller owns the list.
     unsafe { MmGetMdlVirtualAddress(mdl) }
 }

@@ -1,4 +1,4 @@
-//! Pool, and who uses it when. To use memory at the time at which it is freed is a data race; later, a panic.
+//! Pool, and the order of its uses. Using memory while it is freed is a data race; using it later is a panic.
 
 use core::ffi::c_void;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use loom::cell::UnsafeCell;
 use real::POOL_TYPE;
 
-/// A block of pool, which is written when it is freed and read when it is used.
+/// A block of pool. Freeing it counts as a write, and using it as a read.
 struct Block {
     size: usize,
     freed: std::cell::Cell<bool>,
@@ -31,17 +31,17 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 16).expect("no block is that large")
 }
 
-/// Gives back what the last execution has left.
+/// Frees what the last execution has left.
 pub(crate) fn begin() {
     let memory = MEMORY.take();
     for (address, block) in memory.blocks {
         let place = core::ptr::with_exposed_provenance_mut(address);
-        // SAFETY: it was allocated with this layout, and the execution that has used it has ended.
+        // SAFETY: it was allocated with this layout, and the execution that used it has ended.
         unsafe { dealloc(place, layout(block.size)) };
     }
 }
 
-/// How many blocks are there that were not freed.
+/// The number of blocks that were not freed.
 #[must_use]
 pub fn left() -> usize {
     MEMORY.with_borrow(|memory| {
@@ -54,7 +54,7 @@ pub fn left() -> usize {
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 #[must_use]
 pub unsafe fn ExAllocatePoolWithTag(_: POOL_TYPE, size: usize, _: u32) -> *mut c_void {
     assert!(size > 0, "a block of no bytes");
@@ -77,7 +77,7 @@ pub unsafe fn ExAllocatePoolWithTag(_: POOL_TYPE, size: usize, _: u32) -> *mut c
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn ExFreePoolWithTag(block: *mut c_void, _: u32) {
     let state = block_of(block.addr()).expect("a block of pool");
     assert!(!state.freed.get(), "memory was freed twice");
@@ -91,7 +91,7 @@ fn block_of(address: usize) -> Option<Rc<Block>> {
     })
 }
 
-/// Uses what is at an address.
+/// Uses the memory at an address.
 ///
 /// # Panics
 ///
@@ -111,12 +111,12 @@ fn place(address: usize) -> Rc<UnsafeCell<()>> {
     })
 }
 
-/// Reads a place, which nobody writes meanwhile.
+/// Reads a place that nobody writes meanwhile.
 pub fn read<R>(address: usize, read: impl FnOnce() -> R) -> R {
     place(address).with(|_| read())
 }
 
-/// Writes a place, which nobody else uses meanwhile.
+/// Writes a place that nobody else uses meanwhile.
 pub fn write<R>(address: usize, write: impl FnOnce() -> R) -> R {
     place(address).with_mut(|_| write())
 }

@@ -1,4 +1,4 @@
-//! Which deliberate mistake the code makes. It is asked at the places where the build has put one.
+//! The deliberate mistake that the code makes. The places that the build has changed ask for it.
 
 use std::cell::Cell;
 
@@ -6,18 +6,18 @@ thread_local! {
     static MADE: Cell<Option<&'static str>> = const { Cell::new(None) };
 }
 
-/// Has this mistake be made from now on, by this thread and what it explores.
+/// From now on, this thread and its explorations make this mistake.
 pub fn make(mistake: Option<&'static str>) {
     MADE.set(mistake);
 }
 
-/// Whether this mistake is made.
+/// Whether this mistake is to be made.
 #[must_use]
 pub fn is_made(mistake: &str) -> bool {
     MADE.get() == Some(mistake)
 }
 
-/// Lets others run where the code of a mistake has to give them an occasion.
+/// Lets other threads run, where the code of a mistake must give them an opportunity.
 pub fn pause() {
     loom::thread::yield_now();
 }

@@ -1,5 +1,5 @@
-//! A provider of datagram sockets. What is asked of it waits until the scenario has it completed, on whatever thread; only what
-//! opens, binds and closes ends by itself.
+//! A provider of datagram sockets. Its requests wait until the scenario completes them, on any thread. Only opening, binding and
+//! closing complete by themselves.
 
 use core::ffi::c_void;
 use std::cell::{Cell, RefCell};
@@ -20,37 +20,37 @@ use real::{
 use crate::irp::{complete, set_cancellable, take_cancel_routine};
 use crate::memory::{touch, write};
 
-/// A request that was made, for whoever completes it.
+/// A request, for the thread that completes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    /// Which of all it is.
+    /// Its number.
     number: usize,
     irp: *mut IRP,
     buffer: *mut WSK_BUF,
     socket: usize,
 }
 
-// SAFETY: a request is bound to no thread.
+// SAFETY: a request is not bound to a thread.
 unsafe impl Send for Request {}
 
-/// What may be written to by one thread at a time, as the memory of a socket is by who closes it.
+/// Something that one thread at a time may write, such as the memory of a socket, which the thread that closes it writes.
 struct Socket {
     memory: Box<WSK_SOCKET>,
     open: UnsafeCell<bool>,
     context: *mut c_void,
     callbacks: *const WSK_CLIENT_DATAGRAM_DISPATCH,
-    /// Held by a callback, and by who closes the socket on another thread.
+    /// Held by a callback, and by the thread that closes the socket.
     calls: Mutex<()>,
     caller: Cell<Option<ThreadId>>,
-    /// The request to close it that came from inside a callback.
+    /// The request to close the socket, if it came from inside a callback.
     closing: Cell<*mut IRP>,
 }
 
 struct Provider {
-    /// The requests that nobody has yet.
+    /// The requests that no thread has taken yet.
     made: Mutex<VecDeque<Request>>,
     changed: Condvar,
-    /// The requests that wait: who takes one out completes it.
+    /// The waiting requests. The thread that removes one completes it.
     queue: Mutex<Vec<Request>>,
     sockets: RefCell<Vec<Rc<Socket>>>,
     number: Cell<usize>,
@@ -74,7 +74,7 @@ fn provider() -> Rc<Provider> {
     PROVIDER.with_borrow(|provider| provider.clone().expect("an execution has begun"))
 }
 
-/// Takes the oldest request that was made and that nobody has yet; waits for one where there is none.
+/// Takes the oldest request that no thread has taken yet. Waits for one if there is none.
 ///
 /// # Panics
 ///
@@ -91,7 +91,7 @@ pub fn next_request() -> Request {
     }
 }
 
-/// How many sockets are closed.
+/// The number of closed sockets.
 #[must_use]
 pub fn closed() -> usize {
     let provider = provider();
@@ -101,7 +101,7 @@ pub fn closed() -> usize {
 
 impl Socket {
     fn is_open(&self) -> bool {
-        // SAFETY: loom sees to it that nobody writes it.
+        // SAFETY: loom checks that nobody writes it.
         self.open.with(|open| unsafe { *open })
     }
 }
@@ -115,14 +115,14 @@ fn socket_of(number: usize) -> Rc<Socket> {
 }
 
 impl Request {
-    /// The memory that it is about, if there is any.
+    /// The memory of the request, if there is any.
     fn mdl(&self) -> *mut MDL {
         touch(self.buffer.addr());
         // SAFETY: the buffer stays until the request has completed.
         unsafe { (*self.buffer).Mdl }
     }
 
-    /// Uses the bytes, as a provider that receives does: writes the first one.
+    /// Uses the bytes like a provider that receives: writes the first one.
     fn use_bytes(&self) {
         let mdl = self.mdl();
         if mdl.is_null() {
@@ -135,7 +135,7 @@ impl Request {
         }
     }
 
-    /// Has it be cancelled when somebody wants that, from now on.
+    /// From now on, the request can be cancelled.
     ///
     /// # Panics
     ///
@@ -147,18 +147,18 @@ impl Request {
         self
     }
 
-    /// Writes the first byte, and completes it.
+    /// Writes the first byte, and completes the request.
     pub fn succeed(self) {
         self.use_bytes();
         complete(self.irp, STATUS_SUCCESS, 1);
     }
 
-    /// Completes it with an error.
+    /// Completes the request with an error.
     pub fn fail(self) {
         complete(self.irp, STATUS_INSUFFICIENT_RESOURCES, 0);
     }
 
-    /// Completes one that is [cancellable](Self::cancellable), unless it is being cancelled.
+    /// Completes a request that is [cancellable](Self::cancellable), unless it is being cancelled.
     ///
     /// # Panics
     ///
@@ -170,7 +170,7 @@ impl Request {
             return;
         };
         touch(self.irp.addr());
-        // Otherwise the cancel routine is on its way.
+        // Otherwise the cancel routine is about to run.
         if take_cancel_routine(self.irp) {
             waiting.remove(index);
             drop(waiting);
@@ -184,7 +184,7 @@ pub(crate) fn cancelled(irp: *mut IRP) {
     let provider = provider();
     let mut waiting = provider.queue.lock().unwrap();
     let index = waiting.iter().position(|other| other.irp == irp);
-    let request = waiting.remove(index.expect("left to the cancel routine"));
+    let request = waiting.remove(index.expect("the request is left to the cancel routine"));
     drop(waiting);
     request.use_bytes();
     complete(irp, STATUS_CANCELLED, 0);
@@ -218,7 +218,7 @@ static DATAGRAM: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGRAM_DISPATCH
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn WskRegister(_: *mut WSK_CLIENT_NPI, _: *mut WSK_REGISTRATION) -> NTSTATUS {
     STATUS_SUCCESS
 }
@@ -227,14 +227,14 @@ pub unsafe fn WskRegister(_: *mut WSK_CLIENT_NPI, _: *mut WSK_REGISTRATION) -> N
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn WskDeregister(_: *mut WSK_REGISTRATION) {}
 
 /// `WskQueryProviderCharacteristics`.
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn WskQueryProviderCharacteristics(
     _: *mut WSK_REGISTRATION,
     _: *mut WSK_PROVIDER_CHARACTERISTICS,
@@ -246,13 +246,13 @@ pub unsafe fn WskQueryProviderCharacteristics(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn WskCaptureProviderNPI(
     registration: *mut WSK_REGISTRATION,
     _: u32,
     npi: *mut WSK_PROVIDER_NPI,
 ) -> NTSTATUS {
-    // SAFETY: the caller has a place for the table.
+    // SAFETY: the caller owns a place for the table.
     unsafe {
         npi.write(WSK_PROVIDER_NPI {
             Client: registration.cast(),
@@ -266,7 +266,7 @@ pub unsafe fn WskCaptureProviderNPI(
 ///
 /// # Safety
 ///
-/// That of the function.
+/// The contract of the kernel's function.
 pub unsafe fn WskReleaseProviderNPI(registration: *mut WSK_REGISTRATION) {
     touch(registration.addr());
 }
@@ -301,11 +301,11 @@ unsafe extern "system" fn socket(
     STATUS_PENDING
 }
 
-/// Tells the handler of the first socket of a datagram, unless the socket is closed.
+/// Indicates a datagram to the handler of the first socket, unless the socket is closed.
 ///
 /// # Panics
 ///
-/// When there is no socket with a handler.
+/// When no socket has a handler.
 pub fn tell() {
     let socket = provider().sockets.borrow()[0].clone();
     let call = socket.calls.lock().unwrap();
@@ -314,7 +314,7 @@ pub fn tell() {
     }
     socket.caller.set(Some(loom::thread::current().id()));
     let mut indication = WSK_DATAGRAM_INDICATION::default();
-    // SAFETY: the socket is open, and its close does not end before this does: context and callbacks are there.
+    // SAFETY: the socket is open, and its close does not end before this does, so context and callbacks exist.
     let status = unsafe {
         let event = (*socket.callbacks).WskReceiveFromEvent.expect("an event");
         event(socket.context, 0, &raw mut indication)
@@ -338,14 +338,14 @@ unsafe extern "system" fn bind(
     STATUS_PENDING
 }
 
-/// `WskCloseSocket`: what can be cancelled is. It ends when no callback runs any more.
+/// `WskCloseSocket`: it cancels what can be cancelled, and ends when no callback runs any more.
 unsafe extern "system" fn close(socket: *mut WSK_SOCKET, irp: *mut IRP) -> NTSTATUS {
     let number = socket.addr();
     let socket = socket_of(number);
     let inside = socket.caller.get() == Some(loom::thread::current().id());
     let call = (!inside).then(|| socket.calls.lock().unwrap());
     socket.open.with_mut(|open| {
-        // SAFETY: loom sees to it that nobody else uses it.
+        // SAFETY: loom checks that nobody else uses it.
         let was = unsafe { core::mem::replace(&mut *open, false) };
         assert!(was, "closed twice");
     });
@@ -414,7 +414,7 @@ unsafe extern "system" fn receive_from(
     take_on(socket, buffer, irp)
 }
 
-/// Whether calls give an error, though their IRPs are completed later: against the contract.
+/// Whether calls return an error although their IRPs complete later, against the contract.
 fn refuses() -> bool {
     crate::dispatcher::is_impatient()
 }

@@ -1,5 +1,4 @@
-//! Every interleaving of what `wsk` does with operations and pools: the protocol holds in all of them, and each of its rules is
-//! needed.
+//! Every interleaving of operations and pools of `wsk`: the protocol holds in all of them, and each of its rules is necessary.
 
 mod mistakes;
 mod protocol;

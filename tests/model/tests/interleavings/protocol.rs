@@ -1,4 +1,4 @@
-//! The protocol as it is holds in every interleaving.
+//! The unchanged protocol holds in every interleaving.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! What is done with operations and pools. Each scenario asserts what must hold in every interleaving; what loom finds wrong by itself
-//! (races, deadlocks) it reports by a panic.
+//! Scenarios with operations and pools. Each asserts what must hold in every interleaving. Loom itself reports races and
+//! deadlocks with a panic.
 
 use std::future::Future;
 use std::mem::forget;
@@ -25,7 +25,7 @@ use wsk_model::{
 type Drops = Arc<AtomicUsize>;
 type Receiving = wsk_model::request::ReceivingFrom;
 
-/// A wait that ends at any moment.
+/// A wait that may end at any moment.
 const NOW: Duration = Duration::from_millis(1);
 
 fn to() -> SocketAddr {
@@ -36,7 +36,7 @@ fn dropped(drops: &Drops) -> usize {
     drops.load(Ordering::Relaxed)
 }
 
-/// A buffer, which the provider writes, and whose drop is counted.
+/// A buffer that the provider writes. Its drops are counted.
 struct Payload {
     buffer: NonPagedBuffer,
     drops: Drops,
@@ -50,13 +50,13 @@ impl Payload {
         }
     }
 
-    /// What the provider has written, which is read as whoever has it may.
+    /// The byte that the provider has written, read by the party that owns it.
     fn value(&self) -> u8 {
         let bytes = self.buffer.as_slice();
         wsk_model::read(bytes.as_ptr().addr(), || bytes[0])
     }
 
-    /// Writes it as whoever has it may.
+    /// Writes the byte, as the party that owns it.
     fn set(&mut self, value: u8) {
         let bytes = self.buffer.as_mut_slice();
         wsk_model::write(bytes.as_ptr().addr(), || bytes[0] = value);
@@ -65,14 +65,14 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        // Used at the time of its end, by who has it then.
+        // At the end, the party that owns the buffer uses it.
         self.set(0);
-        // Not loom's: it orders nothing.
+        // Not one of loom's atomics, because it must not order anything.
         self.drops.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-// SAFETY: the promise is that of the buffer inside.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Payload {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
@@ -84,7 +84,7 @@ unsafe impl SendBuffer for Payload {
     }
 }
 
-// SAFETY: the promise is that of the buffer inside.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl ReceiveBuffer for Payload {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.
@@ -96,7 +96,7 @@ unsafe impl ReceiveBuffer for Payload {
     }
 }
 
-/// A driver that has registered, with a socket.
+/// A registered driver with a socket.
 struct Driver {
     socket: DatagramSocket,
     provider: Provider,
@@ -126,7 +126,7 @@ impl Driver {
         started.map_err(|refused| refused.error).unwrap()
     }
 
-    /// Unloads: nothing is left but so many blocks.
+    /// Unloads the driver. Exactly `blocks` blocks of pool are left.
     fn unload(self, blocks: usize) {
         let Self {
             socket,
@@ -140,26 +140,26 @@ impl Driver {
     }
 }
 
-/// The thread on which the provider completes the request that was just made.
+/// Starts a thread on which the provider completes the last request.
 fn completing() -> JoinHandle<()> {
     let made = next_request();
     thread::spawn(move || made.succeed())
 }
 
-/// As [`completing`], of a request that can be cancelled.
+/// Like [`completing`], for a request that can be cancelled.
 fn completing_unless_cancelled() -> JoinHandle<()> {
     let made = next_request().cancellable();
     thread::spawn(move || made.succeed_unless_cancelled())
 }
 
-/// A send that was started, and the thread on which the provider completes it.
+/// Starts a send, and the thread on which the provider completes it.
 fn started(drops: &Drops) -> (Driver, InFlight<SendingTo, Payload>, JoinHandle<()>) {
     let driver = driver();
     let flight = driver.send(drops);
     (driver, flight, completing())
 }
 
-/// A receive that was started, which can be cancelled.
+/// Starts a receive that can be cancelled.
 fn cancellable(drops: &Drops) -> (Driver, InFlight<Receiving, Payload>, JoinHandle<()>) {
     let driver = driver();
     let flight = driver.receive(drops);
@@ -172,15 +172,15 @@ fn taken(finished: Finished<usize, Payload>, drops: &Drops) {
     assert_eq!(dropped(drops), 1);
 }
 
-/// Takes a send that has completed.
+/// Takes the result of a completed send.
 fn take(flight: InFlight<SendingTo, Payload>, drops: &Drops) {
     let Ok(finished) = flight.try_take() else {
-        panic!("it has completed");
+        panic!("the operation must have completed");
     };
     taken(finished, drops);
 }
 
-/// The end of a scenario with one request: everything went once.
+/// The end of a scenario with one request: everything happened once.
 fn gone(driver: Driver, provider: JoinHandle<()>, drops: &Drops) {
     provider.join().unwrap();
     assert_eq!(dropped(drops), 1);
@@ -215,7 +215,7 @@ fn poll<F: Future + Unpin>(future: &mut F, task: &Arc<Task>) -> Poll<F::Output> 
     pin!(future).poll(&mut Context::from_waker(&waker))
 }
 
-/// Polls once, with a task of its own.
+/// Polls once, with its own task.
 fn poll_once<F: Future + Unpin>(future: &mut F) -> (Option<F::Output>, Arc<Task>) {
     let task = Task::new();
     match poll(future, &task) {
@@ -230,12 +230,12 @@ fn sleep_until<F: Future + Unpin>(future: &mut F, task: &Arc<Task>) -> F::Output
             return output;
         }
         task.sleep();
-        // Woken by itself it looks again and again: let the others run.
+        // A future that wakes itself polls again and again: let the others run.
         thread::yield_now();
     }
 }
 
-/// Waits as an executor does, with a task of its own.
+/// Waits like an executor, with its own task.
 fn block_on_it<F: Future + Unpin>(future: F) -> F::Output {
     let mut future = future;
     sleep_until(&mut future, &Task::new())
@@ -280,7 +280,7 @@ pub(crate) fn wait() {
     gone(driver, provider, &drops);
 }
 
-/// The call that waits, with an operation that is used again: the event of the first request is not that of the second.
+/// A blocking call, with an operation that is used again: the event of the first request must not end the second.
 pub(crate) fn wait_in_the_call() {
     let drops = Drops::default();
     let driver = driver();
@@ -299,7 +299,7 @@ pub(crate) fn wait_in_the_call() {
     gone(driver, provider, &drops);
 }
 
-/// Waits with a time-out, then without, and uses the operation again: the event of the first request is not that of the second.
+/// Waits with a timeout, then without, and uses the operation again: the event of the first request must not end the second.
 pub(crate) fn wait_give_up_and_reuse() {
     let drops = Drops::default();
     let driver = driver();
@@ -344,7 +344,7 @@ fn received(result: &Result<Received, Error>, payload: &Payload) {
     ));
 }
 
-/// The call that waits: a time-out cancels, and the completion is waited for.
+/// A blocking call: a timeout cancels the request, and the call waits for the completion.
 pub(crate) fn time_out_and_cancel() {
     let drops = Drops::default();
     let driver = driver();
@@ -363,7 +363,7 @@ pub(crate) fn block_on() {
     gone(driver, provider, &drops);
 }
 
-/// A second waker takes the place of the first, and is the one that is woken.
+/// A second waker replaces the first one, and is woken.
 pub(crate) fn two_wakers() {
     let drops = Drops::default();
     let (driver, mut flight, provider) = started(&drops);
@@ -374,7 +374,7 @@ pub(crate) fn two_wakers() {
     gone(driver, provider, &drops);
 }
 
-/// A waker that stays is woken, whoever looks at the operation besides.
+/// A waker that stays is woken, whoever else looks at the operation.
 pub(crate) fn poll_and_sleep() {
     let drops = Drops::default();
     let (driver, mut flight, provider) = started(&drops);
@@ -404,7 +404,7 @@ pub(crate) fn poll_and_wait() {
     assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
 }
 
-/// Who polled is woken, though somebody has waited for a while since.
+/// A task that polled is woken although somebody has waited for a while since.
 pub(crate) fn poll_wait_a_while_and_sleep() {
     let drops = Drops::default();
     let (driver, mut flight, provider) = started(&drops);
@@ -455,7 +455,7 @@ pub(crate) fn poll_and_leave() {
     assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
 }
 
-/// The handle is forgotten: what the operation has is never freed, early or late.
+/// The handle is forgotten: the operation's memory is never freed.
 pub(crate) fn forget_it() {
     let drops = Drops::default();
     let (driver, mut flight, provider) = started(&drops);
@@ -466,7 +466,7 @@ pub(crate) fn forget_it() {
     provider.join().unwrap();
     assert!(ready != task.was_woken(), "woken exactly if it was pending");
     assert_eq!(dropped(&drops), usize::from(ready));
-    // The operation and its buffer.
+    // The operation and its buffer are left.
     driver.unload(if ready { 0 } else { 2 });
 }
 
@@ -481,7 +481,7 @@ pub(crate) fn cancel_and_wait() {
     gone(driver, provider, &drops);
 }
 
-/// Cancelling a request that has completed meanwhile does nothing to the next one with the same IRP.
+/// Cancelling a request that has completed meanwhile does not affect the next one with the same IRP.
 pub(crate) fn cancel_and_reuse() {
     let drops = Drops::default();
     let driver = driver();
@@ -506,7 +506,7 @@ pub(crate) fn cancel_and_reuse() {
     driver.unload(0);
 }
 
-/// A receive that is dropped: cancelled, then left.
+/// A receive is dropped: it is cancelled, and then left.
 pub(crate) fn cancel_and_leave() {
     let drops = Drops::default();
     let (driver, mut flight, provider) = cancellable(&drops);
@@ -522,7 +522,7 @@ pub(crate) fn cancel_and_leave_pooled() {
     let operations = Operations::new(&driver.provider, 1).unwrap();
     let request = driver.socket.receive_from(Payload::new(&drops));
     let Ok(flight) = request.from(&operations).start() else {
-        panic!("there is one");
+        panic!("the pool must have an operation");
     };
     let provider = completing_unless_cancelled();
     let next = {
@@ -535,7 +535,7 @@ pub(crate) fn cancel_and_leave_pooled() {
             };
             next_request().succeed();
             let Ok(finished) = flight.try_take() else {
-                panic!("its own completion");
+                panic!("the result must be that of its own request");
             };
             assert_eq!(finished.buffer.unwrap().value(), 1, "completed once");
         })
@@ -549,14 +549,14 @@ pub(crate) fn cancel_and_leave_pooled() {
     driver.unload(0);
 }
 
-/// A pooled operation that was polled is dropped; the next holder of it waits for its own.
+/// A pooled operation that was polled is dropped. Its next holder waits for its own request.
 pub(crate) fn leave_pooled() {
     let drops = Drops::default();
     let driver = driver();
     let operations = Operations::new(&driver.provider, 1).unwrap();
     let request = driver.socket.send_to(Payload::new(&drops), to());
     let Ok(mut flight) = request.from(&operations).start() else {
-        panic!("there is one");
+        panic!("the pool must have an operation");
     };
     assert!(operations.take().is_none());
     let provider = completing();
@@ -565,7 +565,7 @@ pub(crate) fn leave_pooled() {
     let operation = operations.take_or_wait().unwrap();
     let request = driver.socket.send_to(Payload::new(&drops), to());
     let Ok(flight) = request.from(operation).start() else {
-        panic!("nothing is wrong");
+        panic!("the start must succeed");
     };
     next_request().succeed();
     assert!(flight.is_completed());
@@ -577,7 +577,7 @@ pub(crate) fn leave_pooled() {
     driver.unload(0);
 }
 
-/// The pool goes while its operation is in flight: whoever is last frees it.
+/// The pool is dropped while its operation is in flight: the last party frees it.
 pub(crate) fn pool_closed() {
     let drops = Drops::default();
     let driver = driver();
@@ -585,7 +585,7 @@ pub(crate) fn pool_closed() {
     let kept = operations.take();
     let request = driver.socket.send_to(Payload::new(&drops), to());
     let Ok(flight) = request.from(&operations).start() else {
-        panic!("there is one");
+        panic!("the pool must have an operation");
     };
     let provider = completing();
     let pools = thread::spawn(move || drop(operations));
@@ -595,19 +595,19 @@ pub(crate) fn pool_closed() {
     gone(driver, provider, &drops);
 }
 
-/// Whoever waits until a pool is idle sees all that was in flight ended.
+/// A thread that waits until a pool is idle sees that everything in flight has ended.
 pub(crate) fn pool_idle() {
     let drops = Drops::default();
     let driver = driver();
     let operations = Operations::new(&driver.provider, 1).unwrap();
     let request = driver.socket.send_to(Payload::new(&drops), to());
     let Ok(flight) = request.from(&operations).start() else {
-        panic!("there is one");
+        panic!("the pool must have an operation");
     };
     let provider = completing();
     drop(flight);
     operations.wait_until_idle().unwrap();
-    assert_eq!(dropped(&drops), 1, "what it carried is gone");
+    assert_eq!(dropped(&drops), 1, "the buffer must be dropped");
     drop(operations);
     gone(driver, provider, &drops);
 }
@@ -635,7 +635,7 @@ pub(crate) fn pool_idle_and_taken() {
     driver.unload(0);
 }
 
-/// A completion is called once, with what it carried; the operation goes back behind it.
+/// A closure is called once, with what its operation carried. The operation returns afterwards.
 pub(crate) fn told() {
     let drops = Drops::default();
     let driver = driver();
@@ -655,7 +655,7 @@ pub(crate) fn told() {
     gone(driver, provider, &drops);
 }
 
-/// The driver unloads while a completion, which nobody waits for, is on its way.
+/// The driver unloads while a completion that nobody waits for is about to run.
 pub(crate) fn told_and_unloaded() {
     let drops = Drops::default();
     let driver = driver();
@@ -673,7 +673,7 @@ pub(crate) fn told_and_unloaded() {
     provider.join().unwrap();
 }
 
-/// A prepared operation is told of, and goes back to its pool.
+/// A prepared operation calls its closure, and returns to its pool.
 pub(crate) fn prepared_told() {
     let (driver, pool, prepared) = one_prepared();
     let calls = Drops::default();
@@ -689,7 +689,8 @@ pub(crate) fn prepared_told() {
     all_back(driver, pool, vec![provider]);
 }
 
-/// Two handles of one socket: the last one to go closes it, and that completes what is in flight, whatever becomes of it.
+/// Two handles of one socket: dropping the last one closes the socket, which completes what is in flight, whatever happens to the
+/// handles.
 pub(crate) fn close() {
     let drops = Drops::default();
     let driver = driver();
@@ -722,7 +723,7 @@ impl Driver {
     }
 }
 
-/// Operations of a closing socket are polled, and dropped.
+/// Operations of a closing socket are polled and dropped.
 pub(crate) fn close_and_poll() {
     let drops = Drops::default();
     let driver = driver();
@@ -750,7 +751,7 @@ impl ReceiveFromEvent for Handler {
         if let Some(socket) = indication.socket() {
             let receive = socket.receive_from(Payload::new(&self.0)).start();
             let Ok(flight) = receive else {
-                panic!("the socket is open");
+                panic!("the socket must be open");
             };
             let _ = next_request().cancellable();
             drop(flight);
@@ -759,7 +760,7 @@ impl ReceiveFromEvent for Handler {
     }
 }
 
-/// An event callback makes itself a handle while the last one goes: the socket is either open for it, or not there.
+/// An event callback makes a handle while the last one is dropped: either the socket is open for it, or there is no handle.
 pub(crate) fn close_and_call_back() {
     let drops = Drops::default();
     let registration = Registration::new().unwrap();
@@ -775,7 +776,8 @@ pub(crate) fn close_and_call_back() {
     assert_eq!((closed(), left()), (1, 0));
 }
 
-/// The scope's end waits for operations whose handles are gone, and for the routine of one that a handle has taken.
+/// The end of the scope waits for operations whose handles are gone, and for the completion routine of one whose result was
+/// taken.
 pub(crate) fn scope() {
     let drops = Drops::default();
     let driver = driver();
@@ -803,7 +805,7 @@ pub(crate) fn scope() {
     assert_eq!(dropped(&drops), 2);
 }
 
-/// A scope leaves what is refused to its provider, which completes it after all, at any moment.
+/// A scope leaves a refused operation to its provider, which completes it after all, at any moment.
 pub(crate) fn scope_given_up() {
     let drops = Drops::default();
     let driver = driver();
@@ -818,7 +820,7 @@ pub(crate) fn scope_given_up() {
     let lost = buffer.is_lost();
     drop(buffer);
     provider.join().unwrap();
-    // What is lost stays for ever.
+    // The lost memory stays for ever.
     driver.unload(usize::from(lost));
     assert_eq!(dropped(&drops), 0);
 }
@@ -827,7 +829,7 @@ fn buffers(depth: u32, drops: &Drops) -> BufferPool<Payload> {
     BufferPool::new(depth, |_| Ok(Payload::new(drops))).unwrap()
 }
 
-/// The end of a scenario with buffers: every one is back, once.
+/// The end of a scenario with buffers: each is back once.
 fn buffers_back(pool: BufferPool<Payload>, depth: usize, drops: &Drops) {
     let all: Vec<_> = (0..=depth).map_while(|_| pool.take()).collect();
     assert_eq!(all.len(), depth, "every slot is back, once");
@@ -836,14 +838,14 @@ fn buffers_back(pool: BufferPool<Payload>, depth: usize, drops: &Drops) {
     assert_eq!(left(), 0);
 }
 
-/// Slots change hands between threads; what was read of a slot that went and came back is noticed.
+/// Slots move between threads. A slot that was read is noticed to have been taken and returned.
 pub(crate) fn pool_aba() {
     let drops = Drops::default();
     let pool = buffers(2, &drops);
     let other = {
         let pool = pool.clone();
         thread::spawn(move || {
-            // Takes both, gives the first back, and keeps the second.
+            // Takes both, returns the first, and keeps the second.
             let first = pool.take();
             let second = pool.take();
             drop(first);
@@ -879,7 +881,7 @@ pub(crate) fn pool_of_three_threads() {
     buffers_back(pool, 2, &drops);
 }
 
-/// Two threads wait for the one slot; each gets it.
+/// Two threads wait for the only slot. Each gets it.
 pub(crate) fn pool_waiters_one_slot() {
     let drops = Drops::default();
     let pool = buffers(1, &drops);
@@ -895,7 +897,7 @@ pub(crate) fn pool_waiters_one_slot() {
     buffers_back(pool, 1, &drops);
 }
 
-/// Two slots come back at once, and two threads wait: neither is forgotten, and what they get they keep.
+/// Two slots return at once while two threads wait: each thread gets one and keeps it.
 pub(crate) fn pool_waiters_two_slots() {
     let drops = Drops::default();
     let pool = buffers(2, &drops);
@@ -915,7 +917,7 @@ pub(crate) fn pool_waiters_two_slots() {
     buffers_back(pool, 2, &drops);
 }
 
-/// One waiter gives up at any moment; the other one still gets the slot.
+/// One waiting thread gives up at any moment. The other one still gets the slot.
 pub(crate) fn pool_waiter_gives_up() {
     let drops = Drops::default();
     let pool = buffers(1, &drops);
@@ -940,7 +942,7 @@ pub(crate) fn pool_waiter_gives_up() {
 type Sender = Prepared<SendingTo, Payload>;
 type Senders = PreparedPool<SendingTo, Payload>;
 
-/// A pool of one prepared send, which is taken.
+/// A pool of one prepared send, which is taken from it.
 fn one_prepared() -> (Driver, Senders, Sender) {
     let driver = driver();
     let drops = Drops::default();
@@ -950,7 +952,7 @@ fn one_prepared() -> (Driver, Senders, Sender) {
     (driver, pool, prepared)
 }
 
-/// Starts a prepared operation as whoever has it may; the provider completes it on a thread.
+/// Starts a prepared operation, as its holder may. The provider completes it on a thread.
 fn start(prepared: Sender) -> (Started<SendingTo, Payload>, JoinHandle<()>) {
     let mut prepared = prepared;
     prepared.set(7);
@@ -967,34 +969,34 @@ impl Set for Sender {
     fn set(&mut self, value: u8) {
         let place = self.buffer().unwrap().buffer.as_slice().as_ptr();
         wsk_model::write(place.addr(), || {
-            // SAFETY: the buffer is the holder's, at rest.
+            // SAFETY: the buffer is at rest, and belongs to the holder.
             unsafe { place.cast_mut().write(value) };
         });
     }
 }
 
-/// What has ended has done so once.
+/// An operation that has ended has done so once.
 fn ended(ended: Ended<SendingTo, Payload>) -> Sender {
     let prepared = ended.into_operation().unwrap();
     assert_eq!(prepared.buffer().unwrap().value(), 8, "completed once");
     prepared
 }
 
-/// Uses an operation as whoever has it may.
+/// Uses an operation, as its holder may.
 fn use_it(prepared: Sender) -> Sender {
     let mut prepared = prepared;
     prepared.set(7);
     let Ok(started) = prepared.start() else {
-        panic!("nothing is wrong");
+        panic!("the start must succeed");
     };
     next_request().succeed();
     let Ok(end) = started.try_take() else {
-        panic!("its own completion");
+        panic!("the result must be that of its own request");
     };
     ended(end)
 }
 
-/// The end of a scenario: every operation is back, once, and the memory goes with the pool.
+/// The end of a scenario: every operation is back once, and the memory is freed with the pool.
 fn all_back(driver: Driver, pool: Senders, providers: Vec<JoinHandle<()>>) {
     for provider in providers {
         provider.join().unwrap();
@@ -1009,8 +1011,8 @@ fn all_back(driver: Driver, pool: Senders, providers: Vec<JoinHandle<()>>) {
     driver.unload(0);
 }
 
-/// One request after the other with the same operation, which is not reset in between: the routine of one is done with it when its
-/// completion is seen, and the next starts.
+/// One request after the other with the same operation, which is not reset in between. When the completion of a request is
+/// visible, its completion routine no longer uses the operation, and the next request starts.
 pub(crate) fn prepared_again() {
     let (driver, pool, prepared) = one_prepared();
     let (started, provider) = start(prepared);
@@ -1018,18 +1020,19 @@ pub(crate) fn prepared_again() {
         thread::yield_now();
     }
     let Ok(end) = started.try_take() else {
-        panic!("it has completed");
+        panic!("the operation must have completed");
     };
     let (started, next) = start(ended(end));
     let Ok(end) = started.wait() else {
-        panic!("it may wait");
+        panic!("waiting must be allowed");
     };
     let prepared = use_it(ended(end));
     drop(prepared);
     all_back(driver, pool, vec![provider, next]);
 }
 
-/// The call that waits: a time-out cancels, and the completion is waited for. The next one has nothing of the first.
+/// A blocking call: a timeout cancels the request, and the call waits for the completion. The next request has nothing of the
+/// first.
 pub(crate) fn prepared_time_out() {
     let (driver, pool, mut prepared) = one_prepared();
     let provider = thread::spawn(|| {
@@ -1051,7 +1054,7 @@ pub(crate) fn prepared_time_out() {
     all_back(driver, pool, vec![provider]);
 }
 
-/// A prepared operation is awaited, again and again, by tasks that change.
+/// A prepared operation is awaited again and again, by different tasks.
 pub(crate) fn prepared_await() {
     let (driver, pool, prepared) = one_prepared();
     let (mut started, provider) = start(prepared);
@@ -1074,19 +1077,19 @@ pub(crate) fn prepared_await() {
     all_back(driver, pool, Vec::new());
 }
 
-/// A task polls, and then somebody waits instead.
+/// A task polls, and then a thread waits instead.
 pub(crate) fn prepared_poll_and_wait() {
     let (driver, pool, prepared) = one_prepared();
     let (mut started, provider) = start(prepared);
     let (end, task) = poll_once(&mut started);
-    let end = end.unwrap_or_else(|| started.wait().expect("it may wait"));
+    let end = end.unwrap_or_else(|| started.wait().expect("waiting must be allowed"));
     drop(ended(end));
     provider.join().unwrap();
     assert_eq!(Arc::strong_count(&task), 1, "a waker was left in its place");
     all_back(driver, pool, Vec::new());
 }
 
-/// What was polled is dropped, and used by another as soon as it is back.
+/// An operation that was polled is dropped, and another thread uses it as soon as it is back.
 pub(crate) fn prepared_poll_and_leave() {
     let (driver, pool, prepared) = one_prepared();
     let (mut started, provider) = start(prepared);
@@ -1098,20 +1101,21 @@ pub(crate) fn prepared_poll_and_leave() {
     all_back(driver, pool, Vec::new());
 }
 
-/// What is dropped is started again as soon as it is back, and waited for: by then the routine is done with its first flight.
+/// An operation that was dropped is started again as soon as it is back, and waited for: its completion routine no longer uses
+/// the first flight by then.
 pub(crate) fn prepared_leave_and_start() {
     let (driver, pool, prepared) = one_prepared();
     let (started, provider) = start(prepared);
     drop(started);
     let (started, next) = start(pool.take_or_wait().unwrap());
     let Ok(end) = started.wait() else {
-        panic!("it may wait");
+        panic!("waiting must be allowed");
     };
     drop(ended(end));
     all_back(driver, pool, vec![provider, next]);
 }
 
-/// What is dropped goes back to the pool on one thread or the other, where a third waits for it.
+/// A dropped operation returns to the pool on one thread or another, while a third thread waits for it.
 pub(crate) fn prepared_leave_and_wait_for() {
     let (driver, pool, prepared) = one_prepared();
     let (started, provider) = start(prepared);
@@ -1131,12 +1135,12 @@ fn receivers(driver: &Driver) -> Receivers {
     PreparedPool::new(1, make).unwrap()
 }
 
-/// A receive is dropped, while another thread takes whatever is in the pool.
+/// A receive is dropped while another thread takes whatever is in the pool.
 pub(crate) fn prepared_cancel_and_leave() {
     let driver = driver();
     let pool = receivers(&driver);
     let Ok(mut started) = pool.take().unwrap().start() else {
-        panic!("nothing is wrong");
+        panic!("the start must succeed");
     };
     let provider = completing_unless_cancelled();
     let (end, task) = poll_once(&mut started);
@@ -1147,7 +1151,10 @@ pub(crate) fn prepared_cancel_and_leave() {
                 return;
             };
             next_request().succeed();
-            assert!(started.is_completed(), "its own completion");
+            assert!(
+                started.is_completed(),
+                "the result must be that of its own request"
+            );
         })
     };
     drop((end, started));
@@ -1163,7 +1170,7 @@ pub(crate) fn prepared_cancel_and_leave() {
     driver.unload(0);
 }
 
-/// The handle is forgotten: its slot never comes back, and the memory stays.
+/// The handle is forgotten: its slot never returns, and the memory stays.
 pub(crate) fn prepared_forget() {
     let (driver, pool, prepared) = one_prepared();
     let (mut started, provider) = start(prepared);
@@ -1175,7 +1182,7 @@ pub(crate) fn prepared_forget() {
     drop(pool);
     assert!(ready != task.was_woken(), "woken exactly if it was pending");
     assert!(left() > 2);
-    // It keeps the socket open, and with it the registration.
+    // It keeps the socket open, and so the registration.
     let Driver {
         socket,
         provider,
@@ -1186,7 +1193,8 @@ pub(crate) fn prepared_forget() {
     forget(registration);
 }
 
-/// The pool's handle, the operation's, and the routine's: the last to go frees the memory, and then closes the socket.
+/// The handles of the pool, of the operation, and of the completion routine: the last one frees the memory, and then closes the
+/// socket.
 pub(crate) fn prepared_close() {
     let driver = driver();
     let drops = Drops::default();
@@ -1200,7 +1208,7 @@ pub(crate) fn prepared_close() {
     drop(socket);
     let other = pool.take().unwrap();
     let Ok(started) = pool.take().unwrap().start() else {
-        panic!("nothing is wrong");
+        panic!("the start must succeed");
     };
     let completes = completing_unless_cancelled();
     let pools = thread::spawn(move || drop(pool));
@@ -1213,8 +1221,8 @@ pub(crate) fn prepared_close() {
     assert_eq!(left(), 0);
 }
 
-/// A provider has refused a request, and completes it all the same: too late for the one who waited, but the slot comes back,
-/// and is as any other.
+/// A provider has refused a request, and completes it nevertheless. That is too late for the thread that waited, but the slot
+/// returns, and works like any other.
 pub(crate) fn prepared_given_up() {
     let (driver, pool, mut prepared) = one_prepared();
     be_impatient();
@@ -1232,7 +1240,7 @@ pub(crate) fn prepared_given_up() {
     all_back(driver, pool, vec![provider, next]);
 }
 
-/// What a driver keeps, and who uses it when.
+/// The state that a driver keeps, and the uses of it.
 struct Kept(Box<u8>);
 
 impl Kept {
@@ -1242,12 +1250,12 @@ impl Kept {
         kept
     }
 
-    /// As whoever shares it may.
+    /// Uses it, as every thread that shares it may.
     fn value(&self) -> u8 {
         wsk_model::read(core::ptr::from_ref(&*self.0).addr(), || *self.0)
     }
 
-    /// As its owner alone may.
+    /// Changes it, as only its owner may.
     fn set(&mut self, value: u8) {
         let place = core::ptr::from_ref(&*self.0).addr();
         wsk_model::write(place, || *self.0 = value);
@@ -1260,13 +1268,13 @@ fn full() -> Arc<DriverState<Kept>> {
     state
 }
 
-/// Uses a state, if it is there, on a thread of its own.
+/// Uses a state, if there is one, on its own thread.
 fn using(state: &Arc<DriverState<Kept>>) -> JoinHandle<Option<u8>> {
     let state = state.clone();
     thread::spawn(move || state.with(Kept::value))
 }
 
-/// Who takes the state has it alone, whoever has used it, and as often as there was one.
+/// The thread that takes the state has it alone, whoever has used it before, and as often as one was put.
 pub(crate) fn state_used_and_taken() {
     let state = full();
     let users = [using(&state), using(&state)];
@@ -1281,7 +1289,7 @@ pub(crate) fn state_used_and_taken() {
     assert_eq!(state.with(Kept::value), Some(9));
 }
 
-/// Whoever finds the state finds all of it.
+/// A thread that finds the state finds all of it.
 pub(crate) fn state_put_and_used() {
     let state = Arc::new(DriverState::new());
     let user = using(&state);
@@ -1290,7 +1298,7 @@ pub(crate) fn state_put_and_used() {
     assert!(matches!(user.join().unwrap(), None | Some(7)));
 }
 
-/// Of two that take the state one gets it, while a third uses it.
+/// Two threads take the state, and one gets it, while a third one uses it.
 pub(crate) fn state_taken_twice() {
     let state = full();
     let user = using(&state);

@@ -14,7 +14,7 @@ use wsk_schedules::{Counted, CountedChain, Dice, Ledger, PATIENCE, listener, unt
 
 use crate::underway::{Told, act_and_check, anywhere, at_once, closed, exchange, pick, plausible};
 
-/// The least number that is sent; what is received into has smaller ones.
+/// The least number that is sent. Receive buffers contain smaller ones.
 const SENT: u8 = 100;
 
 enum Held {
@@ -28,17 +28,17 @@ enum Held {
     Retained(RetainedBytes),
 }
 
-/// What the threads of a schedule share.
+/// The shared state of the threads of a schedule.
 struct Common {
     ledger: Arc<Ledger>,
-    /// Through which operations go from thread to thread.
+    /// Moves operations from thread to thread.
     table: Mutex<Vec<Held>>,
-    /// What the events have retained.
+    /// What the event handlers have retained.
     retained: Arc<Mutex<Vec<RetainedBytes>>>,
     told: Arc<Told>,
 }
 
-/// Consumes, refuses, or retains what is indicated.
+/// Consumes, refuses or retains what is indicated.
 struct Handler {
     dice: Mutex<Dice>,
     retained: Arc<Mutex<Vec<RetainedBytes>>>,
@@ -63,7 +63,7 @@ impl ConnectionEvent for Handler {
     }
 }
 
-/// What arrives was sent.
+/// The bytes that arrive must have been sent.
 fn sent(bytes: &[u8]) {
     assert!(bytes.iter().all(|&byte| byte >= SENT), "{bytes:?}");
 }
@@ -115,7 +115,7 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
     let actors = (0..threads).map(actor).collect();
     at_once(actors, |mut actor| actor.run(), || drop((client, server)));
     common.table.lock().unwrap().clear();
-    // What was retained keeps the connection: its last handle may be one of an event that is under way.
+    // Retained bytes keep the connection open. The last handle may belong to an event that is still running.
     until("the end of the connection", || {
         common.retained.lock().unwrap().clear();
         Arc::strong_count(&common.retained) == 1
@@ -276,13 +276,13 @@ impl Actor<'_> {
         }
     }
 
-    /// Lays an operation on the table, and takes one from there.
+    /// Puts an operation on the table, and takes one from it.
     fn exchange(&mut self) {
         let mine = self.pick();
         self.held.extend(exchange(&self.common.table, mine));
     }
 
-    /// The calls that wait.
+    /// The blocking calls.
     fn wait_for_calls(&mut self) {
         let Some(socket) = self.end() else { return };
         let limit = Duration::from_micros(self.dice.below(400));
@@ -309,7 +309,7 @@ impl Actor<'_> {
         }
     }
 
-    /// Operations over this frame's memory.
+    /// Operations with memory of this frame.
     fn scope(&mut self) {
         let Some(socket) = self.end() else { return };
         let message = [SENT + self.number; 10];
@@ -336,7 +336,7 @@ impl Actor<'_> {
         .unwrap();
     }
 
-    /// Switches the events of the one end that has them, and takes from what they have retained.
+    /// Switches the events of the end that has a handler, and takes from what the handler has retained.
     fn events(&mut self) {
         if let (true, Some(client)) = (self.with_events, self.ends[0].clone()) {
             match self.dice.below(3) {
@@ -349,7 +349,7 @@ impl Actor<'_> {
         self.held.extend(retained.map(Held::Retained));
     }
 
-    /// Gives up an end.
+    /// Drops a handle of an end.
     fn leave(&mut self) {
         let end = self.dice.index(2);
         match (self.ends[end].take(), self.dice.toss()) {

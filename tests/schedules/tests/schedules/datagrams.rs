@@ -1,4 +1,4 @@
-//! Datagrams that are sent and received by many threads, in every way there is but the prepared one.
+//! Many threads send and receive datagrams in every way except with prepared operations.
 
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use wsk_sys::STATUS_CANCELLED;
 
 use crate::underway::{Told, act_and_check, anywhere, at_once, closed, exchange, pick, uniform};
 
-/// An operation or a buffer of a pool, somebody's.
+/// An operation or a buffer of a pool that a thread holds.
 enum Held {
     Send(InFlight<SendingTo, Counted>),
     Receive(InFlight<ReceivingFrom, Counted>),
@@ -25,13 +25,13 @@ enum Held {
     Operation(Taken<Counted>),
 }
 
-/// What the threads of a schedule share.
+/// The shared state of the threads of a schedule.
 struct Common {
     pool: BufferPool<Counted>,
-    /// Those that are told, some of them by operations of a pool.
+    /// Operations with closures, some of them from a pool.
     told: Arc<Told>,
     ledger: Arc<Ledger>,
-    /// Through which operations go from thread to thread.
+    /// Moves operations from thread to thread.
     table: Mutex<Vec<Held>>,
     address: std::net::SocketAddr,
 }
@@ -58,7 +58,7 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         .map(|number| Actor::new(&common, socket.clone(), operations.clone(), dice, number));
     let others = others.collect();
     let first = Actor::new(&common, socket, operations.clone(), dice, 0);
-    // The last handle of the pool goes before its operations, or waits for them.
+    // The last handle of the pool is dropped before its operations, or waits for them.
     let last = dice.toss().then_some(operations);
     let run = |mut actor: Actor<'_>| actor.run();
     at_once(others, run, || run(first));
@@ -103,7 +103,7 @@ impl<'c> Actor<'c> {
         for _ in 0..4 + self.dice.below(8) {
             self.step();
         }
-        // Whatever is left goes as it is, before or behind the handle.
+        // What is left is dropped in this state, before or after the handle.
         if self.dice.toss() {
             self.socket = None;
         }
@@ -131,7 +131,7 @@ impl<'c> Actor<'c> {
         }
     }
 
-    /// Does it at `PASSIVE_LEVEL`, or at `DISPATCH_LEVEL`.
+    /// Runs `f` at `PASSIVE_LEVEL` or at `DISPATCH_LEVEL`.
     fn anywhere<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
         let mut dice = self.dice.clone();
         self.dice.throw();
@@ -188,7 +188,7 @@ impl<'c> Actor<'c> {
         self.held.extend(started);
     }
 
-    /// Starts an operation of the pool, or one that is told, with a buffer that the pool knows nothing of.
+    /// Starts an operation of the pool, or one with a closure, with a buffer that does not belong to the pool.
     fn start_from_a_pool(&mut self) {
         let (Some(socket), Some(operations)) = (self.socket.clone(), self.operations.clone())
         else {
@@ -284,7 +284,7 @@ impl<'c> Actor<'c> {
         act_and_check(&mut self.dice, operation, !T::NEEDS_OTHERS, check)
     }
 
-    /// Lays an operation on the table, and takes one from there.
+    /// Puts an operation on the table, and takes one from it.
     fn exchange(&mut self) {
         let mine = self.pick();
         self.held.extend(exchange(&self.common.table, mine));
@@ -305,7 +305,7 @@ impl<'c> Actor<'c> {
             }
         };
         if let Some(mut buffer) = taken {
-            // It is this thread's alone.
+            // It belongs to this thread alone.
             let number = self.number;
             buffer.bytes_mut().fill(number);
             assert!(buffer.bytes().iter().all(|&byte| byte == number));
@@ -313,7 +313,7 @@ impl<'c> Actor<'c> {
         }
     }
 
-    /// The calls that wait.
+    /// The blocking calls.
     fn wait_for_calls(&mut self) {
         let Some(socket) = self.socket.clone() else {
             return;
@@ -351,7 +351,7 @@ impl<'c> Actor<'c> {
         }
     }
 
-    /// Operations over this frame's memory.
+    /// Operations with memory of this frame.
     fn scope(&mut self) {
         let Some(socket) = self.socket.clone() else {
             return;
@@ -385,7 +385,7 @@ impl<'c> Actor<'c> {
         .unwrap();
     }
 
-    /// Gives up the handle, and perhaps the socket with it.
+    /// Drops a handle, and perhaps the socket with it.
     fn leave(&mut self) {
         if self.dice.below(3) > 0 {
             let operations = self.operations.take_if(|_| self.dice.toss());
@@ -401,7 +401,7 @@ impl<'c> Actor<'c> {
 
 /// A result that can be checked.
 trait Check {
-    /// Whether it may not come without somebody else's doing.
+    /// Whether it needs the action of another thread to end.
     const NEEDS_OTHERS: bool;
     fn check(self, buffer: &impl Contents);
 }
@@ -427,13 +427,13 @@ impl Check for wsk::Received {
     }
 }
 
-/// A buffer that is, or has, counted ones.
+/// A buffer that is, or contains, counted ones.
 trait Contents {
-    /// The number that it is made of.
+    /// The number with which it was made.
     fn number(&self) -> u8;
-    /// How many bytes are sent, or may be received.
+    /// The number of bytes that are sent, or can be received.
     fn length(&self) -> usize;
-    /// Which byte is the first of them.
+    /// The offset of the first of them.
     fn start(&self) -> usize {
         0
     }
@@ -503,7 +503,7 @@ impl Contents for CountedChain {
     }
 }
 
-/// The buffer is back, and the result is one that a good network gives.
+/// The buffer must be returned, and the result must be possible on a good network.
 fn check<T: Check, B: Contents>(finished: Finished<T, B>) {
     let buffer = finished.buffer.expect("the buffer comes back");
     match finished.result {

@@ -1,4 +1,4 @@
-//! Datagrams that arrive by events.
+//! Datagrams that arrive through events.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ impl ReceiveFromEvent for Handler {
     }
 }
 
-/// Datagrams arrive by events, while these are switched, and what was retained is dropped anywhere.
+/// Datagrams arrive through events while these are switched on and off. Retained datagrams are dropped anywhere.
 pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
     let (sender, _) = bound(provider).unwrap();
     let (retained, alive) = (Arc::new(Mutex::new(Vec::new())), Arc::new(()));
@@ -78,7 +78,7 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
             }
         }
     });
-    // From here on nothing is retained any more; the last of those that were closes the socket, if it is not closed here.
+    // From here on nothing is retained any more. The last retained datagram closes the socket, if this does not.
     socket.disable_receive_events().unwrap();
     if dice.toss() {
         drop(socket);

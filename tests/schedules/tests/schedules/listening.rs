@@ -1,4 +1,4 @@
-//! A listener that accepts, or is asked to, while it closes and while clients come and go.
+//! A listener that accepts or inspects connections while it closes and while clients come and go.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ enum Held {
     Socket(ConnectedSocket),
 }
 
-/// Accepts some of those who come, and lets the others go.
+/// Accepts some connections, and rejects the others.
 struct Porter {
     dice: Mutex<Dice>,
     accepted: Arc<Mutex<Vec<ConnectedSocket>>>,
@@ -80,7 +80,7 @@ struct Actor<'c> {
     listener: Option<ListenSocket>,
     local: std::net::SocketAddr,
     with_events: bool,
-    /// Through which operations go from thread to thread.
+    /// Moves operations from thread to thread.
     table: &'c Mutex<Vec<Held>>,
     accepted: &'c Mutex<Vec<ConnectedSocket>>,
     told: &'c Arc<Told>,
@@ -180,7 +180,7 @@ impl Actor<'_> {
         self.held.extend(left);
     }
 
-    /// The call that waits.
+    /// The blocking call.
     fn accept(&mut self) {
         let Some(listener) = self.listener.clone() else {
             return;
@@ -191,7 +191,7 @@ impl Actor<'_> {
             .extend(accepted.map(|(socket, _)| Held::Socket(socket)));
     }
 
-    /// A scope that connects, and accepts, and waits for both.
+    /// A scope that connects and accepts, and waits for both.
     fn scope(&mut self) {
         let Some(listener) = self.listener.clone() else {
             return;
@@ -215,7 +215,7 @@ impl Actor<'_> {
             .extend(sockets.unwrap().into_iter().map(Held::Socket));
     }
 
-    /// Connects and accepts, told by completions, which drop what has come of it.
+    /// Connects and accepts with closures, which drop the results.
     fn tell(&mut self) {
         let (provider, local) = (self.provider, self.local);
         let told = self.told.one(|end| drop(plausible(end)));
@@ -240,7 +240,7 @@ impl Actor<'_> {
         self.held.extend(accepted.map(Held::Socket));
     }
 
-    /// Gives up the listener.
+    /// Drops a handle of the listener.
     fn leave(&mut self) {
         match (self.listener.take(), self.dice.toss()) {
             (Some(listener), true) => closed(listener.close()),

@@ -1,11 +1,11 @@
 //! Many threads do to operations, pools and sockets whatever the interface allows, in an order that follows from a seed, while
-//! completions come when they like. What they started with comes back or is dropped, once each, and nothing is left behind.
+//! completions come at any time. Everything that they started with returns or is dropped, once, and nothing is left behind.
 //!
-//! Each run begins at another seed, which it prints. `WSK_SEED=n` runs schedule `n`, alone and again and again if
-//! `WSK_SCHEDULES=n` asks for more; that variable also changes the count of an ordinary run.
+//! Each run starts at another seed, which it prints. `WSK_SEED=n` runs schedule `n` alone, or `WSK_SCHEDULES=n` times if that is
+//! set, too. By itself, `WSK_SCHEDULES=n` sets the number of schedules of an ordinary run.
 //!
-//! The choices of each thread follow from the seed, and so do the completion policy and its choices when one schedule is
-//! replayed alone; how the host's threads are interleaved does not.
+//! The choices of each thread follow from the seed. When one schedule is replayed alone, so do the completion policy and its
+//! choices. The interleaving of the host's threads does not.
 
 mod connections;
 mod datagrams;
@@ -24,13 +24,13 @@ use wsk::Provider;
 use wsk_host::{Completion, Deviation, Kernel, What};
 use wsk_schedules::{Dice, PATIENCE, client, dawdle, new_seed, number};
 
-/// How many schedules a run consists of.
+/// The number of schedules in a run.
 const SCHEDULES: u64 = 100_000;
-/// How many of them share a kernel.
+/// How many schedules share a kernel.
 const BATCH: u64 = 2_000;
-/// What some providers receive at a time.
+/// The most bytes that some providers receive at a time.
 const PIECE: NonZeroUsize = NonZeroUsize::new(5).expect("it is not zero");
-/// How many of them go on at the same time: most of the time they wait for a completion.
+/// How many schedules run at the same time: they mostly wait for completions.
 const LANES: usize = 12;
 
 #[test]
@@ -57,7 +57,7 @@ fn schedules() {
     say(&format!("{count} schedules in {:?}", start.elapsed()));
 }
 
-/// When completions come: most often at any moment.
+/// When completions come: mostly at any moment.
 fn policy(seed: u64) -> Completion {
     match Dice::new(seed / BATCH).below(6) {
         0 => Completion::Inline,
@@ -66,13 +66,13 @@ fn policy(seed: u64) -> Completion {
     }
 }
 
-/// Past the capture of the test harness, so that it is there too when the process is stopped by a bug check.
+/// Bypasses the capture of the test harness, so that the text is printed even if a bug check stops the process.
 fn say(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Runs the schedules on a kernel of their own.
+/// Runs schedules on their own kernel.
 fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
     say(&format!(
         "schedules {} to {}, {policy:?}",
@@ -84,12 +84,12 @@ fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
         .seed(seeds.start)
         .backtraces(false);
     if (seeds.start / BATCH).is_multiple_of(3) {
-        // What is to be received in full goes on, piece by piece.
+        // Requests to fill a buffer continue piece by piece.
         kernel = kernel.deviation(Deviation::ShortReceives(PIECE));
     }
     let kernel = kernel.boot();
     if (seeds.start / BATCH).is_multiple_of(2) {
-        // Between a completion and the event that tells of it, above all. Listening costs time: not always.
+        // Mainly between a completion and its event. Listening to events costs time, so not always.
         kernel.on_event(|event| match event.what {
             What::Called {
                 function: "KeSetEvent" | "KeWaitForSingleObject",
@@ -103,7 +103,7 @@ fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
     let (registration, provider) = client().unwrap();
     let next = AtomicU64::new(seeds.start);
     let lanes = LANES.min(usize::try_from(seeds.end - seeds.start).unwrap());
-    // What each lane does now; zero for nothing.
+    // The schedule that each lane runs now; zero for none.
     let doing: Vec<AtomicU64> = (0..lanes).map(|_| AtomicU64::new(0)).collect();
     std::thread::scope(|threads| {
         let lanes: Vec<_> = doing
@@ -127,7 +127,7 @@ fn batch(seeds: std::ops::Range<u64>, policy: Completion) {
                 })
             })
             .collect();
-        // What has not gone on for as long as anything may take hangs.
+        // A schedule without progress for longer than the time limit hangs.
         let mut seen = (Instant::now(), Vec::new());
         while lanes.iter().any(|lane| !lane.is_finished()) {
             std::thread::sleep(Duration::from_millis(5));

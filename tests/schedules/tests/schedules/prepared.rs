@@ -1,4 +1,4 @@
-//! Prepared operations and their pools, used by many threads: by those who made them and by those they were handed to.
+//! Prepared operations and their pools, used by many threads: those that made them, and those that received them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use wsk_sys::STATUS_CANCELLED;
 
 use crate::underway::{Told, act, anywhere, at_once, closed, exchange, pick, uniform};
 
-/// How many bytes every datagram may have.
+/// The length of every datagram.
 const ROOM: usize = 24;
 
 type Sender = Prepared<SendingTo, NonPagedBuffer>;
@@ -27,9 +27,9 @@ enum Held {
     Receiving(Started<ReceivingFrom, NonPagedBuffer>),
 }
 
-/// What the threads of a schedule share.
+/// The shared state of the threads of a schedule.
 struct Common {
-    /// Through which operations go from thread to thread.
+    /// Moves operations from thread to thread.
     table: Arc<Mutex<Vec<Held>>>,
     address: SocketAddr,
     told: Arc<Told>,
@@ -63,7 +63,7 @@ pub(crate) fn schedule(dice: &mut Dice, provider: &Provider) {
         number: u8::try_from(number).unwrap() + 100,
     };
     let actors = (0..threads).map(actor).collect();
-    // Whoever is last closes the socket.
+    // The last thread closes the socket.
     let own = Some((socket, senders, receivers));
     let (early, late) = if dice.toss() {
         (own, None)
@@ -153,7 +153,7 @@ impl Actor<'_> {
         }
     }
 
-    /// Makes an operation of its own.
+    /// Makes an operation without a pool.
     fn make(&mut self) -> Option<Held> {
         let (socket, to) = (self.socket.clone()?, self.common.address);
         let sender = self.dice.toss();
@@ -171,13 +171,13 @@ impl Actor<'_> {
         pick(&mut self.dice, &mut self.held)
     }
 
-    /// Lays an operation on the table, and takes one from there.
+    /// Puts an operation on the table, and takes one from it.
     fn exchange(&mut self) {
         let mine = self.pick();
         self.held.extend(exchange(&self.common.table, mine));
     }
 
-    /// Gives handles up.
+    /// Drops handles.
     fn leave(&mut self) {
         match self.dice.below(6) {
             0 => self.senders = None,
@@ -211,7 +211,7 @@ impl Actor<'_> {
 
     fn use_sender(&mut self, sender: Sender) -> Option<Held> {
         let mut sender = sender;
-        // It is this thread's alone, and as its last holder has left it.
+        // It belongs to this thread alone, in the state in which its last holder left it.
         uniform(sender.as_slice());
         sender.set_len(1 + self.dice.index(ROOM)).unwrap();
         sender.as_mut_slice().fill(self.number);
@@ -228,14 +228,15 @@ impl Actor<'_> {
             }
             2 => sender.set_remote_address(self.common.address).unwrap(),
             4 => {
-                // Another buffer, which the next run finds.
+                // Another buffer, for the next run.
                 let mut new = buffer(ROOM).unwrap();
                 new.as_mut_slice().fill(self.number);
                 *sender.buffer_mut().unwrap() = new;
                 assert_eq!(sender.buffer().map(NonPagedBuffer::len), Some(ROOM));
             }
             5 => {
-                // The completion hands it on, if there is anybody still; else it drops it, with the last handle of the socket perhaps.
+                // The closure passes it on if somebody is there. Otherwise it drops it, perhaps with the last handle of the
+                // socket.
                 let table = self.common.table.clone();
                 let told = self.common.told.one(|()| ());
                 let started = anywhere(&mut self.dice, || {

@@ -1,4 +1,4 @@
-//! Names that are looked up by many threads, which then look away, while their driver unloads.
+//! Many threads look up names and then drop the lookups, while their driver unloads.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -28,7 +28,7 @@ pub(crate) fn schedule(dice: &mut Dice) {
         |(provider, dice)| run(provider, dice, &table),
         || drop(provider),
     );
-    // Dropped where they cannot be given back at once; the registration waits for them.
+    // Dropped where they cannot be released at once. The registration waits for them.
     let rest = table.into_inner().unwrap();
     at_irql(DISPATCH_LEVEL, || drop(rest));
     drop(registration);

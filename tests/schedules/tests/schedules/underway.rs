@@ -1,4 +1,4 @@
-//! What any thread may do with an operation in flight, of whatever kind.
+//! What any thread may do with an operation in flight, of any kind.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -62,7 +62,7 @@ impl<O: Repeat<B>, B> Underway for Started<O, B> {
     }
 }
 
-/// Does it at `PASSIVE_LEVEL`, or at `DISPATCH_LEVEL`.
+/// Runs `f` at `PASSIVE_LEVEL` or at `DISPATCH_LEVEL`.
 pub(crate) fn anywhere<T>(dice: &mut Dice, body: impl FnOnce() -> T) -> T {
     if dice.toss() {
         at_irql(DISPATCH_LEVEL, body)
@@ -71,7 +71,7 @@ pub(crate) fn anywhere<T>(dice: &mut Dice, body: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Does something with an operation; what it has become. One that `ends_by_itself` does so without somebody else's doing.
+/// Does something with an operation. Returns its new state. If it `ends_by_itself`, it needs no other thread to end.
 pub(crate) fn act<U: Underway>(
     dice: &mut Dice,
     operation: U,
@@ -109,7 +109,7 @@ pub(crate) fn act<U: Underway>(
             Ok(None)
         }
         5 => {
-            // Who has polled is woken, with the last of the wakers.
+            // A task that has polled is woken, with the last of its wakers.
             let counts = [Arc::new(Wakes::default()), Arc::new(Wakes::default())];
             for count in &counts {
                 let waker = count.waker();
@@ -144,7 +144,7 @@ pub(crate) fn act<U: Underway>(
     }
 }
 
-/// Does something with an operation, and has its end checked; the operation, if it is still there.
+/// Does something with an operation, and checks its end. Returns the operation if it is still there.
 pub(crate) fn act_and_check<U: Underway>(
     dice: &mut Dice,
     operation: U,
@@ -162,7 +162,7 @@ pub(crate) fn act_and_check<U: Underway>(
     }
 }
 
-/// Has each of `actors` act on a thread of its own, all from the same moment on, and from then on `meanwhile` here.
+/// Each of `actors` runs on its own thread, all starting at the same moment. `meanwhile` runs here.
 pub(crate) fn at_once<A: Send>(actors: Vec<A>, act: impl Fn(A) + Sync, meanwhile: impl FnOnce()) {
     let barrier = Barrier::new(actors.len() + 1);
     std::thread::scope(|scope| {
@@ -177,7 +177,7 @@ pub(crate) fn at_once<A: Send>(actors: Vec<A>, act: impl Fn(A) + Sync, meanwhile
     });
 }
 
-/// Takes one of what a thread holds.
+/// Takes one of the items that a thread holds.
 pub(crate) fn pick<H>(dice: &mut Dice, held: &mut Vec<H>) -> Option<H> {
     if held.is_empty() {
         return None;
@@ -186,7 +186,7 @@ pub(crate) fn pick<H>(dice: &mut Dice, held: &mut Vec<H>) -> Option<H> {
     Some(held.swap_remove(place))
 }
 
-/// Lays one on the table through which threads exchange what they hold, and takes one from there.
+/// Puts one on the table on which threads exchange what they hold, and takes one from it.
 pub(crate) fn exchange<H>(table: &Mutex<Vec<H>>, mine: Option<H>) -> Option<H> {
     let mut table = table.lock().unwrap();
     let others = table.pop();
@@ -194,12 +194,12 @@ pub(crate) fn exchange<H>(table: &Mutex<Vec<H>>, mine: Option<H>) -> Option<H> {
     others
 }
 
-/// Closing has worked, or others have the socket too.
+/// Closing must work, unless others have the socket, too.
 pub(crate) fn closed(result: Result<(), Error>) {
     assert!(matches!(result, Ok(()) | Err(Error::InUse)), "{result:?}");
 }
 
-/// A result that connections and listeners can give which others disconnect, abort and close.
+/// A result that is possible on connections and listeners that other threads disconnect, abort and close.
 pub(crate) fn plausible<T>(result: Result<T, Error>) -> Option<T> {
     match result {
         Ok(result) => Some(result),
@@ -208,12 +208,12 @@ pub(crate) fn plausible<T>(result: Result<T, Error>) -> Option<T> {
     }
 }
 
-/// Every datagram here consists of one number.
+/// Every datagram here repeats one number.
 pub(crate) fn uniform(bytes: &[u8]) {
     assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{bytes:?}");
 }
 
-/// Operations that are told, and have been: each once.
+/// Counts operations with closures, and the closures that were called: each once.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     started: AtomicUsize,
@@ -221,7 +221,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// One more is started, for which `check` is called at its end: the completion for it.
+    /// Starts one more. Returns its closure, which calls `check` at the end.
     pub(crate) fn one<E: 'static>(
         self: &Arc<Self>,
         check: fn(E),
@@ -235,12 +235,12 @@ impl Told {
         }
     }
 
-    /// One that was to be told was not started.
+    /// The operation of a closure was not started.
     pub(crate) fn not_started(&self) {
         self.started.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Waits until every operation was told.
+    /// Waits until every closure was called.
     pub(crate) fn settle(&self) {
         until("every completion", || {
             let told = self.told.load(Ordering::SeqCst);
@@ -255,33 +255,33 @@ impl Told {
 struct Wakes(AtomicUsize);
 
 impl Wakes {
-    /// A waker that takes its time, when it is cloned above all.
+    /// A slow waker, mostly when it is cloned.
     fn waker(self: &Arc<Self>) -> Waker {
         static TABLE: RawWakerVTable = RawWakerVTable::new(
             |count| {
                 dawdle();
-                // SAFETY: the waker has a reference, and so will its clone.
+                // SAFETY: the waker has a reference, and so does its clone.
                 unsafe { Arc::increment_strong_count(count.cast::<Wakes>()) };
                 RawWaker::new(count, &TABLE)
             },
             |count| {
                 dawdle();
-                // SAFETY: the waker has a reference, which goes with it.
+                // SAFETY: the waker has a reference, which is dropped with it.
                 let count = unsafe { Arc::from_raw(count.cast::<Wakes>()) };
                 count.0.fetch_add(1, Ordering::SeqCst);
             },
             |count| {
-                // SAFETY: the waker has a reference, and so the count is there.
+                // SAFETY: the waker has a reference, so the count exists.
                 unsafe { (*count.cast::<Wakes>()).0.fetch_add(1, Ordering::SeqCst) };
             },
             |count| {
                 dawdle();
-                // SAFETY: the waker has a reference, which goes with it.
+                // SAFETY: the waker has a reference, which is dropped with it.
                 drop(unsafe { Arc::from_raw(count.cast::<Wakes>()) });
             },
         );
         let count = Arc::into_raw(self.clone()).cast();
-        // SAFETY: the table keeps the count's references, which may be used on any thread.
+        // SAFETY: the functions keep the references to the count, which may be used on any thread.
         unsafe { Waker::from_raw(RawWaker::new(count, &TABLE)) }
     }
 }
