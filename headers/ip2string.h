@@ -16,7 +16,8 @@ extern "C" {
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTSYSAPI PSTR NTAPI RtlIpv4AddressToStringA(_In_ CONST IN_ADDR *Addr, _Out_writes_(16) PSTR S);
 
-/// Writes an IPv4 address with its port, unless zero, as a byte string that ends in a zero; tells the length, with the zero.
+/// Writes an IPv4 address, with its port unless that is zero, as a byte string that ends in a zero. Returns the length with the
+/// zero.
 ///
 /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
 _IRQL_requires_max_(PASSIVE_LEVEL)
@@ -38,7 +39,7 @@ NTSYSAPI NTSTATUS NTAPI RtlIpv4StringToAddressExA(_In_ PCSTR AddressString, _In_
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTSYSAPI PWSTR NTAPI RtlIpv4AddressToStringW(_In_ CONST IN_ADDR *Addr, _Out_writes_(16) PWSTR S);
 
-/// Writes an IPv4 address with its port, unless zero, as UTF-16 that ends in a zero; tells the length, with the zero.
+/// Writes an IPv4 address, with its port unless that is zero, as UTF-16 that ends in a zero. Returns the length with the zero.
 ///
 /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
 _IRQL_requires_max_(PASSIVE_LEVEL)
@@ -60,7 +61,8 @@ NTSYSAPI NTSTATUS NTAPI RtlIpv4StringToAddressExW(_In_ PCWSTR AddressString, _In
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTSYSAPI PSTR NTAPI RtlIpv6AddressToStringA(_In_ CONST IN6_ADDR *Addr, _Out_writes_(46) PSTR S);
 
-/// Writes an IPv6 address with its scope and port, unless zero, as a byte string that ends in a zero; tells the length, with the zero.
+/// Writes an IPv6 address, with its scope and port unless they are zero, as a byte string that ends in a zero. Returns the length
+/// with the zero.
 ///
 /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
 _IRQL_requires_max_(PASSIVE_LEVEL)
@@ -80,7 +82,8 @@ NTSYSAPI NTSTATUS NTAPI RtlIpv6StringToAddressExA(_In_ PCSTR AddressString, _Out
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTSYSAPI PWSTR NTAPI RtlIpv6AddressToStringW(_In_ CONST IN6_ADDR *Addr, _Out_writes_(46) PWSTR S);
 
-/// Writes an IPv6 address with its scope and port, unless zero, as UTF-16 that ends in a zero; tells the length, with the zero.
+/// Writes an IPv6 address, with its scope and port unless they are zero, as UTF-16 that ends in a zero. Returns the length with
+/// the zero.
 ///
 /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
 _IRQL_requires_max_(PASSIVE_LEVEL)

@@ -22,7 +22,7 @@ extern "C" {
 #define SIO_KEEPALIVE_VALS _WSAIOW(IOC_VENDOR, 4)
 /// Receives packets with the router alert option, and keeps them.
 #define SIO_ABSORB_RTRALERT _WSAIOW(IOC_VENDOR, 5)
-/// Interface that what is not multicast is sent on.
+/// Interface on which packets other than multicast are sent.
 #define SIO_UCAST_IF _WSAIOW(IOC_VENDOR, 6)
 /// Broadcasts go out on one interface only.
 #define SIO_LIMIT_BROADCASTS _WSAIOW(IOC_VENDOR, 7)
@@ -80,11 +80,11 @@ extern "C" {
 #define SIO_SET_PEER_TARGET_NAME _WSAIOW(IOC_VENDOR, 202)
 /// Takes the name back that the other side must prove.
 #define SIO_DELETE_PEER_TARGET_NAME _WSAIOW(IOC_VENDOR, 203)
-/// Says what the socket is used for.
+/// States the purpose of the socket.
 #define SIO_SOCKET_USAGE_NOTIFICATION _WSAIOW(IOC_VENDOR, 204)
 /// Asks for the handle that the filtering platform knows the socket by.
 #define SIO_QUERY_WFP_ALE_ENDPOINT_HANDLE _WSAIOR(IOC_VENDOR, 205)
-/// Asks whether adapters spread what they receive over processors.
+/// Asks whether adapters distribute received packets among processors.
 #define SIO_QUERY_RSS_SCALABILITY_INFO _WSAIOR(IOC_VENDOR, 210)
 /// Asks for the records of a redirection.
 #define SIO_QUERY_WFP_CONNECTION_REDIRECT_RECORDS _WSAIOW(IOC_VENDOR, 220)
@@ -117,7 +117,7 @@ typedef enum {
 /// Last of the `RCVALL_…` values.
 #define RCVALL_MAX RCVALL_IPLEVEL
 
-/// Which packets of which interface are received.
+/// Selects the packets that are received, and the interface.
 typedef struct {
     /// Which packets.
     RCVALL_VALUE Mode;
@@ -174,7 +174,7 @@ typedef struct _TCP_ACK_FREQUENCY_PARAMETERS {
     UCHAR TcpDelayedAckFrequency;
 } TCP_ACK_FREQUENCY_PARAMETERS, *PTCP_ACK_FREQUENCY_PARAMETERS;
 
-/// Whether adapters spread what they receive over processors.
+/// Whether adapters distribute received packets among processors.
 typedef struct _RSS_SCALABILITY_INFO {
     /// Whether they do.
     BOOLEAN RssEnabled;
@@ -219,13 +219,13 @@ typedef struct {
 #endif
 } INET_PORT_RESERVATION_INSTANCE, *PINET_PORT_RESERVATION_INSTANCE;
 
-/// Who has reserved ports.
+/// The owner of reserved ports.
 typedef struct {
     /// Identifier of the process.
     ULONG OwningPid;
 } INET_PORT_RESERVATION_INFORMATION, *PINET_PORT_RESERVATION_INFORMATION;
 
-/// What secures the traffic of a socket.
+/// The protocol that secures the traffic of a socket.
 typedef enum _SOCKET_SECURITY_PROTOCOL {
     /// As the system is set.
     SOCKET_SECURITY_PROTOCOL_DEFAULT,
@@ -250,7 +250,7 @@ typedef enum _SOCKET_SECURITY_PROTOCOL {
 
 /// How the traffic of a socket is secured, for `SIO_SET_SECURITY`.
 typedef struct _SOCKET_SECURITY_SETTINGS {
-    /// What secures it.
+    /// The protocol that secures it.
     SOCKET_SECURITY_PROTOCOL SecurityProtocol;
     /// `SOCKET_SETTINGS_…` flags.
     ULONG SecurityFlags;
@@ -258,17 +258,17 @@ typedef struct _SOCKET_SECURITY_SETTINGS {
 
 /// Whose traffic is asked about, for `SIO_QUERY_SECURITY`.
 typedef struct _SOCKET_SECURITY_QUERY_TEMPLATE {
-    /// What secures it.
+    /// The protocol that secures it.
     SOCKET_SECURITY_PROTOCOL SecurityProtocol;
     /// The other side, of a socket without a connection.
     SOCKADDR_STORAGE PeerAddress;
-    /// Rights that the other side's token is to have, zero for none.
+    /// Rights that the peer's token must have, zero for none.
     ULONG PeerTokenAccessMask;
 } SOCKET_SECURITY_QUERY_TEMPLATE;
 
 /// How the traffic is secured, as `SIO_QUERY_SECURITY` gives it.
 typedef struct _SOCKET_SECURITY_QUERY_INFO {
-    /// What secures it.
+    /// The protocol that secures it.
     SOCKET_SECURITY_PROTOCOL SecurityProtocol;
     /// `SOCKET_INFO_…` flags.
     ULONG Flags;
@@ -278,7 +278,7 @@ typedef struct _SOCKET_SECURITY_QUERY_INFO {
     UINT64 PeerMachineAccessTokenHandle;
 } SOCKET_SECURITY_QUERY_INFO;
 
-/// What a socket is used for.
+/// The purpose of a socket.
 typedef enum _SOCKET_USAGE_TYPE {
     /// The system cannot do without it.
     SYSTEM_CRITICAL_SOCKET = 1
@@ -357,7 +357,7 @@ typedef struct _TCP_INFO_v0 {
 #endif
 
 #if (NTDDI_VERSION >= NTDDI_WIN10_RS5)
-/// How a connection is doing, with what holds up its sending.
+/// Statistics of a connection, with the reasons that delay its sending.
 typedef struct _TCP_INFO_v1 {
     /// State of the connection.
     TCPSTATE State;
@@ -454,9 +454,9 @@ typedef enum {
 
 /// How much the traffic of a socket matters, each way.
 typedef struct _PRIORITY_STATUS {
-    /// What is sent.
+    /// Priority of sent traffic.
     SOCKET_PRIORITY_HINT Sender;
-    /// What is received.
+    /// Priority of received traffic.
     SOCKET_PRIORITY_HINT Receiver;
 } PRIORITY_STATUS, *PPRIORITY_STATUS;
 #endif
@@ -615,7 +615,7 @@ FORCEINLINE SCOPE_LEVEL Ipv6AddressScope(_In_reads_(_Inexpressible_("Varies")) C
     return IN6_IS_ADDR_SITELOCAL(&a) ? ScopeLevelSite : ScopeLevelGlobal;
 }
 
-/// Leaves out of a scope identifier what the reach of the address says already.
+/// Removes from a scope identifier what follows from the level of the address anyway.
 FORCEINLINE VOID WskUncanonicalizeScopeId(_In_ SCOPE_LEVEL AddressLevel, _In_ BOOLEAN Loopback,
     _Inout_ SCOPE_ID *ScopeId)
 {
@@ -627,13 +627,13 @@ FORCEINLINE VOID WskUncanonicalizeScopeId(_In_ SCOPE_LEVEL AddressLevel, _In_ BO
     }
 }
 
-/// Leaves out of a scope identifier what the IPv4 address says already.
+/// Removes from a scope identifier what follows from the IPv4 address anyway.
 FORCEINLINE VOID IN4_UNCANONICALIZE_SCOPE_ID(_In_ CONST IN_ADDR *Address, _Inout_ SCOPE_ID *ScopeId)
 {
     WskUncanonicalizeScopeId(Ipv4AddressScope((CONST UCHAR *)Address), IN4_IS_ADDR_LOOPBACK(Address), ScopeId);
 }
 
-/// Leaves out of a scope identifier what the IPv6 address says already.
+/// Removes from a scope identifier what follows from the IPv6 address anyway.
 FORCEINLINE VOID IN6_UNCANONICALIZE_SCOPE_ID(_In_ CONST IN6_ADDR *Address, _Inout_ SCOPE_ID *ScopeId)
 {
     WskUncanonicalizeScopeId(Ipv6AddressScope((CONST UCHAR *)Address), IN6_IS_ADDR_LOOPBACK(Address), ScopeId);

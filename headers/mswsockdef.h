@@ -28,19 +28,19 @@ FORCEINLINE SCOPE_LEVEL ScopeLevel(_In_ SCOPE_ID ScopeId)
 /// Makes the socket behave as on an older Windows, as a `WSA_COMPATIBILITY_MODE`.
 #define SIO_SET_COMPATIBILITY_MODE _WSAIOW(IOC_VENDOR, 300)
 
-/// What behaves as on an older Windows.
+/// A behavior that can be that of an older Windows.
 typedef enum _WSA_COMPATIBILITY_BEHAVIOR_ID {
     /// Everything.
     WsaBehaviorAll = 0,
-    /// Buffering of what is received.
+    /// Buffering of received data.
     WsaBehaviorReceiveBuffering,
     /// Tuning of the receive window.
     WsaBehaviorAutoTuning
 } WSA_COMPATIBILITY_BEHAVIOR_ID, *PWSA_COMPATIBILITY_BEHAVIOR_ID;
 
-/// What behaves as on which older Windows.
+/// A behavior, and the older Windows whose behavior it is.
 typedef struct _WSA_COMPATIBILITY_MODE {
-    /// What does.
+    /// The behavior.
     WSA_COMPATIBILITY_BEHAVIOR_ID BehaviorId;
     /// `NTDDI_VERSION` of the older Windows.
     ULONG TargetOsVersion;

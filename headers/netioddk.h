@@ -10,11 +10,11 @@
 extern "C" {
 #endif
 
-/// What a client tells the registrar, only read and valid as long as it is registered.
+/// A client's data for the registrar. It is only read, and is valid as long as the client is registered.
 typedef CONST struct _NPI_CLIENT_CHARACTERISTICS *PNPI_CLIENT_CHARACTERISTICS;
-/// What a provider tells the registrar, only read and valid as long as it is registered.
+/// A provider's data for the registrar. It is only read, and is valid as long as the provider is registered.
 typedef CONST struct _NPI_PROVIDER_CHARACTERISTICS *PNPI_PROVIDER_CHARACTERISTICS;
-/// What both sides tell each other, only read and valid as long as they are registered.
+/// The data that both sides receive about each other. It is only read, and is valid as long as they are registered.
 typedef CONST struct _NPI_REGISTRATION_INSTANCE *PNPI_REGISTRATION_INSTANCE;
 
 /// One implementation of a network programming interface by one module.
@@ -29,7 +29,7 @@ typedef struct _NPI_REGISTRATION_INSTANCE {
     PNPI_MODULEID ModuleId;
     /// Number of the implementation in its module.
     ULONG Number;
-    /// What the interface wants told besides, or NULL.
+    /// More data that the interface requires, or NULL.
     CONST VOID *NpiSpecificCharacteristics OPTIONAL;
 } NPI_REGISTRATION_INSTANCE;
 
@@ -46,22 +46,22 @@ typedef _IRQL_requires_max_(PASSIVE_LEVEL) NTSTATUS(NTAPI NPI_CLIENT_ATTACH_PROV
     _In_ HANDLE NmrBindingHandle,
     _In_ PVOID ClientContext,
     _In_ PNPI_REGISTRATION_INSTANCE ProviderRegistrationInstance);
-/// Pointer to what tells a client of a provider.
+/// Pointer to a function that tells a client of a provider.
 typedef NPI_CLIENT_ATTACH_PROVIDER_FN *PNPI_CLIENT_ATTACH_PROVIDER_FN;
 
 /// Asks a client to detach from a provider.
 typedef _IRQL_requires_max_(PASSIVE_LEVEL) NTSTATUS(NTAPI NPI_CLIENT_DETACH_PROVIDER_FN)(
     _In_ PVOID ClientBindingContext);
-/// Pointer to what asks a client to detach.
+/// Pointer to a function that asks a client to detach.
 typedef NPI_CLIENT_DETACH_PROVIDER_FN *PNPI_CLIENT_DETACH_PROVIDER_FN;
 
 /// Tells a client that its context for a provider is no longer used.
 typedef _IRQL_requires_max_(PASSIVE_LEVEL) VOID(NTAPI NPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN)(
     _In_ PVOID ClientBindingContext);
-/// Pointer to what tells a client that its context is no longer used.
+/// Pointer to a function that tells a client that its context is no longer used.
 typedef NPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN *PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN;
 
-/// What a client tells the registrar.
+/// A client's data for the registrar.
 typedef struct _NPI_CLIENT_CHARACTERISTICS {
     /// Zero.
     USHORT Version;
@@ -73,7 +73,7 @@ typedef struct _NPI_CLIENT_CHARACTERISTICS {
     PNPI_CLIENT_DETACH_PROVIDER_FN ClientDetachProvider;
     /// Tells that a context is no longer used, or NULL.
     PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN ClientCleanupBindingContext;
-    /// What the client implements.
+    /// The implementation of the client.
     NPI_REGISTRATION_INSTANCE ClientRegistrationInstance;
 } NPI_CLIENT_CHARACTERISTICS;
 
@@ -86,22 +86,22 @@ typedef _IRQL_requires_max_(PASSIVE_LEVEL) NTSTATUS(NTAPI NPI_PROVIDER_ATTACH_CL
     _In_ CONST VOID *ClientDispatch,
     _Out_ PVOID *ProviderBindingContext,
     _Out_ CONST VOID **ProviderDispatch);
-/// Pointer to what tells a provider of a client.
+/// Pointer to a function that tells a provider of a client.
 typedef NPI_PROVIDER_ATTACH_CLIENT_FN *PNPI_PROVIDER_ATTACH_CLIENT_FN;
 
 /// Asks a provider to detach from a client.
 typedef _IRQL_requires_max_(PASSIVE_LEVEL) NTSTATUS(NTAPI NPI_PROVIDER_DETACH_CLIENT_FN)(
     _In_ PVOID ProviderBindingContext);
-/// Pointer to what asks a provider to detach.
+/// Pointer to a function that asks a provider to detach.
 typedef NPI_PROVIDER_DETACH_CLIENT_FN *PNPI_PROVIDER_DETACH_CLIENT_FN;
 
 /// Tells a provider that its context for a client is no longer used.
 typedef _IRQL_requires_max_(PASSIVE_LEVEL) VOID(NTAPI NPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN)(
     _In_ PVOID ProviderBindingContext);
-/// Pointer to what tells a provider that its context is no longer used.
+/// Pointer to a function that tells a provider that its context is no longer used.
 typedef NPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN *PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN;
 
-/// What a provider tells the registrar.
+/// A provider's data for the registrar.
 typedef struct _NPI_PROVIDER_CHARACTERISTICS {
     /// Zero.
     USHORT Version;
@@ -113,7 +113,7 @@ typedef struct _NPI_PROVIDER_CHARACTERISTICS {
     PNPI_PROVIDER_DETACH_CLIENT_FN ProviderDetachClient;
     /// Tells that a context is no longer used, or NULL.
     PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN ProviderCleanupBindingContext;
-    /// What the provider implements.
+    /// The implementation of the provider.
     NPI_REGISTRATION_INSTANCE ProviderRegistrationInstance;
 } NPI_PROVIDER_CHARACTERISTICS;
 

@@ -1,4 +1,4 @@
-// Everything of the kernel that drivers besides the Windows Driver Model see: what runs once, and trees.
+// Declarations of the kernel for drivers beyond the Windows Driver Model: initialisation that runs once, and trees.
 // Stands for the kit's ntddk.h; the rest that Winsock Kernel clients need of it is in wdm.h.
 
 #ifndef _NTDDK_
@@ -10,29 +10,30 @@
 extern "C" {
 #endif
 
-// What runs once, whoever comes first.
+// Initialisation that runs once, whichever thread comes first.
 
 /// Initialisation that runs once.
 typedef union _RTL_RUN_ONCE {
-    /// State in the low two bits, above that what the initialisation has made.
+    /// State in the low two bits, and above it the result of the initialisation.
     PVOID Ptr;
 } RTL_RUN_ONCE, *PRTL_RUN_ONCE;
 
 /// Value of an initialisation that has not run, as an initialiser.
 #define RTL_RUN_ONCE_INIT {0}
-/// Low bits that what the initialisation has made leaves free.
+/// Low bits that the result of the initialisation leaves free.
 #define RTL_RUN_ONCE_CTX_RESERVED_BITS 2
-/// Only tells whether the initialisation has run.
+/// Only checks whether the initialisation has run.
 #define RTL_RUN_ONCE_CHECK_ONLY 0x00000001
 /// Several threads may run the initialisation, and one of them succeeds.
 #define RTL_RUN_ONCE_ASYNC 0x00000002
 /// The initialisation has failed, and may be tried again.
 #define RTL_RUN_ONCE_INIT_FAILED 0x00000004
 
-/// Initialises something, once, and tells whether it succeeded; what it made, with its low two bits zero, goes into the context.
+/// Initialises something, once, and returns whether it succeeded. The result, whose low two bits are zero, is stored in the
+/// context.
 typedef _IRQL_requires_max_(APC_LEVEL) ULONG NTAPI RTL_RUN_ONCE_INIT_FN(_Inout_ PRTL_RUN_ONCE RunOnce,
     _Inout_opt_ PVOID Parameter, _Inout_opt_ PVOID *Context);
-/// Pointer to what initialises something once.
+/// Pointer to a function that initialises something once.
 typedef RTL_RUN_ONCE_INIT_FN *PRTL_RUN_ONCE_INIT_FN;
 
 /// Makes an initialisation one that has not run.
@@ -84,19 +85,19 @@ struct _RTL_AVL_TABLE;
 /// Compares two elements, or one with a description of another.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) RTL_GENERIC_COMPARE_RESULTS NTAPI RTL_AVL_COMPARE_ROUTINE(
     _In_ struct _RTL_AVL_TABLE *Table, _In_ PVOID FirstStruct, _In_ PVOID SecondStruct);
-/// Pointer to what compares two elements.
+/// Pointer to a function that compares two elements.
 typedef RTL_AVL_COMPARE_ROUTINE *PRTL_AVL_COMPARE_ROUTINE;
 
 /// Allocates memory for an element with its links.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) PVOID NTAPI RTL_AVL_ALLOCATE_ROUTINE(_In_ struct _RTL_AVL_TABLE *Table,
     _In_ CLONG ByteSize);
-/// Pointer to what allocates memory for an element.
+/// Pointer to a function that allocates memory for an element.
 typedef RTL_AVL_ALLOCATE_ROUTINE *PRTL_AVL_ALLOCATE_ROUTINE;
 
 /// Frees the memory of an element.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) VOID NTAPI RTL_AVL_FREE_ROUTINE(_In_ struct _RTL_AVL_TABLE *Table,
     _In_ __drv_freesMem(Mem) PVOID Buffer);
-/// Pointer to what frees the memory of an element.
+/// Pointer to a function that frees the memory of an element.
 typedef RTL_AVL_FREE_ROUTINE *PRTL_AVL_FREE_ROUTINE;
 
 /// Balanced tree, whose users see to it that one thread at a time touches it.
@@ -136,7 +137,7 @@ _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI PVOID NTAPI RtlInsertElementGenericTableAvl(_In_ PRTL_AVL_TABLE Table, _In_reads_bytes_(BufferSize) PVOID Buffer,
     _In_ CLONG BufferSize, _Out_opt_ PBOOLEAN NewElement);
 
-/// Deletes the element that is equal to a description, and tells whether there was one.
+/// Deletes the element that equals a description, and returns whether there was one.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI BOOLEAN NTAPI RtlDeleteElementGenericTableAvl(_In_ PRTL_AVL_TABLE Table, _In_ PVOID Buffer);
 
@@ -156,7 +157,7 @@ NTSYSAPI PVOID NTAPI RtlEnumerateGenericTableAvl(_In_ PRTL_AVL_TABLE Table, _In_
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI ULONG NTAPI RtlNumberGenericTableElementsAvl(_In_ PRTL_AVL_TABLE Table);
 
-/// Tells whether there are no elements.
+/// Returns whether there are no elements.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI BOOLEAN NTAPI RtlIsGenericTableEmptyAvl(_In_ PRTL_AVL_TABLE Table);
 

@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-// How declarations are written.
+// Keywords of declarations.
 
 /// Marks a parameter that the callee reads, in older code.
 #define IN
@@ -73,17 +73,17 @@ extern "C" {
 #define POINTER_ALIGNMENT DECLSPEC_ALIGN(8)
 #define FORCEINLINE static inline __attribute__((always_inline, unused))
 #define CFORCEINLINE FORCEINLINE
-// C libraries in C++ say of their functions that they don't throw.
+// C libraries in C++ state that their functions do not throw.
 #if defined(__cplusplus) && defined(__GLIBC__)
 #define WSK_C_LIBRARY noexcept(true)
 #else
 #define WSK_C_LIBRARY
 #endif
-// A word of Microsoft's compiler, and of clang's with -fms-extensions.
+// A keyword of Microsoft's compiler, and of clang's with -fms-extensions.
 #if !defined(_MSC_EXTENSIONS) && !defined(__forceinline)
 #define __forceinline __inline__ __attribute__((always_inline))
 #endif
-// Structured exceptions. Where the compiler has none, they are the host kernel's.
+// Structured exceptions. If the compiler has none, the host kernel provides them.
 /// The exception is handled by the block that follows.
 #define EXCEPTION_EXECUTE_HANDLER 1
 /// Somebody else may handle the exception.
@@ -93,11 +93,11 @@ extern "C" {
 #if defined(_WIN32) && !(defined(__MINGW32__) && defined(_NTSYSTEM_))
 /// Status that was raised.
 #define GetExceptionCode() ((NTSTATUS)_exception_code())
-/// Whether a block with `__finally` was left otherwise than at its end.
+/// Whether a block with `__finally` was left before its end.
 #define AbnormalTermination() _abnormal_termination()
 #else
-// A frame on the stack for each block, in a chain that the host kernel keeps for each thread. It leaves the chain whichever way
-// the block is left. What raises jumps back into the function of the innermost frame, which asks the filter then.
+// A frame on the stack for each block, in a chain that the host kernel keeps for each thread. The frame leaves the chain however
+// the block is left. A function that raises jumps back into the function of the innermost frame, which then calls the filter.
 struct _SEH_FRAME {
     struct _SEH_FRAME *Outer;
     unsigned int Depth;
@@ -138,7 +138,8 @@ __attribute__((returns_twice)) int _SehRemember(void *Registers) _SEH_SYMBOL("_s
 #ifdef __cplusplus
 }
 #endif
-// A block is run for the second return of `_SehRemember`: at the first it is asked what follows the block, a filter or `__finally`.
+// A block runs after the second return of `_SehRemember`. The first return finds out what follows the block, a filter or
+// `__finally`.
 #if defined(__OPTIMIZE__) && !defined(SEH_LOCALS_ARE_VOLATILE)
 #define _SEH_LOCALS_SURVIVE 0
 #else
@@ -268,7 +269,7 @@ __attribute__((returns_twice)) int _SehRemember(void *Registers) _SEH_SYMBOL("_s
 #endif
 #endif
 
-// Names of members that the language lets be without one.
+// Names of members that may be unnamed.
 #ifndef DUMMYUNIONNAME
 #define DUMMYUNIONNAME
 #define DUMMYUNIONNAME2

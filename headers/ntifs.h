@@ -1,4 +1,4 @@
-// What the kernel has for file systems, as far as drivers of Winsock Kernel have asked for it. Stands for the kit's ntifs.h.
+// The kernel's functions for file systems that drivers with Winsock Kernel also use. Stands for the kit's ntifs.h.
 
 #ifndef _NTIFS_
 #define _NTIFS_
@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/// Waits until what a handle stands for is signalled or a time has passed.
+/// Waits until the object of a handle is signalled or a time has passed.
 ///
 /// For drivers in C: `wsk-sys` does not bind it.
 _IRQL_requires_max_(PASSIVE_LEVEL)

@@ -1,4 +1,4 @@
-// Status values of the NT kernel, those that Winsock Kernel and the requests, waits and names around it give.
+// Status values of the NT kernel: those of Winsock Kernel, and of the requests, waits and names around it.
 // Stands for the kit's ntstatus.h. The first byte tells the severity: 0 success, 4 information, 8 warning, C error.
 
 #ifndef _NTSTATUS_
@@ -81,7 +81,7 @@
 #define STATUS_BREAKPOINT ((NTSTATUS)0x80000003)
 /// One instruction has been executed under the debugger.
 #define STATUS_SINGLE_STEP ((NTSTATUS)0x80000004)
-/// The buffer was too small for everything; what fitted was returned.
+/// The buffer was too small for all data; the data that fitted was returned.
 #define STATUS_BUFFER_OVERFLOW ((NTSTATUS)0x80000005)
 /// No further files match.
 #define STATUS_NO_MORE_FILES ((NTSTATUS)0x80000006)
@@ -128,7 +128,7 @@
 #define STATUS_NO_MEMORY ((NTSTATUS)0xC0000017)
 /// The range of addresses is in use.
 #define STATUS_CONFLICTING_ADDRESSES ((NTSTATUS)0xC0000018)
-/// What was asked for is already in use.
+/// The requested object is already in use.
 #define STATUS_ALREADY_COMMITTED ((NTSTATUS)0xC0000021)
 /// The caller may not do this.
 #define STATUS_ACCESS_DENIED ((NTSTATUS)0xC0000022)
@@ -256,7 +256,7 @@
 #define STATUS_INVALID_PARAMETER_12 ((NTSTATUS)0xC00000FA)
 /// The mapping is not aligned as it must be.
 #define STATUS_MAPPED_ALIGNMENT ((NTSTATUS)0xC0000220)
-/// What was asked for was not found.
+/// The requested object was not found.
 #define STATUS_NOT_FOUND ((NTSTATUS)0xC0000225)
 /// The memory is not locked.
 #define STATUS_NOT_LOCKED ((NTSTATUS)0xC000002A)

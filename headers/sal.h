@@ -1,7 +1,6 @@
-// Source-code annotations (SAL 2): what each parameter, member and function of the Windows headers asks and promises.
-// Stands for the kit's sal.h, driverspecs.h and kernelspecs.h. Every macro expands to nothing, unless WSK_SAL_ANNOTATE
-// is defined: then those that describe a parameter, a member or an IRQL become clang `annotate` attributes with their
-// own text.
+// Source-code annotations (SAL 2): what each parameter, member and function of the Windows headers requires and promises. Stands
+// for the kit's sal.h, driverspecs.h and kernelspecs.h. Every macro expands to nothing, unless WSK_SAL_ANNOTATE is defined. Then
+// the macros that describe a parameter, a member or an IRQL become clang `annotate` attributes with their own text.
 
 #ifndef WSK_HEADERS_SAL_H
 #define WSK_HEADERS_SAL_H
@@ -12,8 +11,8 @@
 #define WSK_SAL(text)
 #endif
 
-// Each macro turns its own arguments into text itself: passed on to another macro they would be expanded first, and
-// DISPATCH_LEVEL would read 2.
+// Each macro turns its own arguments into text. If it passed them to another macro, they would be expanded first, and
+// DISPATCH_LEVEL would become 2.
 
 // Parameters: direction.
 #define _In_ WSK_SAL("_In_")
@@ -89,7 +88,7 @@
 #define __drv_aliasesMem WSK_SAL("__drv_aliasesMem")
 #define __drv_freesMem(...) WSK_SAL("__drv_freesMem(" #__VA_ARGS__ ")")
 
-// Members: what bounds the memory they point at.
+// Members: the bounds of the memory to which they point.
 #define _Field_size_(...) WSK_SAL("_Field_size_(" #__VA_ARGS__ ")")
 #define _Field_size_opt_(...) WSK_SAL("_Field_size_opt_(" #__VA_ARGS__ ")")
 #define _Field_size_bytes_(...) WSK_SAL("_Field_size_bytes_(" #__VA_ARGS__ ")")
@@ -116,7 +115,7 @@
 #define _IRQL_always_function_min_(...) WSK_SAL("_IRQL_always_function_min_(" #__VA_ARGS__ ")")
 #define _IRQL_always_function_max_(...) WSK_SAL("_IRQL_always_function_max_(" #__VA_ARGS__ ")")
 
-// The rest is for Microsoft's own analyser: nothing here reads it, and much of it stands where an attribute may not.
+// The rest is for Microsoft's own analyser. Nothing here reads it, and much of it is where attributes are not allowed.
 #define _When_(...)
 #define _At_(...)
 #define _At_buffer_(...)

@@ -1,4 +1,4 @@
-// Which Windows the code is compiled for: NTDDI_VERSION, and the numbers it is compared with.
+// The Windows for which the code is compiled: NTDDI_VERSION, and the numbers with which it is compared.
 // Stands for the kit's sdkddkver.h, up to Windows 11 22H2 (10.0.22621), which is also the default.
 
 #ifndef _INC_SDKDDKVER
@@ -94,7 +94,7 @@
 /// Update that an `NTDDI_VERSION` names.
 #define SUBVER(Version) ((Version) & SUBVERSION_MASK)
 
-// Pasting needs the number itself, so the argument is expanded by one macro and pasted by the next.
+// Pasting needs the number itself, so one macro expands the argument and the next one pastes it.
 #define NTDDI_VERSION_FROM_WIN32_WINNT2(Version) Version##0000
 /// `NTDDI_VERSION` of the Windows that a `_WIN32_WINNT` value names.
 #define NTDDI_VERSION_FROM_WIN32_WINNT(Version) NTDDI_VERSION_FROM_WIN32_WINNT2(Version)

@@ -1,4 +1,4 @@
-// Older name under which driver code asks for the annotations.
+// The older name of the header with the annotations.
 // Stands for the kit's specstrings.h; everything is in sal.h.
 
 #ifndef WSK_HEADERS_SPECSTRINGS_H

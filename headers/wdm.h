@@ -45,7 +45,7 @@ typedef struct _DEVICE_OBJECT *PDEVICE_OBJECT;
 typedef struct _FILE_OBJECT *PFILE_OBJECT;
 /// I/O request packet.
 typedef struct _IRP *PIRP;
-/// What one driver on the way of a request is asked to do.
+/// One driver's part of a request.
 typedef struct _IO_STACK_LOCATION *PIO_STACK_LOCATION;
 
 // Interrupt request levels.
@@ -71,7 +71,7 @@ typedef struct _IO_STACK_LOCATION *PIO_STACK_LOCATION;
 
 // Modes and memory.
 
-/// Who asks for something: the kernel, or a user-mode program that is not to be trusted.
+/// The origin of a request: the kernel, or a user-mode program, which must not be trusted.
 typedef enum _MODE {
     /// The kernel.
     KernelMode,
@@ -80,7 +80,7 @@ typedef enum _MODE {
     /// Number of modes.
     MaximumMode
 } MODE;
-/// Who asks for something, one byte wide: `KernelMode` or `UserMode`.
+/// The origin of a request, one byte wide: `KernelMode` or `UserMode`.
 typedef CCHAR KPROCESSOR_MODE;
 
 /// Kind of memory that a pool allocation gets.
@@ -137,7 +137,7 @@ typedef enum _POOL_TYPE {
 typedef ULONG64 POOL_FLAGS;
 /// Charges the allocation to the quota of the current process.
 #define POOL_FLAG_USE_QUOTA 0x0000000000000001ULL
-/// Leaves the memory as it is instead of zeroing it.
+/// Leaves the memory uninitialised instead of zeroing it.
 #define POOL_FLAG_UNINITIALIZED 0x0000000000000002ULL
 /// Allocates from the pool of the session.
 #define POOL_FLAG_SESSION 0x0000000000000004ULL
@@ -154,7 +154,7 @@ typedef ULONG64 POOL_FLAGS;
 /// Allocates from special pool, where overruns are caught.
 #define POOL_FLAG_SPECIAL_POOL 0x0000000100000000ULL
 
-/// What locked memory will be used for.
+/// The access for which memory is locked.
 typedef enum _LOCK_OPERATION {
     /// The memory will be read.
     IoReadAccess,
@@ -190,7 +190,7 @@ typedef enum _MEMORY_CACHING_TYPE {
     MmNotMapped = -1
 } MEMORY_CACHING_TYPE;
 
-/// How hard the system tries to map memory, when it is short of what that takes.
+/// How hard the system tries to map memory when it is short of resources.
 typedef enum _MM_PAGE_PRIORITY {
     /// May fail although much is left.
     LowPagePriority,
@@ -223,7 +223,7 @@ typedef enum _MM_PAGE_PRIORITY {
 #define ROUND_TO_PAGES(Size) (((ULONG_PTR)(Size) + PAGE_SIZE - 1) & ~(ULONG_PTR)(PAGE_SIZE - 1))
 
 #if !defined(WSK_SAL_ANNOTATE)
-// What every C library has, for drivers that count on it; no part of the kernel's interface.
+// Functions of every C library, for drivers that rely on them. They are not part of the kernel's interface.
 
 /// Copies memory that does not overlap.
 void *__cdecl memcpy(void *Destination, const void *Source, size_t Length) WSK_C_LIBRARY;
@@ -315,7 +315,7 @@ FORCEINLINE VOID InsertHeadList(_Inout_ PLIST_ENTRY ListHead, _Out_ PLIST_ENTRY 
     ListHead->Flink = Entry;
 }
 
-/// Takes an entry out of its list, and tells whether the list is then empty.
+/// Takes an entry out of its list, and returns whether the list is then empty.
 FORCEINLINE BOOLEAN RemoveEntryList(_In_ PLIST_ENTRY Entry)
 {
     PLIST_ENTRY Before = Entry->Blink;
@@ -486,7 +486,7 @@ FORCEINLINE SHORT InterlockedDecrement16(_Inout_ SHORT volatile *Target)
     return (SHORT)__atomic_sub_fetch(Target, 1, __ATOMIC_SEQ_CST);
 }
 
-/// Sets a bit and tells whether it was set.
+/// Sets a bit and returns whether it was set.
 ///
 /// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN InterlockedBitTestAndSet(_Inout_ LONG volatile *Base, _In_ LONG Bit)
@@ -495,7 +495,7 @@ FORCEINLINE BOOLEAN InterlockedBitTestAndSet(_Inout_ LONG volatile *Base, _In_ L
     return (BOOLEAN)((__atomic_fetch_or(&Base[Bit >> 5], Mask, __ATOMIC_SEQ_CST) & Mask) != 0);
 }
 
-/// Clears a bit and tells whether it was set.
+/// Clears a bit and returns whether it was set.
 ///
 /// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN InterlockedBitTestAndReset(_Inout_ LONG volatile *Base, _In_ LONG Bit)
@@ -504,7 +504,7 @@ FORCEINLINE BOOLEAN InterlockedBitTestAndReset(_Inout_ LONG volatile *Base, _In_
     return (BOOLEAN)((__atomic_fetch_and(&Base[Bit >> 5], ~Mask, __ATOMIC_SEQ_CST) & Mask) != 0);
 }
 
-/// Sets a bit and tells whether it was set.
+/// Sets a bit and returns whether it was set.
 ///
 /// The bit may lie behind the first 64; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN InterlockedBitTestAndSet64(_Inout_ LONG64 volatile *Base, _In_ LONG64 Bit)
@@ -513,7 +513,7 @@ FORCEINLINE BOOLEAN InterlockedBitTestAndSet64(_Inout_ LONG64 volatile *Base, _I
     return (BOOLEAN)((__atomic_fetch_or(&Base[Bit >> 6], Mask, __ATOMIC_SEQ_CST) & Mask) != 0);
 }
 
-/// Clears a bit and tells whether it was set.
+/// Clears a bit and returns whether it was set.
 ///
 /// The bit may lie behind the first 64; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN InterlockedBitTestAndReset64(_Inout_ LONG64 volatile *Base, _In_ LONG64 Bit)
@@ -524,7 +524,7 @@ FORCEINLINE BOOLEAN InterlockedBitTestAndReset64(_Inout_ LONG64 volatile *Base, 
 
 // Bits, not atomically.
 
-/// Tells whether a bit is set.
+/// Returns whether a bit is set.
 ///
 /// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN BitTest(_In_ const LONG *Base, _In_ LONG Bit)
@@ -532,7 +532,7 @@ FORCEINLINE BOOLEAN BitTest(_In_ const LONG *Base, _In_ LONG Bit)
     return (BOOLEAN)((ULONG)Base[Bit >> 5] >> (Bit & 31) & 1);
 }
 
-/// Sets a bit and tells whether it was set.
+/// Sets a bit and returns whether it was set.
 ///
 /// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN BitTestAndSet(_Inout_ LONG *Base, _In_ LONG Bit)
@@ -543,7 +543,7 @@ FORCEINLINE BOOLEAN BitTestAndSet(_Inout_ LONG *Base, _In_ LONG Bit)
     return Before;
 }
 
-/// Clears a bit and tells whether it was set.
+/// Clears a bit and returns whether it was set.
 ///
 /// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN BitTestAndReset(_Inout_ LONG *Base, _In_ LONG Bit)
@@ -554,7 +554,7 @@ FORCEINLINE BOOLEAN BitTestAndReset(_Inout_ LONG *Base, _In_ LONG Bit)
     return Before;
 }
 
-/// Flips a bit and tells whether it was set.
+/// Flips a bit and returns whether it was set.
 ///
 /// The bit may lie behind the first 32; bit 0 is the lowest of the first number.
 FORCEINLINE BOOLEAN BitTestAndComplement(_Inout_ LONG *Base, _In_ LONG Bit)
@@ -565,7 +565,7 @@ FORCEINLINE BOOLEAN BitTestAndComplement(_Inout_ LONG *Base, _In_ LONG Bit)
     return Before;
 }
 
-// Atomic operations that are no barrier.
+// Atomic operations without a barrier.
 
 /// Adds one and gives the new value.
 FORCEINLINE LONG InterlockedIncrementNoFence(_Inout_ LONG volatile *Target)
@@ -665,8 +665,7 @@ FORCEINLINE PSLIST_ENTRY InterlockedFlushSList(_Inout_ PSLIST_HEADER ListHead)
     return ExpInterlockedFlushSList(ListHead);
 }
 
-// The names that the documentation has. The lock protected the list where processors could not exchange two words at once; it isn't
-// used.
+// The documented names. The lock protected the list when processors could not exchange two words at once. It is no longer used.
 /// Makes a sequenced list empty.
 #define ExInitializeSListHead InitializeSListHead
 /// Puts an entry at the start of a sequenced list, and gives the one that was there, or NULL.
@@ -702,7 +701,7 @@ typedef struct _DISPATCHER_HEADER {
 
 /// Event: threads wait until it is signalled.
 typedef struct _KEVENT {
-    /// What every such object starts with.
+    /// The header of every such object.
     DISPATCHER_HEADER Header;
 } KEVENT, *PKEVENT, *PRKEVENT;
 
@@ -747,7 +746,7 @@ typedef struct _KDPC {
 
 /// Timer: signalled when a time has passed, and then queues a deferred procedure call.
 typedef struct _KTIMER {
-    /// What every such object starts with.
+    /// The header of every such object.
     DISPATCHER_HEADER Header;
     /// When it expires.
     ULARGE_INTEGER DueTime;
@@ -765,7 +764,7 @@ typedef struct _KTIMER {
 
 /// Why a thread waits, as tools show it.
 typedef enum _KWAIT_REASON {
-    /// A driver waits for something of its own; what drivers pass.
+    /// A driver waits for an object of its own; the usual value in drivers.
     Executive,
     /// A free page.
     FreePage,
@@ -871,7 +870,7 @@ NTKERNELAPI LONG KeResetEvent(_Inout_ PRKEVENT Event);
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID KeClearEvent(_Inout_ PRKEVENT Event);
 
-/// Tells whether an event is signalled.
+/// Returns whether an event is signalled.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI LONG KeReadStateEvent(_In_ PRKEVENT Event);
 
@@ -945,11 +944,11 @@ NTKERNELAPI VOID KeFlushQueuedDpcs(VOID);
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID KeInitializeTimerEx(_Out_ PKTIMER Timer, _In_ TIMER_TYPE Type);
 
-/// Starts a timer, and tells whether it was running.
+/// Starts a timer, and returns whether it was running.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI BOOLEAN KeSetTimer(_Inout_ PKTIMER Timer, _In_ LARGE_INTEGER DueTime, _In_opt_ PKDPC Dpc);
 
-/// Stops a timer, and tells whether it was running.
+/// Stops a timer, and returns whether it was running.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI BOOLEAN KeCancelTimer(_Inout_ PKTIMER Timer);
 
@@ -1043,7 +1042,7 @@ NTKERNELAPI VOID ExReleaseSpinLockExclusive(_Inout_ PEX_SPIN_LOCK SpinLock, _In_
 _IRQL_requires_(DISPATCH_LEVEL)
 NTKERNELAPI VOID ExReleaseSpinLockExclusiveFromDpcLevel(_Inout_ PEX_SPIN_LOCK SpinLock);
 
-/// Makes the only reader of an executive spin lock its writer, and tells whether that could be done.
+/// Makes the only reader of an executive spin lock its writer, and returns whether that was possible.
 _IRQL_requires_(DISPATCH_LEVEL)
 NTKERNELAPI LOGICAL ExTryConvertSharedSpinLockExclusive(_Inout_ PEX_SPIN_LOCK SpinLock);
 
@@ -1057,7 +1056,7 @@ typedef struct _FAST_MUTEX {
     PVOID Owner;
     /// How often a thread has had to wait.
     ULONG Contention;
-    /// What threads wait for.
+    /// The event on which threads wait.
     KEVENT Event;
     /// Level from before it was taken.
     ULONG OldIrql;
@@ -1080,7 +1079,7 @@ FORCEINLINE VOID ExInitializeFastMutex(_Out_ PFAST_MUTEX FastMutex)
 _IRQL_requires_max_(APC_LEVEL)
 NTKERNELAPI VOID FASTCALL ExAcquireFastMutex(_Inout_ PFAST_MUTEX FastMutex);
 
-/// Takes a fast mutex if nobody holds it, and tells so; then raises to APC_LEVEL.
+/// Takes a fast mutex if nobody holds it, and returns whether it did. If so, also raises to APC_LEVEL.
 _IRQL_requires_max_(APC_LEVEL)
 NTKERNELAPI BOOLEAN FASTCALL ExTryToAcquireFastMutex(_Inout_ PFAST_MUTEX FastMutex);
 
@@ -1092,7 +1091,7 @@ NTKERNELAPI VOID FASTCALL ExReleaseFastMutex(_Inout_ PFAST_MUTEX FastMutex);
 _IRQL_requires_max_(APC_LEVEL)
 NTKERNELAPI VOID KeEnterCriticalRegion(VOID);
 
-/// Ends what `KeEnterCriticalRegion` began.
+/// Ends the region that `KeEnterCriticalRegion` began.
 _IRQL_requires_max_(APC_LEVEL)
 NTKERNELAPI VOID KeLeaveCriticalRegion(VOID);
 
@@ -1146,7 +1145,7 @@ FORCEINLINE VOID ExReleasePushLockExclusive(_Inout_ PEX_PUSH_LOCK Lock)
     ExReleasePushLockExclusiveEx(Lock, EX_DEFAULT_PUSH_LOCK_FLAGS);
 }
 
-/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+/// Rundown protection: counts the users of an object, and lets a thread wait for them before the object goes away.
 typedef struct _EX_RUNDOWN_REF {
     union {
         /// Number of users.
@@ -1164,7 +1163,7 @@ NTKERNELAPI VOID FASTCALL ExInitializeRundownProtection(_Out_ PEX_RUNDOWN_REF Ru
 _IRQL_requires_max_(HIGH_LEVEL)
 NTKERNELAPI VOID FASTCALL ExReInitializeRundownProtection(_Inout_ PEX_RUNDOWN_REF RunRef);
 
-/// Begins to use the object, and tells whether that is still allowed.
+/// Begins to use the object, and returns whether that is still allowed.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI BOOLEAN FASTCALL ExAcquireRundownProtection(_Inout_ PEX_RUNDOWN_REF RunRef);
 
@@ -1272,7 +1271,7 @@ NTKERNELAPI PVOID NTAPI ExAllocatePool(_In_ POOL_TYPE PoolType, _In_ SIZE_T Numb
 #if defined(POOL_NX_OPTIN_AUTO) && POOL_NX_OPTIN_AUTO
 #define NonPagedPool NonPagedPoolNx
 #elif defined(POOL_NX_OPTIN) && POOL_NX_OPTIN
-/// What `NonPagedPool` stands for in this driver.
+/// The meaning of `NonPagedPool` in this driver.
 DECLSPEC_SELECTANY POOL_TYPE ExDefaultNonPagedPoolType = NonPagedPoolExecute;
 #define NonPagedPool (ExDefaultNonPagedPoolType)
 #endif
@@ -1303,7 +1302,7 @@ FORCEINLINE PVOID ExAllocatePoolZero(_In_ POOL_TYPE PoolType, _In_ SIZE_T Number
     return Memory;
 }
 
-/// Allocates memory from a pool and leaves in it what there is.
+/// Allocates memory from a pool and leaves it uninitialised.
 ///
 /// Nonpaged memory up to DISPATCH_LEVEL, paged memory up to APC_LEVEL. The tag says in tools whose the memory is.
 _IRQL_requires_max_(DISPATCH_LEVEL)
@@ -1312,34 +1311,34 @@ FORCEINLINE PVOID ExAllocatePoolUninitialized(_In_ POOL_TYPE PoolType, _In_ SIZE
     return ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag);
 }
 
-// Lookaside lists: blocks of one size, of which some that were freed are kept for the next allocations.
+// Lookaside lists: blocks of one size. Some freed blocks are kept for the next allocations.
 
 /// Allocates a block for a lookaside list.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) PVOID NTAPI ALLOCATE_FUNCTION(_In_ POOL_TYPE PoolType,
     _In_ SIZE_T NumberOfBytes, _In_ ULONG Tag);
-/// Pointer to what allocates a block for a lookaside list.
+/// Pointer to a function that allocates a block for a lookaside list.
 typedef ALLOCATE_FUNCTION *PALLOCATE_FUNCTION;
 
 /// Frees a block of a lookaside list.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) VOID NTAPI FREE_FUNCTION(_In_ PVOID Buffer);
-/// Pointer to what frees a block of a lookaside list.
+/// Pointer to a function that frees a block of a lookaside list.
 typedef FREE_FUNCTION *PFREE_FUNCTION;
 
 struct _LOOKASIDE_LIST_EX;
 
-/// Allocates a block for a lookaside list, which it is told.
+/// Allocates a block for a lookaside list, which is the last argument.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) PVOID NTAPI ALLOCATE_FUNCTION_EX(_In_ POOL_TYPE PoolType,
     _In_ SIZE_T NumberOfBytes, _In_ ULONG Tag, _Inout_ struct _LOOKASIDE_LIST_EX *Lookaside);
-/// Pointer to what allocates a block for a lookaside list, which it is told.
+/// Pointer to a function that allocates a block for a lookaside list, which is the last argument.
 typedef ALLOCATE_FUNCTION_EX *PALLOCATE_FUNCTION_EX;
 
-/// Frees a block of a lookaside list, which it is told.
+/// Frees a block of a lookaside list, which is the last argument.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) VOID NTAPI FREE_FUNCTION_EX(_In_ PVOID Buffer,
     _Inout_ struct _LOOKASIDE_LIST_EX *Lookaside);
-/// Pointer to what frees a block of a lookaside list, which it is told.
+/// Pointer to a function that frees a block of a lookaside list, which is the last argument.
 typedef FREE_FUNCTION_EX *PFREE_FUNCTION_EX;
 
-/// What lookaside lists of nonpaged and of paged blocks hold.
+/// The contents of lookaside lists of nonpaged and of paged blocks.
 typedef struct DECLSPEC_CACHEALIGN _GENERAL_LOOKASIDE {
     /// Blocks that are kept.
     SLIST_HEADER ListHead;
@@ -1383,7 +1382,7 @@ typedef struct DECLSPEC_CACHEALIGN _GENERAL_LOOKASIDE {
     ULONG Future[2];
 } GENERAL_LOOKASIDE, *PGENERAL_LOOKASIDE;
 
-/// What every lookaside list of the extended kind holds.
+/// The contents of lookaside lists of the extended kind.
 typedef struct _GENERAL_LOOKASIDE_POOL {
     /// Blocks that are kept.
     SLIST_HEADER ListHead;
@@ -1432,19 +1431,19 @@ typedef struct _GENERAL_LOOKASIDE_POOL {
 
 /// Lookaside list of nonpaged blocks.
 typedef struct LOOKASIDE_ALIGN _NPAGED_LOOKASIDE_LIST {
-    /// What every such list holds.
+    /// The contents that all these lists share.
     GENERAL_LOOKASIDE L;
 } NPAGED_LOOKASIDE_LIST, *PNPAGED_LOOKASIDE_LIST;
 
 /// Lookaside list of paged blocks. The list itself is in nonpaged memory.
 typedef struct LOOKASIDE_ALIGN _PAGED_LOOKASIDE_LIST {
-    /// What every such list holds.
+    /// The contents that all these lists share.
     GENERAL_LOOKASIDE L;
 } PAGED_LOOKASIDE_LIST, *PPAGED_LOOKASIDE_LIST;
 
 /// Lookaside list of whichever memory.
 typedef struct _LOOKASIDE_LIST_EX {
-    /// What every such list holds.
+    /// The contents that all these lists share.
     GENERAL_LOOKASIDE_POOL L;
 } LOOKASIDE_LIST_EX, *PLOOKASIDE_LIST_EX;
 
@@ -1727,7 +1726,7 @@ FORCEINLINE PVOID MmGetSystemAddressForMdlSafe(_Inout_ PMDL Mdl, _In_ ULONG Prio
     return Mdl->MappedSystemVa;
 }
 
-/// Takes back what a partial list holds, so that it can be built anew.
+/// Releases the mapping of a partial list, so that the list can be built again.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 FORCEINLINE VOID MmPrepareMdlForReuse(_Inout_ PMDL Mdl)
 {
@@ -1749,7 +1748,7 @@ typedef struct _IO_STATUS_BLOCK {
         /// Kept by the system.
         PVOID Pointer;
     };
-    /// What the request gave, most often a number of bytes.
+    /// Result of the request, most often a number of bytes.
     ULONG_PTR Information;
 } IO_STATUS_BLOCK, *PIO_STATUS_BLOCK;
 
@@ -1763,7 +1762,7 @@ typedef _IRQL_requires_(PASSIVE_LEVEL) NTSTATUS DRIVER_INITIALIZE(_In_ struct _D
 /// Pointer to the routine that initialises a driver.
 typedef DRIVER_INITIALIZE *PDRIVER_INITIALIZE;
 
-/// Undoes what the driver has done before it is unloaded.
+/// Undoes what the driver has done, before it is unloaded.
 typedef _IRQL_requires_(PASSIVE_LEVEL) VOID DRIVER_UNLOAD(_In_ struct _DRIVER_OBJECT *DriverObject);
 /// Pointer to the routine that prepares a driver to be unloaded.
 typedef DRIVER_UNLOAD *PDRIVER_UNLOAD;
@@ -1869,7 +1868,7 @@ typedef struct _KAPC {
     BOOLEAN Inserted;
 } KAPC, *PKAPC, *PRKAPC;
 
-/// What one driver on the way of a request is asked to do, and what is called when that is done.
+/// One driver's part of a request, and the routine to call when that part has completed.
 typedef struct _IO_STACK_LOCATION {
     /// `IRP_MJ_…` code of the request.
     UCHAR MajorFunction;
@@ -1883,7 +1882,7 @@ typedef struct _IO_STACK_LOCATION {
     union {
         /// Opening a file.
         struct {
-            /// Who opens it.
+            /// The opener and its access.
             PIO_SECURITY_CONTEXT SecurityContext;
             /// Options and disposition.
             ULONG Options;
@@ -1968,7 +1967,7 @@ typedef struct _IO_STACK_LOCATION {
     PDEVICE_OBJECT DeviceObject;
     /// File that the request is about, or NULL.
     PFILE_OBJECT FileObject;
-    /// What the next higher driver wants called on completion.
+    /// Completion routine of the next higher driver.
     PIO_COMPLETION_ROUTINE CompletionRoutine;
     /// Third argument of the completion routine.
     PVOID Context;
@@ -1984,7 +1983,7 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
     PMDL MdlAddress;
     /// `IRP_…` flags.
     ULONG Flags;
-    /// What belongs to the request.
+    /// Data of the request.
     union {
         /// Request that this is a part of.
         struct _IRP *MasterIrp;
@@ -1993,13 +1992,13 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
         /// Buffer in system space.
         PVOID SystemBuffer;
     }
-    /// What belongs to the request.
+    /// Data of the request.
     AssociatedIrp;
     /// Link in the list of the thread.
     LIST_ENTRY ThreadListEntry;
     /// How the request ended.
     IO_STATUS_BLOCK IoStatus;
-    /// Who made the request.
+    /// Origin of the request.
     KPROCESSOR_MODE RequestorMode;
     /// Whether the driver below has marked the request as pending.
     BOOLEAN PendingReturned;
@@ -2009,7 +2008,7 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
     CHAR CurrentLocation;
     /// Whether cancelling has been asked for.
     BOOLEAN Cancel;
-    /// Level to return to when the cancel lock is given back.
+    /// Level to return to when the cancel lock is released.
     KIRQL CancelIrql;
     /// Kept by the kernel.
     CCHAR ApcEnvironment;
@@ -2023,7 +2022,7 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
     };
     /// Event to signal on completion, or NULL.
     PKEVENT UserEvent;
-    /// What the kind of request needs.
+    /// Data of this kind of request.
     union {
         /// An asynchronous request.
         struct {
@@ -2045,13 +2044,13 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
         /// Size of a file that is created.
         LARGE_INTEGER AllocationSize;
     }
-    /// What the kind of request needs.
+    /// Data of this kind of request.
     Overlay;
     /// Routine that cancels the request, or NULL.
     PDRIVER_CANCEL volatile CancelRoutine;
     /// The user's own buffer.
     PVOID UserBuffer;
-    /// What the owner of the request keeps in it.
+    /// Data of the request's owner.
     union {
         /// While drivers work on the request.
         struct {
@@ -2083,7 +2082,7 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
         /// While it waits on a completion port.
         PVOID CompletionKey;
     }
-    /// What the owner of the request keeps in it.
+    /// Data of the request's owner.
     Tail;
 } IRP;
 
@@ -2152,7 +2151,7 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
 #define IRP_MJ_QUERY_EA 0x07
 /// Sets extended attributes.
 #define IRP_MJ_SET_EA 0x08
-/// Writes out what is buffered.
+/// Flushes buffered data.
 #define IRP_MJ_FLUSH_BUFFERS 0x09
 /// Asks about a volume.
 #define IRP_MJ_QUERY_VOLUME_INFORMATION 0x0a
@@ -2195,7 +2194,7 @@ typedef struct DECLSPEC_ALIGN(MEMORY_ALLOCATION_ALIGNMENT) _IRP {
 
 /// Kind of a device, and the access that one of its control codes needs.
 typedef ULONG DEVICE_TYPE;
-/// Device that none of the other kinds fits.
+/// Device of no other kind.
 #define FILE_DEVICE_UNKNOWN 0x00000022
 /// Network device.
 #define FILE_DEVICE_NETWORK 0x00000012
@@ -2207,7 +2206,7 @@ typedef ULONG DEVICE_TYPE;
 #define METHOD_IN_DIRECT 1
 /// Control code whose output buffer comes as an MDL to be written.
 #define METHOD_OUT_DIRECT 2
-/// Control code whose buffers come as they are.
+/// Control code whose buffers are passed unchanged.
 #define METHOD_NEITHER 3
 /// Control code that any opener may send.
 #define FILE_ANY_ACCESS 0
@@ -2219,7 +2218,7 @@ typedef ULONG DEVICE_TYPE;
 #define CTL_CODE(DeviceType, Function, Method, Access) \
     (((DeviceType) << 16) | ((Access) << 14) | ((Function) << 2) | (Method))
 
-/// What a driver keeps besides its driver object.
+/// Data of a driver in addition to its driver object.
 typedef struct _DRIVER_EXTENSION {
     /// Driver object that it belongs to.
     struct _DRIVER_OBJECT *DriverObject;
@@ -2247,7 +2246,7 @@ typedef struct _DRIVER_OBJECT {
     ULONG DriverSize;
     /// Kept by the system.
     PVOID DriverSection;
-    /// What the driver keeps besides.
+    /// More data of the driver.
     PDRIVER_EXTENSION DriverExtension;
     /// Name of the driver.
     UNICODE_STRING DriverName;
@@ -2265,9 +2264,9 @@ typedef struct _DRIVER_OBJECT {
     PDRIVER_DISPATCH MajorFunction[IRP_MJ_MAXIMUM_FUNCTION + 1];
 } DRIVER_OBJECT;
 
-/// What an adapter or controller does with a device that waits for it.
+/// The next step of an adapter or controller with a device that waits for it.
 typedef enum _IO_ALLOCATION_ACTION {
-    /// Keeps what it got.
+    /// Keeps the adapter and its map registers.
     KeepObject = 1,
     /// Gives everything back.
     DeallocateObject,
@@ -2285,7 +2284,7 @@ typedef DRIVER_CONTROL *PDRIVER_CONTROL;
 typedef struct _WAIT_CONTEXT_BLOCK {
     /// Link in the queue.
     KDEVICE_QUEUE_ENTRY WaitQueueEntry;
-    /// What to call when the wait is over.
+    /// Routine to call when the wait is over.
     PDRIVER_CONTROL DeviceRoutine;
     /// Its last argument.
     PVOID DeviceContext;
@@ -2409,7 +2408,7 @@ NTKERNELAPI VOID IoReuseIrp(_Inout_ PIRP Irp, _In_ NTSTATUS Iostatus);
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI VOID IoInitializeIrp(_Inout_ PIRP Irp, _In_ USHORT PacketSize, _In_ CCHAR StackSize);
 
-/// What a completion routine answers, under other names.
+/// Results of a completion routine, under other names.
 typedef enum _IO_COMPLETION_ROUTINE_RESULT {
     /// The request goes on up to the driver above.
     ContinueCompletion = STATUS_SUCCESS,
@@ -2417,7 +2416,7 @@ typedef enum _IO_COMPLETION_ROUTINE_RESULT {
     StopCompletion = STATUS_MORE_PROCESSING_REQUIRED
 } IO_COMPLETION_ROUTINE_RESULT, *PIO_COMPLETION_ROUTINE_RESULT;
 
-/// Asks that a request be cancelled, and tells whether anybody took that on.
+/// Requests that a request be cancelled, and returns whether a cancel routine was called.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTKERNELAPI BOOLEAN IoCancelIrp(_In_ PIRP Irp);
 
@@ -2476,7 +2475,7 @@ FORCEINLINE VOID IoSetNextIrpStackLocation(_Inout_ PIRP Irp)
     --Irp->CurrentLocation;
 }
 
-/// Lets the next driver have the current stack location as it is.
+/// Passes the current stack location to the next driver unchanged.
 FORCEINLINE VOID IoSkipCurrentIrpStackLocation(_Inout_ PIRP Irp)
 {
     NT_ASSERT(Irp->CurrentLocation <= Irp->StackCount);
@@ -2492,7 +2491,7 @@ FORCEINLINE VOID IoCopyCurrentIrpStackLocationToNext(_Inout_ PIRP Irp)
     Next->Control = 0;
 }
 
-/// Sets what is called when the request completes, and on which outcomes.
+/// Sets the routine to call when the request completes, and the outcomes for which it is called.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 FORCEINLINE VOID IoSetCompletionRoutine(_In_ PIRP Irp, _In_opt_ PIO_COMPLETION_ROUTINE CompletionRoutine,
     _In_opt_ __drv_aliasesMem PVOID Context, _In_ BOOLEAN InvokeOnSuccess, _In_ BOOLEAN InvokeOnError,
@@ -2528,7 +2527,7 @@ typedef struct _CLIENT_ID {
     HANDLE UniqueThread;
 } CLIENT_ID, *PCLIENT_ID;
 
-/// What a handle allows.
+/// The access that a handle grants.
 typedef struct _OBJECT_HANDLE_INFORMATION {
     /// `OBJ_…` flags of the handle.
     ULONG HandleAttributes;
@@ -2536,9 +2535,9 @@ typedef struct _OBJECT_HANDLE_INFORMATION {
     ACCESS_MASK GrantedAccess;
 } OBJECT_HANDLE_INFORMATION, *POBJECT_HANDLE_INFORMATION;
 
-/// What a system thread runs.
+/// Routine of a system thread.
 typedef _IRQL_requires_(PASSIVE_LEVEL) VOID KSTART_ROUTINE(_In_ PVOID StartContext);
-/// Pointer to what a system thread runs.
+/// Pointer to a routine of a system thread.
 typedef KSTART_ROUTINE *PKSTART_ROUTINE;
 
 /// Right to delete an object.
@@ -2557,7 +2556,7 @@ typedef KSTART_ROUTINE *PKSTART_ROUTINE;
 #define KEY_QUERY_VALUE 0x0001
 /// Right to enumerate the keys below a registry key.
 #define KEY_ENUMERATE_SUB_KEYS 0x0008
-/// Right to be told when a registry key changes.
+/// Right to be notified when a registry key changes.
 #define KEY_NOTIFY 0x0010
 /// Every right that reading a registry key needs.
 #define KEY_READ 0x00020019
@@ -2621,7 +2620,7 @@ typedef struct _KEY_VALUE_PARTIAL_INFORMATION {
     _Field_size_bytes_(DataLength) UCHAR Data[1];
 } KEY_VALUE_PARTIAL_INFORMATION, *PKEY_VALUE_PARTIAL_INFORMATION;
 
-/// What is asked about a value of a registry key.
+/// The information to return about a value of a registry key.
 typedef enum _KEY_VALUE_INFORMATION_CLASS {
     /// Name and kind.
     KeyValueBasicInformation,
@@ -2693,13 +2692,13 @@ _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI VOID NTAPI RtlInitUnicodeString(_Out_ PUNICODE_STRING DestinationString,
     _In_opt_z_ __drv_aliasesMem PCWSTR SourceString);
 
-/// Makes a counted string over a string that ends in a zero, or tells that it is too long.
+/// Makes a counted string over a string that ends in a zero, or fails if that is too long.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI NTSTATUS NTAPI RtlInitUnicodeStringEx(_Out_ PUNICODE_STRING DestinationString,
     _In_opt_z_ __drv_aliasesMem PCWSTR SourceString);
 
 #if !defined(__cplusplus) && __SIZEOF_WCHAR_T__ != 2
-// C only warns of a pointer to other characters.
+// C only warns about a pointer to other characters.
 #define WSK_UTF16_CHECKED(String) \
     ((void)sizeof(struct { \
         int Unused; \
@@ -2717,7 +2716,7 @@ NTSYSAPI VOID NTAPI RtlInitString(_Out_ PSTRING DestinationString, _In_opt_z_ __
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI VOID NTAPI RtlInitAnsiString(_Out_ PANSI_STRING DestinationString, _In_opt_z_ __drv_aliasesMem PCSZ SourceString);
 
-/// Makes a counted byte string over a string that ends in a zero, or tells that it is too long.
+/// Makes a counted byte string over a string that ends in a zero, or fails if that is too long.
 _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI NTSTATUS NTAPI RtlInitAnsiStringEx(_Out_ PANSI_STRING DestinationString,
     _In_opt_z_ __drv_aliasesMem PCSZ SourceString);
@@ -2763,7 +2762,7 @@ _IRQL_requires_max_(DISPATCH_LEVEL)
 NTSYSAPI VOID NTAPI RtlCopyUnicodeString(_Inout_ PUNICODE_STRING DestinationString,
     _In_opt_ PCUNICODE_STRING SourceString);
 
-/// Turns UTF-8 into UTF-16, and tells how many bytes that takes; without a destination only that.
+/// Converts UTF-8 to UTF-16, and returns the number of bytes that takes. Without a destination it only returns the number.
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTSYSAPI NTSTATUS NTAPI RtlUTF8ToUnicodeN(
     _Out_writes_bytes_to_opt_(UnicodeStringMaxByteCount, *UnicodeStringActualByteCount) PWSTR UnicodeStringDestination,

@@ -118,7 +118,7 @@ typedef USHORT ADDRESS_FAMILY;
 /// Level of options of IPv6, under the name of other systems.
 #define SOL_IPV6 (SOL_SOCKET - 5)
 
-/// Records what the socket does.
+/// Records the activity of the socket.
 #define SO_DEBUG 0x0001
 /// Whether the socket listens.
 #define SO_ACCEPTCONN 0x0002
@@ -132,7 +132,7 @@ typedef USHORT ADDRESS_FAMILY;
 #define SO_BROADCAST 0x0020
 /// Goes around the hardware where that is possible.
 #define SO_USELOOPBACK 0x0040
-/// What closing does with data that has not been sent, as a `LINGER`.
+/// Treatment of unsent data on closing, as a `LINGER`.
 #define SO_LINGER 0x0080
 /// Gives out-of-band data along with the rest.
 #define SO_OOBINLINE 0x0100
@@ -192,7 +192,7 @@ typedef USHORT ADDRESS_FAMILY;
 
 /// Socket address of any family, as far as all have in common.
 typedef struct sockaddr {
-    /// Address family, which says what the rest is.
+    /// Address family, which determines the rest.
     ADDRESS_FAMILY sa_family;
     /// The address, at least this long.
     CHAR sa_data[14];
@@ -241,7 +241,7 @@ typedef struct _CSADDR_INFO {
 
 /// Room for a socket address of any family.
 typedef struct sockaddr_storage {
-    /// Address family, which says what the rest is.
+    /// Address family, which determines the rest.
     ADDRESS_FAMILY ss_family;
     /// Padding.
     CHAR __ss_pad1[_SS_PAD1SIZE];
@@ -253,7 +253,7 @@ typedef struct sockaddr_storage {
 
 /// Room for a socket address of any family, as Windows XP declared it.
 typedef struct sockaddr_storage_xp {
-    /// Address family, which says what the rest is.
+    /// Address family, which determines the rest.
     short ss_family;
     /// Padding.
     CHAR __ss_pad1[_SS_PAD1SIZE];
@@ -286,7 +286,7 @@ typedef enum {
     ScopeLevelLink = 2,
     /// One subnet.
     ScopeLevelSubnet = 3,
-    /// What an administrator says.
+    /// Set by an administrator.
     ScopeLevelAdmin = 4,
     /// One site.
     ScopeLevelSite = 5,
@@ -427,7 +427,7 @@ typedef struct sockaddr_dl {
 #define SIO_ENABLE_CIRCULAR_QUEUEING _WSAIO(IOC_WS2, 2)
 /// Asks for a route to an address.
 #define SIO_FIND_ROUTE _WSAIOR(IOC_WS2, 3)
-/// Throws away what has been queued for sending.
+/// Discards data that is queued for sending.
 #define SIO_FLUSH _WSAIO(IOC_WS2, 4)
 /// Asks for the broadcast address.
 #define SIO_GET_BROADCAST_ADDRESS _WSAIOR(IOC_WS2, 5)
@@ -543,7 +543,7 @@ typedef enum {
     IPPROTO_RESERVED_IPSECOFFLOAD = 259,
     /// Kept by the system, for network virtualization.
     IPPROTO_RESERVED_WNV = 260,
-    /// End of what the system keeps.
+    /// End of the ports that the system keeps.
     IPPROTO_RESERVED_MAX = 261
 } IPPROTO, *PIPROTO;
 
@@ -627,7 +627,7 @@ typedef enum {
 #define IPPORT_EFSSERVER 520
 /// Port of mail notices, over UDP.
 #define IPPORT_BIFFUDP 512
-/// Port of the list of who is there, over UDP.
+/// Port of the service that lists active users, over UDP.
 #define IPPORT_WHOSERVER 513
 /// Port of routing, over UDP.
 #define IPPORT_ROUTESERVER 520
@@ -674,7 +674,7 @@ typedef struct cmsghdr {
     SIZE_T cmsg_len;
     /// Protocol that the piece belongs to, such as `IPPROTO_IP`.
     INT cmsg_level;
-    /// What the piece is, by protocol, such as `IP_PKTINFO`.
+    /// Type of the piece, by protocol, such as `IP_PKTINFO`.
     INT cmsg_type;
 } WSACMSGHDR, *PWSACMSGHDR, *LPWSACMSGHDR;
 /// Tag of the header of a piece of control information.
@@ -714,15 +714,15 @@ typedef WSACMSGHDR CMSGHDR, *PCMSGHDR;
 /// Length to write in the header of a piece with this much data.
 #define CMSG_LEN WSA_CMSG_LEN
 
-/// The datagram did not fit in the buffer; what fitted is there.
+/// The datagram did not fit in the buffer, which has the part that fitted.
 #define MSG_TRUNC 0x0100
-/// The control information did not fit in the buffer; what fitted is there.
+/// The control information did not fit in the buffer, which has the part that fitted.
 #define MSG_CTRUNC 0x0200
 /// The datagram was a broadcast.
 #define MSG_BCAST 0x0400
 /// The datagram was multicast.
 #define MSG_MCAST 0x0800
-/// What was received is an error of an earlier datagram.
+/// The received data is an error of an earlier datagram.
 #define MSG_ERRQUEUE 0x1000
 
 // Looking up names.
@@ -814,7 +814,7 @@ typedef struct addrinfoW {
     struct addrinfoW *ai_next;
 } ADDRINFOW, *PADDRINFOW;
 
-/// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
+/// Address that a lookup has returned, with its source. As input, the wanted addresses.
 typedef struct addrinfoexW {
     /// `AI_…` flags.
     int ai_flags;
@@ -908,7 +908,7 @@ typedef struct addrinfoexW {
 
 // What closing does with data that has not been sent; the kit has it in winsock2.h, which is for user mode.
 #ifndef _WINSOCK2API_
-/// What closing does with data that has not been sent, for `SO_LINGER`.
+/// Treatment of unsent data on closing, for `SO_LINGER`.
 typedef struct linger {
     /// Whether closing waits.
     USHORT l_onoff;

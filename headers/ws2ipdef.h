@@ -136,19 +136,19 @@ typedef enum _PMTUD_STATE {
     IP_PMTUDISC_DO,
     /// Doesn't, and fragments.
     IP_PMTUDISC_DONT,
-    /// Sends as large as it is asked, and never fragments.
+    /// Sends packets of any requested size, and never fragments them.
     IP_PMTUDISC_PROBE,
     /// Number of ways.
     IP_PMTUDISC_MAX
 } PMTUD_STATE, *PPMTUD_STATE;
 
-/// IP options of what is sent.
+/// IP options of sent packets.
 #define IP_OPTIONS 1
 /// Data starts with the IP header.
 #define IP_HDRINCL 2
-/// Type of service of what is sent, as an option or as control information.
+/// Type of service of sent packets, as an option or as control information.
 #define IP_TOS 3
-/// Time to live of what is sent, as an option or as control information.
+/// Time to live of sent packets, as an option or as control information.
 #define IP_TTL 4
 /// Interface that multicast is sent on.
 #define IP_MULTICAST_IF 9
@@ -160,7 +160,7 @@ typedef enum _PMTUD_STATE {
 #define IP_ADD_MEMBERSHIP 12
 /// Leaves a multicast group, as an `IP_MREQ`.
 #define IP_DROP_MEMBERSHIP 13
-/// Forbids fragmenting what is sent.
+/// Forbids fragmenting sent packets.
 #define IP_DONTFRAGMENT 14
 /// Joins a multicast group for one sender, as an `IP_MREQ_SOURCE`.
 #define IP_ADD_SOURCE_MEMBERSHIP 15
@@ -188,9 +188,9 @@ typedef enum _PMTUD_STATE {
 #define IP_ADD_IFLIST 29
 /// Takes an interface off the list.
 #define IP_DEL_IFLIST 30
-/// Interface that what is not multicast is sent on, in network byte order.
+/// Interface on which packets other than multicast are sent, in network byte order.
 #define IP_UNICAST_IF 31
-/// Routing header of what is sent, as control information.
+/// Routing header of sent packets, as control information.
 #define IP_RTHDR 32
 /// Asks for the list of interfaces.
 #define IP_GET_IFLIST 33
@@ -218,7 +218,7 @@ typedef enum _PMTUD_STATE {
 #define IP_MTU_DISCOVER 71
 /// Largest packet on the path of a connected socket.
 #define IP_MTU 73
-/// Interface for what need not be in real time.
+/// Interface for traffic that need not be in real time.
 #define IP_NRT_INTERFACE 74
 /// Asks for errors of datagrams that were sent; as control information, an `IN_RECVERR`.
 #define IP_RECVERR 75
@@ -239,7 +239,7 @@ typedef enum _PMTUD_STATE {
 #define IPV6_HOPOPTS 1
 /// Data starts with the IP header.
 #define IPV6_HDRINCL 2
-/// Hop limit of what is sent and is not multicast.
+/// Hop limit of sent packets other than multicast.
 #define IPV6_UNICAST_HOPS 4
 /// Interface that multicast is sent on.
 #define IPV6_MULTICAST_IF 9
@@ -255,11 +255,11 @@ typedef enum _PMTUD_STATE {
 #define IPV6_DROP_MEMBERSHIP 13
 /// Leaves a multicast group, as an `IPV6_MREQ`.
 #define IPV6_LEAVE_GROUP IPV6_DROP_MEMBERSHIP
-/// Forbids fragmenting what is sent.
+/// Forbids fragmenting sent packets.
 #define IPV6_DONTFRAG 14
 /// Asks for the local address and interface of each datagram; as control information, an `IN6_PKTINFO`.
 #define IPV6_PKTINFO 19
-/// Asks for the hop limit of each datagram; as control information, an INT, also of what is sent.
+/// Asks for the hop limit of each datagram. As control information, an INT, also the hop limit of a sent datagram.
 #define IPV6_HOPLIMIT 21
 /// How far away senders may be, as a `PROTECTION_LEVEL_…`.
 #define IPV6_PROTECTION_LEVEL 23
@@ -277,9 +277,9 @@ typedef enum _PMTUD_STATE {
 #define IPV6_ADD_IFLIST 29
 /// Takes an interface off the list.
 #define IPV6_DEL_IFLIST 30
-/// Interface that what is not multicast is sent on.
+/// Interface on which packets other than multicast are sent.
 #define IPV6_UNICAST_IF 31
-/// Routing header of what is sent, as control information.
+/// Routing header of sent packets, as control information.
 #define IPV6_RTHDR 32
 /// Asks for the list of interfaces.
 #define IPV6_GET_IFLIST 33
@@ -303,7 +303,7 @@ typedef enum _PMTUD_STATE {
 #define IPV6_MTU_DISCOVER 71
 /// Largest packet on the path of a connected socket.
 #define IPV6_MTU 72
-/// Interface for what need not be in real time.
+/// Interface for traffic that need not be in real time.
 #define IPV6_NRT_INTERFACE 74
 /// Asks for errors of datagrams that were sent; as control information, an `IN_RECVERR`.
 #define IPV6_RECVERR 75
@@ -366,7 +366,7 @@ typedef struct ip_msfilter {
     IN_ADDR imsf_multiaddr;
     /// Address of the interface.
     IN_ADDR imsf_interface;
-    /// What the list means.
+    /// Meaning of the list.
     MULTICAST_MODE_TYPE imsf_fmode;
     /// Number of senders.
     ULONG imsf_numsrc;
@@ -409,7 +409,7 @@ typedef struct group_filter {
     ULONG gf_interface;
     /// The group.
     SOCKADDR_STORAGE gf_group;
-    /// What the list means.
+    /// Meaning of the list.
     MULTICAST_MODE_TYPE gf_fmode;
     /// Number of senders.
     ULONG gf_numsrc;
@@ -484,7 +484,7 @@ C_ASSERT(sizeof(IN6_PKTINFO_EX) == 24);
 typedef struct in_recverr {
     /// Protocol of the report, `IPPROTO_ICMP` or `IPPROTO_ICMPV6`.
     IPPROTO protocol;
-    /// What the report says besides, such as the largest packet on the path.
+    /// More information in the report, such as the largest packet on the path.
     ULONG info;
     /// Type of the report.
     UINT8 type;
@@ -494,7 +494,7 @@ typedef struct in_recverr {
 
 /// Error that the network reported for a connection.
 typedef struct icmp_error_info {
-    /// Who reported it.
+    /// Sender of the report.
     SOCKADDR_INET srcaddress;
     /// Protocol of the report, `IPPROTO_ICMP` or `IPPROTO_ICMPV6`.
     IPPROTO protocol;

@@ -1,5 +1,5 @@
-// Winsock Kernel: sockets for drivers. Registration, the tables of functions that client and provider give each other,
-// and every structure, flag and control code of theirs. Stands for the kit's wsk.h as of 10.0.22621.
+// Winsock Kernel: sockets for drivers. Registration, the tables of functions that client and provider exchange, and all their
+// structures, flags and control codes. Stands for the kit's wsk.h as of 10.0.22621.
 
 #ifndef _WSK_
 #define _WSK_
@@ -92,7 +92,7 @@ typedef struct _WSK_DATAGRAM_INDICATION {
     _Field_size_bytes_(ControlInfoLength) PCMSGHDR ControlInfo;
     /// Bytes of control information.
     ULONG ControlInfoLength;
-    /// Who sent it.
+    /// Sender of the datagram.
     PSOCKADDR RemoteAddress;
 } WSK_DATAGRAM_INDICATION, *PWSK_DATAGRAM_INDICATION;
 
@@ -106,7 +106,7 @@ typedef struct _WSK_INSPECT_ID {
     ULONG SerialNumber;
 } WSK_INSPECT_ID, *PWSK_INSPECT_ID;
 
-/// What to do with a request for a connection.
+/// Answer to a request for a connection.
 typedef enum {
     /// Refuse it.
     WskInspectReject,
@@ -118,7 +118,7 @@ typedef enum {
     WskInspectMax
 } WSK_INSPECT_ACTION, *PWSK_INSPECT_ACTION;
 
-// Flags. The same bit means one thing in one call and another in the next.
+// Flags. The same bit has different meanings in different calls.
 
 /// Event callback: it runs at DISPATCH_LEVEL.
 #define WSK_FLAG_AT_DISPATCH_LEVEL 0x00000008
@@ -126,7 +126,7 @@ typedef enum {
 #define WSK_FLAG_RELEASE_ASAP 0x00000002
 /// Receive event: the indicated data is a whole message.
 #define WSK_FLAG_ENTIRE_MESSAGE 0x00000004
-/// Disconnecting: abruptly, dropping what has not been sent.
+/// Disconnects abruptly, and discards unsent data.
 #define WSK_FLAG_ABORTIVE 0x00000001
 
 // Event callbacks of the client.
@@ -167,7 +167,7 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) _Must_inspect_result_ _At_(AcceptSoc
         _Outptr_result_maybenull_ PVOID *AcceptSocketContext,
         _Outptr_result_maybenull_ CONST WSK_CLIENT_CONNECTION_DISPATCH **AcceptSocketDispatch);
 
-/// Asks what to do with a request for a connection, on a socket that accepts conditionally.
+/// Asks for the answer to a request for a connection, on a socket that accepts conditionally.
 ///
 /// A NULL `InspectID` means that the listening socket must be closed.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) _Must_inspect_result_ WSK_INSPECT_ACTION(WSKAPI *PFN_WSK_INSPECT_EVENT)(
@@ -408,11 +408,11 @@ typedef struct _WSK_EVENT_CALLBACK_CONTROL {
 #define SIO_WSK_SET_REMOTE_ADDRESS _WSAIOW(IOC_WSK, 0x1)
 /// Control of a socket: registers for an extension interface.
 #define SIO_WSK_REGISTER_EXTENSION _WSAIORW(IOC_WSK, 0x2)
-/// Control of a socket: tells how much unsent data keeps a connection busiest.
+/// Control of a socket: returns how much unsent data keeps a connection busiest.
 #define SIO_WSK_QUERY_IDEAL_SEND_BACKLOG _WSAIOR(IOC_WSK, 0x3)
-/// Control of a socket: tells how much received data waits.
+/// Control of a socket: returns how much received data waits.
 #define SIO_WSK_QUERY_RECEIVE_BACKLOG _WSAIOR(IOC_WSK, 0x4)
-/// Control of a socket: tells which inspected request an accepted socket came from.
+/// Control of a socket: returns the inspected request from which an accepted socket comes.
 #define SIO_WSK_QUERY_INSPECT_ID _WSAIOR(IOC_WSK, 0x5)
 /// Control of a socket: sets the address that a datagram socket sends to, and still receives from anyone.
 #define SIO_WSK_SET_SENDTO_ADDRESS _WSAIOW(IOC_WSK, 0x6)
@@ -421,7 +421,7 @@ typedef struct _WSK_EVENT_CALLBACK_CONTROL {
 /// Control of a socket: sets the receive callback that also gets control information; NULL takes it away.
 #define SIO_WSK_SET_RECEIVE_EX_CALLBACK _WSAIOW(IOC_WSK, 0x8)
 
-/// Extension interface that is registered for, with what the client gives it.
+/// Extension interface to register for, with the client's part.
 typedef struct _WSK_EXTENSION_CONTROL_IN {
     /// Identifier of the extension interface.
     PNPIID NpiId;
@@ -431,7 +431,7 @@ typedef struct _WSK_EXTENSION_CONTROL_IN {
     CONST VOID *ClientDispatch;
 } WSK_EXTENSION_CONTROL_IN, *PWSK_EXTENSION_CONTROL_IN;
 
-/// What the provider gives for an extension interface.
+/// The provider's part of an extension interface.
 typedef struct _WSK_EXTENSION_CONTROL_OUT {
     /// Context for the provider's functions.
     PVOID ProviderContext;
@@ -467,9 +467,9 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_CONTROL_SOC
     _Out_opt_ SIZE_T *OutputSizeReturned,
     _Inout_opt_ PIRP Irp);
 
-/// Closes a socket, which cancels what is outstanding on it.
+/// Closes a socket, and cancels outstanding requests on it.
 ///
-/// No call on the socket may be under way, and none may follow.
+/// No call on the socket may be running, and none may follow.
 typedef _IRQL_requires_max_(DISPATCH_LEVEL) _At_(Socket, __drv_freesMem(Mem)) NTSTATUS(WSKAPI *PFN_WSK_CLOSE_SOCKET)(
     _In_ PWSK_SOCKET Socket,
     _Inout_ PIRP Irp);
@@ -529,8 +529,8 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_SEND_MESSAG
 
 #endif // NTDDI_WIN8
 
-// The kit marks ControlLength as required; the documentation lets it be NULL, and the two parameters after it are then
-// ignored. The annotation stays the kit's, since it is what the two are compared by.
+// The kit marks ControlLength as required. The documentation lets it be NULL, and then ignores the two parameters after it. The
+// annotation here is the kit's, because the two headers are compared by their annotations.
 
 /// Takes the next datagram, or waits for one.
 ///
@@ -571,7 +571,7 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_RELEASE_DAT
 
 /// Sending: as out-of-band data.
 #define WSK_FLAG_OOB 0x00000001
-/// Sending: at once, with what is queued already.
+/// Sends at once, together with queued data.
 #define WSK_FLAG_NODELAY 0x00000002
 
 /// Sends data on a connection.
@@ -594,7 +594,7 @@ typedef _IRQL_requires_max_(DISPATCH_LEVEL) NTSTATUS(WSKAPI *PFN_WSK_SEND_EX)(
 
 /// Receiving: completes only when the buffer is full.
 #define WSK_FLAG_WAITALL 0x00000002
-/// Receiving: throws away what has arrived and what will.
+/// Receives and discards all data that has arrived or will arrive.
 #define WSK_FLAG_DRAIN 0x00000004
 
 /// Takes data of a connection, or waits for it.
@@ -681,9 +681,9 @@ typedef struct _WSK_CLIENT_STREAM_DISPATCH {
 } WSK_CLIENT_STREAM_DISPATCH, *PWSK_CLIENT_STREAM_DISPATCH;
 #endif // NTDDI_WIN10_RS2
 
-// Tables of the provider. The basic functions come first in each table of a socket: in C++ as the member Basic, in C as
-// if they were members of the table itself. New functions come last, and the table of an older Windows ends before
-// them; the kit puts a condition on some of them only, so the others say in words since when they are there.
+// Tables of the provider. The basic functions come first in each table of a socket: in C++ as the member Basic, in C as if they
+// were members of the table itself. New functions come last, and the table of an older Windows ends before them. The kit puts a
+// condition on only some of them, so the documentation of the others names their first version.
 
 /// Functions of the provider on a client.
 typedef struct _WSK_PROVIDER_DISPATCH {
@@ -861,7 +861,7 @@ typedef struct _WSK_PROVIDER_STREAM_DISPATCH {
 
 // Registration.
 
-/// What the client registers with.
+/// Data with which a client registers.
 typedef struct _WSK_CLIENT_NPI {
     /// Context for the client's callbacks.
     PVOID ClientContext;
@@ -869,7 +869,7 @@ typedef struct _WSK_CLIENT_NPI {
     CONST WSK_CLIENT_DISPATCH *Dispatch;
 } WSK_CLIENT_NPI, *PWSK_CLIENT_NPI;
 
-/// What the client gets from the provider.
+/// The provider's table, and the client to pass to it.
 typedef struct _WSK_PROVIDER_NPI {
     /// The client, as the provider knows it.
     PWSK_CLIENT Client;
@@ -922,7 +922,7 @@ _Must_inspect_result_ NTSTATUS WskQueryProviderCharacteristics(
     _In_ PWSK_REGISTRATION WskRegistration,
     _Out_ PWSK_PROVIDER_CHARACTERISTICS WskProviderCharacteristics);
 
-/// Ends a registration, once the provider's table is given back and every socket is closed.
+/// Ends a registration, after the provider's table was released and every socket was closed.
 _IRQL_requires_max_(PASSIVE_LEVEL)
 VOID WskDeregister(
     _In_ PWSK_REGISTRATION WskRegistration);

@@ -1,3 +1,3 @@
-// Types of the C runtime. Stands for its crtdefs.h, of which headers of the kernel use no more.
+// Types of the C runtime. Replaces its crtdefs.h: the kernel's headers use nothing else of it.
 
 #include <vcruntime.h>

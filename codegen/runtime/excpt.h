@@ -1,4 +1,4 @@
-// What an exception handler answers. Stands for the compiler's excpt.h.
+// The results of an exception handler. Replaces the compiler's excpt.h.
 
 #ifndef WSK_RUNTIME_EXCPT_H
 #define WSK_RUNTIME_EXCPT_H

@@ -1,5 +1,5 @@
-// The instructions that inline functions of the kernel's headers name on arm64. Stands for the compiler's intrin.h; the
-// values are those of the architecture's barrier types.
+// The intrinsics that inline functions of the kernel's headers use on arm64. Replaces the compiler's intrin.h. The values are
+// those of the architecture's barrier types.
 
 #ifndef WSK_RUNTIME_INTRIN_H
 #define WSK_RUNTIME_INTRIN_H

@@ -1,3 +1,3 @@
-// Arguments of functions with any number of them. Stands for the compiler's stdarg.h.
+// Arguments of variadic functions. Replaces the compiler's stdarg.h.
 
 #include <vcruntime.h>

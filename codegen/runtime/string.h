@@ -1,3 +1,3 @@
-// Memory and text. Stands for the runtime's string.h, as far as headers of the kernel use it in inline functions.
+// Functions for memory and strings. Replaces the runtime's string.h, as far as inline functions of the kernel's headers use it.
 
 #include <vcruntime_string.h>

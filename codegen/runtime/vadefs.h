@@ -1,3 +1,3 @@
-// Arguments of functions with any number of them. Stands for the compiler's vadefs.h.
+// Arguments of variadic functions. Replaces the compiler's vadefs.h.
 
 #include <vcruntime.h>

@@ -1,5 +1,5 @@
-// What Microsoft's C runtime expects of the compiler that it comes with, as far as clang needs it to read a kit.
-// Stands for the compiler's own vcruntime.h, which is in neither driver kit nor SDK.
+// What Microsoft's C runtime expects of its compiler, as far as clang needs it to read a kit. Replaces the compiler's own
+// vcruntime.h, which neither the driver kit nor the SDK contains.
 
 #ifndef WSK_RUNTIME_VCRUNTIME_H
 #define WSK_RUNTIME_VCRUNTIME_H

@@ -1,4 +1,4 @@
-// Memory as bytes. Stands for the compiler's vcruntime_string.h.
+// Functions for memory. Replaces the compiler's vcruntime_string.h.
 
 #ifndef WSK_RUNTIME_VCRUNTIME_STRING_H
 #define WSK_RUNTIME_VCRUNTIME_STRING_H

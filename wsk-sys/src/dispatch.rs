@@ -1,9 +1,9 @@
-//! Why a typed call through a dispatch table wasn't made. What the call itself said is its own status; this is for what
-//! is known before: WSK's provider tables differ between versions of Windows, and C's lengths are narrower than Rust's.
+//! The reason why a typed call through a dispatch table was not made. The result of a call is its own status. This error is known
+//! before the call: WSK's provider tables differ between versions of Windows, and C's lengths are narrower than Rust's.
 
 use core::fmt;
 
-/// A call through a dispatch table that wasn't made.
+/// The reason why a call through a dispatch table was not made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DispatchError {
     /// The table has NULL where the function should be.

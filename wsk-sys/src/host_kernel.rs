@@ -1,17 +1,17 @@
-//! How a test that does not link `wsk-host` is told so.
+//! Tells the author of a test that the test does not link `wsk-host`.
 //!
-//! The linker of such a test lists the functions of the kernel that it misses, or the first twenty of them. One more function is missed
-//! then, whose name says what to do. It is called at two places, so that it is early in that list: linkers go through what they link from
-//! the first file on, which is the test's own, or from the last on, which is this crate's, or both at a time.
+//! The linker of such a test lists the functions of the kernel that it does not find, or the first twenty of them. This module
+//! adds one more missing function, whose name says what to do. Two places call it, so that it is early in the list: linkers
+//! process files from the first one, which is the test's own, or from the last one, which is this crate's, or several at a time.
 
-// A build that unwinds is a test. Miri looks for functions when they are called.
+// A build that unwinds is a test. Miri looks for functions only when they are called.
 #[cfg(all(panic = "unwind", not(miri)))]
 unsafe extern "C" {
     safe fn wsk_host_is_missing__a_test_needs_it_in_dev_dependencies_and_use_wsk_host_as_underscore__a_driver_needs_panic_abort()
     ;
 }
 
-/// Has `wsk-host` looked for in a test. In a driver this is nothing.
+/// Makes the linker of a test look for `wsk-host`. In a driver this does nothing.
 #[inline]
 pub fn host_kernel() {
     #[cfg(all(panic = "unwind", not(miri)))]
@@ -22,7 +22,7 @@ pub fn host_kernel() {
     }
 }
 
-/// The same from this crate, as it is not inlined. Linkers of Windows list all that they miss.
+/// The same call from this crate, because it is not inlined. Windows linkers list all missing functions, and do not need it.
 #[cfg(all(panic = "unwind", not(any(miri, windows))))]
 #[inline(never)]
 fn host_kernel_again() {

@@ -1,9 +1,9 @@
 //! Raw bindings to Winsock Kernel (WSK), the socket interface of the Windows kernel, and to the parts of WDM and Winsock
 //! that its clients need.
 //!
-//! Everything under `generated` is written by `wsk-codegen` from the headers and committed: building this crate needs
-//! neither a WDK nor libclang, on any host. The functions that C code gets as macros or inline functions are here in Rust,
-//! under the same names. For sockets that are safe to use see the crate `wsk`.
+//! `wsk-codegen` writes everything under `generated` from the headers, and the result is committed: building this crate needs
+//! neither a WDK nor libclang, on any host. Functions that are macros or inline functions in C are here in Rust, under the same
+//! names. For sockets that are safe to use see the crate `wsk`.
 //!
 //! # Names and types
 //!
@@ -31,7 +31,7 @@ compile_error!(
     "wsk-sys binds the 64-bit Windows kernel: build for a 64-bit target such as x86_64-pc-windows-msvc"
 );
 
-// Derived code names this crate by its name.
+// Derived code refers to this crate by its name.
 #[cfg(feature = "dispatch")]
 extern crate self as wsk_sys;
 
@@ -68,11 +68,11 @@ pub use ntstatus::NTSTATUS;
 pub use object_type::PsThreadType;
 pub use version::ntddi_of_build;
 
-/// Gives records of C their all-zero value as the default.
+/// Implements `Default` for C structures, with all bytes zero.
 macro_rules! zeroed_default {
     ($($record:ident),* $(,)?) => {$(
         impl Default for $record {
-            /// The record with every byte zero, as C's `= { 0 }` leaves it.
+            /// The structure with every byte zero, as after C's `= { 0 }`.
             fn default() -> Self {
                 // SAFETY: the generator calls this for records of the C headers only. Their members are integers, raw
                 // pointers, optional function pointers, newtypes of integers, and arrays and records of these; all of them

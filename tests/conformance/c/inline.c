@@ -1,10 +1,10 @@
-// The inline functions and macros of the headers as functions with symbols, c_ before the name, for the tests to call.
-// Stands for what a C driver compiles into itself.
+// The inline functions and macros of the headers as functions with symbols (c_ and the name), which the tests call. Replaces the
+// code that a C driver compiles into itself.
 
 #include <ntddk.h>
 #include <wsk.h>
 
-// By number of parameters: result, name, types of the parameters. Predicates come as 0 or 1 whatever C's type for them is.
+// By number of parameters: result, name, types of the parameters. A predicate returns 0 or 1, whatever its type in C.
 #define F0(R, N) R c_##N(void); R c_##N(void) { return (R)N(); }
 #define F1(R, N, A) R c_##N(A a); R c_##N(A a) { return (R)N(a); }
 #define F2(R, N, A, B) R c_##N(A a, B b); R c_##N(A a, B b) { return (R)N(a, b); }
@@ -24,7 +24,7 @@
     VOID c_##N(A a, B b, C c, D d, E e, F f); \
     VOID c_##N(A a, B b, C c, D d, E e, F f) { N(a, b, c, d, e, f); }
 
-// Requests.
+// IRPs.
 F1(USHORT, IoSizeOfIrp, CHAR)
 F1(PIO_STACK_LOCATION, IoGetCurrentIrpStackLocation, PIRP)
 F1(PIO_STACK_LOCATION, IoGetNextIrpStackLocation, PIRP)
@@ -275,7 +275,7 @@ USHORT *c_SS_PORT(PSOCKADDR_STORAGE Address)
     return &SS_PORT(Address);
 }
 
-// Records: a macro that names members has one function for each.
+// Structures: a macro that takes the name of a member has one function for each member.
 LONG c_FIELD_OFFSET(void);
 LONG c_FIELD_OFFSET(void)
 {

@@ -1,39 +1,40 @@
-// Sends and receives datagrams through WSK and keeps the promises that `wsk` keeps: any buffer and any address, checked each time;
-// operations that any thread may use at any moment; whatever WSK looks at while an IRP is in flight stays as it was, whatever the
-// caller does meanwhile. What a promise doesn't ask for is left out, as in lean.c.
+// Sends and receives datagrams through WSK, and keeps the promises that `wsk` keeps: any buffer and any address, checked each
+// time; operations that any thread may use at any moment; memory that WSK uses while an IRP is in flight does not change,
+// whatever the caller does. Anything that no promise needs is left out, as in lean.c.
 
 #include "cost.h"
 
 // The promises.
 
-// The bytes of control information that an operation can carry.
+// The room for control information in an operation, in bytes.
 #define CONTROL_ROOM 256
-// How long a provider that has answered with an error may take to complete the IRP, in units of 100 ns.
+// The time for a provider that has returned an error to complete the IRP, in units of 100 ns.
 #define GRACE 20000000LL
-// The greatest payload of a datagram over IPv4, and over IPv6.
+// The greatest payload of a datagram with IPv4, and with IPv6.
 #define LONGEST_IPV4 (65535 - 20 - 8)
 #define LONGEST_IPV6 (65535 - 8)
 
 typedef struct _BUFFER BUFFER, *PBUFFER;
 
-// Memory of the caller's, checked when this was made: its pages stay, the offset lies in the first MDL, the length in the chain.
+// Memory of the caller. It was checked when this was made: its pages stay, the offset is in the first MDL, the length is in the
+// chain.
 struct _BUFFER {
     WSK_BUF Buffer;
-    // Control information that goes along, or for which there is room; none when the length is 0. It may lie anywhere.
+    // Control information to send, or room to receive it; none if the length is 0. It may be anywhere in memory.
     PVOID Control;
     ULONG ControlLength;
-    // Gives the buffer back when the operation that owned it is over. IRQL: <= DISPATCH_LEVEL.
+    // Returns the buffer when the operation that owned it has ended. IRQL: <= DISPATCH_LEVEL.
     VOID (*Return)(PBUFFER Buffer, NTSTATUS Status, SIZE_T Length);
 };
 
-// An address that was encoded and checked once: its family is one of the two, its port isn't 0.
+// An address that was encoded and checked once: its family is one of the two, and its port is not 0.
 typedef struct _ADDRESS {
     SOCKADDR_INET Address;
     // The greatest payload of a datagram to it.
     SIZE_T Longest;
 } ADDRESS, *PADDRESS;
 
-// An address as a value: everything in the order of the host but the IP address.
+// An address as a value: everything except the IP address is in host order.
 typedef struct _ADDRESS_VALUE {
     USHORT Family;
     USHORT Port;
@@ -45,7 +46,7 @@ typedef struct _ADDRESS_VALUE {
     ULONG ScopeId;
 } ADDRESS_VALUE;
 
-// A datagram that was received.
+// A received datagram.
 typedef struct _RECEIVED {
     SIZE_T Length;
     SOCKADDR_INET From;
@@ -53,15 +54,15 @@ typedef struct _RECEIVED {
     ULONG Flags;
 } RECEIVED, *PRECEIVED;
 
-// Who has an operation, when it isn't at rest.
+// The owner of an operation that is not at rest.
 enum {
-    // The holder, who will look whether it has completed.
+    // The holder, who will check whether it has completed.
     IN_FLIGHT,
     // The holder, who waits for the event.
     WAITING,
-    // The completion routine: the holder has let go of it.
+    // The completion routine: the holder has dropped the operation.
     DETACHED,
-    // The holder, who may read what has come of it.
+    // The holder, who may read the result.
     COMPLETED,
 };
 
@@ -71,18 +72,18 @@ typedef struct _REQUEST REQUEST, *PREQUEST;
 typedef VOID CALLBACK(PVOID Context, PBUFFER Buffer, NTSTATUS Status, SIZE_T Length);
 typedef CALLBACK *PCALLBACK;
 
-// An operation: an IRP with all that WSK looks at while it is in flight.
+// An operation: an IRP with everything that WSK uses while it is in flight.
 struct _REQUEST {
     PIRP Irp;
     LONG State;
     ULONG ControlFlags;
     NTSTATUS Returned;
     ULONG ControlLength;
-    // Lets one waiter through. Set only out of WAITING.
+    // Lets one waiter through. Set only in the state WAITING.
     KEVENT Event;
     SOCKADDR_INET Address;
     DECLSPEC_ALIGN(8) UCHAR Control[CONTROL_ROOM];
-    // Operations of a pool own a buffer while they are not at rest.
+    // An operation of a pool owns a buffer while it is not at rest.
     PBUFFER Buffer;
     PCALLBACK Callback;
     PVOID Context;
@@ -90,7 +91,8 @@ struct _REQUEST {
     FREE_LINK Link;
 };
 
-// Operations for buffers of anybody's. It holds a capture of the provider for all of them; closing it waits until all are back.
+// Operations for buffers of any owner. The pool holds one capture of the provider for all of them. Closing it waits until all
+// operations are back.
 struct _POOL {
     FREE_LIST Free;
     PREQUEST Requests;
@@ -100,11 +102,11 @@ struct _POOL {
 typedef struct _SOCKET {
     PWSK_SOCKET Socket;
     const WSK_PROVIDER_DATAGRAM_DISPATCH *Dispatch;
-    // The address family once it is bound, before that 0, which no address has.
+    // The address family after binding. Before that 0, which is the family of no address.
     ADDRESS_FAMILY Bound;
-    // Whether it is an IPv6 socket that takes IPv4 addresses as well.
+    // Whether it is an IPv6 socket that also takes IPv4 addresses.
     BOOLEAN Dual;
-    // An operation for calls that wait; NULL while another thread has it.
+    // An operation for blocking calls; NULL while another thread has it.
     PREQUEST Spare;
 } SOCKET, *PSOCKET;
 
@@ -133,7 +135,7 @@ static __attribute__((noinline, cold)) PREQUEST AllocateRequest(VOID)
     return Request;
 }
 
-// The operation for a call that waits: the socket's own unless another thread has it.
+// The operation for a blocking call: the socket's own, unless another thread has it.
 FORCEINLINE PREQUEST TakeSpare(PSOCKET Socket)
 {
     PREQUEST Request = __atomic_exchange_n(&Socket->Spare, NULL, __ATOMIC_ACQUIRE);
@@ -148,7 +150,7 @@ FORCEINLINE VOID PutSpare(PSOCKET Socket, PREQUEST Request)
     }
 }
 
-// Completion routines. After the state says that an operation has completed it is the holder's.
+// Completion routines. When the state says that an operation has completed, the holder owns it.
 
 static NTSTATUS CompletedWaited(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
 {
@@ -161,7 +163,7 @@ static NTSTATUS CompletedWaited(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
     return STATUS_MORE_PROCESSING_REQUIRED;
 }
 
-// Gives the buffer back, and then the operation: until that the pool can't be closed, and so the driver is there.
+// Returns the buffer, and then the operation. Until then the pool cannot be closed, so the driver stays loaded.
 FORCEINLINE VOID Release(PREQUEST Request, PIRP Irp)
 {
     PBUFFER Buffer = Request->Buffer;
@@ -198,7 +200,7 @@ static NTSTATUS CompletedTold(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
     return STATUS_MORE_PROCESSING_REQUIRED;
 }
 
-// Waits until an operation that hadn't completed has; FALSE when the time runs out first.
+// Waits for an operation that had not completed. FALSE if the time runs out first.
 static __attribute__((noinline)) BOOLEAN WaitPending(PREQUEST Request, PLARGE_INTEGER Limit)
 {
     LONG Before = IN_FLIGHT;
@@ -212,7 +214,7 @@ static __attribute__((noinline)) BOOLEAN WaitPending(PREQUEST Request, PLARGE_IN
     if (__atomic_compare_exchange_n(&Request->State, &Before, IN_FLIGHT, FALSE, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         return FALSE;
     }
-    // It has completed at the last moment: the event is set, or will be.
+    // It has completed at the last moment: the event is set, or will be set.
     KeWaitForSingleObject(&Request->Event, Executive, KernelMode, FALSE, NULL);
     return TRUE;
 }
@@ -222,7 +224,7 @@ FORCEINLINE BOOLEAN IsCompleted(PREQUEST Request)
     return __atomic_load_n(&Request->State, __ATOMIC_ACQUIRE) == COMPLETED;
 }
 
-// Waits for an operation that uses memory of the caller's: as long as it takes.
+// Waits for an operation that uses the caller's memory, however long that takes.
 FORCEINLINE VOID WaitBorrowed(PREQUEST Request)
 {
     if (!IsCompleted(Request)) {
@@ -230,7 +232,7 @@ FORCEINLINE VOID WaitBorrowed(PREQUEST Request)
     }
 }
 
-// Lets go of an operation: when it has completed its buffer is given back.
+// Drops an operation. Its buffer is returned when it has completed.
 static VOID DropRequest(PREQUEST Request)
 {
     LONG Before = IN_FLIGHT;
@@ -249,14 +251,14 @@ static __attribute__((noinline)) BOOLEAN WaitOwnedPending(PREQUEST Request)
     return FALSE;
 }
 
-// Waits for an operation that owns its memory. Where the provider has answered with an error and doesn't complete it either, it is
-// dropped after some time, and FALSE returned.
+// Waits for an operation that owns its memory. If the provider has returned an error and does not complete the IRP either, the
+// operation is dropped after some time, and FALSE is returned.
 FORCEINLINE BOOLEAN WaitOwned(PREQUEST Request)
 {
     return IsCompleted(Request) || WaitOwnedPending(Request);
 }
 
-// Why an address of the caller's can't be sent to with so many bytes.
+// The reason why as many bytes cannot be sent to the caller's address.
 static __attribute__((noinline, cold)) NTSTATUS RefuseSend(PSOCKET Socket, ADDRESS_FAMILY Family, USHORT Port)
 {
     if (__atomic_load_n(&Socket->Bound, __ATOMIC_ACQUIRE) == 0) {
@@ -270,7 +272,7 @@ static __attribute__((noinline, cold)) NTSTATUS RefuseSend(PSOCKET Socket, ADDRE
 
 FORCEINLINE NTSTATUS CheckSend(PSOCKET Socket, PBUFFER Buffer, const ADDRESS *To)
 {
-    // Equal only when the socket is bound.
+    // Equal only if the socket is bound.
     if (To->Address.si_family != __atomic_load_n(&Socket->Bound, __ATOMIC_ACQUIRE) ||
         Buffer->Buffer.Length > To->Longest) {
         return RefuseSend(Socket, To->Address.si_family, 1);
@@ -287,7 +289,7 @@ static __attribute__((noinline)) BOOLEAN CopyControl(PREQUEST Request, PBUFFER B
     return TRUE;
 }
 
-// Copies control information that goes along, if there is any; FALSE when there is no room for it.
+// Copies the control information to send, if there is any. FALSE if it does not fit.
 FORCEINLINE BOOLEAN PrepareControl(PREQUEST Request, PBUFFER Buffer, PCMSGHDR *Control)
 {
     *Control = NULL;
@@ -300,7 +302,7 @@ FORCEINLINE BOOLEAN PrepareControl(PREQUEST Request, PBUFFER Buffer, PCMSGHDR *C
     return TRUE;
 }
 
-// Passes a send on, whose address and control information are in the operation. The operation may be gone afterwards, unless
+// Passes on a send whose address and control information are in the operation. The operation may be gone afterwards, unless
 // somebody holds it.
 FORCEINLINE NTSTATUS PassOnSend(PSOCKET Socket, PREQUEST Request, PBUFFER Buffer, PCMSGHDR Control,
     PIO_COMPLETION_ROUTINE Routine)
@@ -328,7 +330,7 @@ FORCEINLINE NTSTATUS WaitForSend(PSOCKET Socket, PREQUEST Request, PBUFFER Buffe
     return Status;
 }
 
-// Sends a datagram to an address that was encoded before, and waits until it has been sent. IRQL: PASSIVE_LEVEL.
+// Sends a datagram to an encoded address, and waits until it has been sent. IRQL: PASSIVE_LEVEL.
 FORCEINLINE NTSTATUS SendAndWait(PSOCKET Socket, PBUFFER Buffer, const ADDRESS *To, SIZE_T *Sent)
 {
     if (KeGetCurrentIrql() != PASSIVE_LEVEL) {
@@ -351,7 +353,7 @@ FORCEINLINE USHORT Swapped(USHORT Value)
     return (USHORT)(Value << 8 | Value >> 8);
 }
 
-// Encodes an address for an IPv6 socket, after checking it.
+// Checks an address, and encodes it for an IPv6 socket.
 static __attribute__((noinline)) NTSTATUS EncodeIpv6(PSOCKET Socket, const ADDRESS_VALUE *To, SIZE_T Length,
     PSOCKADDR_INET Address)
 {
@@ -375,7 +377,7 @@ static __attribute__((noinline)) NTSTATUS EncodeIpv6(PSOCKET Socket, const ADDRE
     return STATUS_SUCCESS;
 }
 
-// As SendAndWait, to an address that is a value. IRQL: PASSIVE_LEVEL.
+// Like SendAndWait, for an address that is a value. IRQL: PASSIVE_LEVEL.
 FORCEINLINE NTSTATUS SendToValueAndWait(PSOCKET Socket, PBUFFER Buffer, ADDRESS_VALUE To, SIZE_T *Sent)
 {
     if (KeGetCurrentIrql() != PASSIVE_LEVEL) {
@@ -402,7 +404,7 @@ FORCEINLINE NTSTATUS SendToValueAndWait(PSOCKET Socket, PBUFFER Buffer, ADDRESS_
     return WaitForSend(Socket, Request, Buffer, Sent);
 }
 
-// Makes an operation ready to receive into a buffer. Room for control information that is longer than what an operation has isn't used.
+// Prepares an operation to receive into a buffer. Room for control information beyond that of an operation is not used.
 FORCEINLINE NTSTATUS PassOnReceive(PSOCKET Socket, PREQUEST Request, PBUFFER Buffer, PIO_COMPLETION_ROUTINE Routine)
 {
     PULONG ControlLength = NULL;
@@ -420,7 +422,7 @@ FORCEINLINE NTSTATUS PassOnReceive(PSOCKET Socket, PREQUEST Request, PBUFFER Buf
         ControlLength, Control, &Request->ControlFlags, Irp);
 }
 
-// Reads what a completed receive says.
+// Reads the result of a completed receive.
 FORCEINLINE NTSTATUS ReadReceived(PREQUEST Request, PBUFFER Buffer, PRECEIVED Received)
 {
     NTSTATUS Status = Request->Irp->IoStatus.Status;
@@ -436,7 +438,7 @@ FORCEINLINE NTSTATUS ReadReceived(PREQUEST Request, PBUFFER Buffer, PRECEIVED Re
     return Status;
 }
 
-// Receives a datagram, waiting for one; its sender's address is left encoded. IRQL: PASSIVE_LEVEL.
+// Waits for a datagram and receives it. Its sender's address stays encoded. IRQL: PASSIVE_LEVEL.
 FORCEINLINE NTSTATUS ReceiveAndWait(PSOCKET Socket, PBUFFER Buffer, PRECEIVED Received)
 {
     if (KeGetCurrentIrql() != PASSIVE_LEVEL) {
@@ -462,7 +464,7 @@ FORCEINLINE PREQUEST TakeRequest(PPOOL Pool)
     return FreeListPop(&Pool->Free, Pool->Requests, sizeof(REQUEST), FIELD_OFFSET(REQUEST, Link));
 }
 
-// Takes an operation of a pool for a send that was checked. On failure the caller still has the buffer.
+// Takes an operation from a pool for a checked send. On failure the caller keeps the buffer.
 FORCEINLINE NTSTATUS TakeForSend(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer, const ADDRESS *To, PREQUEST *Taken,
     PCMSGHDR *Control)
 {
@@ -484,7 +486,7 @@ FORCEINLINE NTSTATUS TakeForSend(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer, con
     return STATUS_SUCCESS;
 }
 
-// Starts to send a datagram that nobody waits for: the buffer is given back when it has been sent. IRQL: <= DISPATCH_LEVEL.
+// Starts to send a datagram that nobody waits for: the buffer is returned when it has been sent. IRQL: <= DISPATCH_LEVEL.
 FORCEINLINE NTSTATUS StartSend(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer, const ADDRESS *To)
 {
     PREQUEST Request;
@@ -497,7 +499,7 @@ FORCEINLINE NTSTATUS StartSend(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer, const
     return STATUS_SUCCESS;
 }
 
-// As StartSend; the callback gets the buffer with what has come of it. IRQL: <= DISPATCH_LEVEL.
+// Like StartSend. The callback gets the buffer and the result. IRQL: <= DISPATCH_LEVEL.
 FORCEINLINE NTSTATUS StartSendTold(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer, const ADDRESS *To, PCALLBACK Callback, PVOID Context)
 {
     PREQUEST Request;
@@ -512,7 +514,7 @@ FORCEINLINE NTSTATUS StartSendTold(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer, c
     return STATUS_SUCCESS;
 }
 
-// As StartSend, with a handle that is to be waited for, or dropped. IRQL: <= DISPATCH_LEVEL.
+// Like StartSend. Returns a handle, to be waited for or dropped. IRQL: <= DISPATCH_LEVEL.
 FORCEINLINE NTSTATUS StartSendHeld(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer, const ADDRESS *To, PREQUEST *Started)
 {
     PREQUEST Request;
@@ -544,7 +546,7 @@ FORCEINLINE NTSTATUS StartReceiveHeld(PSOCKET Socket, PPOOL Pool, PBUFFER Buffer
     return STATUS_SUCCESS;
 }
 
-// Waits until a send has completed, and takes the buffer back. IRQL: PASSIVE_LEVEL; above that the operation goes on.
+// Waits until a send has completed, and takes the buffer back. IRQL: PASSIVE_LEVEL; above that, the operation continues.
 FORCEINLINE NTSTATUS FinishSend(PREQUEST Request, PBUFFER *Buffer, SIZE_T *Sent)
 {
     if (KeGetCurrentIrql() != PASSIVE_LEVEL) {
@@ -561,7 +563,7 @@ FORCEINLINE NTSTATUS FinishSend(PREQUEST Request, PBUFFER *Buffer, SIZE_T *Sent)
     return Status;
 }
 
-// The same for a receive. IRQL: PASSIVE_LEVEL; above that the operation goes on.
+// The same for a receive. IRQL: PASSIVE_LEVEL; above that, the operation continues.
 FORCEINLINE NTSTATUS FinishReceive(PREQUEST Request, PBUFFER *Buffer, PRECEIVED Received)
 {
     if (KeGetCurrentIrql() != PASSIVE_LEVEL) {
@@ -579,7 +581,7 @@ FORCEINLINE NTSTATUS FinishReceive(PREQUEST Request, PBUFFER *Buffer, PRECEIVED 
 
 static NTSTATUS EncodeAddress(const SOCKADDR_INET *Address, PADDRESS Encoded)
 {
-    // The port is at the same place in both.
+    // The port is at the same offset in both.
     if ((Address->si_family != AF_INET && Address->si_family != AF_INET6) || Address->Ipv4.sin_port == 0) {
         return STATUS_INVALID_ADDRESS;
     }
@@ -615,7 +617,7 @@ static VOID ClosePool(PPOOL Pool)
     for (ULONG Left = Pool->Depth; Left > 0;) {
         PREQUEST Request = TakeRequest(Pool);
         if (Request == NULL) {
-            // Closing has time; a count, or an event, would cost each operation something.
+            // Closing may be slow. A count or an event would cost every operation something.
             KeDelayExecutionThread(KernelMode, FALSE, &Pause);
             continue;
         }
@@ -625,13 +627,13 @@ static VOID ClosePool(PPOOL Pool)
     ExFreePoolWithTag(Pool->Requests, TAG);
 }
 
-// A driver that uses it.
+// A driver that uses these functions.
 
 struct _FOREIGN {
     BUFFER Buffer;
     PDRIVER Driver;
     PVOID Memory;
-    // How often it came back from a frame.
+    // How often it was returned from a frame.
     SIZE_T Back;
 };
 
@@ -640,18 +642,18 @@ struct _CAREFUL {
     POOL Pool;
     ADDRESS Peer;
     ADDRESS_VALUE PeerValue;
-    // As many as there are operations. Sends share the first; receives use them in turn.
+    // One for each operation. Sends share the first; receives use them in turn.
     PFOREIGN Buffers;
     ULONG Next;
-    // Frames, as many as there are operations.
+    // Frames, one for each operation.
     struct _FRAME *Frames;
     FREE_LIST FreeFrames;
-    // The address that they are sent from.
+    // The source address of the frames.
     DECLSPEC_ALIGN(8) UCHAR Pin[PIN_ROOM];
 };
 
-// A frame of a tunnel's: a header with an MDL of its own, in front of somebody else's packet. The operation that has it is the
-// only one that uses it.
+// A frame of a tunnel: a header with its own MDL, in front of somebody else's packet. Only the operation that has the frame uses
+// it.
 typedef struct _FRAME {
     BUFFER Buffer;
     PMDL Header;
@@ -715,7 +717,7 @@ SIZE_T CarefulSendToValue(PDRIVER Driver)
     return Sent;
 }
 
-// The length of what was received whole and from the peer.
+// The length of a datagram that was received whole and from the peer.
 FORCEINLINE SIZE_T FromPeer(PDRIVER Driver, NTSTATUS Status, const RECEIVED *Received)
 {
     if (!NT_SUCCESS(Status)) {
@@ -810,7 +812,7 @@ SIZE_T CarefulFinishReceiveFrom(PDRIVER Driver, PVOID Started)
     return FromPeer(Driver, Status, &Received);
 }
 
-// Whether a chain has so many bytes from an offset in its first MDL on.
+// Whether a chain has this many bytes from an offset in its first MDL.
 FORCEINLINE BOOLEAN HasBytes(PMDL Mdl, SIZE_T Offset, SIZE_T Length)
 {
     SIZE_T Total = MmGetMdlByteCount(Mdl);
@@ -828,7 +830,7 @@ FORCEINLINE BOOLEAN HasBytes(PMDL Mdl, SIZE_T Offset, SIZE_T Length)
     return TRUE;
 }
 
-// Takes a frame apart, whose packet is its owner's again, and gives it back.
+// Takes a frame apart, which returns the packet to its owner, and returns the frame.
 FORCEINLINE VOID ReturnFrame(PFRAME Frame)
 {
     Frame->Header->Next = NULL;
@@ -857,7 +859,7 @@ SIZE_T CarefulTunnelSend(PDRIVER Driver)
     const WSK_BUF *Bytes = &Packet->Buffer.Buffer;
     Frame->Packet = Packet;
     *(PULONG)Frame->Bytes = HEADER_KEY;
-    // A header can stand only in front of whole MDLs.
+    // A header can only be in front of whole MDLs.
     if (Bytes->Offset != 0 || !HasBytes(Bytes->Mdl, Bytes->Offset, Bytes->Length)) {
         ReturnFrame(Frame);
         FailWith(Driver, STATUS_INVALID_PARAMETER);
@@ -874,7 +876,7 @@ SIZE_T CarefulTunnelSend(PDRIVER Driver)
     return 1;
 }
 
-// Making and closing it all, which is not measured.
+// Making and closing everything, which is not measured.
 
 static NTSTATUS OpenFrames(PCAREFUL Careful, ULONG Depth)
 {
@@ -895,7 +897,7 @@ static NTSTATUS OpenFrames(PCAREFUL Careful, ULONG Depth)
         }
         MmBuildMdlForNonPagedPool(Frame->Header);
         Frame->Buffer.Buffer.Mdl = Frame->Header;
-        // Copied to the operation, as all that goes along with a buffer.
+        // Copied to the operation, like all control information.
         Frame->Buffer.Control = Careful->Pin;
         Frame->Buffer.ControlLength = sizeof(Careful->Pin);
         Frame->Link.Number = Index + 1;
@@ -935,7 +937,7 @@ NTSTATUS CarefulOpen(PDRIVER Driver)
     if (Careful->Buffers == NULL || Careful->Socket.Spare == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    // The provider that does nothing does not say who sent a datagram either.
+    // A provider that does nothing does not report the sender of a datagram either.
     Careful->Socket.Spare->Address = Driver->Peer;
     for (ULONG Index = 0; Index < Driver->Depth; Index++) {
         Careful->Pool.Requests[Index].Address = Driver->Peer;

@@ -1,4 +1,4 @@
-// What the files of the C side share: the driver, and the operations of lean.c and careful.c.
+// The code that the files of the C side share: the driver, and the operations of lean.c and careful.c.
 
 #ifndef COST_H
 #define COST_H
@@ -6,7 +6,7 @@
 #include <ntddk.h>
 #include <wsk.h>
 
-// Numbers of the scenarios, as in driver/lib.rs and src/lib.rs.
+// The numbers of the scenarios, as in driver/lib.rs and src/lib.rs.
 enum {
     SEND_TO,
     START_SEND_TO,
@@ -26,28 +26,28 @@ enum {
 
 #define TAG 0x74736f43
 #define LENGTH 512
-// The bytes of a tunnel's header, and what is in them.
+// The size of a tunnel's header, and its contents.
 #define HEADER_LENGTH 4
 #define HEADER_KEY 0x2A
-// The room for the address that a tunnel sends from.
+// The room for the source address of a tunnel.
 #define PIN_ROOM WSA_CMSG_SPACE(sizeof(IN_PKTINFO))
 
 typedef struct _DRIVER DRIVER, *PDRIVER;
 
-// The free ones of a number of operations: a count of changes in the upper half, the number of the first plus one in the lower.
-// Without a lock.
+// The free operations, without a lock: a count of changes in the upper half, and in the lower half the number of the first one
+// plus one.
 typedef struct _FREE_LIST {
     ULONGLONG Head;
 } FREE_LIST, *PFREE_LIST;
 
 // The link of a free operation.
 typedef struct _FREE_LINK {
-    // Its number plus one, and while it is free that of the next free one, or zero.
+    // Its number plus one. While it is free, also that of the next free one, or zero.
     ULONG Number;
     ULONG Next;
 } FREE_LINK, *PFREE_LINK;
 
-// Takes an operation out of an array of them, whose links lie at an offset; NULL when none is free.
+// Takes an operation out of an array. The links are at an offset in the operations. NULL if none is free.
 FORCEINLINE PVOID FreeListPop(PFREE_LIST List, PVOID Operations, SIZE_T Size, SIZE_T LinkOffset)
 {
     ULONGLONG Head = __atomic_load_n(&List->Head, __ATOMIC_ACQUIRE);
@@ -77,39 +77,39 @@ FORCEINLINE VOID FreeListPush(PFREE_LIST List, PFREE_LINK Link)
     } while (!__atomic_compare_exchange_n(&List->Head, &Head, New, TRUE, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
-// An IRP of lean.c with what it needs, made once and used again and again.
+// An IRP of lean.c with everything that it needs, made once and used again and again.
 typedef struct _OPERATION {
     PIRP Irp;
     PDRIVER Driver;
     WSK_BUF Buffer;
-    // Lets one waiter through, so that nothing has to clear it. Set only where the call has returned STATUS_PENDING.
+    // Lets one waiter through, so that nothing has to clear it. Set only if the call has returned STATUS_PENDING.
     KEVENT Done;
     NTSTATUS Returned;
     ULONG ControlFlags;
     SOCKADDR_INET From;
     PVOID Memory;
-    // A tunnel's header: an MDL of its own for the beginning of the memory, and the bytes from there on with those of the packet behind it.
+    // A tunnel's header: its own MDL for the start of the memory, and the bytes from there on, followed by those of the packet.
     PMDL Header;
     WSK_BUF Framed;
     FREE_LINK Link;
 } OPERATION, *POPERATION;
 
-// The memory of careful.c's driver, which it sends and receives with.
+// The memory with which careful.c's driver sends and receives.
 typedef struct _FOREIGN FOREIGN, *PFOREIGN;
-// What careful.c keeps.
+// The state of careful.c.
 typedef struct _CAREFUL CAREFUL, *PCAREFUL;
 
 struct _DRIVER {
     PWSK_SOCKET Socket;
     const WSK_PROVIDER_DATAGRAM_DISPATCH *Dispatch;
-    // The peer, which stays where it is, so that sends can point at it.
+    // The peer's address. It stays in place, so that sends can point at it.
     SOCKADDR_INET Peer;
-    // The address that a tunnel sends from, which stays where it is too.
+    // The source address of a tunnel, which stays in place, too.
     DECLSPEC_ALIGN(8) UCHAR Pin[PIN_ROOM];
     OPERATION Single;
     FREE_LIST Free;
     POPERATION Operations;
-    // What was started and is to be waited for.
+    // The operations that were started and must be waited for.
     PVOID *Started;
     PCAREFUL Careful;
     ULONG Scenario;
@@ -119,7 +119,7 @@ struct _DRIVER {
     WSK_PROVIDER_NPI Npi;
 };
 
-// One file calls another's functions directly, as within a driver.
+// One file calls the functions of another directly, as within a driver.
 #pragma GCC visibility push(hidden)
 
 // driver.c
@@ -127,7 +127,7 @@ struct _DRIVER {
 PVOID Allocate(SIZE_T Size);
 VOID PinTo(PUCHAR Control, const IN_ADDR *Local);
 
-// lean.c. The operations of a scenario: NULL and 0 on failure, which the driver keeps.
+// lean.c. The operations of a scenario. On failure they return NULL or 0, and keep everything in the driver.
 
 NTSTATUS MakeOperation(PDRIVER Driver, POPERATION Operation);
 VOID FreeOperation(POPERATION Operation);

@@ -1,9 +1,9 @@
-// The C side of the comparison: a driver that sends and receives datagrams through WSK by hand, as lean as it gets (lean.c), and with
-// the promises that `wsk` keeps (careful.c).
+// The C side of the comparison: a driver that sends and receives datagrams through WSK by hand, as lean as possible (lean.c), and
+// with the promises that `wsk` keeps (careful.c).
 
 #include "cost.h"
 
-// Carries out the operations of a scenario one after the other.
+// Runs the operations of a scenario one after the other.
 FORCEINLINE SIZE_T Repeat(PDRIVER Driver, SIZE_T Operations, SIZE_T (*Operation)(PDRIVER))
 {
     SIZE_T Sum = 0;
@@ -13,7 +13,8 @@ FORCEINLINE SIZE_T Repeat(PDRIVER Driver, SIZE_T Operations, SIZE_T (*Operation)
     return Sum;
 }
 
-// Starts as many as the driver is deep, calls `Settle`, if there is one, and waits for them, last in, first out; again and again.
+// Starts as many operations as the driver's depth, calls `Settle`, if there is one, and waits for them, last in, first out.
+// Repeats this.
 FORCEINLINE SIZE_T RepeatDeep(PDRIVER Driver, SIZE_T Operations,
     VOID (*Settle)(VOID), PVOID (*Start)(PDRIVER), SIZE_T (*Finish)(PDRIVER, PVOID))
 {
@@ -26,15 +27,15 @@ FORCEINLINE SIZE_T RepeatDeep(PDRIVER Driver, SIZE_T Operations,
             Settle();
         }
         for (ULONG Index = Driver->Depth; Index > 0; Index--) {
-            // What could not be started is NULL, which ends the process.
+            // An operation that could not be started is NULL, which ends the process.
             Sum += Finish(Driver, Driver->Started[Index - 1]);
         }
     }
     return Sum;
 }
 
-/// Carries out operations of the driver's scenario, as many at a time as the driver is deep; between starting these and
-/// waiting for them calls `Settle`, if there is one. Returns the sum of what the operations return, or 0 on failure.
+/// Runs operations of the driver's scenario, as many at a time as the driver's depth. Between starting and finishing them, it
+/// calls `Settle`, if there is one. Returns the sum of the operations' results, or 0 on failure.
 SIZE_T wsk_cost_c_run(PDRIVER Driver, SIZE_T Operations, VOID (*Settle)(VOID));
 SIZE_T wsk_cost_c_run(PDRIVER Driver, SIZE_T Operations, VOID (*Settle)(VOID))
 {
@@ -86,7 +87,7 @@ SIZE_T wsk_cost_c_run(PDRIVER Driver, SIZE_T Operations, VOID (*Settle)(VOID))
     return NT_SUCCESS(Driver->Failed) ? Sum : 0;
 }
 
-// Making and closing it all, which is not measured.
+// Making and closing everything, which is not measured.
 
 static const WSK_CLIENT_DISPATCH ClientDispatch = {MAKE_WSK_VERSION(1, 0), 0, NULL};
 
@@ -109,8 +110,8 @@ PVOID Allocate(SIZE_T Size)
     return Memory;
 }
 
-/// Makes a driver for a scenario with so many pooled operations, all of which can be in flight at once; NULL on failure,
-/// which ends the measurement.
+/// Makes a driver for a scenario with this many pooled operations, all of which can be in flight at once. NULL on failure, which
+/// ends the measurement.
 PDRIVER wsk_cost_c_open(ULONG Scenario, ULONG Depth, USHORT Port);
 PDRIVER wsk_cost_c_open(ULONG Scenario, ULONG Depth, USHORT Port)
 {
@@ -167,7 +168,7 @@ PDRIVER wsk_cost_c_open(ULONG Scenario, ULONG Depth, USHORT Port)
     return NT_SUCCESS(CarefulOpen(Driver)) ? Driver : NULL;
 }
 
-/// Closes the driver; nothing is in flight.
+/// Closes the driver. Nothing may be in flight.
 VOID wsk_cost_c_close(PDRIVER Driver);
 VOID wsk_cost_c_close(PDRIVER Driver)
 {

@@ -1,6 +1,6 @@
-// Sends and receives datagrams through WSK as well as it can be written by hand, and does nothing that can be left out. What can
-// be made once is made once: the IRP, the MDL, the buffer, the event; the dispatch table is read from the socket once. What is
-// sent to, and from which memory, is settled for good.
+// Sends and receives datagrams through WSK as well as it can be written by hand, without anything that can be left out.
+// Everything that can be made once is made once: the IRP, the MDL, the buffer, the event. The dispatch table is read from the
+// socket once. The address and the memory never change.
 
 #include "cost.h"
 
@@ -21,7 +21,7 @@ FORCEINLINE VOID GiveBack(PDRIVER Driver, POPERATION Operation)
 NTSTATUS Completed(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
 {
     UNREFERENCED_PARAMETER(Device);
-    // The caller waits only for what was pending.
+    // The caller waits only if the call has returned STATUS_PENDING.
     if (Irp->PendingReturned) {
         KeSetEvent(&((POPERATION)Context)->Done, IO_NO_INCREMENT, FALSE);
     }
@@ -37,7 +37,7 @@ static NTSTATUS CompletedForgotten(PDEVICE_OBJECT Device, PIRP Irp, PVOID Contex
     return STATUS_MORE_PROCESSING_REQUIRED;
 }
 
-// The operations. They are not inlined, so that nothing is carried over from one to the next.
+// The operations. They are not inlined, so that the compiler cannot carry anything over from one to the next.
 
 NTSTATUS Wait(POPERATION Operation, NTSTATUS Status)
 {
@@ -97,8 +97,8 @@ PVOID StartSendToWait(PDRIVER Driver)
     return Operation;
 }
 
-// A header in front of somebody else's packet, from an address of this machine. What is the same for each packet was put together
-// before; the packet is the caller's again when the operation is back.
+// A header in front of somebody else's packet, from an address of this machine. What is the same for each packet was prepared
+// before. When the operation is back, the packet belongs to the caller again.
 SIZE_T TunnelSend(PDRIVER Driver)
 {
     POPERATION Operation = Take(Driver);
@@ -135,7 +135,7 @@ SIZE_T FinishSendTo(PDRIVER Driver, PVOID Started)
     return Sent;
 }
 
-// The length of what was received whole and from the peer.
+// The length of a datagram that was received whole and from the peer.
 FORCEINLINE SIZE_T Received(PDRIVER Driver, POPERATION Operation, NTSTATUS Status)
 {
     if (!NT_SUCCESS(Status)) {
@@ -196,7 +196,7 @@ SIZE_T FinishReceiveFrom(PDRIVER Driver, PVOID Started)
 NTSTATUS MakeOperation(PDRIVER Driver, POPERATION Operation)
 {
     Operation->Driver = Driver;
-    // The provider that does nothing does not say who sent a datagram either.
+    // A provider that does nothing does not report the sender of a datagram either.
     Operation->From = Driver->Peer;
     KeInitializeEvent(&Operation->Done, SynchronizationEvent, FALSE);
     Operation->Irp = IoAllocateIrp(1, FALSE);

@@ -1,6 +1,6 @@
-// A driver that accepts connections over TCP and sends back what it receives. Completion routines and the accept event, which may
-// run at DISPATCH_LEVEL and on any thread, only put an operation on a list; one worker thread carries the operations out, so that
-// nothing of a connection needs a lock.
+// A driver that accepts connections over TCP and returns the bytes that it receives. Completion routines and the accept event may
+// run at DISPATCH_LEVEL and on any thread, so they only put an operation on a list. One worker thread carries the operations out,
+// so that a connection needs no lock.
 
 #include <ntddk.h>
 #include <wsk.h>
@@ -9,30 +9,30 @@ DRIVER_INITIALIZE DriverEntry;
 
 #define ECHO_TAG 'ohcE'
 #define BUFFER_LENGTH 2048
-// How long the worker waits for the provider, in milliseconds.
+// The time that the worker waits for the provider, in milliseconds.
 #define CAPTURE_TIMEOUT 1000
 
 typedef struct _OPERATION OPERATION, *POPERATION;
 typedef struct _CONNECTION CONNECTION, *PCONNECTION;
 
-// What the worker does next with an operation.
+// The worker's next step with an operation.
 typedef VOID HANDLER(POPERATION Operation);
 
-// Something for the worker to do. It is on the list, or in the hands of the worker or of the provider.
+// A task for the worker. It is on the list, or the worker or the provider has it.
 struct _OPERATION {
     SLIST_ENTRY Entry;
     HANDLER *Handler;
-    // Carried out by the provider, where it is.
+    // The IRP of the provider's part, if there is one.
     PIRP Irp;
-    // NULL where the operation isn't about one.
+    // NULL if the operation does not concern a connection.
     PCONNECTION Connection;
 };
 
 struct _CONNECTION {
-    // The connections that are there, for the worker alone.
+    // The list of open connections, which only the worker uses.
     LIST_ENTRY Links;
     PWSK_SOCKET Socket;
-    // Receiving and sending back, one after the other.
+    // Receiving and sending, one after the other.
     OPERATION Data;
     // Disconnecting and closing.
     OPERATION Control;
@@ -44,7 +44,7 @@ struct _CONNECTION {
     UCHAR Buffer[BUFFER_LENGTH];
 };
 
-// The work, its last entry first.
+// The list of tasks, the last one first.
 static SLIST_HEADER Work;
 static KEVENT WorkArrived;
 static volatile LONG StopWorking;
@@ -52,7 +52,8 @@ static PVOID Worker;
 
 static WSK_REGISTRATION Registration;
 static LOOKASIDE_LIST_EX Connections;
-// The rest is the worker's, but for what the driver's entry and unload routines do before it starts and after it has ended.
+// Only the worker uses the rest, except that the driver's entry and unload routines use it before the worker starts and after it
+// has ended.
 static LIST_ENTRY Open;
 static PWSK_SOCKET Listener;
 static OPERATION Listening;
@@ -64,13 +65,13 @@ static KEVENT Drained;
 static VOID Enqueue(POPERATION Operation, HANDLER *Handler)
 {
     Operation->Handler = Handler;
-    // Whoever finds the list empty wakes the worker, which takes all there is.
+    // The thread that finds the list empty wakes the worker, which takes the whole list.
     if (InterlockedPushEntrySList(&Work, &Operation->Entry) == NULL) {
         KeSetEvent(&WorkArrived, IO_NO_INCREMENT, FALSE);
     }
 }
 
-// The completion routine of every request: what comes next is the worker's to do.
+// The completion routine of every request. The worker does the next step.
 static NTSTATUS Completed(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
 {
     POPERATION Operation = Context;
@@ -80,7 +81,7 @@ static NTSTATUS Completed(PDEVICE_OBJECT Device, PIRP Irp, PVOID Context)
     return STATUS_MORE_PROCESSING_REQUIRED;
 }
 
-// Makes a request ready, after which `Handler` is called.
+// Prepares a request. `Handler` is called after its completion.
 static PIRP Prepare(POPERATION Operation, HANDLER *Handler)
 {
     IoReuseIrp(Operation->Irp, STATUS_UNSUCCESSFUL);
@@ -141,7 +142,7 @@ static VOID TellWhenDrained(VOID)
     }
 }
 
-// An operation of a connection has come back. FALSE when the connection is gone, or is going: nothing is to be started then.
+// An operation of a connection has returned. FALSE if the connection is gone or closing: nothing may be started then.
 static BOOLEAN CameBack(PCONNECTION Connection)
 {
     Connection->Outstanding--;
@@ -169,7 +170,7 @@ static VOID CloseConnection(PCONNECTION Connection)
 
 static VOID OnDisconnected(POPERATION Operation)
 {
-    // Whether or not it succeeded. The connection may have been asked to stop meanwhile.
+    // Whether it succeeded or not. The connection may have been asked to stop meanwhile.
     PCONNECTION Connection = Operation->Connection;
     Connection->Outstanding--;
     CloseConnection(Connection);
@@ -209,7 +210,7 @@ static VOID OnReceived(POPERATION Operation)
     if (!NT_SUCCESS(Status)) {
         CloseConnection(Connection);
     } else if (Length == 0) {
-        // The peer has said all it wants to say.
+        // The peer has sent everything.
         Connection->Closing = TRUE;
         Connection->Outstanding++;
         Of(Connection)->WskDisconnect(Connection->Socket, NULL, 0, Prepare(&Connection->Control, OnDisconnected));
@@ -239,7 +240,7 @@ static NTSTATUS WSKAPI AcceptEvent(PVOID SocketContext, ULONG Flags, PSOCKADDR L
     UNREFERENCED_PARAMETER(LocalAddress);
     UNREFERENCED_PARAMETER(RemoteAddress);
     if (AcceptSocket == NULL) {
-        // The listening socket is of no use any more: unloading closes it.
+        // The listening socket is dead. Unloading closes it.
         return STATUS_REQUEST_NOT_ACCEPTED;
     }
     PCONNECTION Connection = AllocateConnection();
@@ -250,7 +251,7 @@ static NTSTATUS WSKAPI AcceptEvent(PVOID SocketContext, ULONG Flags, PSOCKADDR L
         return STATUS_REQUEST_NOT_ACCEPTED;
     }
     Connection->Socket = AcceptSocket;
-    // No events: the worker asks for data.
+    // Without events: the worker asks for data.
     *AcceptSocketContext = NULL;
     *AcceptSocketDispatch = NULL;
     Enqueue(&Connection->Data, OnAccepted);
@@ -290,7 +291,7 @@ static NTSTATUS Listen(PWSK_PROVIDER_NPI Provider)
     KEVENT Event;
 
     KeInitializeEvent(&Event, SynchronizationEvent, FALSE);
-    // From the first moment on: every listening socket of this client has its accept event enabled.
+    // From the start, every listening socket of this client has its accept event enabled.
     NTSTATUS Status = Provider->Dispatch->WskControlClient(Provider->Client, WSK_SET_STATIC_EVENT_CALLBACKS, sizeof(Accepts),
         &Accepts, 0, NULL, NULL, NULL);
     if (!NT_SUCCESS(Status)) {
@@ -304,7 +305,7 @@ static NTSTATUS Listen(PWSK_PROVIDER_NPI Provider)
     }
     Listener = (PWSK_SOCKET)Listening.Irp->IoStatus.Information;
     const WSK_PROVIDER_LISTEN_DISPATCH *Dispatch = Listener->Dispatch;
-    // This machine alone, at a port that the provider chooses.
+    // Only on this machine, at a port that the provider chooses.
     Address.sin_addr = in4addr_loopback;
     Dispatch->WskBind(Listener, (PSOCKADDR)&Address, 0, PrepareWaited(&Event));
     Status = WaitFor(&Event);
@@ -326,7 +327,7 @@ static VOID OnStart(POPERATION Operation)
     NTSTATUS Status = WskCaptureProviderNPI(&Registration, CAPTURE_TIMEOUT, &Provider);
     if (NT_SUCCESS(Status)) {
         Status = Listen(&Provider);
-        // The sockets stay; the provider is asked for no more of them.
+        // The sockets stay. The provider is not asked for more of them.
         WskReleaseProviderNPI(&Registration);
     }
     if (!NT_SUCCESS(Status)) {
@@ -373,7 +374,7 @@ static VOID WorkerThread(PVOID Context)
             KeWaitForSingleObject(&WorkArrived, Executive, KernelMode, FALSE, NULL);
             continue;
         }
-        // The first that came is the last of the list.
+        // The task that arrived first is the last of the list.
         while (Entry != NULL) {
             PSLIST_ENTRY Next = Entry->Next;
             Entry->Next = First;
@@ -397,7 +398,7 @@ static NTSTATUS StartWorker(VOID)
         return Status;
     }
     Status = ObReferenceObjectByHandle(Thread, THREAD_ALL_ACCESS, *PsThreadType, KernelMode, &Worker, NULL);
-    // A handle that was given a moment ago stands for a thread.
+    // The handle was just returned, and is that of a thread.
     NT_ASSERT(NT_SUCCESS(Status));
     ZwClose(Thread);
     return Status;
@@ -428,7 +429,7 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
     UNREFERENCED_PARAMETER(RegistryPath);
     ExInitializeDriverRuntime(DrvRtPoolNxOptIn);
 
-    // A driver that is loaded again starts as it did before.
+    // A driver that is loaded again starts in the same state as before.
     RtlZeroMemory(&Listening, sizeof(Listening));
     RtlZeroMemory(&Stopping, sizeof(Stopping));
     InitializeListHead(&Open);

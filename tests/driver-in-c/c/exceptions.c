@@ -1,11 +1,12 @@
-// What a driver does with structured exceptions. Each function tells by its answer, and in a trace, what was run in which order.
+// What a driver does with structured exceptions. Each function reports by its result and in a trace which blocks ran in which
+// order.
 
 #include <ntddk.h>
 
 // "Wexp"
 #define TAG 0x70786557
 
-// What was run so far, a character for each step.
+// The steps so far, a character for each.
 CHAR Trace[64];
 ULONG TraceLength;
 
@@ -20,7 +21,7 @@ static void Step(CHAR What)
 static PMDL Mdl;
 static LOCK_OPERATION Wanted;
 
-// What the tests lock: absent memory, or memory that can't be written.
+// The memory that the tests lock: absent memory, or memory that cannot be written.
 void Choose(PMDL Chosen, LOCK_OPERATION Operation);
 void Choose(PMDL Chosen, LOCK_OPERATION Operation)
 {
@@ -30,7 +31,7 @@ void Choose(PMDL Chosen, LOCK_OPERATION Operation)
     Trace[0] = 0;
 }
 
-// As drivers do it.
+// The usual code of drivers.
 NTSTATUS Lock(void);
 NTSTATUS Lock(void)
 {
@@ -63,7 +64,7 @@ static LONG Only(NTSTATUS Code, NTSTATUS Wish)
     return Code == Wish ? EXCEPTION_EXECUTE_HANDLER : EXCEPTION_CONTINUE_SEARCH;
 }
 
-// The inner filter takes another status only; the outer one is in a function further out.
+// The inner filter accepts another status only. The outer one is in the calling function.
 static void Inner(void)
 {
     __try {
@@ -89,7 +90,7 @@ NTSTATUS Nested(void)
         Status = GetExceptionCode();
         Step('o');
     }
-    // Nothing is left of it.
+    // No frame is left.
     __try {
         Step('n');
     } __except (EXCEPTION_EXECUTE_HANDLER) {
@@ -98,7 +99,7 @@ NTSTATUS Nested(void)
     return Status;
 }
 
-// The block of __finally is run at the end and by __leave, and is told that all is normal.
+// The block of __finally runs at the end and after __leave, and is told that the block ended normally.
 NTSTATUS Finally(BOOLEAN Leaves);
 NTSTATUS Finally(BOOLEAN Leaves)
 {
@@ -115,7 +116,7 @@ NTSTATUS Finally(BOOLEAN Leaves)
     return STATUS_SUCCESS;
 }
 
-// Exceptions of blocks of __except, and those of blocks of __finally, are the next frame's.
+// The next outer frame gets exceptions in blocks of __except, and in blocks of __finally.
 NTSTATUS RaisedAgain(void);
 NTSTATUS RaisedAgain(void)
 {
@@ -150,7 +151,7 @@ NTSTATUS RaisedAgain(void)
     return Status;
 }
 
-// Leaves the block from within, in each way that there is.
+// Leaves the block from inside, in each way that C has.
 static ULONG Early(ULONG How)
 {
     ULONG Rounds = 0;
@@ -189,7 +190,7 @@ ULONG LeftEarly(ULONG How)
     return Early(How);
 }
 
-// After that nothing catches any more but the frame that is there.
+// Afterwards only the outer frame catches.
 NTSTATUS LeftEarlyThenRaised(ULONG How);
 NTSTATUS LeftEarlyThenRaised(ULONG How)
 {
@@ -211,7 +212,7 @@ void LeftEarlyThenRaisedOutside(ULONG How)
     ExRaiseStatus(STATUS_TIMEOUT);
 }
 
-// What raises besides locking.
+// Other functions that raise exceptions.
 NTSTATUS Probe(PVOID Address, SIZE_T Length, ULONG Alignment, BOOLEAN Write);
 NTSTATUS Probe(PVOID Address, SIZE_T Length, ULONG Alignment, BOOLEAN Write)
 {
@@ -261,7 +262,7 @@ NTSTATUS Allocate(ULONG How)
     return Status;
 }
 
-// A callback that raises: the frame outside is not its own, the kernel's functions lie between.
+// A callback that raises: the outer frame is not its own, because the kernel's functions are between them.
 static ULONG NTAPI Raises(PRTL_RUN_ONCE Once, PVOID Parameter, PVOID *Context)
 {
     UNREFERENCED_PARAMETER(Once);
@@ -291,7 +292,7 @@ NTSTATUS CallsBack(BOOLEAN Catches)
     return Status;
 }
 
-// What the macros can't do.
+// What the macros cannot do.
 void Continues(void);
 void Continues(void)
 {

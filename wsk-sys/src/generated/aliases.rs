@@ -49,12 +49,12 @@ pub type IID = GUID;
 /// Header: `mstcpip.h`.
 pub type INET_PORT_RESERVATION = INET_PORT_RANGE;
 
-/// Who asks for something, one byte wide: `KernelMode` or `UserMode`.
+/// The origin of a request, one byte wide: `KernelMode` or `UserMode`.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type KPROCESSOR_MODE = i8;
 
-/// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
+/// Address that a lookup has returned, with its source. As input, the wanted addresses.
 ///
 /// Header: `ws2def.h`.
 pub type LPADDRINFOEXW = *mut ADDRINFOEXW;
@@ -94,7 +94,7 @@ pub type LPINTERFACE_INFO_EX = *mut INTERFACE_INFO_EX;
 /// Header: `inaddr.h`.
 pub type LPIN_ADDR = *mut IN_ADDR;
 
-/// What closing does with data that has not been sent, for `SO_LINGER`.
+/// Treatment of unsent data on closing, for `SO_LINGER`.
 ///
 /// Header: `ws2def.h`.
 pub type LPLINGER = *mut LINGER;
@@ -174,7 +174,7 @@ pub type NPIID = GUID;
 /// Header: `ws2def.h`.
 pub type PADDRINFOA = *mut ADDRINFOA;
 
-/// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
+/// Address that a lookup has returned, with its source. As input, the wanted addresses.
 ///
 /// Header: `ws2def.h`.
 pub type PADDRINFOEXW = *mut ADDRINFOEXW;
@@ -229,7 +229,7 @@ pub type PDEVICE_OBJECT = *mut DEVICE_OBJECT;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDISPATCHER_HEADER = *mut DISPATCHER_HEADER;
 
-/// What a driver keeps besides its driver object.
+/// Data of a driver in addition to its driver object.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PDRIVER_EXTENSION = *mut DRIVER_EXTENSION;
@@ -254,7 +254,7 @@ pub type PETHREAD = *mut ETHREAD;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PEX_PUSH_LOCK = *mut usize;
 
-/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+/// Rundown protection: counts the users of an object, and lets a thread wait for them before the object goes away.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PEX_RUNDOWN_REF = *mut EX_RUNDOWN_REF;
@@ -279,12 +279,12 @@ pub type PFAST_MUTEX = *mut FAST_MUTEX;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PFILE_OBJECT = *mut FILE_OBJECT;
 
-/// What lookaside lists of nonpaged and of paged blocks hold.
+/// The contents of lookaside lists of nonpaged and of paged blocks.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PGENERAL_LOOKASIDE = *mut GENERAL_LOOKASIDE;
 
-/// What every lookaside list of the extended kind holds.
+/// The contents of lookaside lists of the extended kind.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PGENERAL_LOOKASIDE_POOL = *mut GENERAL_LOOKASIDE_POOL;
@@ -339,7 +339,7 @@ pub type PINET_PORT_RANGE = *mut INET_PORT_RANGE;
 /// Header: `mstcpip.h`.
 pub type PINET_PORT_RESERVATION = *mut INET_PORT_RANGE;
 
-/// Who has reserved ports.
+/// The owner of reserved ports.
 ///
 /// Header: `mstcpip.h`.
 pub type PINET_PORT_RESERVATION_INFORMATION = *mut INET_PORT_RESERVATION_INFORMATION;
@@ -374,7 +374,7 @@ pub type PIN_PKTINFO_EX = *mut IN_PKTINFO_EX;
 /// Header: `ws2ipdef.h`.
 pub type PIN_RECVERR = *mut IN_RECVERR;
 
-/// What an adapter or controller does with a device that waits for it.
+/// The next step of an adapter or controller with a device that waits for it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_ALLOCATION_ACTION = *mut IO_ALLOCATION_ACTION;
@@ -384,7 +384,7 @@ pub type PIO_ALLOCATION_ACTION = *mut IO_ALLOCATION_ACTION;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_COMPLETION_CONTEXT = *mut IO_COMPLETION_CONTEXT;
 
-/// What a completion routine answers, under other names.
+/// Results of a completion routine, under other names.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_COMPLETION_ROUTINE_RESULT = *mut IO_COMPLETION_ROUTINE_RESULT;
@@ -394,7 +394,7 @@ pub type PIO_COMPLETION_ROUTINE_RESULT = *mut IO_COMPLETION_ROUTINE_RESULT;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_SECURITY_CONTEXT = *mut IO_SECURITY_CONTEXT;
 
-/// What one driver on the way of a request is asked to do.
+/// One driver's part of a request.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PIO_STACK_LOCATION = *mut IO_STACK_LOCATION;
@@ -494,7 +494,7 @@ pub type PKWAIT_BLOCK = *mut KWAIT_BLOCK;
 /// Header: `ntdef.h`.
 pub type PLARGE_INTEGER = *mut LARGE_INTEGER;
 
-/// What closing does with data that has not been sent, for `SO_LINGER`.
+/// Treatment of unsent data on closing, for `SO_LINGER`.
 ///
 /// Header: `ws2def.h`.
 pub type PLINGER = *mut LINGER;
@@ -534,7 +534,7 @@ pub type PNPAGED_LOOKASIDE_LIST = *mut NPAGED_LOOKASIDE_LIST;
 /// Header: `netiodef.h`.
 pub type PNPIID = *const NPIID;
 
-/// What a client tells the registrar, only read and valid as long as it is registered.
+/// A client's data for the registrar. It is only read, and is valid as long as the client is registered.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_CLIENT_CHARACTERISTICS = *const NPI_CLIENT_CHARACTERISTICS;
@@ -544,12 +544,12 @@ pub type PNPI_CLIENT_CHARACTERISTICS = *const NPI_CLIENT_CHARACTERISTICS;
 /// Header: `netiodef.h`.
 pub type PNPI_MODULEID = *const NPI_MODULEID;
 
-/// What a provider tells the registrar, only read and valid as long as it is registered.
+/// A provider's data for the registrar. It is only read, and is valid as long as the provider is registered.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_PROVIDER_CHARACTERISTICS = *const NPI_PROVIDER_CHARACTERISTICS;
 
-/// What both sides tell each other, only read and valid as long as they are registered.
+/// The data that both sides receive about each other. It is only read, and is valid as long as they are registered.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on.
 pub type PNPI_REGISTRATION_INSTANCE = *const NPI_REGISTRATION_INSTANCE;
@@ -559,7 +559,7 @@ pub type PNPI_REGISTRATION_INSTANCE = *const NPI_REGISTRATION_INSTANCE;
 /// Header: `ntdef.h`.
 pub type POBJECT_ATTRIBUTES = *mut OBJECT_ATTRIBUTES;
 
-/// What a handle allows.
+/// The access that a handle grants.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type POBJECT_HANDLE_INFORMATION = *mut OBJECT_HANDLE_INFORMATION;
@@ -604,7 +604,7 @@ pub type PPRIORITY_STATUS = *mut PRIORITY_STATUS;
 /// Header: `ntdef.h`.
 pub type PPROCESSOR_NUMBER = *mut PROCESSOR_NUMBER;
 
-/// Which packets of which interface are received.
+/// Selects the packets that are received, and the interface.
 ///
 /// Header: `mstcpip.h`.
 pub type PRCVALL_IF = *mut RCVALL_IF;
@@ -659,7 +659,7 @@ pub type PRKTIMER = *mut KTIMER;
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PRKWAIT_BLOCK = *mut KWAIT_BLOCK;
 
-/// Whether adapters spread what they receive over processors.
+/// Whether adapters distribute received packets among processors.
 ///
 /// Header: `mstcpip.h`.
 pub type PRSS_SCALABILITY_INFO = *mut RSS_SCALABILITY_INFO;
@@ -809,7 +809,7 @@ pub type PTCP_ICW_PARAMETERS = *mut TCP_ICW_PARAMETERS;
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS2` on.
 pub type PTCP_INFO_v0 = *mut TCP_INFO_v0;
 
-/// How a connection is doing, with what holds up its sending.
+/// Statistics of a connection, with the reasons that delay its sending.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS5` on.
 pub type PTCP_INFO_v1 = *mut TCP_INFO_v1;
@@ -854,12 +854,12 @@ pub type PWSACMSGHDR = *mut CMSGHDR;
 /// Header: `ws2def.h`.
 pub type PWSAMSG = *mut WSAMSG;
 
-/// What behaves as on an older Windows.
+/// A behavior that can be that of an older Windows.
 ///
 /// Header: `mswsockdef.h`.
 pub type PWSA_COMPATIBILITY_BEHAVIOR_ID = *mut WSA_COMPATIBILITY_BEHAVIOR_ID;
 
-/// What behaves as on which older Windows.
+/// A behavior, and the older Windows whose behavior it is.
 ///
 /// Header: `mswsockdef.h`.
 pub type PWSA_COMPATIBILITY_MODE = *mut WSA_COMPATIBILITY_MODE;
@@ -899,7 +899,7 @@ pub type PWSK_CLIENT_DISPATCH = *mut WSK_CLIENT_DISPATCH;
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_LISTEN_DISPATCH = *mut WSK_CLIENT_LISTEN_DISPATCH;
 
-/// What the client registers with.
+/// Data with which a client registers.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_CLIENT_NPI = *mut WSK_CLIENT_NPI;
@@ -929,17 +929,17 @@ pub type PWSK_DATA_INDICATION = *mut WSK_DATA_INDICATION;
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EVENT_CALLBACK_CONTROL = *mut WSK_EVENT_CALLBACK_CONTROL;
 
-/// Extension interface that is registered for, with what the client gives it.
+/// Extension interface to register for, with the client's part.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EXTENSION_CONTROL_IN = *mut WSK_EXTENSION_CONTROL_IN;
 
-/// What the provider gives for an extension interface.
+/// The provider's part of an extension interface.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_EXTENSION_CONTROL_OUT = *mut WSK_EXTENSION_CONTROL_OUT;
 
-/// What to do with a request for a connection.
+/// Answer to a request for a connection.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_INSPECT_ACTION = *mut WSK_INSPECT_ACTION;
@@ -979,7 +979,7 @@ pub type PWSK_PROVIDER_DISPATCH = *mut WSK_PROVIDER_DISPATCH;
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_LISTEN_DISPATCH = *mut WSK_PROVIDER_LISTEN_DISPATCH;
 
-/// What the client gets from the provider.
+/// The provider's table, and the client to pass to it.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on.
 pub type PWSK_PROVIDER_NPI = *mut WSK_PROVIDER_NPI;

@@ -68,7 +68,7 @@ pub type DRIVER_INITIALIZE = Option<
 /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-driver_startio).
 pub type DRIVER_STARTIO =
     Option<unsafe extern "system" fn(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP)>;
-/// Undoes what the driver has done before it is unloaded.
+/// Undoes what the driver has done, before it is unloaded.
 ///
 /// Parameters: `DriverObject` (in).
 ///
@@ -104,21 +104,21 @@ pub type KDEFERRED_ROUTINE = Option<
     ),
 >;
 
-/// What a system thread runs.
+/// Routine of a system thread.
 ///
 /// Parameters: `StartContext` (in).
 ///
 /// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-kstart_routine).
 pub type KSTART_ROUTINE = Option<unsafe extern "system" fn(StartContext: *mut c_void)>;
 
-/// Pointer to what allocates a block for a lookaside list.
+/// Pointer to a function that allocates a block for a lookaside list.
 ///
 /// Parameters: `PoolType` (in), `NumberOfBytes` (in), `Tag` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pallocate_function).
 pub type PALLOCATE_FUNCTION =
     Option<unsafe extern "system" fn(arg1: POOL_TYPE, arg2: usize, arg3: u32) -> *mut c_void>;
-/// Pointer to what allocates a block for a lookaside list, which it is told.
+/// Pointer to a function that allocates a block for a lookaside list, which is the last argument.
 ///
 /// Parameters: `PoolType` (in), `NumberOfBytes` (in), `Tag` (in), `Lookaside` (in, out).
 ///
@@ -262,9 +262,9 @@ pub type PFN_WSK_CLIENT_EVENT = Option<
     ) -> NTSTATUS,
 >;
 
-/// Closes a socket, which cancels what is outstanding on it.
+/// Closes a socket, and cancels outstanding requests on it.
 ///
-/// No call on the socket may be under way, and none may follow.
+/// No call on the socket may be running, and none may follow.
 ///
 /// Parameters: `Socket` (in), `Irp` (in, out).
 ///
@@ -454,7 +454,7 @@ pub type PFN_WSK_INSPECT_COMPLETE = Option<
     ) -> NTSTATUS,
 >;
 
-/// Asks what to do with a request for a connection, on a socket that accepts conditionally.
+/// Asks for the answer to a request for a connection, on a socket that accepts conditionally.
 ///
 /// A NULL `InspectID` means that the listening socket must be closed.
 ///
@@ -740,14 +740,14 @@ pub type PFN_WSK_SOCKET_CONNECT = Option<
     ) -> NTSTATUS,
 >;
 
-/// Pointer to what frees a block of a lookaside list.
+/// Pointer to a function that frees a block of a lookaside list.
 ///
 /// Parameters: `Buffer` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pfree_function).
 pub type PFREE_FUNCTION = Option<unsafe extern "system" fn(arg1: *mut c_void)>;
 
-/// Pointer to what frees a block of a lookaside list, which it is told.
+/// Pointer to a function that frees a block of a lookaside list, which is the last argument.
 ///
 /// Parameters: `Buffer` (in), `Lookaside` (in, out).
 ///
@@ -781,14 +781,14 @@ pub type PIO_COMPLETION_ROUTINE = IO_COMPLETION_ROUTINE;
 /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkdeferred_routine).
 pub type PKDEFERRED_ROUTINE = KDEFERRED_ROUTINE;
 
-/// Pointer to what a system thread runs.
+/// Pointer to a routine of a system thread.
 ///
 /// Parameters: `StartContext` (in).
 ///
 /// IRQL: `PASSIVE_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nc-wdm-pkstart_routine).
 pub type PKSTART_ROUTINE = KSTART_ROUTINE;
 
-/// Pointer to what tells a client of a provider.
+/// Pointer to a function that tells a client of a provider.
 ///
 /// Parameters: `NmrBindingHandle` (in), `ClientContext` (in), `ProviderRegistrationInstance` (in).
 ///
@@ -801,21 +801,21 @@ pub type PNPI_CLIENT_ATTACH_PROVIDER_FN = Option<
     ) -> NTSTATUS,
 >;
 
-/// Pointer to what tells a client that its context is no longer used.
+/// Pointer to a function that tells a client that its context is no longer used.
 ///
 /// Parameters: `ClientBindingContext` (in).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_cleanup_binding_context_fn).
 pub type PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void)>;
-/// Pointer to what asks a client to detach.
+/// Pointer to a function that asks a client to detach.
 ///
 /// Parameters: `ClientBindingContext` (in).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_client_detach_provider_fn).
 pub type PNPI_CLIENT_DETACH_PROVIDER_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS>;
-/// Pointer to what tells a provider of a client.
+/// Pointer to a function that tells a provider of a client.
 ///
 /// Parameters: `NmrBindingHandle` (in), `ProviderContext` (in), `ClientRegistrationInstance` (in), `ClientBindingContext` (in), `ClientDispatch` (in), `ProviderBindingContext` (out), `ProviderDispatch` (out).
 ///
@@ -832,28 +832,28 @@ pub type PNPI_PROVIDER_ATTACH_CLIENT_FN = Option<
     ) -> NTSTATUS,
 >;
 
-/// Pointer to what tells a provider that its context is no longer used.
+/// Pointer to a function that tells a provider that its context is no longer used.
 ///
 /// Parameters: `ProviderBindingContext` (in).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_cleanup_binding_context_fn).
 pub type PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void)>;
-/// Pointer to what asks a provider to detach.
+/// Pointer to a function that asks a provider to detach.
 ///
 /// Parameters: `ProviderBindingContext` (in).
 ///
 /// IRQL: `<= PASSIVE_LEVEL`. Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/nc-netioddk-pnpi_provider_detach_client_fn).
 pub type PNPI_PROVIDER_DETACH_CLIENT_FN =
     Option<unsafe extern "system" fn(arg1: *mut c_void) -> NTSTATUS>;
-/// Pointer to what allocates memory for an element.
+/// Pointer to a function that allocates memory for an element.
 ///
 /// Parameters: `Table` (in), `ByteSize` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_allocate_routine).
 pub type PRTL_AVL_ALLOCATE_ROUTINE =
     Option<unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: u32) -> *mut c_void>;
-/// Pointer to what compares two elements.
+/// Pointer to a function that compares two elements.
 ///
 /// Parameters: `Table` (in), `FirstStruct` (in), `SecondStruct` (in).
 ///
@@ -866,14 +866,14 @@ pub type PRTL_AVL_COMPARE_ROUTINE = Option<
     ) -> RTL_GENERIC_COMPARE_RESULTS,
 >;
 
-/// Pointer to what frees the memory of an element.
+/// Pointer to a function that frees the memory of an element.
 ///
 /// Parameters: `Table` (in), `Buffer` (in).
 ///
 /// IRQL: `<= DISPATCH_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nc-ntddk-prtl_avl_free_routine).
 pub type PRTL_AVL_FREE_ROUTINE =
     Option<unsafe extern "system" fn(arg1: *mut RTL_AVL_TABLE, arg2: *mut c_void)>;
-/// Pointer to what initialises something once.
+/// Pointer to a function that initialises something once.
 ///
 /// Parameters: `RunOnce` (in, out), `Parameter` (in, out, optional), `Context` (in, out, optional).
 ///

@@ -437,7 +437,7 @@ pub const FILE_DEVICE_NETWORK: u32 = 18;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_SECURE_OPEN: u32 = 256;
 
-/// Device that none of the other kinds fits.
+/// Device of no other kind.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const FILE_DEVICE_UNKNOWN: u32 = 34;
@@ -1037,7 +1037,7 @@ pub const IPPORT_TTYLINK: u32 = 87;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_WHOIS: u32 = 43;
 
-/// Port of the list of who is there, over UDP.
+/// Port of the service that lists active users, over UDP.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const IPPORT_WHOSERVER: u32 = 513;
@@ -1072,7 +1072,7 @@ pub const IPV6_CHECKSUM: u32 = 26;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_DEL_IFLIST: u32 = 30;
 
-/// Forbids fragmenting what is sent.
+/// Forbids fragmenting sent packets.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_DONTFRAG: u32 = 14;
@@ -1097,7 +1097,7 @@ pub const IPV6_GET_IFLIST: u32 = 33;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_HDRINCL: u32 = 2;
 
-/// Asks for the hop limit of each datagram; as control information, an INT, also of what is sent.
+/// Asks for the hop limit of each datagram. As control information, an INT, also the hop limit of a sent datagram.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_HOPLIMIT: u32 = 21;
@@ -1147,7 +1147,7 @@ pub const IPV6_MULTICAST_IF: u32 = 9;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_MULTICAST_LOOP: u32 = 11;
 
-/// Interface for what need not be in real time.
+/// Interface for traffic that need not be in real time.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_NRT_INTERFACE: u32 = 74;
@@ -1197,7 +1197,7 @@ pub const IPV6_RECVRTHDR: u32 = 38;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RECVTCLASS: u32 = 40;
 
-/// Routing header of what is sent, as control information.
+/// Routing header of sent packets, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_RTHDR: u32 = 32;
@@ -1207,12 +1207,12 @@ pub const IPV6_RTHDR: u32 = 32;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_TCLASS: u32 = 39;
 
-/// Hop limit of what is sent and is not multicast.
+/// Hop limit of sent packets other than multicast.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_UNICAST_HOPS: u32 = 4;
 
-/// Interface that what is not multicast is sent on.
+/// Interface on which packets other than multicast are sent.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ipv6-socket-options).
 pub const IPV6_UNICAST_IF: u32 = 31;
@@ -1262,7 +1262,7 @@ pub const IP_BLOCK_SOURCE: u32 = 17;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_DEL_IFLIST: u32 = 30;
 
-/// Forbids fragmenting what is sent.
+/// Forbids fragmenting sent packets.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_DONTFRAGMENT: u32 = 14;
@@ -1327,12 +1327,12 @@ pub const IP_MULTICAST_LOOP: u32 = 11;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_MULTICAST_TTL: u32 = 10;
 
-/// Interface for what need not be in real time.
+/// Interface for traffic that need not be in real time.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_NRT_INTERFACE: u32 = 74;
 
-/// IP options of what is sent.
+/// IP options of sent packets.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_OPTIONS: u32 = 1;
@@ -1402,7 +1402,7 @@ pub const IP_RECVTOS: u32 = 40;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RECVTTL: u32 = 21;
 
-/// Routing header of what is sent, as control information.
+/// Routing header of sent packets, as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_RTHDR: u32 = 32;
@@ -1412,12 +1412,12 @@ pub const IP_RTHDR: u32 = 32;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_TCLASS: u32 = 39;
 
-/// Type of service of what is sent, as an option or as control information.
+/// Type of service of sent packets, as an option or as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_TOS: u32 = 3;
 
-/// Time to live of what is sent, as an option or as control information.
+/// Time to live of sent packets, as an option or as control information.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_TTL: u32 = 4;
@@ -1427,7 +1427,7 @@ pub const IP_TTL: u32 = 4;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_UNBLOCK_SOURCE: u32 = 18;
 
-/// Interface that what is not multicast is sent on, in network byte order.
+/// Interface on which packets other than multicast are sent, in network byte order.
 ///
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/ipproto-ip-socket-options).
 pub const IP_UNICAST_IF: u32 = 31;
@@ -1507,7 +1507,7 @@ pub const IRP_MJ_DIRECTORY_CONTROL: u8 = 12;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_FILE_SYSTEM_CONTROL: u8 = 13;
 
-/// Writes out what is buffered.
+/// Flushes buffered data.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/irp-major-function-codes).
 pub const IRP_MJ_FLUSH_BUFFERS: u8 = 9;
@@ -1612,7 +1612,7 @@ pub const IRP_MJ_WRITE: u8 = 4;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_ENUMERATE_SUB_KEYS: u32 = 8;
 
-/// Right to be told when a registry key changes.
+/// Right to be notified when a registry key changes.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const KEY_NOTIFY: u32 = 16;
@@ -1812,7 +1812,7 @@ pub const METHOD_BUFFERED: u32 = 0;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_IN_DIRECT: u32 = 1;
 
-/// Control code whose buffers come as they are.
+/// Control code whose buffers are passed unchanged.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const METHOD_NEITHER: u32 = 3;
@@ -1827,12 +1827,12 @@ pub const METHOD_OUT_DIRECT: u32 = 2;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_BCAST: u32 = 1024;
 
-/// The control information did not fit in the buffer; what fitted is there.
+/// The control information did not fit in the buffer, which has the part that fitted.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_CTRUNC: u32 = 512;
 
-/// What was received is an error of an earlier datagram.
+/// The received data is an error of an earlier datagram.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_ERRQUEUE: u32 = 4096;
@@ -1842,7 +1842,7 @@ pub const MSG_ERRQUEUE: u32 = 4096;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_MCAST: u32 = 2048;
 
-/// The datagram did not fit in the buffer; what fitted is there.
+/// The datagram did not fit in the buffer, which has the part that fitted.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const MSG_TRUNC: u32 = 256;
@@ -2277,7 +2277,7 @@ pub const POOL_FLAG_SESSION: u64 = 4;
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_SPECIAL_POOL: u64 = 0x0000_0001_0000_0000;
 
-/// Leaves the memory as it is instead of zeroing it.
+/// Leaves the memory uninitialised instead of zeroing it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.19041 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const POOL_FLAG_UNINITIALIZED: u64 = 2;
@@ -2377,12 +2377,12 @@ pub const REG_SZ: u32 = 1;
 /// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
 pub const RTL_RUN_ONCE_ASYNC: u32 = 2;
 
-/// Only tells whether the initialisation has run.
+/// Only checks whether the initialisation has run.
 ///
 /// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
 pub const RTL_RUN_ONCE_CHECK_ONLY: u32 = 1;
 
-/// Low bits that what the initialisation has made leaves free.
+/// Low bits that the result of the initialisation leaves free.
 ///
 /// Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/).
 pub const RTL_RUN_ONCE_CTX_RESERVED_BITS: u32 = 2;
@@ -2472,7 +2472,7 @@ pub const SIO_ENABLE_CIRCULAR_QUEUEING: u32 = 0x2800_0002;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_FIND_ROUTE: u32 = 0x4800_0003;
 
-/// Throws away what has been queued for sending.
+/// Discards data that is queued for sending.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_FLUSH: u32 = 0x2800_0004;
@@ -2587,7 +2587,7 @@ pub const SIO_PRIORITY_HINT: u32 = 0x9800_0018;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_QUERY_RSS_PROCESSOR_INFO: u32 = 0x4800_0025;
 
-/// Asks whether adapters spread what they receive over processors.
+/// Asks whether adapters distribute received packets among processors.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_QUERY_RSS_SCALABILITY_INFO: u32 = 0x5800_00D2;
@@ -2712,7 +2712,7 @@ pub const SIO_SET_SECURITY: u32 = 0x9800_00C8;
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_SET_WFP_CONNECTION_REDIRECT_RECORDS: u32 = 0x9800_00DE;
 
-/// Says what the socket is used for.
+/// States the purpose of the socket.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_SOCKET_USAGE_NOTIFICATION: u32 = 0x9800_00CC;
@@ -2747,22 +2747,22 @@ pub const SIO_TIMESTAMPING: u32 = 0x9800_00EB;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const SIO_TRANSLATE_HANDLE: u32 = 0xC800_000D;
 
-/// Interface that what is not multicast is sent on.
+/// Interface on which packets other than multicast are sent.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_UCAST_IF: u32 = 0x9800_0006;
 
-/// Control of a socket: tells how much unsent data keeps a connection busiest.
+/// Control of a socket: returns how much unsent data keeps a connection busiest.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-ideal-send-backlog).
 pub const SIO_WSK_QUERY_IDEAL_SEND_BACKLOG: u32 = 0x4F00_0003;
 
-/// Control of a socket: tells which inspected request an accepted socket came from.
+/// Control of a socket: returns the inspected request from which an accepted socket comes.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-inspect-id).
 pub const SIO_WSK_QUERY_INSPECT_ID: u32 = 0x4F00_0005;
 
-/// Control of a socket: tells how much received data waits.
+/// Control of a socket: returns how much received data waits.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-query-receive-backlog).
 pub const SIO_WSK_QUERY_RECEIVE_BACKLOG: u32 = 0x4F00_0004;
@@ -2907,7 +2907,7 @@ pub const SO_COMPARTMENT_ID: u32 = 12292;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_CONDITIONAL_ACCEPT: u32 = 12290;
 
-/// Records what the socket does.
+/// Records the activity of the socket.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_DEBUG: u32 = 1;
@@ -2947,7 +2947,7 @@ pub const SO_GROUP_PRIORITY: u32 = 8194;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_KEEPALIVE: u32 = 8;
 
-/// What closing does with data that has not been sent, as a `LINGER`.
+/// Treatment of unsent data on closing, as a `LINGER`.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/winsock/sol-socket-socket-options).
 pub const SO_LINGER: u32 = 128;
@@ -3351,7 +3351,7 @@ pub const WSK_EVENT_RECEIVE_FROM: u32 = 256;
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/network/so-wsk-event-callback).
 pub const WSK_EVENT_SEND_BACKLOG: u32 = 16;
 
-/// Disconnecting: abruptly, dropping what has not been sent.
+/// Disconnects abruptly, and discards unsent data.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_ABORTIVE: u32 = 1;
@@ -3376,7 +3376,7 @@ pub const WSK_FLAG_CONNECTION_SOCKET: u32 = 2;
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_DATAGRAM_SOCKET: u32 = 4;
 
-/// Receiving: throws away what has arrived and what will.
+/// Receives and discards all data that has arrived or will arrive.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_DRAIN: u32 = 4;
@@ -3391,7 +3391,7 @@ pub const WSK_FLAG_ENTIRE_MESSAGE: u32 = 4;
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const WSK_FLAG_LISTEN_SOCKET: u32 = 1;
 
-/// Sending: at once, with what is queued already.
+/// Sends at once, together with queued data.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/).
 pub const WSK_FLAG_NODELAY: u32 = 2;

@@ -27,7 +27,7 @@ impl core::fmt::Debug for EVENT_TYPE {
     }
 }
 
-/// What an adapter or controller does with a device that waits for it.
+/// The next step of an adapter or controller with a device that waits for it.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_allocation_action).
 #[repr(transparent)]
@@ -35,7 +35,7 @@ impl core::fmt::Debug for EVENT_TYPE {
 pub struct IO_ALLOCATION_ACTION(pub i32);
 
 impl IO_ALLOCATION_ACTION {
-    /// Keeps what it got.
+    /// Keeps the adapter and its map registers.
     pub const KeepObject: Self = Self(1);
     /// Gives everything back.
     pub const DeallocateObject: Self = Self(2);
@@ -55,7 +55,7 @@ impl core::fmt::Debug for IO_ALLOCATION_ACTION {
     }
 }
 
-/// What a completion routine answers, under other names.
+/// Results of a completion routine, under other names.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_io_completion_routine_result).
 #[repr(transparent)]
@@ -156,7 +156,7 @@ impl IPPROTO {
     pub const IPPROTO_RESERVED_IPSECOFFLOAD: Self = Self(259);
     /// Kept by the system, for network virtualization.
     pub const IPPROTO_RESERVED_WNV: Self = Self(260);
-    /// End of what the system keeps.
+    /// End of the ports that the system keeps.
     pub const IPPROTO_RESERVED_MAX: Self = Self(261);
 }
 
@@ -204,7 +204,7 @@ impl core::fmt::Debug for IPPROTO {
     }
 }
 
-/// What is asked about a value of a registry key.
+/// The information to return about a value of a registry key.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_key_value_information_class).
 #[repr(transparent)]
@@ -252,7 +252,7 @@ impl core::fmt::Debug for KEY_VALUE_INFORMATION_CLASS {
 pub struct KWAIT_REASON(pub i32);
 
 impl KWAIT_REASON {
-    /// A driver waits for something of its own; what drivers pass.
+    /// A driver waits for an object of its own; the usual value in drivers.
     pub const Executive: Self = Self(0);
     /// A free page.
     pub const FreePage: Self = Self(1);
@@ -392,7 +392,7 @@ impl core::fmt::Debug for KWAIT_REASON {
     }
 }
 
-/// What locked memory will be used for.
+/// The access for which memory is locked.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_lock_operation).
 #[repr(transparent)]
@@ -485,7 +485,7 @@ impl core::fmt::Debug for MEMORY_CACHING_TYPE_ORIG {
     }
 }
 
-/// How hard the system tries to map memory, when it is short of what that takes.
+/// How hard the system tries to map memory when it is short of resources.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ne-wdm-_mm_page_priority).
 #[repr(transparent)]
@@ -513,7 +513,7 @@ impl core::fmt::Debug for MM_PAGE_PRIORITY {
     }
 }
 
-/// Who asks for something: the kernel, or a user-mode program that is not to be trusted.
+/// The origin of a request: the kernel, or a user-mode program, which must not be trusted.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/previousmode).
 #[repr(transparent)]
@@ -605,7 +605,7 @@ impl PMTUD_STATE {
     pub const IP_PMTUDISC_DO: Self = Self(1);
     /// Doesn't, and fragments.
     pub const IP_PMTUDISC_DONT: Self = Self(2);
-    /// Sends as large as it is asked, and never fragments.
+    /// Sends packets of any requested size, and never fragments them.
     pub const IP_PMTUDISC_PROBE: Self = Self(3);
     /// Number of ways.
     pub const IP_PMTUDISC_MAX: Self = Self(4);
@@ -781,7 +781,7 @@ impl SCOPE_LEVEL {
     pub const ScopeLevelLink: Self = Self(2);
     /// One subnet.
     pub const ScopeLevelSubnet: Self = Self(3);
-    /// What an administrator says.
+    /// Set by an administrator.
     pub const ScopeLevelAdmin: Self = Self(4);
     /// One site.
     pub const ScopeLevelSite: Self = Self(5);
@@ -849,7 +849,7 @@ impl core::fmt::Debug for SOCKET_PRIORITY_HINT {
     }
 }
 
-/// What secures the traffic of a socket.
+/// The protocol that secures the traffic of a socket.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-socket_security_protocol).
 #[repr(transparent)]
@@ -880,7 +880,7 @@ impl core::fmt::Debug for SOCKET_SECURITY_PROTOCOL {
     }
 }
 
-/// What a socket is used for.
+/// The purpose of a socket.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ne-mstcpip-socket_usage_type).
 #[repr(transparent)]
@@ -1071,7 +1071,7 @@ impl core::fmt::Debug for WAIT_TYPE {
     }
 }
 
-/// What behaves as on an older Windows.
+/// A behavior that can be that of an older Windows.
 ///
 /// Header: `mswsockdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mswsockdef/ne-mswsockdef-wsa_compatibility_behavior_id).
 #[repr(transparent)]
@@ -1081,7 +1081,7 @@ pub struct WSA_COMPATIBILITY_BEHAVIOR_ID(pub i32);
 impl WSA_COMPATIBILITY_BEHAVIOR_ID {
     /// Everything.
     pub const WsaBehaviorAll: Self = Self(0);
-    /// Buffering of what is received.
+    /// Buffering of received data.
     pub const WsaBehaviorReceiveBuffering: Self = Self(1);
     /// Tuning of the receive window.
     pub const WsaBehaviorAutoTuning: Self = Self(2);
@@ -1130,7 +1130,7 @@ impl core::fmt::Debug for WSK_CONTROL_SOCKET_TYPE {
     }
 }
 
-/// What to do with a request for a connection.
+/// Answer to a request for a connection.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ne-wsk-wsk_inspect_action).
 #[repr(transparent)]

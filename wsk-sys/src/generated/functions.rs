@@ -116,7 +116,7 @@ unsafe extern "system" {
         WskProviderNpi: *mut WSK_PROVIDER_NPI,
     ) -> NTSTATUS;
 
-    /// Ends a registration, once the provider's table is given back and every socket is closed.
+    /// Ends a registration, after the provider's table was released and every socket was closed.
     ///
     /// Parameters: `WskRegistration` (in).
     ///
@@ -199,7 +199,7 @@ unsafe extern "system" {
     /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.17763 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exacquirepushlocksharedex).
     pub fn ExAcquirePushLockSharedEx(Lock: *mut usize, Flags: u32);
 
-    /// Begins to use the object, and tells whether that is still allowed.
+    /// Begins to use the object, and returns whether that is still allowed.
     ///
     /// Parameters: `RunRef` (in, out).
     ///
@@ -461,14 +461,14 @@ unsafe extern "system" {
     /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exrundowncompleted).
     pub fn ExRundownCompleted(RunRef: *mut EX_RUNDOWN_REF);
 
-    /// Makes the only reader of an executive spin lock its writer, and tells whether that could be done.
+    /// Makes the only reader of an executive spin lock its writer, and returns whether that was possible.
     ///
     /// Parameters: `SpinLock` (in, out).
     ///
     /// IRQL: `DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-extryconvertsharedspinlockexclusive).
     pub fn ExTryConvertSharedSpinLockExclusive(SpinLock: *mut i32) -> u32;
 
-    /// Takes a fast mutex if nobody holds it, and tells so; then raises to APC_LEVEL.
+    /// Takes a fast mutex if nobody holds it, and returns whether it did. If so, also raises to APC_LEVEL.
     ///
     /// Parameters: `FastMutex` (in, out).
     ///
@@ -559,7 +559,7 @@ unsafe extern "system" {
         Length: u32,
     );
 
-    /// Asks that a request be cancelled, and tells whether anybody took that on.
+    /// Requests that a request be cancelled, and returns whether a cancel routine was called.
     ///
     /// Parameters: `Irp` (in).
     ///
@@ -690,7 +690,7 @@ unsafe extern "system" {
         BugCheckParameter4: usize,
     ) -> !;
 
-    /// Stops a timer, and tells whether it was running.
+    /// Stops a timer, and returns whether it was running.
     ///
     /// Parameters: `Timer` (in, out).
     ///
@@ -776,7 +776,7 @@ unsafe extern "system" {
         SystemArgument2: *mut c_void,
     ) -> u8;
 
-    /// Ends what `KeEnterCriticalRegion` began.
+    /// Ends the region that `KeEnterCriticalRegion` began.
     ///
     /// IRQL: `<= APC_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-keleavecriticalregion).
     pub fn KeLeaveCriticalRegion();
@@ -802,7 +802,7 @@ unsafe extern "system" {
     /// IRQL: `<= HIGH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryunbiasedinterrupttime).
     pub fn KeQueryUnbiasedInterruptTime() -> u64;
 
-    /// Tells whether an event is signalled.
+    /// Returns whether an event is signalled.
     ///
     /// Parameters: `Event` (in).
     ///
@@ -839,7 +839,7 @@ unsafe extern "system" {
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kesetevent).
     pub fn KeSetEvent(Event: *mut KEVENT, Increment: i32, Wait: u8) -> i32;
 
-    /// Starts a timer, and tells whether it was running.
+    /// Starts a timer, and returns whether it was running.
     ///
     /// Parameters: `Timer` (in, out), `DueTime` (in), `Dpc` (in, optional).
     ///
@@ -1039,7 +1039,7 @@ unsafe extern "system" {
         SourceString: *const UNICODE_STRING,
     );
 
-    /// Deletes the element that is equal to a description, and tells whether there was one.
+    /// Deletes the element that equals a description, and returns whether there was one.
     ///
     /// Parameters: `Table` (in), `Buffer` (in).
     ///
@@ -1088,7 +1088,7 @@ unsafe extern "system" {
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitansistring).
     pub fn RtlInitAnsiString(DestinationString: *mut STRING, SourceString: *const i8);
 
-    /// Makes a counted byte string over a string that ends in a zero, or tells that it is too long.
+    /// Makes a counted byte string over a string that ends in a zero, or fails if that is too long.
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
@@ -1110,7 +1110,7 @@ unsafe extern "system" {
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-rtlinitunicodestring).
     pub fn RtlInitUnicodeString(DestinationString: *mut UNICODE_STRING, SourceString: *const u16);
 
-    /// Makes a counted string over a string that ends in a zero, or tells that it is too long.
+    /// Makes a counted string over a string that ends in a zero, or fails if that is too long.
     ///
     /// Parameters: `DestinationString` (out), `SourceString` (in, optional).
     ///
@@ -1152,7 +1152,8 @@ unsafe extern "system" {
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv4addresstostringa).
     pub fn RtlIpv4AddressToStringA(Addr: *const IN_ADDR, S: *mut i8) -> *mut i8;
 
-    /// Writes an IPv4 address with its port, unless zero, as a byte string that ends in a zero; tells the length, with the zero.
+    /// Writes an IPv4 address, with its port unless that is zero, as a byte string that ends in a zero. Returns the length with the
+    /// zero.
     ///
     /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
     ///
@@ -1166,7 +1167,7 @@ unsafe extern "system" {
         AddressStringLength: *mut u32,
     ) -> NTSTATUS;
 
-    /// Writes an IPv4 address with its port, unless zero, as UTF-16 that ends in a zero; tells the length, with the zero.
+    /// Writes an IPv4 address, with its port unless that is zero, as UTF-16 that ends in a zero. Returns the length with the zero.
     ///
     /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
     ///
@@ -1246,7 +1247,8 @@ unsafe extern "system" {
     /// IRQL: `<= PASSIVE_LEVEL`. Header: `ip2string.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ip2string/nf-ip2string-rtlipv6addresstostringa).
     pub fn RtlIpv6AddressToStringA(Addr: *const IN6_ADDR, S: *mut i8) -> *mut i8;
 
-    /// Writes an IPv6 address with its scope and port, unless zero, as a byte string that ends in a zero; tells the length, with the zero.
+    /// Writes an IPv6 address, with its scope and port unless they are zero, as a byte string that ends in a zero. Returns the length
+    /// with the zero.
     ///
     /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
     ///
@@ -1261,7 +1263,8 @@ unsafe extern "system" {
         AddressStringLength: *mut u32,
     ) -> NTSTATUS;
 
-    /// Writes an IPv6 address with its scope and port, unless zero, as UTF-16 that ends in a zero; tells the length, with the zero.
+    /// Writes an IPv6 address, with its scope and port unless they are zero, as UTF-16 that ends in a zero. Returns the length with
+    /// the zero.
     ///
     /// The port is in network order. Gives `STATUS_INVALID_PARAMETER` with the length that is needed where there is no room.
     ///
@@ -1329,7 +1332,7 @@ unsafe extern "system" {
         Addr: *mut IN6_ADDR,
     ) -> NTSTATUS;
 
-    /// Tells whether there are no elements.
+    /// Returns whether there are no elements.
     ///
     /// Parameters: `Table` (in).
     ///
@@ -1394,7 +1397,7 @@ unsafe extern "system" {
     /// IRQL: `<= APC_LEVEL`. Header: `ntddk.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntddk/nf-ntddk-rtlrunonceinitialize).
     pub fn RtlRunOnceInitialize(RunOnce: *mut RTL_RUN_ONCE);
 
-    /// Turns UTF-8 into UTF-16, and tells how many bytes that takes; without a destination only that.
+    /// Converts UTF-8 to UTF-16, and returns the number of bytes that takes. Without a destination it only returns the number.
     ///
     /// Parameters: `UnicodeStringDestination` (out, optional, `UnicodeStringMaxByteCount, *UnicodeStringActualByteCount` bytes), `UnicodeStringMaxByteCount` (in), `UnicodeStringActualByteCount` (out, optional), `UTF8StringSource` (in, `UTF8StringByteCount` bytes), `UTF8StringByteCount` (in).
     ///

@@ -34,7 +34,7 @@ pub struct ADDRINFOA {
     pub ai_next: *mut ADDRINFOA,
 }
 
-/// Address that a lookup gave, with who gave it; as input, which addresses are wanted.
+/// Address that a lookup has returned, with its source. As input, the wanted addresses.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-addrinfoexw).
 #[doc(alias = "addrinfoexW")]
@@ -114,7 +114,7 @@ pub struct CMSGHDR {
     pub cmsg_len: usize,
     /// Protocol that the piece belongs to, such as `IPPROTO_IP`.
     pub cmsg_level: i32,
-    /// What the piece is, by protocol, such as `IP_PKTINFO`.
+    /// Type of the piece, by protocol, such as `IP_PKTINFO`.
     pub cmsg_type: i32,
 }
 
@@ -250,7 +250,7 @@ pub struct DISPATCHER_HEADER_Anonymous1_Anonymous1 {
     pub Reserved1: u8,
 }
 
-/// What a driver keeps besides its driver object.
+/// Data of a driver in addition to its driver object.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_driver_extension).
 #[doc(alias = "_DRIVER_EXTENSION")]
@@ -288,7 +288,7 @@ pub struct DRIVER_OBJECT {
     pub DriverSize: u32,
     /// Kept by the system.
     pub DriverSection: *mut c_void,
-    /// What the driver keeps besides.
+    /// More data of the driver.
     pub DriverExtension: *mut DRIVER_EXTENSION,
     /// Name of the driver.
     pub DriverName: UNICODE_STRING,
@@ -318,7 +318,7 @@ pub struct ETHREAD {
     _unused: [u8; 0],
 }
 
-/// Rundown protection: users of an object, and whoever waits for them to be done before the object goes.
+/// Rundown protection: counts the users of an object, and lets a thread wait for them before the object goes away.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_ex_rundown_ref).
 #[doc(alias = "_EX_RUNDOWN_REF")]
@@ -358,7 +358,7 @@ pub struct FAST_MUTEX {
     pub Owner: *mut c_void,
     /// How often a thread has had to wait.
     pub Contention: u32,
-    /// What threads wait for.
+    /// The event on which threads wait.
     pub Event: KEVENT,
     /// Level from before it was taken.
     pub OldIrql: u32,
@@ -371,7 +371,7 @@ pub struct FILE_OBJECT {
 }
 
 #[cfg(target_arch = "x86_64")]
-/// What lookaside lists of nonpaged and of paged blocks hold.
+/// The contents of lookaside lists of nonpaged and of paged blocks.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
@@ -414,7 +414,7 @@ pub struct GENERAL_LOOKASIDE {
 }
 
 #[cfg(target_arch = "aarch64")]
-/// What lookaside lists of nonpaged and of paged blocks hold.
+/// The contents of lookaside lists of nonpaged and of paged blocks.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside).
 #[doc(alias = "_GENERAL_LOOKASIDE")]
@@ -476,7 +476,7 @@ pub union GENERAL_LOOKASIDE_Anonymous2 {
     pub Free: PFREE_FUNCTION,
 }
 
-/// What every lookaside list of the extended kind holds.
+/// The contents of lookaside lists of the extended kind.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_general_lookaside_pool).
 #[doc(alias = "_GENERAL_LOOKASIDE_POOL")]
@@ -548,7 +548,7 @@ pub struct GROUP_FILTER {
     pub gf_interface: u32,
     /// The group.
     pub gf_group: SOCKADDR_STORAGE,
-    /// What the list means.
+    /// Meaning of the list.
     pub gf_fmode: MULTICAST_MODE_TYPE,
     /// Number of senders.
     pub gf_numsrc: u32,
@@ -608,7 +608,7 @@ pub struct GUID {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ICMP_ERROR_INFO {
-    /// Who reported it.
+    /// Sender of the report.
     pub srcaddress: SOCKADDR_INET,
     /// Protocol of the report, `IPPROTO_ICMP` or `IPPROTO_ICMPV6`.
     pub protocol: IPPROTO,
@@ -678,7 +678,7 @@ pub struct INET_PORT_RANGE {
     pub NumberOfPorts: u16,
 }
 
-/// Who has reserved ports.
+/// The owner of reserved ports.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-inet_port_reservation_information).
 #[repr(C)]
@@ -826,7 +826,7 @@ pub struct IN_PKTINFO_EX {
 pub struct IN_RECVERR {
     /// Protocol of the report, `IPPROTO_ICMP` or `IPPROTO_ICMPV6`.
     pub protocol: IPPROTO,
-    /// What the report says besides, such as the largest packet on the path.
+    /// More information in the report, such as the largest packet on the path.
     pub info: u32,
     /// `type_` of the C structure.
     pub type_: u8,
@@ -852,7 +852,7 @@ pub struct IO_SECURITY_CONTEXT {
     _unused: [u8; 0],
 }
 
-/// What one driver on the way of a request is asked to do, and what is called when that is done.
+/// One driver's part of a request, and the routine to call when that part has completed.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_io_stack_location).
 #[doc(alias = "_IO_STACK_LOCATION")]
@@ -873,7 +873,7 @@ pub struct IO_STACK_LOCATION {
     pub DeviceObject: *mut DEVICE_OBJECT,
     /// File that the request is about, or NULL.
     pub FileObject: *mut FILE_OBJECT,
-    /// What the next higher driver wants called on completion.
+    /// Completion routine of the next higher driver.
     pub CompletionRoutine: PIO_COMPLETION_ROUTINE,
     /// Third argument of the completion routine.
     pub Context: *mut c_void,
@@ -901,7 +901,7 @@ pub union IO_STACK_LOCATION_Parameters {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct IO_STACK_LOCATION_Parameters_Create {
-    /// Who opens it.
+    /// The opener and its access.
     pub SecurityContext: *mut IO_SECURITY_CONTEXT,
     /// Options and disposition.
     pub Options: u32,
@@ -1000,7 +1000,7 @@ pub struct IO_STACK_LOCATION_Parameters_Write {
 pub struct IO_STATUS_BLOCK {
     /// `Anonymous1` of the C structure.
     pub Anonymous1: IO_STATUS_BLOCK_Anonymous1,
-    /// What the request gave, most often a number of bytes.
+    /// Result of the request, most often a number of bytes.
     pub Information: usize,
 }
 
@@ -1072,7 +1072,7 @@ pub struct IP_MSFILTER {
     pub imsf_multiaddr: IN_ADDR,
     /// Address of the interface.
     pub imsf_interface: IN_ADDR,
-    /// What the list means.
+    /// Meaning of the list.
     pub imsf_fmode: MULTICAST_MODE_TYPE,
     /// Number of senders.
     pub imsf_numsrc: u32,
@@ -1096,13 +1096,13 @@ pub struct IRP {
     pub MdlAddress: *mut MDL,
     /// `IRP_…` flags.
     pub Flags: u32,
-    /// What belongs to the request.
+    /// Data of the request.
     pub AssociatedIrp: IRP_AssociatedIrp,
     /// Link in the list of the thread.
     pub ThreadListEntry: LIST_ENTRY,
     /// How the request ended.
     pub IoStatus: IO_STATUS_BLOCK,
-    /// Who made the request.
+    /// Origin of the request.
     pub RequestorMode: KPROCESSOR_MODE,
     /// Whether the driver below has marked the request as pending.
     pub PendingReturned: u8,
@@ -1112,7 +1112,7 @@ pub struct IRP {
     pub CurrentLocation: i8,
     /// Whether cancelling has been asked for.
     pub Cancel: u8,
-    /// Level to return to when the cancel lock is given back.
+    /// Level to return to when the cancel lock is released.
     pub CancelIrql: u8,
     /// Kept by the kernel.
     pub ApcEnvironment: i8,
@@ -1122,13 +1122,13 @@ pub struct IRP {
     pub Anonymous1: IRP_Anonymous1,
     /// Event to signal on completion, or NULL.
     pub UserEvent: *mut KEVENT,
-    /// What the kind of request needs.
+    /// Data of this kind of request.
     pub Overlay: IRP_Overlay,
     /// Routine that cancels the request, or NULL.
     pub CancelRoutine: PDRIVER_CANCEL,
     /// The user's own buffer.
     pub UserBuffer: *mut c_void,
-    /// What the owner of the request keeps in it.
+    /// Data of the request's owner.
     pub Tail: IRP_Tail,
 }
 
@@ -1198,7 +1198,7 @@ pub union IRP_Overlay_AsynchronousParameters_Anonymous2 {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union IRP_Tail {
-    /// What the kind of request needs.
+    /// Data of this kind of request.
     pub Overlay: IRP_Tail_Overlay,
     /// While the request completes in the thread that made it.
     pub Apc: KAPC,
@@ -1410,7 +1410,7 @@ pub struct KDPC_Anonymous1_Anonymous1 {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct KEVENT {
-    /// What every such object starts with.
+    /// The header of every such object.
     pub Header: DISPATCHER_HEADER,
 }
 
@@ -1450,7 +1450,7 @@ pub struct KTHREAD {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct KTIMER {
-    /// What every such object starts with.
+    /// The header of every such object.
     pub Header: DISPATCHER_HEADER,
     /// When it expires.
     pub DueTime: ULARGE_INTEGER,
@@ -1526,7 +1526,7 @@ pub struct LARGE_INTEGER_u {
     pub HighPart: i32,
 }
 
-/// What closing does with data that has not been sent, for `SO_LINGER`.
+/// Treatment of unsent data on closing, for `SO_LINGER`.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-linger).
 #[doc(alias = "linger")]
@@ -1559,7 +1559,7 @@ pub struct LIST_ENTRY {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct LOOKASIDE_LIST_EX {
-    /// What every such list holds.
+    /// The contents that all these lists share.
     pub L: GENERAL_LOOKASIDE_POOL,
 }
 
@@ -1608,7 +1608,7 @@ pub struct MDL {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct NPAGED_LOOKASIDE_LIST {
-    /// What every such list holds.
+    /// The contents that all these lists share.
     pub L: GENERAL_LOOKASIDE,
 }
 
@@ -1625,7 +1625,7 @@ pub struct NPI {
     pub Dispatch: *const c_void,
 }
 
-/// What a client tells the registrar.
+/// A client's data for the registrar.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_client_characteristics).
 #[doc(alias = "_NPI_CLIENT_CHARACTERISTICS")]
@@ -1642,7 +1642,7 @@ pub struct NPI_CLIENT_CHARACTERISTICS {
     pub ClientDetachProvider: PNPI_CLIENT_DETACH_PROVIDER_FN,
     /// Tells that a context is no longer used, or NULL.
     pub ClientCleanupBindingContext: PNPI_CLIENT_CLEANUP_BINDING_CONTEXT_FN,
-    /// What the client implements.
+    /// The implementation of the client.
     pub ClientRegistrationInstance: NPI_REGISTRATION_INSTANCE,
 }
 
@@ -1671,7 +1671,7 @@ pub union NPI_MODULEID_Anonymous1 {
     pub IfLuid: LUID,
 }
 
-/// What a provider tells the registrar.
+/// A provider's data for the registrar.
 ///
 /// Header: `netioddk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/netioddk/ns-netioddk-_npi_provider_characteristics).
 #[doc(alias = "_NPI_PROVIDER_CHARACTERISTICS")]
@@ -1688,7 +1688,7 @@ pub struct NPI_PROVIDER_CHARACTERISTICS {
     pub ProviderDetachClient: PNPI_PROVIDER_DETACH_CLIENT_FN,
     /// Tells that a context is no longer used, or NULL.
     pub ProviderCleanupBindingContext: PNPI_PROVIDER_CLEANUP_BINDING_CONTEXT_FN,
-    /// What the provider implements.
+    /// The implementation of the provider.
     pub ProviderRegistrationInstance: NPI_REGISTRATION_INSTANCE,
 }
 
@@ -1709,7 +1709,7 @@ pub struct NPI_REGISTRATION_INSTANCE {
     pub ModuleId: *const NPI_MODULEID,
     /// Number of the implementation in its module.
     pub Number: u32,
-    /// What the interface wants told besides, or NULL.
+    /// More data that the interface requires, or NULL.
     pub NpiSpecificCharacteristics: *const c_void,
 }
 
@@ -1734,7 +1734,7 @@ pub struct OBJECT_ATTRIBUTES {
     pub SecurityQualityOfService: *mut c_void,
 }
 
-/// What a handle allows.
+/// The access that a handle grants.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_object_handle_information).
 #[doc(alias = "_OBJECT_HANDLE_INFORMATION")]
@@ -1781,7 +1781,7 @@ pub struct OSVERSIONINFOW {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct PAGED_LOOKASIDE_LIST {
-    /// What every such list holds.
+    /// The contents that all these lists share.
     pub L: GENERAL_LOOKASIDE,
 }
 
@@ -1792,11 +1792,11 @@ pub struct PAGED_LOOKASIDE_LIST {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct PRIORITY_STATUS {
-    /// What is sent.
+    /// Priority of sent traffic.
     ///
     /// From `NTDDI_WIN10_FE` on.
     pub Sender: SOCKET_PRIORITY_HINT,
-    /// What is received.
+    /// Priority of received traffic.
     ///
     /// From `NTDDI_WIN10_FE` on.
     pub Receiver: SOCKET_PRIORITY_HINT,
@@ -1817,7 +1817,7 @@ pub struct PROCESSOR_NUMBER {
     pub Reserved: u8,
 }
 
-/// Which packets of which interface are received.
+/// Selects the packets that are received, and the interface.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-rcvall_if).
 #[repr(C)]
@@ -1829,7 +1829,7 @@ pub struct RCVALL_IF {
     pub Interface: u32,
 }
 
-/// Whether adapters spread what they receive over processors.
+/// Whether adapters distribute received packets among processors.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-rss_scalability_info).
 #[doc(alias = "_RSS_SCALABILITY_INFO")]
@@ -1897,7 +1897,7 @@ pub struct RTL_BALANCED_LINKS {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union RTL_RUN_ONCE {
-    /// State in the low two bits, above that what the initialisation has made.
+    /// State in the low two bits, and above it the result of the initialisation.
     pub Ptr: *mut c_void,
 }
 
@@ -1987,7 +1987,7 @@ pub struct SLIST_HEADER_Anonymous1 {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKADDR {
-    /// Address family, which says what the rest is.
+    /// Address family, which determines the rest.
     pub sa_family: ADDRESS_FAMILY,
     /// The address, at least this long.
     pub sa_data: [i8; 14usize],
@@ -2108,7 +2108,7 @@ pub union SOCKADDR_INET {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKADDR_STORAGE {
-    /// Address family, which says what the rest is.
+    /// Address family, which determines the rest.
     pub ss_family: ADDRESS_FAMILY,
     /// Padding.
     pub __ss_pad1: [i8; 6usize],
@@ -2125,7 +2125,7 @@ pub struct SOCKADDR_STORAGE {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKADDR_STORAGE_XP {
-    /// Address family, which says what the rest is.
+    /// Address family, which determines the rest.
     pub ss_family: i16,
     /// Padding.
     pub __ss_pad1: [i8; 6usize],
@@ -2183,7 +2183,7 @@ pub struct SOCKET_PROCESSOR_AFFINITY {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKET_SECURITY_QUERY_INFO {
-    /// What secures it.
+    /// The protocol that secures it.
     pub SecurityProtocol: SOCKET_SECURITY_PROTOCOL,
     /// `SOCKET_INFO_…` flags.
     pub Flags: u32,
@@ -2200,11 +2200,11 @@ pub struct SOCKET_SECURITY_QUERY_INFO {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKET_SECURITY_QUERY_TEMPLATE {
-    /// What secures it.
+    /// The protocol that secures it.
     pub SecurityProtocol: SOCKET_SECURITY_PROTOCOL,
     /// The other side, of a socket without a connection.
     pub PeerAddress: SOCKADDR_STORAGE,
-    /// Rights that the other side's token is to have, zero for none.
+    /// Rights that the peer's token must have, zero for none.
     pub PeerTokenAccessMask: u32,
 }
 
@@ -2215,7 +2215,7 @@ pub struct SOCKET_SECURITY_QUERY_TEMPLATE {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct SOCKET_SECURITY_SETTINGS {
-    /// What secures it.
+    /// The protocol that secures it.
     pub SecurityProtocol: SOCKET_SECURITY_PROTOCOL,
     /// `SOCKET_SETTINGS_…` flags.
     pub SecurityFlags: u32,
@@ -2343,7 +2343,7 @@ pub struct TCP_INFO_v0 {
     pub SynRetrans: u8,
 }
 
-/// How a connection is doing, with what holds up its sending.
+/// Statistics of a connection, with the reasons that delay its sending.
 ///
 /// Header: `mstcpip.h`, from `NTDDI_WIN10_RS5` on. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/ns-mstcpip-tcp_info_v1).
 #[doc(alias = "_TCP_INFO_v1")]
@@ -2559,7 +2559,7 @@ pub struct VPB {
 pub struct WAIT_CONTEXT_BLOCK {
     /// Link in the queue.
     pub WaitQueueEntry: KDEVICE_QUEUE_ENTRY,
-    /// What to call when the wait is over.
+    /// Routine to call when the wait is over.
     pub DeviceRoutine: PDRIVER_CONTROL,
     /// Its last argument.
     pub DeviceContext: *mut c_void,
@@ -2607,14 +2607,14 @@ pub struct WSAMSG {
     pub dwFlags: u32,
 }
 
-/// What behaves as on which older Windows.
+/// A behavior, and the older Windows whose behavior it is.
 ///
 /// Header: `mswsockdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mswsockdef/ns-mswsockdef-wsa_compatibility_mode).
 #[doc(alias = "_WSA_COMPATIBILITY_MODE")]
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct WSA_COMPATIBILITY_MODE {
-    /// What does.
+    /// The behavior.
     pub BehaviorId: WSA_COMPATIBILITY_BEHAVIOR_ID,
     /// `NTDDI_VERSION` of the older Windows.
     pub TargetOsVersion: u32,
@@ -2652,7 +2652,7 @@ pub struct WSK_BUF_LIST {
     pub Buffer: WSK_BUF,
 }
 
-/// What the client registers with.
+/// Data with which a client registers.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_client_npi).
 #[doc(alias = "_WSK_CLIENT_NPI")]
@@ -2680,7 +2680,7 @@ pub struct WSK_DATAGRAM_INDICATION {
     pub ControlInfo: *mut WSACMSGHDR,
     /// Bytes of control information.
     pub ControlInfoLength: u32,
-    /// Who sent it.
+    /// Sender of the datagram.
     pub RemoteAddress: *mut SOCKADDR,
 }
 
@@ -2710,7 +2710,7 @@ pub struct WSK_EVENT_CALLBACK_CONTROL {
     pub EventMask: u32,
 }
 
-/// Extension interface that is registered for, with what the client gives it.
+/// Extension interface to register for, with the client's part.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_in).
 #[doc(alias = "_WSK_EXTENSION_CONTROL_IN")]
@@ -2725,7 +2725,7 @@ pub struct WSK_EXTENSION_CONTROL_IN {
     pub ClientDispatch: *const c_void,
 }
 
-/// What the provider gives for an extension interface.
+/// The provider's part of an extension interface.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_extension_control_out).
 #[doc(alias = "_WSK_EXTENSION_CONTROL_OUT")]
@@ -2766,7 +2766,7 @@ pub struct WSK_PROVIDER_CHARACTERISTICS {
     pub LowestVersion: u16,
 }
 
-/// What the client gets from the provider.
+/// The provider's table, and the client to pass to it.
 ///
 /// Header: `wsk.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/ns-wsk-_wsk_provider_npi).
 #[doc(alias = "_WSK_PROVIDER_NPI")]

@@ -49,7 +49,7 @@ pub const STATUS_ADDRESS_NOT_ASSOCIATED: NTSTATUS = NTSTATUS(0xC000_0239u32.cast
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ALERTED: NTSTATUS = NTSTATUS(0x0000_0101u32.cast_signed());
 
-/// What was asked for is already in use.
+/// The requested object is already in use.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_ALREADY_COMMITTED: NTSTATUS = NTSTATUS(0xC000_0021u32.cast_signed());
@@ -94,7 +94,7 @@ pub const STATUS_BAD_REMOTE_ADAPTER: NTSTATUS = NTSTATUS(0xC000_00C5u32.cast_sig
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BREAKPOINT: NTSTATUS = NTSTATUS(0x8000_0003u32.cast_signed());
 
-/// The buffer was too small for everything; what fitted was returned.
+/// The buffer was too small for all data; the data that fitted was returned.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_BUFFER_OVERFLOW: NTSTATUS = NTSTATUS(0x8000_0005u32.cast_signed());
@@ -734,7 +734,7 @@ pub const STATUS_NOT_ALL_ASSIGNED: NTSTATUS = NTSTATUS(0x0000_0106u32.cast_signe
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_COMMITTED: NTSTATUS = NTSTATUS(0xC000_002Du32.cast_signed());
 
-/// What was asked for was not found.
+/// The requested object was not found.
 ///
 /// Header: `ntstatus.h`. [Microsoft's page](https://learn.microsoft.com/openspecs/windows_protocols/ms-erref/596a1078-e883-4972-9bbc-49e60bebca55).
 pub const STATUS_NOT_FOUND: NTSTATUS = NTSTATUS(0xC000_0225u32.cast_signed());
@@ -1311,7 +1311,7 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
     (
         STATUS_BUFFER_OVERFLOW,
         "STATUS_BUFFER_OVERFLOW",
-        "The buffer was too small for everything; what fitted was returned",
+        "The buffer was too small for all data; the data that fitted was returned",
     ),
     (
         STATUS_NO_MORE_FILES,
@@ -1452,7 +1452,7 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
     (
         STATUS_ALREADY_COMMITTED,
         "STATUS_ALREADY_COMMITTED",
-        "What was asked for is already in use",
+        "The requested object is already in use",
     ),
     (
         STATUS_ACCESS_DENIED,
@@ -2058,7 +2058,7 @@ pub(crate) const NAMED: &[(NTSTATUS, &str, &str)] = &[
     (
         STATUS_NOT_FOUND,
         "STATUS_NOT_FOUND",
-        "What was asked for was not found",
+        "The requested object was not found",
     ),
     (
         STATUS_RETRY,

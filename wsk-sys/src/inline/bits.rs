@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
-/// Tells whether a bit is set.
+/// Returns whether a bit is set.
 ///
 /// IRQL: any. Header: `wdm.h`.
 ///
@@ -19,7 +19,7 @@ pub unsafe fn BitTest(Base: *const i32, Bit: i32) -> bool {
     number >> (Bit & 31) & 1 != 0
 }
 
-/// Sets a bit and tells whether it was set.
+/// Sets a bit and returns whether it was set.
 ///
 /// IRQL: any. Header: `wdm.h`.
 ///
@@ -37,7 +37,7 @@ pub unsafe fn BitTestAndSet(Base: *mut i32, Bit: i32) -> bool {
     }
 }
 
-/// Clears a bit and tells whether it was set.
+/// Clears a bit and returns whether it was set.
 ///
 /// IRQL: any. Header: `wdm.h`.
 ///
@@ -55,7 +55,7 @@ pub unsafe fn BitTestAndReset(Base: *mut i32, Bit: i32) -> bool {
     }
 }
 
-/// Flips a bit and tells whether it was set.
+/// Flips a bit and returns whether it was set.
 ///
 /// IRQL: any. Header: `wdm.h`.
 ///
@@ -73,7 +73,7 @@ pub unsafe fn BitTestAndComplement(Base: *mut i32, Bit: i32) -> bool {
     }
 }
 
-/// Sets a bit and tells whether it was set, atomically, as a full barrier.
+/// Sets a bit and returns whether it was set, atomically, as a full barrier.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-interlocked-operations).
@@ -90,7 +90,7 @@ pub unsafe fn InterlockedBitTestAndSet(Base: *mut i32, Bit: i32) -> bool {
     number.fetch_or(mask, Ordering::SeqCst) & mask != 0
 }
 
-/// Clears a bit and tells whether it was set, atomically, as a full barrier.
+/// Clears a bit and returns whether it was set, atomically, as a full barrier.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-interlocked-operations).
@@ -107,7 +107,7 @@ pub unsafe fn InterlockedBitTestAndReset(Base: *mut i32, Bit: i32) -> bool {
     number.fetch_and(!mask, Ordering::SeqCst) & mask != 0
 }
 
-/// Sets a bit and tells whether it was set, atomically, as a full barrier.
+/// Sets a bit and returns whether it was set, atomically, as a full barrier.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-interlocked-operations).
@@ -124,7 +124,7 @@ pub unsafe fn InterlockedBitTestAndSet64(Base: *mut i64, Bit: i64) -> bool {
     number.fetch_or(mask, Ordering::SeqCst) & mask != 0
 }
 
-/// Clears a bit and tells whether it was set, atomically, as a full barrier.
+/// Clears a bit and returns whether it was set, atomically, as a full barrier.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/introduction-to-interlocked-operations).

@@ -19,12 +19,12 @@ pub unsafe fn KeQuerySystemTime(CurrentTime: *mut LARGE_INTEGER) {
     unsafe { KeQuerySystemTimePrecise(CurrentTime) }
 }
 
-/// Where the interrupt time lies in the page that the kernel shares with everybody, at an address that is the same on x64 and on arm64.
+/// The address of the interrupt time, in the page that the kernel shares with every process. It is the same on x64 and on arm64.
 #[cfg(all(windows, any(docsrs, not(panic = "unwind"))))]
 const INTERRUPT_TIME: usize = 0xFFFF_F780_0000_0008;
 
-/// Tells the time since the system started in units of 100 ns, as of the last tick of the clock. A program that unwinds isn't a
-/// driver, and gets it from the host kernel.
+/// Returns the time since the system started in units of 100 ns, as of the last tick of the clock. A program that unwinds is not
+/// a driver, and gets the time from the host kernel.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kequeryinterrupttime).
@@ -38,11 +38,11 @@ pub unsafe fn KeQueryInterruptTime() -> u64 {
     #[cfg(all(windows, any(docsrs, not(panic = "unwind"))))]
     {
         let time: *const u64 = core::ptr::with_exposed_provenance(INTERRUPT_TIME);
-        // SAFETY: every kernel has mapped the page for reading, and writes the time in one piece.
+        // SAFETY: every kernel maps the page for reading, and writes the time in one piece.
         unsafe { time.read_volatile() }
     }
     #[cfg(not(all(windows, any(docsrs, not(panic = "unwind")))))]
-    // SAFETY: none is asked.
+    // SAFETY: there is no precondition.
     unsafe {
         KeQueryUnbiasedInterruptTime()
     }

@@ -1,8 +1,8 @@
 //! Control information of a message: its sizes, and walking from one header to the next.
 //! Stands for the `WSA_CMSG_…` macros of `ws2def.h`.
 //!
-//! Where a length is so large that C's arithmetic wraps, these saturate: no result is ever smaller than what it has to
-//! hold, and no header beyond the end of the buffer is given.
+//! Where a length is so large that C's arithmetic wraps, these functions saturate: no result is smaller than the data needs, and
+//! no header beyond the end of the buffer is returned.
 
 use core::mem::{align_of, size_of};
 use core::ptr::null_mut;

@@ -1,9 +1,9 @@
-//! Locking pages without the exception that C code catches with `__try` and `__except`.
-//! Stands for `MmProbeAndLockPages` inside such a statement: the one function of WDM here that answers by raising.
+//! Locks pages without the exception that C code catches with `__try` and `__except`. Replaces `MmProbeAndLockPages` inside such
+//! a statement, the only function of WDM here that reports errors by raising an exception.
 //!
-//! Rust has no structured exception handling. But what the compiler of C makes of the statement is data beside the code: unwind
-//! information that names `__C_specific_handler`, which the kernel exports, and a table of the instructions that it guards,
-//! with where to go on. An assembler can write both.
+//! Rust has no structured exception handling. But a C compiler turns the statement into data beside the code: unwind information
+//! that names `__C_specific_handler`, which the kernel exports, and a table of the guarded instructions with the address at which
+//! to continue. An assembler can write both.
 
 use crate::{KPROCESSOR_MODE, LOCK_OPERATION, MDL, NTSTATUS};
 
@@ -14,13 +14,13 @@ use crate::{KPROCESSOR_MODE, LOCK_OPERATION, MDL, NTSTATUS};
 ))]
 #[link(name = "ntoskrnl.exe", kind = "raw-dylib", modifiers = "+verbatim")]
 unsafe extern "system" {
-    /// The handler of frames with `__try`; called by the system's unwinder only, so its parameters do not matter here.
+    /// The handler of frames with `__try`. Only the system's unwinder calls it, so its parameters do not matter here.
     fn __C_specific_handler();
 }
 
-// The frame of x64: 32 bytes for the callee's parameters and 8 for alignment. After an exception the unwinder restores it and
-// goes on at the landing with the exception's code in RAX, which is never taken for a success: an unwinder that leaves it out
-// (Wine 8's) makes it STATUS_UNSUCCESSFUL. The guarded range ends behind the call's return address.
+// The frame on x64: 32 bytes for the callee's parameters and 8 for alignment. After an exception the unwinder restores the frame
+// and continues at the landing with the exception's code in RAX. A success code there counts as STATUS_UNSUCCESSFUL, because some
+// unwinders (Wine 8's) leave the code out. The guarded range ends after the call's return address.
 #[cfg(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind"))))]
 core::arch::global_asm!(
     ".section .text$wsk_sys,\"xr\",one_only,TryProbeAndLockPages",
@@ -111,7 +111,7 @@ core::arch::global_asm!(
     lock = sym crate::MmProbeAndLockPages,
 );
 
-// In a driver what is assembled above; in a program the host kernel has it.
+// A driver has the code that is assembled above. In a program the host kernel provides the function.
 unsafe extern "system" {
     /// [`MmProbeAndLockPages`](crate::MmProbeAndLockPages), with a status instead of an exception: its code, such as
     /// `STATUS_ACCESS_VIOLATION`, `STATUS_WORKING_SET_QUOTA` or `STATUS_INSUFFICIENT_RESOURCES`. After an error the MDL is as

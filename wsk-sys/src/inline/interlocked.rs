@@ -168,7 +168,7 @@ pub unsafe fn InterlockedCompareExchangePointer(
     }
 }
 
-/// Writes the functions that do with a number of one width what others do with one of another.
+/// Writes the same functions for numbers of other widths.
 macro_rules! interlocked {
     ($($(#[doc = $doc:literal])+ fn $name:ident($target:ident: $atomic:ident of $ty:ty $(, $argument:ident: $argument_ty:ty)*) -> $value:expr;)*) => {$(
         $(#[doc = $doc])+

@@ -46,7 +46,7 @@ pub const fn _IOW<T>(x: u32, y: u32) -> u32 {
     IOC_IN | parameter::<T>() | (x << 8) | y
 }
 
-/// The bits that tell the size of a parameter.
+/// The bits with the size of a parameter.
 const fn parameter<T>() -> u32 {
     (size_of::<T>() as u32 & IOCPARM_MASK) << 16
 }

@@ -18,7 +18,7 @@ use crate::{
 #[inline]
 #[must_use]
 pub const fn IoSizeOfIrp(StackSize: i8) -> u16 {
-    // As in C: a sum in size_t, cut to 16 bits. No count from 0 to 127 loses anything.
+    // As in C: a sum in size_t, cut to 16 bits. No count from 0 to 127 loses bits.
     (StackSize as usize)
         .wrapping_mul(size_of::<IO_STACK_LOCATION>())
         .wrapping_add(size_of::<IRP>()) as u16
@@ -52,7 +52,7 @@ pub unsafe fn IoGetCurrentIrpStackLocation(Irp: *mut IRP) -> *mut IO_STACK_LOCAT
 #[inline]
 #[must_use]
 pub unsafe fn IoGetNextIrpStackLocation(Irp: *mut IRP) -> *mut IO_STACK_LOCATION {
-    // SAFETY: the caller's. The step itself stays defined even where no further location exists.
+    // SAFETY: the caller promises this. The step itself is defined even if no further location exists.
     unsafe { IoGetCurrentIrpStackLocation(Irp).wrapping_sub(1) }
 }
 
@@ -231,7 +231,7 @@ impl IO_STATUS_BLOCK {
     #[inline]
     #[must_use]
     pub const fn new(status: NTSTATUS, information: usize) -> Self {
-        // The status is half as wide as the pointer it shares its place with; the rest is zeroed for whoever reads that.
+        // The status is half as wide as the pointer that shares its place. The rest is zeroed for code that reads the pointer.
         let mut place = IO_STATUS_BLOCK_Anonymous1 {
             Pointer: core::ptr::null_mut(),
         };
@@ -246,7 +246,7 @@ impl IO_STATUS_BLOCK {
     #[inline]
     #[doc(alias = "Status")]
     pub const fn status(&self) -> NTSTATUS {
-        // SAFETY: the status lies in the first four bytes of the union whichever member was written, and any number is one.
+        // SAFETY: the status is in the first four bytes of the union, whichever member was written, and every number is a status.
         unsafe { self.Anonymous1.Status }
     }
 }

@@ -1,7 +1,6 @@
-//! The interrupt request level, and spin locks as far as they are inline. Stands for those functions of `wdm.h`.
-//! On x64 the level is the control register CR8 and the kernel exports no function for it; on arm64 it does, and names the one that
-//! lowers it otherwise. A program that unwinds
-//! isn't a driver, and gets all of it from the host kernel.
+//! The interrupt request level, and those functions for spin locks of `wdm.h` that are inline. On x64 the level is the control
+//! register CR8, and the kernel exports no function for it. On arm64 the kernel exports them, with another name for the one that
+//! lowers the level. A program that unwinds is not a driver, and gets all of them from the host kernel.
 
 use crate::KeAcquireSpinLockRaiseToDpc;
 #[cfg(not(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind")))))]

@@ -85,7 +85,7 @@ pub unsafe fn InsertHeadList(ListHead: *mut LIST_ENTRY, Entry: *mut LIST_ENTRY) 
     }
 }
 
-/// Takes an entry out of its list, and tells whether the list is then empty.
+/// Takes an entry out of its list, and returns whether the list is then empty.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-removeentrylist).

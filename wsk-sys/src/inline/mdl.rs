@@ -127,7 +127,7 @@ pub unsafe fn MmInitializeMdl(MemoryDescriptorList: *mut MDL, BaseVa: *mut c_voi
 #[inline]
 #[must_use]
 pub unsafe fn MmGetSystemAddressForMdlSafe(Mdl: *mut MDL, Priority: u32) -> *mut c_void {
-    // SAFETY: the caller's list is initialised; if it isn't mapped yet its pages are locked, as mapping asks.
+    // SAFETY: the caller's list is initialised; if it is not mapped yet, its pages are locked, as mapping requires.
     unsafe {
         if (*Mdl).MdlFlags & (MDL_SOURCE_IS_NONPAGED_POOL | MDL_MAPPED_TO_SYSTEM_VA) != 0 {
             return (*Mdl).MappedSystemVa;
@@ -143,7 +143,7 @@ pub unsafe fn MmGetSystemAddressForMdlSafe(Mdl: *mut MDL, Priority: u32) -> *mut
     }
 }
 
-/// `MODE::KernelMode` as the one byte that functions take.
+/// `MODE::KernelMode` as the single byte that functions take.
 const KERNEL_MODE: crate::KPROCESSOR_MODE = crate::MODE::KernelMode.0 as crate::KPROCESSOR_MODE;
 
 /// Takes back what a partial list holds, so that it can be built anew.

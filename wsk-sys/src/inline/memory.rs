@@ -74,8 +74,8 @@ pub unsafe fn RtlZeroMemory(Destination: *mut c_void, Length: usize) {
 #[inline]
 #[must_use]
 pub unsafe fn RtlEqualMemory(Left: *const c_void, Right: *const c_void, Length: usize) -> bool {
-    // SAFETY: the caller says that so many initialised bytes may be read at both. A length of zero may come with pointers that make
-    // no slice, so it is left out.
+    // SAFETY: the caller promises that as many initialised bytes may be read at both. A length of zero may come with pointers
+    // that are not valid for a slice, so it is handled before.
     Length == 0
         || unsafe {
             core::slice::from_raw_parts(Left.cast::<u8>(), Length)

@@ -1,10 +1,10 @@
-//! The functions that C code gets from the headers as macros or inline functions, in Rust and under the same names.
-//! They stand for the parts of `wdm.h`, `ntdef.h`, the Winsock headers and `wsk.h` that have no symbol to import.
+//! The functions that C code gets from the headers as macros or inline functions, in Rust and under the same names. They replace
+//! the parts of `wdm.h`, `ntdef.h`, the Winsock headers and `wsk.h` that have no symbol to import.
 //!
 //! Parameters are C's: what is a pointer there is a raw pointer here. `BOOLEAN` is `bool`, and a macro's type argument is a
 //! type parameter. None of these functions panics.
 
-// C cuts and reinterprets numbers silently; where these functions do so, it is because C's do.
+// C cuts and reinterprets numbers silently. These functions do so where C's do.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

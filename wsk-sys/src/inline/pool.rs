@@ -52,14 +52,14 @@ pub unsafe fn ExAllocatePoolUninitialized(
     unsafe { ExAllocatePoolWithTag(PoolType, NumberOfBytes, Tag) }
 }
 
-/// Takes a block out of a list whose functions aren't told which it is, or allocates one, or gives null.
+/// Takes a block from a list whose functions do not receive the list, or allocates one. Returns null on failure.
 ///
 /// # Safety
 ///
 /// `list` points to an initialised list.
 #[inline]
 unsafe fn take(list: *mut GENERAL_LOOKASIDE) -> *mut c_void {
-    // SAFETY: the caller gives an initialised list. Its counts are only for show: threads may count over each other.
+    // SAFETY: the caller passes an initialised list. Its counts are statistics: threads may overwrite each other's.
     unsafe {
         (*list).TotalAllocates = (*list).TotalAllocates.wrapping_add(1);
         let block = ExpInterlockedPopEntrySList(&raw mut (*list).ListHead);
@@ -74,15 +74,15 @@ unsafe fn take(list: *mut GENERAL_LOOKASIDE) -> *mut c_void {
     }
 }
 
-/// Gives a block back to such a list, which keeps or frees it.
+/// Returns a block to such a list, which keeps or frees it.
 ///
 /// # Safety
 ///
 /// `list` points to an initialised list, and `block` to a block that it gave, which is not used any more.
 #[inline]
 unsafe fn give_back(list: *mut GENERAL_LOOKASIDE, block: *mut c_void) {
-    // SAFETY: the caller gives an initialised list and a block of it, which is aligned and large enough for an entry. The counts
-    // are only for show: threads may count over each other.
+    // SAFETY: the caller passes an initialised list and a block of it, which is aligned and large enough for an entry. The counts
+    // are statistics: threads may overwrite each other's.
     unsafe {
         (*list).TotalFrees = (*list).TotalFrees.wrapping_add(1);
         if ExQueryDepthSList(&raw mut (*list).ListHead) < (*list).Depth {
@@ -172,7 +172,7 @@ pub unsafe fn ExFreeToPagedLookasideList(Lookaside: *mut PAGED_LOOKASIDE_LIST, E
 #[inline]
 #[must_use]
 pub unsafe fn ExAllocateFromLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX) -> *mut c_void {
-    // SAFETY: the caller gives an initialised list. Its counts are only for show: threads may count over each other.
+    // SAFETY: the caller passes an initialised list. Its counts are statistics: threads may overwrite each other's.
     unsafe {
         let list = &raw mut (*Lookaside).L;
         (*list).TotalAllocates = (*list).TotalAllocates.wrapping_add(1);
@@ -198,8 +198,8 @@ pub unsafe fn ExAllocateFromLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX) -
 /// `Lookaside` points to an initialised list, and `Entry` to a block that it gave, which is not used any more.
 #[inline]
 pub unsafe fn ExFreeToLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX, Entry: *mut c_void) {
-    // SAFETY: the caller gives an initialised list and a block of it, which is aligned and large enough for an entry. The counts
-    // are only for show: threads may count over each other.
+    // SAFETY: the caller passes an initialised list and a block of it, which is aligned and large enough for an entry. The counts
+    // are statistics: threads may overwrite each other's.
     unsafe {
         let list = &raw mut (*Lookaside).L;
         (*list).TotalFrees = (*list).TotalFrees.wrapping_add(1);

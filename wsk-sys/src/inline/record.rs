@@ -69,7 +69,7 @@ macro_rules! RTL_FIELD_SIZE {
         }
         let record = ::core::mem::MaybeUninit::<$type>::uninit();
         let record = record.as_ptr();
-        // SAFETY: the pointer is to memory for a whole record, of which nothing is read.
+        // SAFETY: the pointer is to memory for a whole record, and nothing is read.
         size_of_pointee(unsafe { &raw const (*record).$member })
     }};
 }

@@ -81,7 +81,7 @@ pub unsafe fn IN6_IS_ADDR_MC_GLOBAL(a: *const IN6_ADDR) -> bool {
     multicast_reach(unsafe { &*a }) == Some(SCOPE_LEVEL::ScopeLevelGlobal.0)
 }
 
-/// How far a multicast IPv6 address reaches, by number; `None` for any other.
+/// The scope of a multicast IPv6 address, as a number; `None` for any other address.
 const fn multicast_reach(a: &IN6_ADDR) -> Option<i32> {
     match bytes6(a) {
         [0xFF, flags_and_reach, ..] => Some((flags_and_reach & 0x0F) as i32),
@@ -151,7 +151,7 @@ pub const unsafe fn Ipv6AddressScope(Address: *const u8) -> SCOPE_LEVEL {
     }
 }
 
-/// Leaves out of a scope identifier what the IPv4 address says already.
+/// Removes from a scope identifier what follows from the IPv4 address anyway.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4_uncanonicalize_scope_id).
@@ -168,7 +168,7 @@ pub const unsafe fn IN4_UNCANONICALIZE_SCOPE_ID(Address: *const IN_ADDR, ScopeId
     }
 }
 
-/// Leaves out of a scope identifier what the IPv6 address says already.
+/// Removes from a scope identifier what follows from the IPv6 address anyway.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in6_uncanonicalize_scope_id).
@@ -185,7 +185,7 @@ pub const unsafe fn IN6_UNCANONICALIZE_SCOPE_ID(Address: *const IN6_ADDR, ScopeI
     }
 }
 
-/// The scope identifier without what the reach of an address says already.
+/// The scope identifier without what follows from the level of an address anyway.
 const fn uncanonicalized(reach: SCOPE_LEVEL, loopback: bool, id: SCOPE_ID) -> SCOPE_ID {
     let mut parts = number(id);
     if loopback || reach.0 == SCOPE_LEVEL::ScopeLevelGlobal.0 {

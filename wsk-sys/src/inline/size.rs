@@ -49,7 +49,7 @@ pub const fn GROUP_FILTER_SIZE(numsrc: usize) -> usize {
     )
 }
 
-/// Bytes of a record that ends in an array.
+/// The size of a record that ends in an array.
 const fn array(before: usize, count: usize, each: usize) -> usize {
     count.saturating_mul(each).saturating_add(before)
 }

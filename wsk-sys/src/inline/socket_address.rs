@@ -162,7 +162,7 @@ pub const unsafe fn IN6ADDR_SETLOOPBACK(a: *mut SOCKADDR_IN6) {
 
 /// Makes an IPv6 socket address. The port is in network byte order.
 ///
-/// What the reach of the address says already is left out of the scope identifier.
+/// The scope identifier loses what follows from the address anyway.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in6addr_setsockaddr).

@@ -34,7 +34,7 @@ pub const fn utf16_length(text: &str) -> usize {
     let mut units = 0;
     let mut at = 0;
     while at < bytes.len() {
-        // Each character has one byte that is no continuation; those of four bytes take two units.
+        // Each character has one byte that is not a continuation byte. Characters of four bytes take two units.
         units += (bytes[at] & 0xC0 != 0x80) as usize + (bytes[at] >= 0xF0) as usize;
         at += 1;
     }
@@ -74,7 +74,7 @@ pub const fn utf16<const UNITS: usize>(text: &str) -> [u16; UNITS] {
     units
 }
 
-/// The counted string over units of which the last is a zero.
+/// The counted string over units, the last of which is a zero.
 #[doc(hidden)]
 #[must_use]
 pub const fn constant_string<const UNITS: usize>(buffer: &'static [u16; UNITS]) -> UNICODE_STRING {
