@@ -1,4 +1,4 @@
-//! Only provider tables begin with another.
+//! Only a provider table can begin with another table.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

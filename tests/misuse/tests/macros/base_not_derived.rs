@@ -1,4 +1,4 @@
-//! The table that another begins with is derived for, too.
+//! A base table derives `Dispatch`, too.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

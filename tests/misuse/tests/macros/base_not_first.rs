@@ -1,4 +1,4 @@
-//! A base comes first.
+//! A base table is the first member.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! A count that is no pointer has no `*`.
+//! A count that is not a pointer has no `*`.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! A count that is reserved counts nothing.
+//! A reserved parameter is not a count.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! `c_void` has no size to count elements of.
+//! Elements of `c_void` have no size, so they cannot be counted.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

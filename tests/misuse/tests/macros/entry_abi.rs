@@ -1,4 +1,4 @@
-//! The ABI is always the same, and not written.
+//! All entries have the same ABI, which the signature does not name.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! The signature is held against the type of the member.
+//! The macro compares the signature with the type of the member.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

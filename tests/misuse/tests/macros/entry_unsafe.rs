@@ -1,4 +1,4 @@
-//! Entries are always unsafe; it is not written.
+//! All entries are unsafe, and the signature does not say so.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! A constant that says that there is a method has to be right: it is wrong only when written by hand.
+//! A constant for a method that does not exist: only a constant written by hand can be wrong.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::{Dispatch, dispatch_events};

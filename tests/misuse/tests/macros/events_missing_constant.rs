@@ -1,4 +1,4 @@
-//! A constant that the table needs.
+//! The table needs a constant that the implementation does not have.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::{Dispatch, dispatch_events};

@@ -1,4 +1,4 @@
-//! The implementation promises something.
+//! The trait is unsafe: its implementation makes a promise.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::{Dispatch, dispatch_events};

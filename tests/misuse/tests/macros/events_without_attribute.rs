@@ -1,4 +1,4 @@
-//! Without the attribute nobody notes which methods there are.
+//! Without the attribute, no constants name the methods of the implementation.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! A method with the parameters of C.
+//! A method has the parameters of C instead of those of the trait.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::{Dispatch, dispatch_events};

@@ -1,4 +1,4 @@
-//! A table says who fills it in.
+//! A table names its kind, provider or client.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

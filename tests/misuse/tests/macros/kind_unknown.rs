@@ -1,4 +1,4 @@
-//! A table is a provider's or a client's.
+//! The kind of a table is provider or client.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

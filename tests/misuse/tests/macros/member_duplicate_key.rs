@@ -1,4 +1,4 @@
-//! A key is given once, over all attributes of a member.
+//! A key appears once in all attributes of a member.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

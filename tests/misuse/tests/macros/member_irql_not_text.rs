@@ -1,4 +1,4 @@
-//! The IRQL is text.
+//! The IRQL is a string.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

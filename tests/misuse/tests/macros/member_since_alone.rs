@@ -1,4 +1,4 @@
-//! `since` and `irql` are said of entries.
+//! Only entries have `since` and `irql`.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

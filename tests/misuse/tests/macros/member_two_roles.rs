@@ -1,4 +1,4 @@
-//! A member is one thing.
+//! A member has one role.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

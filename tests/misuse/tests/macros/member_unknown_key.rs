@@ -1,4 +1,4 @@
-//! A key that is not there.
+//! A key that does not exist.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! Every member says what it is.
+//! Every member has a role.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

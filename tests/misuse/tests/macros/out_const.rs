@@ -1,4 +1,4 @@
-//! What is written through is not `*const`.
+//! A pointer for output is not `*const`.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

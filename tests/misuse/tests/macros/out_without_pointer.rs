@@ -1,4 +1,4 @@
-//! What is written through is a pointer.
+//! An output parameter is a pointer.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! What receives a pointer points to one.
+//! A parameter that receives a pointer is a pointer to a pointer.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

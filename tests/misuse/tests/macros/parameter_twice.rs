@@ -1,4 +1,4 @@
-//! Parameters have names of their own.
+//! No two parameters have the same name.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! What to pass for a reserved structure is not known.
+//! The macro knows no value to pass for a reserved structure.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! A pointer without SAL is not guessed at.
+//! The macro does not guess the annotation of a pointer.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! An unknown annotation is not guessed at.
+//! The macro does not guess what an unknown annotation means.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

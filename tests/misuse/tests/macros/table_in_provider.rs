@@ -1,4 +1,4 @@
-//! Only client tables point to others.
+//! Only client tables point to other tables.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,4 +1,4 @@
-//! A table has its name of C, so that the wrapper can have another.
+//! A table has the name that it has in C, so that the wrapper can have another.
 #![allow(non_camel_case_types, non_snake_case)]
 
 use wsk_macros::Dispatch;

@@ -1,5 +1,5 @@
-//! An address is given as text, which nobody has looked at.
-//! An address is a `SocketAddr`, or one that was encoded before; text is parsed, or resolved.
+//! A request gets its address as text, which nobody has parsed.
+//! An address is a `SocketAddr` or an encoded address. The driver parses text first, or resolves it.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

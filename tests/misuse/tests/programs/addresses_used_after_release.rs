@@ -1,5 +1,5 @@
-//! Addresses of a name are read after they were given back.
-//! They are borrowed from what was found.
+//! The addresses of a name are read after the provider has freed them.
+//! They borrow from the result of the lookup.
 
 use std::net::SocketAddr;
 use wsk::{Error, Provider};

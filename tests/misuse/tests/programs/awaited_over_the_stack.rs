@@ -1,5 +1,5 @@
 //! Bytes on the stack are lent to a future, which may be dropped or forgotten while the provider reads them.
-//! What is awaited owns its buffer, or borrows it for ever.
+//! An awaited operation owns its buffer, or borrows it for ever.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;

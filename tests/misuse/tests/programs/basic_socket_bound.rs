@@ -1,5 +1,5 @@
 //! A basic socket is bound, to send datagrams from.
-//! It has neither address nor data: what it stands for are options and control operations.
+//! A basic socket has neither address nor data. It is for options and control operations.
 
 use std::net::SocketAddr;
 use wsk::{BasicSocket, Error, Family, Provider};

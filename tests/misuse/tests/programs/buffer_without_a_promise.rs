@@ -1,4 +1,4 @@
-//! A type of one's own is made a buffer without promising that its memory stays.
+//! A driver makes its own type a buffer without a promise that the memory stays.
 //! `SendBuffer` is an unsafe trait: implementing it is the promise.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A vector is sent from, which is no buffer: it may be in pageable memory and grow elsewhere.
-//! Only what implements `SendBuffer` can be sent: slices and arrays for the time of a call, buffers of the crate, types of one's own.
+//! A vector is sent. It is not a buffer: it may be in pageable memory, and moves when it grows.
+//! Only types that implement `SendBuffer` can be sent: slices and arrays during a call, the crate's buffers, your own types.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

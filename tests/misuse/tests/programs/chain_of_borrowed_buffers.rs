@@ -1,5 +1,5 @@
 //! Buffers that others may use at the same time are linked into a chain.
-//! To link MDLs is to write them: a chain is made of buffers, not of references to them.
+//! Linking MDLs writes them: a chain is made of buffers, not of references to them.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, MdlChain, NonPagedBuffer};

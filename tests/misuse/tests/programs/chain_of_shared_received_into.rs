@@ -1,5 +1,5 @@
 //! A datagram is received into a chain of slices that others may read.
-//! What is received into is borrowed exclusively: a chain of `&mut` slices.
+//! A receive borrows its buffer exclusively: a chain of `&mut` slices.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, SliceChain};

@@ -1,5 +1,5 @@
-//! An operation that owns its buffer is given a chain of slices of the stack, which may be gone before it completes.
-//! What is started owns its buffers: slices are chained in a call that waits, or in a scope.
+//! An operation that owns its buffer gets a chain of slices of the stack, which may be gone before it completes.
+//! A started operation owns its buffers. Slices can be chained in a call that waits, or in a scope.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, SliceChain};

@@ -1,5 +1,5 @@
 //! A part of a chain is written while the provider sends the chain.
-//! The scope borrows the chain until it has ended, and with it all of its parts.
+//! The scope borrows the chain and all of its parts until it has ended.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, MdlChain, NonPagedBuffer};

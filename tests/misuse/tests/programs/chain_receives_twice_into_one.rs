@@ -1,5 +1,5 @@
-//! One slice is in a chain twice, so that a datagram would be written over itself.
-//! A slice is borrowed exclusively, once.
+//! One slice is in a chain twice: a datagram would overwrite itself.
+//! The chain borrows each slice exclusively, once.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, SliceChain};

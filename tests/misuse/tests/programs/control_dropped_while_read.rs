@@ -1,4 +1,4 @@
-//! A received control message is used after the buffer that it is in was used again.
+//! A received control message is used after its buffer was used again.
 //! Messages borrow from the control information.
 
 use std::net::SocketAddr;

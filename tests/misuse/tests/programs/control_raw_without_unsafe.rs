@@ -1,5 +1,5 @@
-//! A request of any code is made of a socket, whatever its input means to WSK.
-//! That its input is right, and points at nothing that goes, is for the driver to say, with `unsafe`.
+//! A socket makes a request with any control code, whatever the input means to WSK.
+//! With `unsafe`, the driver promises that the input is right and that its pointers stay valid.
 
 use std::net::SocketAddr;
 use wsk::ioctl::ControlRequest;

@@ -1,5 +1,5 @@
 //! The header of a chain with a driver's MDLs is written while an operation sends from it.
-//! To write it takes the chain exclusively, and the operation borrows it.
+//! Writing it borrows the chain exclusively, and the operation has borrowed the chain.
 
 use std::net::SocketAddr;
 use wsk::{ChainPart, DatagramSocket, DriverChain, DriverMdl, Error, NonPagedBuffer};
@@ -8,7 +8,7 @@ use wsk_misuse::DriversMdl;
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = NonPagedBuffer::copy_of(b"of the driver")?;
     let mdl = DriversMdl::over(&bytes);
-    // SAFETY: the MDL was built for nonpaged pool, and is in no other use as long as the chain is.
+    // SAFETY: the MDL was built for nonpaged pool, and nothing else uses it while the chain exists.
     let body = unsafe { DriverMdl::with_owner(mdl.first(), 0, 13, ()) };
     let body = ChainPart::Driver(body.map_err(|(error, ())| error)?);
     let header = NonPagedBuffer::copy_of(b"header")?;

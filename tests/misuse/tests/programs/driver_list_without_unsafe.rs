@@ -1,5 +1,5 @@
-//! A driver's own list of datagrams is sent, and nobody says that it stays, and is locked.
-//! What makes it is `unsafe`: only the driver knows what its list is used for.
+//! A driver sends its own list of datagrams without a promise that the list stays, and is locked.
+//! The constructor is `unsafe`: only the driver knows what else uses its list.
 
 use std::net::SocketAddr;
 use std::ptr::{NonNull, null_mut};

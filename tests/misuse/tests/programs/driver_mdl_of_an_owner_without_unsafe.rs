@@ -1,5 +1,5 @@
-//! An MDL chain of the driver's is sent with its owner, and nobody says that it is locked and stays so.
-//! What makes it is `unsafe`: only the driver knows what its MDLs are used for.
+//! A driver sends its own MDL chain with its owner, without a promise that the chain is locked and stays so.
+//! The constructor is `unsafe`: only the driver knows what else uses its MDLs.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, DriverMdl, Error, NonPagedBuffer};

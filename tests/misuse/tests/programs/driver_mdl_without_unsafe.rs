@@ -1,5 +1,5 @@
 //! A driver's own MDL is made a buffer without a promise about it.
-//! That the chain is locked, and stays as it is until it is dropped, is for the driver to say, with `unsafe`.
+//! With `unsafe`, the driver promises that the chain is locked, and does not change until it is dropped.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, DriverMdl, Error, NonPagedBuffer};

@@ -1,5 +1,5 @@
-//! WSK calls what the table of an extension interface points at, with its context.
-//! To make one is unsafe: who makes it vouches for both.
+//! WSK calls the functions in the table of an extension interface, with its context.
+//! The constructor is `unsafe`: its caller promises that both are valid.
 
 use core::ptr;
 use std::net::SocketAddr;

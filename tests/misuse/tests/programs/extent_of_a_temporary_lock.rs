@@ -1,5 +1,5 @@
-//! A buffer of one's own describes something that is gone when `lock` returns.
-//! What `lock` gives borrows from the buffer itself.
+//! A driver's own buffer describes memory that is gone when `lock` returns.
+//! The result of `lock` borrows from the buffer itself.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
@@ -8,7 +8,7 @@ struct Greeting {
     name: &'static str,
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Greeting {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         let bytes = NonPagedBuffer::copy_of(self.name.as_bytes())?;

@@ -1,5 +1,5 @@
-//! A part of an MDL chain is made of any pointer.
-//! That the chain is valid and stays locked is a promise, which `unsafe` makes.
+//! An extent, a part of an MDL chain, is made of any pointer.
+//! With `unsafe`, the driver promises that the chain is valid and stays locked.
 
 use std::net::SocketAddr;
 use std::ptr::NonNull;

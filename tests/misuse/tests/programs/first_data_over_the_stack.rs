@@ -1,5 +1,5 @@
-//! First data on the stack is sent while a connection is made, which nobody waits for.
-//! What is started owns its buffer, or borrows it for ever.
+//! A connect that nobody waits for sends first data from the stack.
+//! A started operation owns its buffer, or borrows it for ever.
 
 use std::net::SocketAddr;
 use wsk::{ConnectionSocket, Error, Family, ListenSocket, Provider};

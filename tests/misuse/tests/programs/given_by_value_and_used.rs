@@ -1,5 +1,5 @@
 //! A buffer is used after it was given to a request by value.
-//! What is given by value to a request that is waited for is dropped: a reference keeps it.
+//! A request that waits drops a buffer that it got by value. Give it a reference to keep the buffer.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

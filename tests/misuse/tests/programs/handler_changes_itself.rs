@@ -1,5 +1,5 @@
 //! A handler asks for exclusive access to itself, though WSK may call it on several processors at once.
-//! The trait lends handlers shared.
+//! The trait lends a handler by a shared reference.
 
 use std::net::SocketAddr;
 use wsk::events::{Indication, ReceiveFromEvent, Verdict};

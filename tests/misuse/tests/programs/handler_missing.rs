@@ -1,4 +1,4 @@
-//! A socket is opened for events with something that handles none.
+//! A socket is opened for events with a type that is not a handler.
 //! Handlers implement `ReceiveFromEvent`.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The handler of a socket is used after the socket was closed, with which the handler goes.
+//! The handler of a socket is used after the socket was closed: closing drops the handler.
 //! A socket lends its handler, and closing takes the socket.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
 //! A connection is accepted twice, and so would be closed twice.
-//! Accepting takes the connection that has come.
+//! Accepting takes the incoming connection.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! A handler stores slices of a datagram, whose memory belongs to WSK again when the callback has returned.
+//! A handler stores slices of a datagram. Their memory belongs to WSK again when the callback has returned.
 //! The slices borrow from the indication, which is lent for the callback.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A handler leaves the indication to work that is done later, when it belongs to WSK again.
-//! The indication is lent for the callback; what may be kept is what `retain` gives.
+//! A handler leaves the indication to later work. By then it belongs to WSK again.
+//! The indication is lent for the callback. `retain` gives a value that the handler may keep.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! A connection is accepted when it is asked for, and pended as well.
+//! A connection request is accepted and pended.
 //! Each answer takes the inspection.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A connection that was pended is accepted and rejected.
-//! Each answer takes what was pended.
+//! A pended connection is accepted and rejected.
+//! Each answer takes the pended connection.
 
 use std::net::SocketAddr;
 use wsk::events::{AcceptEvent, Inspection};

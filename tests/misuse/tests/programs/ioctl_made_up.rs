@@ -1,5 +1,5 @@
-//! A number is taken for an I/O control operation.
-//! Operations are types, which know what goes in and out; for others there is the `unsafe` `control_raw`.
+//! A number is passed as an I/O control operation.
+//! Operations are types, which know their input and output. For all others there is `control_raw`, which is `unsafe`.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

@@ -1,5 +1,5 @@
-//! The operations of a pool are to carry large arrays, over a kernel stack of 24 KiB in all.
-//! Up to 1,024 bytes are moved: what is larger is nonpaged memory, or borrowed by a request that is waited for.
+//! A pool has operations with large arrays, and a kernel stack has 24 KiB in all.
+//! Up to 1,024 bytes can be moved. Larger data is in nonpaged memory, or borrowed by a request that waits.
 
 use std::net::SocketAddr;
 use wsk::operation::Operations;

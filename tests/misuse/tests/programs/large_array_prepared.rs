@@ -1,5 +1,5 @@
-//! A large array is moved into an operation, over a kernel stack of 24 KiB in all.
-//! Up to 1,024 bytes are: what is larger is nonpaged memory, or borrowed by a request that is waited for.
+//! A large array is moved into an operation, and a kernel stack has 24 KiB in all.
+//! Up to 1,024 bytes can be moved. Larger data is in nonpaged memory, or borrowed by a request that waits.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

@@ -1,5 +1,5 @@
 //! A buffer says that an MDL chain needs no lock, without promising that it is valid.
-//! That nothing unlocks or frees the memory is a promise, which `unsafe` makes.
+//! With `unsafe`, the driver promises that nothing unlocks or frees the memory.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Extent, Lock, SendBuffer};

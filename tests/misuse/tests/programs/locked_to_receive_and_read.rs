@@ -1,5 +1,5 @@
-//! A buffer is read while it is locked for a provider to write to.
-//! What describes it borrows the buffer exclusively.
+//! A buffer is read while it is locked for writing by a provider.
+//! Its description borrows the buffer exclusively.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, ReceiveBuffer};
@@ -9,7 +9,7 @@ struct Room {
     first: Option<u8>,
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl ReceiveBuffer for Room {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.

@@ -1,5 +1,5 @@
-//! A buffer is locked by safe code, and nobody has to unlock it before it is freed.
-//! To lock is to promise that it is unlocked first, which `unsafe` makes.
+//! Safe code locks a buffer, and nobody has to unlock it before it is freed.
+//! With `unsafe`, the driver promises to unlock the buffer first.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
@@ -14,7 +14,7 @@ impl Frame {
     }
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Frame {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         self.describe(lock)

@@ -1,4 +1,4 @@
-//! A buffer is freed while it is in a list of datagrams to be sent.
+//! A buffer is freed while it is in a list of datagrams to send.
 //! The list borrows the buffers, or owns them.
 
 use std::net::SocketAddr;

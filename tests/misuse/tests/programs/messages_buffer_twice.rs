@@ -1,5 +1,5 @@
-//! One buffer, with its one MDL, is put into a list twice to be sent twice.
-//! A list that owns its buffers takes each of them; one that borrows them may have the same one twice.
+//! One buffer, with its one MDL, is put into a list twice, to send it twice.
+//! A list that owns its buffers takes each of them. A list that borrows them may have the same buffer twice.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Messages, NonPagedBuffer};

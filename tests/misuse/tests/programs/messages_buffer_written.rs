@@ -1,4 +1,4 @@
-//! A buffer is written while it is in a list of datagrams that goes on being sent.
+//! A buffer is written while it is in a list of datagrams that will be sent again.
 //! The list borrows the buffers shared, and writing needs an exclusive borrow.
 
 use std::net::SocketAddr;

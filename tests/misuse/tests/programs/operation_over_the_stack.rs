@@ -1,5 +1,5 @@
-//! An operation of a pool is to carry bytes on the stack, which are gone when it sends them, perhaps.
-//! What such an operation carries is owned, or borrowed for ever.
+//! An operation of a pool gets bytes of the stack, which may be gone when it sends them.
+//! Such an operation owns its buffer, or borrows it for ever.
 
 use std::net::SocketAddr;
 use wsk::operation::Operations;

@@ -1,4 +1,4 @@
-//! One operation of a pool is used for two requests at once: it has one IRP.
+//! One operation of a pool, which has one IRP, is used for two requests at once.
 //! A request takes the operation.
 
 use std::net::SocketAddr;

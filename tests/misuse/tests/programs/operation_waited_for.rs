@@ -1,5 +1,5 @@
-//! A request that is waited for is to use an operation of a pool.
-//! Waiting allocates nothing for the operation, and needs no pool.
+//! A request that waits gets an operation from a pool.
+//! A request that waits allocates no operation, and needs no pool.
 
 use std::net::SocketAddr;
 use wsk::operation::Operations;

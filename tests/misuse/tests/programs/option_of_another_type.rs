@@ -1,4 +1,4 @@
-//! An option gets a value of another type than C's: a flag where a number is expected.
+//! An option gets a value of another type than in C: a flag where a number is expected.
 //! Each option is a type that knows the type of its value.
 
 use std::net::SocketAddr;

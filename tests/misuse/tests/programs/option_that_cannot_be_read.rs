@@ -1,4 +1,4 @@
-//! A group membership is read back as if it were a value.
+//! A group membership is read as if it were a value.
 //! Options that can only be set do not implement `ReadableOption`.
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! A number is set as an option, with nothing said of its level and name.
+//! A number is set as an option, without its level and name.
 //! Only the types of `wsk::option` are options.
 
 use std::net::SocketAddr;

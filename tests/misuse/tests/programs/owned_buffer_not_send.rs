@@ -1,5 +1,5 @@
-//! A buffer that is tied to its thread is given to an operation, whose completion routine may drop it on another one.
-//! Buffers of such operations have to be `Send`.
+//! An operation gets a buffer that is tied to its thread. The completion routine may drop it on another thread.
+//! The buffers of such operations have to be `Send`.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 /// A buffer that several parts of a driver share.
 struct Common(Rc<NonPagedBuffer>);
 
-// SAFETY: the promise of the buffer inside, which stays where it is, is passed on.
+// SAFETY: the buffer inside, which does not move, keeps the promise.
 unsafe impl SendBuffer for Common {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.

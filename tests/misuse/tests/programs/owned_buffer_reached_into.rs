@@ -1,5 +1,5 @@
-//! The buffer of an operation in flight is looked at through the operation.
-//! An operation shows nothing of its buffer until it has ended.
+//! The buffer of an operation in flight is read through the operation.
+//! An operation gives no access to its buffer until it has ended.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

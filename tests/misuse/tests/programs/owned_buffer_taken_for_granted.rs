@@ -1,5 +1,5 @@
-//! The end of an operation is taken to have the buffer in any case.
-//! A provider that broke its contract may still use the buffer: then it does not come back.
+//! A driver expects the buffer back from every operation.
+//! After a breach of contract, the provider may still use the buffer: then it does not come back.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

@@ -1,4 +1,4 @@
-//! Control information is added to after it was given to an operation.
+//! A message is added to control information that an operation has.
 //! It moves into the operation with the buffer, and comes back with it.
 
 use std::net::SocketAddr;

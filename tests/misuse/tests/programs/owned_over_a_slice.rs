@@ -1,5 +1,5 @@
-//! A part of a buffer is given to an operation that may go on when the buffer has been freed.
-//! The part borrows the buffer, and an operation that nobody has to wait for takes only what it can own.
+//! An operation gets a part of a buffer, and may still run when the buffer has been freed.
+//! The part borrows the buffer. An operation that nobody has to wait for takes only buffers that it can own.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

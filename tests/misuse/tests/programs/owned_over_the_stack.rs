@@ -1,4 +1,4 @@
-//! Bytes on the stack are lent to an operation that may go on when the function has returned.
+//! Bytes on the stack are lent to an operation that may still run when the function has returned.
 //! An operation that nobody has to wait for owns its buffer, or borrows it for ever: the borrow has to be `'static`.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
 //! An operation is polled through a pinned reference after it was moved and waited for.
-//! The reference borrows the operation, and what is borrowed cannot be moved.
+//! The reference borrows the operation, and a borrowed value cannot be moved.
 
 use std::future::Future;
 use std::net::SocketAddr;

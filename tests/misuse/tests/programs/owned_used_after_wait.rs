@@ -1,4 +1,4 @@
-//! An operation is cancelled after it was waited for, when its IRP may be another operation's.
+//! An operation is cancelled after its wait, when another operation may have the IRP.
 //! Waiting takes the operation.
 
 use std::net::SocketAddr;

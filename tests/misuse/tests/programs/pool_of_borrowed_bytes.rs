@@ -1,5 +1,5 @@
-//! A pool is made of parts of an array on the stack, which operations use when the function has returned.
-//! What a pool holds has to be `'static`.
+//! A pool has parts of an array on the stack, which its operations use when the function has returned.
+//! The values of a pool have to be `'static`.
 
 use std::net::SocketAddr;
 use wsk::{BufferPool, DatagramSocket, Error};

@@ -1,5 +1,5 @@
-//! A pool of functions that take any reference is used as one of functions that keep theirs, which it would give to others.
-//! What is put into a pool comes out of it elsewhere: its type is the same everywhere.
+//! A pool of functions that take any reference is used as a pool of functions that keep their reference.
+//! Both kinds of function could come out of the pool anywhere: the type of its values is fixed.
 
 use std::net::SocketAddr;
 use wsk::{BufferPool, Error, Provider};

@@ -1,5 +1,5 @@
-//! A pool is made of what is tied to the thread that makes it.
-//! What a pool holds has to be `Send`: a completion routine gives it back on another thread.
+//! A pool is made of values that are tied to one thread.
+//! The values of a pool have to be `Send`: a completion routine returns them on another thread.
 
 use std::net::SocketAddr;
 use std::rc::Rc;

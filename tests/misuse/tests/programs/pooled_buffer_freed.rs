@@ -1,4 +1,4 @@
-//! A pooled buffer is given back to its pool, from which others take it, while it is being sent.
+//! A pooled buffer goes back to its pool, where others take it, while it is being sent.
 //! The scope borrows the buffer until it has ended, so it cannot go back.
 
 use std::net::SocketAddr;

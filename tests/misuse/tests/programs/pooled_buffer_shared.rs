@@ -1,4 +1,4 @@
-//! Two threads share what a pool holds, of a type that one thread at a time may use.
+//! Two threads share a pooled value of a type that only one thread at a time may use.
 //! A pooled buffer is only as `Sync` as the buffer.
 
 use std::cell::Cell;

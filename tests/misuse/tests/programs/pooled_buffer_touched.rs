@@ -1,5 +1,5 @@
 //! A pooled buffer is filled again after it was given to a send.
-//! Starting an operation takes the buffer; the pool has it again when the datagram has been sent.
+//! Starting an operation takes the buffer. It goes back to the pool when the datagram has been sent.
 
 use std::net::SocketAddr;
 use wsk::{BufferPool, DatagramSocket, Error, NonPagedBuffer};

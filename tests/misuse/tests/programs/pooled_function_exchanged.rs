@@ -1,5 +1,5 @@
-//! A function of a pool, which takes any reference, is exchanged for one that keeps its own, for whoever takes it from the pool next.
-//! What is put into a pool comes out of it elsewhere: its type is the same everywhere.
+//! A function in a pool, which takes any reference, is replaced by one that keeps its reference.
+//! Somebody else would take that function from the pool: the type of its values is fixed.
 
 use std::net::SocketAddr;
 use wsk::{BufferPool, Error, PooledBuffer, Provider};

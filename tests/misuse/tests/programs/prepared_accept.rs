@@ -1,5 +1,5 @@
-//! Accepting is prepared, to be done again and again.
-//! Each connection is a socket, which is allocated anew.
+//! An accept is prepared, to run again and again.
+//! Each accept allocates a new socket.
 
 use std::net::SocketAddr;
 use wsk::{Error, ListenSocket};

@@ -1,5 +1,5 @@
-//! A datagram is looked at after the next one was received into the same bytes.
-//! An arrival borrows from the receiver, which receiving needs for itself.
+//! A datagram is read after the next one was received into the same bytes.
+//! An arrival borrows from the receiver, and receiving borrows the receiver exclusively.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

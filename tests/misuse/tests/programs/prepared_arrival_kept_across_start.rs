@@ -1,5 +1,5 @@
 //! The bytes of a datagram are read while the next one is being received into them.
-//! They borrow from the end of the operation, which has to be given up for the receiver to be started.
+//! They borrow from the ended operation, and starting the receiver again takes it.
 
 use std::net::SocketAddr;
 use wsk::operation::Prepared;

@@ -1,5 +1,5 @@
-//! A datagram is looked at after its receiver was dropped.
-//! It borrows from the receiver, whose bytes it is in.
+//! A datagram is read after its receiver was dropped.
+//! It borrows from the receiver, which has its bytes.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

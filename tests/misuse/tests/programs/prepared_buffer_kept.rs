@@ -1,5 +1,5 @@
-//! A buffer is written by itself after a sender was made over it.
-//! The sender owns it; its bytes are written through the sender, when it is not sending.
+//! A buffer is written directly after a sender was made over it.
+//! The sender owns the buffer. The driver writes through the sender, while it is not sending.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

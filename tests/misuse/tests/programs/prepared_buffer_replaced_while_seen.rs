@@ -1,5 +1,5 @@
-//! The buffer of a receive is replaced while what arrived in it is looked at.
-//! An arrival borrows what is prepared.
+//! The buffer of a receiver is replaced while the datagram in it is read.
+//! An arrival borrows the receiver.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

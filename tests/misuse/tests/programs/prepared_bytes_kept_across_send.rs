@@ -1,5 +1,5 @@
-//! The bytes of a sender are kept, and written again after it was told to send.
-//! They borrow from the sender, which sending needs for itself.
+//! A reference to the bytes of a sender is kept, and written through after a send.
+//! It borrows from the sender, and sending borrows the sender exclusively.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

@@ -1,5 +1,5 @@
-//! A started receive is cancelled after it was waited for, when its IRP may be in its next flight.
-//! Waiting takes it.
+//! A started receive is cancelled after its wait, when its IRP may be in flight again.
+//! Waiting takes the operation.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

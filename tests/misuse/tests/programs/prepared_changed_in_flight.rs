@@ -1,5 +1,5 @@
-//! The address of what is prepared is changed while its operation is in flight.
-//! Starting takes it, and it comes back with the result.
+//! The address of a sender is changed while its operation is in flight.
+//! Starting takes the sender, which comes back with the result.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

@@ -1,5 +1,5 @@
-//! Connecting is prepared, to be done again and again.
-//! A connection is made once: the socket that connects becomes the connection.
+//! A connect is prepared, to run again and again.
+//! A socket connects once, and becomes the connection.
 
 use std::net::SocketAddr;
 use wsk::{ConnectedSocket, Error, Family, ListenSocket, Provider};

@@ -1,4 +1,4 @@
-//! Disconnecting is prepared, to be done again and again.
+//! A disconnect is prepared, to run again and again.
 //! A connection ends once.
 
 use std::net::SocketAddr;

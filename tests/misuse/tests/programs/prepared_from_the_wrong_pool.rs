@@ -1,5 +1,5 @@
-//! A function that sends is given what a pool of receivers has.
-//! Senders and receivers are types of their own.
+//! A function that sends gets a value from a pool of receivers.
+//! Senders and receivers have different types.
 
 use std::net::SocketAddr;
 use wsk::operation::{Prepared, PreparedPool};

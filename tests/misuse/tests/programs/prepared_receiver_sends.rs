@@ -1,5 +1,5 @@
-//! What is prepared to receive is given an address to send to.
-//! Each knows its own direction.
+//! A receiver gets an address to send to.
+//! Only a sender has an address to set.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

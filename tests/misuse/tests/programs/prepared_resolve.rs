@@ -1,5 +1,5 @@
-//! A lookup is prepared, to be done again and again.
-//! What is found is allocated by each.
+//! A lookup is prepared, to run again and again.
+//! Each lookup allocates its result.
 
 use std::net::SocketAddr;
 use wsk::{Error, Provider};

@@ -1,5 +1,5 @@
 //! Two threads send with one sender at the same time.
-//! It has one IRP, so sending needs it exclusively; each thread takes one of its own from a pool.
+//! It has one IRP, so sending borrows it exclusively. Each thread takes a sender of its own from a pool.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

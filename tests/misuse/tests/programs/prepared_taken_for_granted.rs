@@ -1,5 +1,5 @@
-//! A sender is used after a send as if it always came back.
-//! It does not when the provider has refused the send and kept its IRP: then it may still be reading the bytes.
+//! A driver expects the sender back from every send.
+//! If the provider refused the send but kept the IRP, it may still read the bytes, and the sender does not come back.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

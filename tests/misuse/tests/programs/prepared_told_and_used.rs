@@ -1,5 +1,5 @@
-//! What is prepared is run while its operation is in flight.
-//! Starting takes it, and the completion gets it back.
+//! A sender is run while its operation is in flight.
+//! Starting takes the sender, and the completion gets it back.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

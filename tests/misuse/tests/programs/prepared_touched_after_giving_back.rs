@@ -1,5 +1,5 @@
 //! A sender is written after it went back to its pool, where another thread may have it.
-//! Dropping it is what gives it back.
+//! Dropping a sender returns it to the pool.
 
 use std::net::SocketAddr;
 use wsk::operation::PreparedPool;

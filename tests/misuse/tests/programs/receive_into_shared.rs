@@ -1,4 +1,4 @@
-//! A datagram is received into a buffer that is only borrowed shared, and that others may be reading.
+//! A datagram is received into a buffer that is borrowed shared, and that others may be reading.
 //! Receiving needs an exclusive borrow.
 
 use std::net::SocketAddr;

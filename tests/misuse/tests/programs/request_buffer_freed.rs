@@ -1,5 +1,5 @@
-//! A buffer is freed before the request that is to send it is run.
-//! A request borrows what it is given by reference.
+//! A buffer is freed before a request runs that sends it.
+//! A request borrows a buffer that it gets by reference.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

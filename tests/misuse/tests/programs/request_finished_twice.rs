@@ -1,5 +1,5 @@
 //! A request is run twice.
-//! A finisher takes the request; what is to be run again and again is prepared.
+//! A finisher takes the request. Prepare a request to run it again and again.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

@@ -1,5 +1,5 @@
-//! A datagram is sent, or so it looks: the request is dropped.
-//! A request does nothing until a finisher runs it, and the compiler warns of one that none does.
+//! A request to send a datagram is dropped.
+//! A request does nothing until a finisher runs it. The compiler warns if none does.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

@@ -1,5 +1,5 @@
-//! A request is run when its socket has closed.
-//! It borrows the socket that it is made of.
+//! A request runs after its socket has closed.
+//! It borrows its socket.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Family, Provider};

@@ -1,5 +1,5 @@
-//! A request says which operation it takes, and is then dropped.
-//! To say where the operation comes from runs nothing.
+//! A request names its source of operations, and is then dropped.
+//! Naming the source runs nothing.
 
 use std::net::SocketAddr;
 use wsk::operation::Operations;

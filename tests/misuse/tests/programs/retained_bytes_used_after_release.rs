@@ -1,5 +1,5 @@
-//! The bytes of a retained datagram are used after the datagram was given back to WSK.
-//! They borrow from what `retain` gave, which gives the datagram back when it is dropped.
+//! The bytes of a retained datagram are used after WSK has the datagram back.
+//! They borrow from the result of `retain`, which returns the datagram to WSK when it is dropped.
 
 use std::net::SocketAddr;
 use wsk::events::Retained;

@@ -1,5 +1,5 @@
 //! Two threads read one retained datagram at the same time, and both map its MDLs.
-//! It may go to another thread, but not be shared: it is `Send` and not `Sync`.
+//! A retained datagram may move to another thread, but cannot be shared: it is `Send` and not `Sync`.
 
 use std::net::SocketAddr;
 use wsk::events::RetainedDatagram;

@@ -1,5 +1,5 @@
-//! A retained datagram is read through the list after it was given away, when another thread may have released it.
-//! To take the list apart is to give it away, and the datagrams borrow from it.
+//! A retained datagram is read through the list after the list was taken apart, when another thread may have released it.
+//! Taking the list apart takes the list, and the datagrams borrow from it.
 
 use std::net::SocketAddr;
 use wsk::events::Retained;

@@ -1,5 +1,5 @@
 //! A retained indication is given back to WSK twice.
-//! Giving it back is dropping it, which takes it.
+//! Dropping it returns it to WSK, and takes it.
 
 use std::net::SocketAddr;
 use wsk::events::Retained;

@@ -1,5 +1,5 @@
 //! Two threads read one retained indication at the same time, and both map its MDLs.
-//! What `retain` gives may go to another thread, but not be shared: it is `Send` and not `Sync`.
+//! The result of `retain` may move to another thread, but cannot be shared: it is `Send` and not `Sync`.
 
 use std::net::SocketAddr;
 use wsk::events::Retained;

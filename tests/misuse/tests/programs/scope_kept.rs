@@ -1,4 +1,4 @@
-//! A scope is kept, to start an operation when it has ended and nobody waits any more.
+//! A scope is kept, to start an operation after it has ended and nobody waits any more.
 //! The scope is lent to its body only, for a lifetime that no variable outside of it can have.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Control information is read before the datagram that brings it was waited for.
+//! Control information is read before the wait for its datagram.
 //! The scope borrows it exclusively together with the buffer; waiting gives both back.
 
 use std::net::SocketAddr;

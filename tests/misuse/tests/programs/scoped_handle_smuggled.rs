@@ -1,4 +1,4 @@
-//! A handle is carried out of its scope, to wait when the operation is long gone.
+//! A handle is carried out of its scope, to wait for an operation that is long gone.
 //! Handles have the lifetime of their scope, which no variable outside of it can have.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! A datagram is received into the buffer that another one is being sent from.
+//! A datagram is received into the buffer of a send in flight.
 //! Receiving needs an exclusive borrow, and the scope has borrowed the buffer shared.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! A buffer is read before the datagram that is received into it was waited for.
+//! A buffer is read before the wait for the datagram that is received into it.
 //! The scope borrows the buffer exclusively; waiting gives it back.
 
 use std::net::SocketAddr;

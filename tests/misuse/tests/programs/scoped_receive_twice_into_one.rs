@@ -1,4 +1,4 @@
-//! Two receives are started into the same buffer: both datagrams would be written over each other.
+//! Two receives are started into the same buffer: one datagram would overwrite the other.
 //! Each receive borrows its buffer exclusively for the rest of the scope.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! The buffer that a scoped receive gives back is used beside the buffer that it borrows.
-//! It comes back as it was lent: exclusively, for as long as it is used.
+//! The buffer that a scoped receive returns is used together with the original buffer.
+//! The receive returns the exclusive borrow, which lasts as long as it is used.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

@@ -1,5 +1,5 @@
 //! A scope runs a request of a socket that closes before the scope ends.
-//! A scope waits for what borrows what outlives it: the socket too.
+//! A request in a scope borrows only values that outlive the scope, and so does its socket.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Family, Provider};

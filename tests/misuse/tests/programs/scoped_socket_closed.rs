@@ -1,4 +1,4 @@
-//! A socket is closed while operations on it are in flight in a scope that goes on using it.
+//! A socket is closed while a scope has operations in flight on it.
 //! The scope borrows the socket until it has ended, and closing takes the socket.
 
 use std::net::SocketAddr;

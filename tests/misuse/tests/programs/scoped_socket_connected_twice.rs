@@ -1,4 +1,4 @@
-//! A socket that a scope connects is used for something else meanwhile.
+//! A socket that a scope connects is used for another purpose meanwhile.
 //! Connecting takes the socket, which comes back connected.
 
 use std::net::SocketAddr;

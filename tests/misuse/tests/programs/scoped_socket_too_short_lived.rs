@@ -1,4 +1,4 @@
-//! A socket is opened inside the scope, and dropped by its body while the receive on it is in flight.
+//! A socket is opened inside the scope, and dropped by the scope's body while its receive is in flight.
 //! The socket of a scoped operation has to live as long as the scope.
 
 use std::net::SocketAddr;

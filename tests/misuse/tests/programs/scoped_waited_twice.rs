@@ -1,5 +1,5 @@
 //! An operation is waited for twice.
-//! Waiting takes the handle, so there is none left for a second time.
+//! Waiting takes the handle.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, NonPagedBuffer};

@@ -1,5 +1,5 @@
-//! A segment of a retained datagram is read after the datagram was given back.
-//! The segments borrow from the datagram, and that from what keeps it.
+//! A segment of a retained datagram is read after WSK has the datagram back.
+//! The segments borrow from the datagram, and the datagram from the retained indication.
 
 use std::net::SocketAddr;
 use wsk::events::RetainedDatagram;

@@ -1,5 +1,5 @@
-//! A function closes the socket of somebody else.
-//! Closing takes the socket, and from a reference it cannot be taken.
+//! A function closes a socket that it does not own.
+//! Closing takes the socket, and a reference does not give it away.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Family, Provider};

@@ -1,5 +1,5 @@
 //! A send without an address is started on a socket that has no fixed one.
-//! Sending without an address is there only on what fixing a remote address or a destination gives.
+//! Only a socket with a fixed remote address or destination has a send without an address.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error, Family, NonPagedBuffer, Provider};

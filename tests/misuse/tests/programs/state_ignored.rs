@@ -1,5 +1,5 @@
-//! A registration is made and let go of in the same line, and so is a state that finds no room.
-//! The compiler warns of both: a registration that is not kept is deregistered at once.
+//! The results of a registration, of `put` and of `get` are ignored.
+//! The compiler warns of each: a registration that nobody keeps is deregistered at once.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, DriverState, Error, Registration};

@@ -1,5 +1,5 @@
-//! The state of a driver is used after it was lent: what `with` gives ends with the closure.
-//! What `get` gives keeps the state from being taken for as long as it is there.
+//! The state of a driver is used after `with` has returned, which lends it to its closure only.
+//! `get` returns a guard. While the guard lives, nobody can take the state.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, DriverState, Error};

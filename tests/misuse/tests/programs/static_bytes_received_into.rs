@@ -1,5 +1,5 @@
 //! A datagram is received into constant bytes, which lie in read-only memory.
-//! Only what is borrowed exclusively, or owned, can be received into.
+//! A receive needs an exclusive borrow, or owns its buffer.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

@@ -1,4 +1,4 @@
-//! A connection is waited for on a socket that has one.
+//! A connected socket waits for a connection.
 //! Accepting exists only on listening sockets.
 
 use std::net::SocketAddr;

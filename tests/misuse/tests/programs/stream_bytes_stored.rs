@@ -1,5 +1,5 @@
-//! Indicated bytes are kept beyond the event, when WSK has taken them back.
-//! What is read from an indication lives as long as the event; what is retained owns its bytes.
+//! Indicated bytes are kept after the event, when they belong to WSK again.
+//! Slices of an indication live as long as the event. A retained indication owns its bytes.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
 //! Indicated bytes are read after they were retained, when another thread may have released them.
-//! Retaining needs the indication alone, so that nothing read from it is still in use.
+//! Retaining takes an exclusive borrow, so nothing may borrow from the indication any more.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;

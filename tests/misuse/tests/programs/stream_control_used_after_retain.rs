@@ -1,5 +1,5 @@
-//! Control information is read after the bytes were kept, when another thread may have given them back with it.
-//! What borrows the indication ends before it is kept.
+//! Control information is read after its bytes were retained, when another thread may have released both.
+//! Borrows of the indication end before it is retained.
 
 use std::net::SocketAddr;
 use wsk::events::{ConnectionEvent, StreamIndication, StreamVerdict};

@@ -1,5 +1,5 @@
 //! A datagram is sent to an address over a connection.
-//! A connection has one other side, and its own kind of send.
+//! A connection has one remote address, and its own kind of send.
 
 use std::net::SocketAddr;
 use wsk::{ConnectedSocket, Error};

@@ -1,4 +1,4 @@
-//! A connection is made for events with something that handles none.
+//! A connection is made for events with a type that is not a handler.
 //! Handlers implement `ConnectionEvent`.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! The last buffer of a connection is freed while it is still being sent.
+//! The buffer of a disconnect is freed while it is still being sent.
 //! Starting to disconnect takes the buffer, which comes back with the result.
 
 use std::net::SocketAddr;

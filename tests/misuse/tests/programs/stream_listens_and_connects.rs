@@ -1,5 +1,5 @@
-//! A stream socket listens, and is connected as well.
-//! What it becomes takes it.
+//! A stream socket listens and connects.
+//! Each of the two takes the socket.
 
 use std::net::SocketAddr;
 use wsk::{Error, Family, Provider, StreamSocket};

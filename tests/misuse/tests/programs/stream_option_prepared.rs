@@ -1,5 +1,5 @@
-//! A stream socket's option is prepared, which would keep the socket as it is for as long as that is there.
-//! It is about to become something else: what it becomes can be kept.
+//! An option of a stream socket is prepared, which would borrow the socket for as long as the operation is kept.
+//! A stream socket becomes a listener or a connection. Prepare the option on that socket.
 
 use std::net::SocketAddr;
 use wsk::option::KeepAlive;

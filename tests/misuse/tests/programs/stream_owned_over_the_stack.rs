@@ -1,5 +1,5 @@
 //! A send that may outlast the function reads bytes on its stack.
-//! Operations that are started own what they use, and borrow nothing.
+//! Started operations own their buffers, and borrow nothing.
 
 use std::net::SocketAddr;
 use wsk::{ConnectedSocket, Error};

@@ -1,5 +1,5 @@
 //! A buffer is gone at the end of a block, while the provider still sends it.
-//! What a scope borrows has to outlive the scope.
+//! A value that a scope borrows has to outlive the scope.
 
 use std::net::SocketAddr;
 use wsk::{ConnectedSocket, Error, NonPagedBuffer};

@@ -1,4 +1,4 @@
-//! A buffer is filled again while the provider still sends what was in it.
+//! A buffer is filled again while the provider still sends its first contents.
 //! The scope borrows the buffer shared until it has ended, and writing needs an exclusive borrow.
 
 use std::net::SocketAddr;

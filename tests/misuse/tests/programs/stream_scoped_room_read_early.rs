@@ -1,5 +1,5 @@
 //! A buffer is read while the provider may still write it.
-//! The scope borrows the buffer exclusively, and gives it back with the bytes.
+//! The scope borrows the buffer exclusively; waiting gives it back.
 
 use std::net::SocketAddr;
 use wsk::{ConnectedSocket, Error};

@@ -1,5 +1,5 @@
 //! Bytes are sent over a socket that is not connected.
-//! Sending exists only on what connecting gives.
+//! Only a connection can send.
 
 use std::net::SocketAddr;
 use wsk::{ConnectionSocket, Error, Family, ListenSocket, Provider};

@@ -1,5 +1,5 @@
 //! Bytes are sent over a listening socket.
-//! A listening socket only accepts: what it gives is a socket of its own, which can send.
+//! A listening socket only accepts. It returns sockets of their own, which can send.
 
 use std::net::SocketAddr;
 use wsk::{Error, ListenSocket};

@@ -1,4 +1,4 @@
-//! A timeout is given as a number, of milliseconds or of C's units of 100 nanoseconds.
+//! A timeout is a plain number, of milliseconds or of C's units of 100 nanoseconds.
 //! Times are `Duration`s.
 
 use std::net::SocketAddr;

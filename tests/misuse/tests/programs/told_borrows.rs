@@ -1,4 +1,4 @@
-//! A completion borrows a variable of the function that starts the operation, which returns before, perhaps.
+//! A completion borrows a variable of the function that starts the operation, which may return before the operation ends.
 //! Completions are `'static`: they own or share what they use.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! A completion has something that is tied to its thread, and is called on another one.
+//! A completion owns a value that is tied to its thread, but is called on another thread.
 //! Completions are `Send`.
 
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! Bytes on the stack are lent to an operation that is told when it is over, after the function has returned, perhaps.
+//! Bytes on the stack are lent to an operation with a completion, which may run after the function has returned.
 //! An operation that nobody has to wait for owns its buffer.
 
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! A completion has more in it than there is room for in an operation.
-//! There are four words: what is larger is shared, by a reference or a count.
+//! A completion is larger than the room for it in an operation.
+//! There is room for four words. Share larger data by a reference or a count.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

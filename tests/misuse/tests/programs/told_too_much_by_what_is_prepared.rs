@@ -1,5 +1,5 @@
-//! The completion of what is prepared has more in it than there is room for.
-//! There are four words: what is larger is shared, by a reference or a count.
+//! The completion of a prepared request is larger than the room for it.
+//! There is room for four words. Share larger data by a reference or a count.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A vector is given to an operation that goes on by itself.
-//! Only what implements `SendBuffer` can be sent; a copy in nonpaged pool does.
+//! A vector is given to an operation that runs by itself.
+//! Only types that implement `SendBuffer` can be sent. A copy in nonpaged pool does.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

@@ -7,7 +7,7 @@ use wsk_misuse::DriversMdl;
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let bytes = NonPagedBuffer::copy_of(b"of the driver")?;
     let mdl = DriversMdl::over(&bytes);
-    // SAFETY: the MDL was built for nonpaged pool, and is in no other use as long as the chain is.
+    // SAFETY: the MDL was built for nonpaged pool, and nothing else uses it while the chain exists.
     let body = unsafe { DriverMdl::with_owner(mdl.first(), 0, 13, ()) };
     let body = ChainPart::Driver(body.map_err(|(error, ())| error)?);
     let header = NonPagedBuffer::copy_of(b"header")?;

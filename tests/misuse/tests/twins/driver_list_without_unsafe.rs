@@ -17,7 +17,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
             Length: 13,
         },
     };
-    // SAFETY: list and MDL stay as long as this, in no other use; the MDL was built for nonpaged pool.
+    // SAFETY: list and MDL outlive this value, and nothing else uses them. The MDL was built for nonpaged pool.
     let list = unsafe { DriverList::from_raw(NonNull::from(&mut entry), ()) };
     let mut list = list.map_err(|(error, ())| error)?;
     assert_eq!(socket.send_messages(&mut list, to).wait()?, 13);

@@ -8,7 +8,7 @@ pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Err
     let bytes = NonPagedBuffer::copy_of(b"of the driver")?;
     let mdl = DriversMdl::over(&bytes);
     let owner = 7;
-    // SAFETY: the MDL was built for nonpaged pool, and is in no other use as long as the chain is.
+    // SAFETY: the MDL was built for nonpaged pool, and nothing else uses it while the chain exists.
     let chain = unsafe { DriverMdl::with_owner(mdl.first(), 0, 13, owner) };
     let chain = chain.map_err(|(error, _)| error)?;
     socket.send_to(&chain, to).wait()?;

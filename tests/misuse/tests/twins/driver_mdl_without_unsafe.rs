@@ -7,7 +7,7 @@ use wsk_misuse::DriversMdl;
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"of the driver")?;
     let mdl = DriversMdl::over(&buffer);
-    // SAFETY: the MDL is built for nonpaged pool; the buffer outlives what is made of it, and stays as it is.
+    // SAFETY: the MDL is built for nonpaged pool. The buffer outlives all values that are made of it, and does not change.
     let chain = unsafe { DriverMdl::from_raw(mdl.first(), 0, 13) }?;
     assert_eq!(socket.send_to(&chain, to).wait()?, 13);
     Ok(())

@@ -6,7 +6,7 @@ use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 
 struct Outbox(Mutex<Option<NonPagedBuffer>>, NonPagedBuffer);
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl SendBuffer for Outbox {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         let next = self.0.lock().unwrap().take().ok_or(Error::NoMessages)?;

@@ -8,7 +8,7 @@ struct Room {
     first: Option<u8>,
 }
 
-// SAFETY: the promise of the buffer inside is passed on.
+// SAFETY: the buffer inside keeps the promise.
 unsafe impl ReceiveBuffer for Room {
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         self.first = self.bytes.as_slice().first().copied();

@@ -7,7 +7,7 @@ use wsk::{DatagramSocket, Error, Extent, Lock, NonPagedBuffer, SendBuffer};
 /// A buffer that several parts of a driver share.
 struct Common(Arc<NonPagedBuffer>);
 
-// SAFETY: the promise of the buffer inside, which stays where it is, is passed on.
+// SAFETY: the buffer inside, which does not move, keeps the promise.
 unsafe impl SendBuffer for Common {
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller keeps the same contract.

@@ -1,4 +1,4 @@
-//! A program without a mistake, which is built and run as those with one would be.
+//! A correct program, which is built and run, as the programs with mistakes would be.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};
