@@ -61,18 +61,14 @@ fn after<'a>(word: &str, command: &'a str) -> Vec<&'a str> {
 #[test]
 fn each_test_is_run_by_one_command() {
     const ALL: &str = "cargo test --profile suite -p wsk-suite";
-    let list = Command::new(std::env::current_exe().unwrap())
-        .args(["--list", "--ignored"])
-        .output();
+    let own = std::env::current_exe().unwrap();
+    let list = Command::new(own).args(["--list", "--ignored"]).output();
     let list = String::from_utf8(list.unwrap().stdout).unwrap();
     let mut ignored: Vec<_> = programs::names(&list).collect();
-    let (commands, one) = (
-        commands(None),
-        format!("{ALL} --test checks -- --ignored --nocapture --exact "),
-    );
-    let mut run: Vec<_> = { commands.iter() }
-        .filter_map(|line| line.strip_prefix(&one))
-        .collect();
+    let commands = commands(None);
+    let one = format!("{ALL} --test checks -- --ignored --nocapture --exact ");
+    let run = commands.iter().filter_map(|line| line.strip_prefix(&one));
+    let mut run: Vec<_> = run.collect();
     ignored.sort_unstable();
     run.sort_unstable();
     assert_eq!(ignored, run);

@@ -50,10 +50,8 @@ fn tests_pass_as_programs_for_windows() -> Result<()> {
     let left_out = || list(&lacking, "/lacking").flat_map(|it| list(it, "/tests"));
     let mut arguments = vec!["--exact"];
     for test in left_out().filter_map(Value::as_str) {
-        ensure!(
-            listed.contains(&test),
-            "Wine lacks something for {test}, which is no test"
-        );
+        let there = listed.contains(&test);
+        ensure!(there, "{test}, for which Wine lacks something, is no test");
         arguments.extend(["--skip", test]);
     }
     shown(&shell, &tests(&wine, &arguments)).run()?;
@@ -91,26 +89,20 @@ pub(crate) fn names(list: &str) -> impl Iterator<Item = &str> {
 
 /// Looks at the compilation units of a driver, of its tests, and of its tests with the profile that drivers are built with.
 fn units(shell: &Shell) -> Result<()> {
-    let kinds = [("build", "driver"), ("test", "test"), ("test", "driver")];
-    for (driver, (what, profile)) in DRIVERS
-        .iter()
-        .copied()
-        .flat_map(|it| kinds.map(|kind| (it, kind)))
-    {
-        let mut command = cargo(what, [driver]);
-        command.args(["--profile", profile, "--unit-graph", "-Zunstable-options"]);
-        command.env("RUSTC_BOOTSTRAP", "1");
-        let graph = shown(shell, &command).quiet().read()?;
-        let facts = facts(&serde_json::from_str(&graph)?);
-        let asked = if what == "build" {
-            OF_DRIVERS
-        } else {
-            OF_TESTS
-        };
-        ensure!(
-            facts == asked,
-            "cargo {what} -p {driver} --profile {profile}: {facts}"
-        );
+    for driver in DRIVERS.iter().copied() {
+        for (what, profile, asked) in [
+            ("build", "driver", OF_DRIVERS),
+            ("test", "test", OF_TESTS),
+            ("test", "driver", OF_TESTS),
+        ] {
+            let mut command = cargo(what, [driver]);
+            command.args(["--profile", profile, "--unit-graph", "-Zunstable-options"]);
+            command.env("RUSTC_BOOTSTRAP", "1");
+            let graph = shown(shell, &command).quiet().read()?;
+            let facts = facts(&serde_json::from_str(&graph)?);
+            let told = format!("cargo {what} -p {driver} --profile {profile}: {facts}");
+            ensure!(facts == asked, told);
+        }
     }
     println!("drivers: {OF_DRIVERS}; their tests, whatever the profile says: {OF_TESTS}");
     Ok(())
