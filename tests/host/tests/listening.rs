@@ -126,6 +126,24 @@ fn accepts_are_cancelled_and_closed_and_forced() {
 }
 
 #[test]
+fn a_listener_that_is_forced_closed_listens_no_more() {
+    each_policy(|kernel, client| {
+        let listener = client.listening("127.0.0.1:0");
+        let local = listener.local().unwrap();
+        let waiting = connect(local);
+        kernel.force_close_sockets();
+        assert_reset(waiting);
+        let refused = TcpStream::connect(local).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        // The port is free, though the driver has not closed its socket yet.
+        let next = client.listener(AF_INET, Callbacks::none());
+        assert_eq!(next.bind(local), STATUS_SUCCESS);
+        next.close();
+        listener.close();
+    });
+}
+
+#[test]
 fn a_planned_failure() {
     let kernel = Kernel::boot();
     let client = Client::new();

@@ -19,8 +19,7 @@ use wsk_sys::{
     IRP, NTSTATUS, PFN_WSK_RECEIVE_EX_EVENT, STATUS_ADDRESS_ALREADY_ASSOCIATED, STATUS_CANCELLED,
     STATUS_DATA_NOT_ACCEPTED, STATUS_FILE_FORCED_CLOSED, STATUS_INVALID_DEVICE_STATE,
     STATUS_INVALID_PARAMETER, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH, WSK_EVENT_DISCONNECT,
-    WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_INSPECT_ID,
-    WSK_PROVIDER_CONNECTION_DISPATCH,
+    WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG, WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH,
 };
 
 use super::address;
@@ -34,7 +33,7 @@ use crate::schedule::{self, SOON};
 pub(crate) use backlog::{ideal, note_ideal, set_ideal};
 use connecting::advance_connect;
 pub(crate) use connecting::{WskConnect, WskConnectEx, WskSocketConnect};
-use receiving::advance_receives;
+use receiving::{ReceiveEvent, advance_receives};
 pub(crate) use receiving::{WskReceive, WskReceiveEx, WskRelease};
 use sending::advance_transmits;
 pub(crate) use sending::{WskDisconnect, WskSend, WskSendEx};
@@ -338,21 +337,23 @@ impl Connection {
         (unsafe { pointers.table() }, pointers.context)
     }
 
+    /// The callback that is called with data, if the driver has given one.
+    fn receive_event(&self) -> Option<ReceiveEvent> {
+        if let Some(callback) = self.state.lock().receive_ex {
+            return Some(ReceiveEvent::Extended(callback));
+        }
+        let (table, _) = self.table();
+        Some(ReceiveEvent::Plain(table?.WskReceiveEvent?))
+    }
+
     /// Whether the driver has given a callback for each of `events`.
     pub(crate) fn has_callbacks(&self, events: u32) -> bool {
         let (table, _) = self.table();
-        let extended = self.state.lock().receive_ex.is_some();
-        let events = if extended {
-            events & !WSK_EVENT_RECEIVE
-        } else {
-            events
-        };
-        let Some(table) = table else {
-            return events == 0;
-        };
-        (events & WSK_EVENT_RECEIVE == 0 || table.WskReceiveEvent.is_some())
-            && (events & WSK_EVENT_DISCONNECT == 0 || table.WskDisconnectEvent.is_some())
-            && (events & WSK_EVENT_SEND_BACKLOG == 0 || table.WskSendBacklogEvent.is_some())
+        let table = table.unwrap_or_default();
+        let is_there = |event, callback| events & event == 0 || callback;
+        is_there(WSK_EVENT_RECEIVE, self.receive_event().is_some())
+            && is_there(WSK_EVENT_DISCONNECT, table.WskDisconnectEvent.is_some())
+            && is_there(WSK_EVENT_SEND_BACKLOG, table.WskSendBacklogEvent.is_some())
     }
 
     /// Enables event callbacks.
@@ -561,16 +562,12 @@ pub(crate) fn closing_aborts(socket: &Socket) -> bool {
 pub(crate) fn force_close(socket: &Arc<Socket>) {
     end_all(socket, STATUS_FILE_FORCED_CLOSED);
     let connection = socket.connection("WskReceiveEvent");
-    let (table, _) = connection.table();
+    let callback = connection.receive_event();
     let mut state = connection.state.lock();
     if state.phase == Phase::Connected && !state.silent {
         socket.with_real(|real| real.shutdown(Shutdown::Both));
     }
-    let plain = table.and_then(|table| table.WskReceiveEvent);
-    let extended = state.receive_ex;
-    if plain.is_none() && extended.is_none() {
-        return;
-    }
+    let Some(callback) = callback else { return };
     if state.phase == Phase::Connected
         && state.callbacks.is_enabled(WSK_EVENT_RECEIVE)
         && socket.take_off_unless_closing()
@@ -578,34 +575,14 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         state.callbacks.begin(WSK_EVENT_RECEIVE);
         drop(state);
         let pointers = *connection.pointers.lock();
-        let flags = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
-        let name = if extended.is_some() {
-            "WskReceiveExEvent"
-        } else {
-            "WskReceiveEvent"
-        };
         socket.tell_useless(
-            name,
+            callback.name(),
             pointers,
-            // SAFETY: the driver gave the callbacks and their context, and keeps them until the socket is closed, which waits for
+            // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
             // this call.
             move |context| unsafe {
                 let none = core::ptr::null_mut();
-                let answer = match (extended, plain) {
-                    (Some(callback), _) => callback(
-                        context,
-                        flags,
-                        none,
-                        core::ptr::null_mut(),
-                        0,
-                        0,
-                        core::ptr::null_mut(),
-                    ),
-                    (None, Some(callback)) => {
-                        callback(context, flags, none, 0, core::ptr::null_mut())
-                    }
-                    (None, None) => STATUS_SUCCESS,
-                };
+                let answer = callback.call(context, none, &mut [], 0, core::ptr::null_mut());
                 WrongAnswer::unless_one_of(
                     answer,
                     &[STATUS_SUCCESS, STATUS_DATA_NOT_ACCEPTED],

@@ -885,6 +885,7 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             .request
             .complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
     }
+    drop(socket.take_real());
     let mut state = datagram.state.lock();
     if state.callbacks.is_enabled(WSK_EVENT_RECEIVE_FROM)
         && let Some(callback) = datagram.callback()

@@ -777,6 +777,13 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
             .request
             .complete_later(SOON, STATUS_FILE_FORCED_CLOSED, 0);
     }
+    if listening.is_listening() {
+        socket.reset_real();
+        let mut state = listening.state.lock();
+        let mut waiting = core::mem::take(&mut state.inspecting);
+        waiting.extend(state.passed.drain(..));
+        waiting.into_iter().for_each(Incoming::reject);
+    }
     tell_inspector(socket);
     let mut state = listening.state.lock();
     let Some(callback) = listening.table().and_then(|table| table.WskAcceptEvent) else {

@@ -284,8 +284,7 @@ impl Socket {
 
     /// Does away with the host's socket; the peer of a connection sees a reset.
     pub(crate) fn reset_real(&self) {
-        if let Some(real) = self.real.write().take() {
-            network::remove(self.number, &real);
+        if let Some(real) = self.take_real() {
             let _ = real.set_linger(Some(Duration::ZERO));
         }
     }
@@ -397,9 +396,11 @@ impl Socket {
         }
     }
 
-    /// Takes the host's socket away.
+    /// Takes the host's socket away. It isn't watched any more.
     pub(crate) fn take_real(&self) -> Option<socket2::Socket> {
-        self.real.write().take()
+        let real = self.real.write().take()?;
+        network::remove(self.number, &real);
+        Some(real)
     }
 
     fn finish_close(self: &Arc<Self>, close: Request) {
@@ -408,8 +409,8 @@ impl Socket {
             // Its peer is to see nothing.
         } else if self.category.connection().is_some() && connection::closing_aborts(self) {
             self.reset_real();
-        } else if let Some(real) = self.real.write().take() {
-            network::remove(self.number, &real);
+        } else {
+            drop(self.take_real());
         }
         let address = self.address();
         let _ = OPEN.lock(address).remove(address);

@@ -1,13 +1,15 @@
 //! Receiving: `WskReceive`, `WskReceiveEx`, `WskReceiveEvent`, `WskDisconnectEvent` and `WskRelease`. Stands
 //! for the receiving half of a connection in `tcpip.sys`.
 
+use core::ffi::c_void;
 use std::sync::Arc;
 
 use wsk_sys::{
     CMSGHDR, IRP, NTSTATUS, STATUS_CANCELLED, STATUS_CONNECTION_ABORTED, STATUS_DATA_NOT_ACCEPTED,
     STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
-    STATUS_SUCCESS, WSK_BUF, WSK_DATA_INDICATION, WSK_EVENT_DISCONNECT, WSK_EVENT_RECEIVE,
-    WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_SOCKET,
+    STATUS_SUCCESS, WSACMSGHDR, WSK_BUF, WSK_DATA_INDICATION, WSK_EVENT_DISCONNECT,
+    WSK_EVENT_RECEIVE, WSK_FLAG_ABORTIVE, WSK_FLAG_AT_DISPATCH_LEVEL, WSK_FLAG_DRAIN,
+    WSK_FLAG_WAITALL, WSK_SOCKET,
 };
 
 use super::sending::length_of;
@@ -316,49 +318,90 @@ pub(super) fn advance_receives(socket: &Arc<Socket>) {
     }
 }
 
+/// The event callback that is called with data.
+#[derive(Clone, Copy)]
+pub(super) enum ReceiveEvent {
+    /// `WskReceiveEvent`
+    Plain(Plain),
+    /// That of `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
+    Extended(Extended),
+}
+
+type Plain = unsafe extern "system" fn(
+    *mut c_void,
+    u32,
+    *mut WSK_DATA_INDICATION,
+    usize,
+    *mut usize,
+) -> NTSTATUS;
+type Extended = unsafe extern "system" fn(
+    *mut c_void,
+    u32,
+    *mut WSK_DATA_INDICATION,
+    *mut WSACMSGHDR,
+    u32,
+    usize,
+    *mut usize,
+) -> NTSTATUS;
+
+impl ReceiveEvent {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Plain(_) => "WskReceiveEvent",
+            Self::Extended(_) => "WskReceiveExEvent",
+        }
+    }
+
+    /// Calls it with `length` bytes of data, and with control information if it takes that.
+    ///
+    /// # Safety
+    ///
+    /// The driver gave the callback and the context, and still keeps both. The list and the place for the bytes that it accepts are
+    /// there for the call, or NULL.
+    pub(super) unsafe fn call(
+        self,
+        context: *mut c_void,
+        list: *mut WSK_DATA_INDICATION,
+        control: &mut [u8],
+        length: usize,
+        accepted: *mut usize,
+    ) -> NTSTATUS {
+        let flags = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
+        // SAFETY: the caller says so.
+        unsafe {
+            match self {
+                Self::Plain(callback) => callback(context, flags, list, length, accepted),
+                Self::Extended(callback) => {
+                    let start = if control.is_empty() {
+                        core::ptr::null_mut()
+                    } else {
+                        control.as_mut_ptr().cast()
+                    };
+                    let control = control.len() as u32;
+                    callback(context, flags, list, start, control, length, accepted)
+                }
+            }
+        }
+    }
+}
+
 /// Calls the driver's `WskReceiveEvent` with data.
 fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
     let connection = socket.connection("WskReceiveEvent");
     let address = socket.address();
-    let (table, context) = connection.table();
+    let (_, context) = connection.table();
     let mut left = Vec::new();
-    let extended = connection.state.lock().receive_ex;
-    let plain = table.and_then(|table| table.WskReceiveEvent);
-    let name = if extended.is_some() {
-        "WskReceiveExEvent"
-    } else {
-        "WskReceiveEvent"
-    };
-    if (extended.is_some() || plain.is_some())
+    if let Some(callback) = connection.receive_event()
         && let Some(list) = indication::build_stream(address, &bytes)
     {
-        let indicated = bytes.len();
+        let (name, indicated) = (callback.name(), bytes.len());
         let mut accepted = indicated;
         let told = format_args!("{indicated} bytes");
         let mut control = CONTROL.lock().clone();
-        let flags = u32::from(WSK_FLAG_AT_DISPATCH_LEVEL);
-        // SAFETY: the driver gave the callbacks and their context, and keeps them until the socket is closed, which waits for
-        // this call.
+        // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for this
+        // call.
         let answer = callbacks::call(name, told, || unsafe {
-            match (extended, plain) {
-                (Some(callback), _) => callback(
-                    context,
-                    flags,
-                    list,
-                    if control.is_empty() {
-                        core::ptr::null_mut()
-                    } else {
-                        control.as_mut_ptr().cast()
-                    },
-                    control.len() as u32,
-                    indicated,
-                    &raw mut accepted,
-                ),
-                (None, Some(callback)) => {
-                    callback(context, flags, list, indicated, &raw mut accepted)
-                }
-                (None, None) => STATUS_DATA_NOT_ACCEPTED,
-            }
+            callback.call(context, list, &mut control, indicated, &raw mut accepted)
         });
         match answer {
             STATUS_PENDING => indication::retain(list.cast(), name),

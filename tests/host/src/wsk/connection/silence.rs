@@ -9,7 +9,6 @@ use wsk_sys::{NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_NOT_SUPPORTED, STATU
 
 use super::Phase;
 use crate::bugcheck::{bugcheck, violation};
-use crate::wsk::network;
 use crate::wsk::socket::Socket;
 
 /// The host's sockets of silent connections that are closed: while they are kept, the peer sees no end.
@@ -75,7 +74,6 @@ pub(crate) fn keep_silent(socket: &Socket) -> bool {
         return false;
     }
     if let Some(real) = socket.take_real() {
-        network::remove(socket.number(), &real);
         KEPT.lock().push(real);
     }
     true
