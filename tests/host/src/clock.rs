@@ -52,6 +52,21 @@ pub(crate) fn until(timeout: i64) -> Duration {
     })
 }
 
+/// The time-out that a driver has given; `None` for NULL, which is none.
+///
+/// # Safety
+///
+/// `timeout` is readable, or NULL.
+pub(crate) unsafe fn timeout(timeout: *const LARGE_INTEGER) -> Option<i64> {
+    // SAFETY: the caller says so.
+    (!timeout.is_null()).then(|| unsafe { value(timeout) })
+}
+
+/// When a wait with a time-out is over; `None` is never, as it is for a time too far away to be told.
+pub(crate) fn deadline(timeout: Option<i64>) -> Option<Instant> {
+    Instant::now().checked_add(until(timeout?))
+}
+
 /// The value of a kernel time.
 ///
 /// # Safety

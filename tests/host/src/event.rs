@@ -10,10 +10,9 @@ use core::cell::Cell;
 use core::ffi::c_void;
 use core::mem::offset_of;
 use core::ops::Range;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
 use wsk_sys::{
     DISPATCHER_HEADER, EVENT_TYPE, FAST_MUTEX, KEVENT, KWAIT_REASON, LARGE_INTEGER, NTSTATUS,
     STATUS_SUCCESS, STATUS_TIMEOUT,
@@ -22,75 +21,106 @@ use wsk_sys::{
 use crate::address_space::{is_on_stack, require_nonpaged};
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
-use crate::origin::{self, Thread};
+use crate::origin::Thread;
+use crate::parking::{Limit, Objects, Parking, Sleeper};
 use crate::pool::Block;
-use crate::waits::{self, Waiting};
 use crate::{clock, lock_order, pool, thread};
 
-/// Types of dispatcher objects, as their headers hold them.
-pub(crate) mod kind {
-    pub(crate) const NOTIFICATION_EVENT: u8 = 0;
-    pub(crate) const SYNCHRONIZATION_EVENT: u8 = 1;
-    pub(crate) const THREAD: u8 = 6;
-    pub(crate) const NOTIFICATION_TIMER: u8 = 8;
-    pub(crate) const SYNCHRONIZATION_TIMER: u8 = 9;
-    /// No type of Windows's: the object is gone.
-    pub(crate) const GONE: u8 = 0xFF;
+/// The kinds of dispatcher objects, with the numbers that their headers hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    NotificationEvent = 0,
+    SynchronizationEvent = 1,
+    Thread = 6,
+    NotificationTimer = 8,
+    SynchronizationTimer = 9,
+}
+
+/// What the header of an object holds that is gone, which is no kind of Windows's.
+pub(crate) const GONE: u8 = 0xFF;
+
+impl Kind {
+    /// The kind of the object with this header, or the number there if that is no kind.
+    ///
+    /// # Safety
+    ///
+    /// `header` is readable.
+    #[inline]
+    pub(crate) unsafe fn of(header: *const DISPATCHER_HEADER) -> Result<Self, u8> {
+        // SAFETY: the caller says so.
+        match unsafe { (*header).Anonymous1.Anonymous1.Type } {
+            0 => Ok(Self::NotificationEvent),
+            1 => Ok(Self::SynchronizationEvent),
+            6 => Ok(Self::Thread),
+            8 => Ok(Self::NotificationTimer),
+            9 => Ok(Self::SynchronizationTimer),
+            other => Err(other),
+        }
+    }
+
+    pub(crate) fn is_event(self) -> bool {
+        matches!(self, Self::NotificationEvent | Self::SynchronizationEvent)
+    }
+
+    pub(crate) fn is_timer(self) -> bool {
+        matches!(self, Self::NotificationTimer | Self::SynchronizationTimer)
+    }
+
+    /// Whether the signal of such an object is for one thread only.
+    fn releases_one(self) -> bool {
+        matches!(
+            self,
+            Self::SynchronizationEvent | Self::SynchronizationTimer
+        )
+    }
 }
 
 /// `KernelMode`
 const KERNEL_MODE: i8 = 0;
 
-struct Place {
-    /// How many threads sleep here, or are about to look for the last time before.
-    sleepers: AtomicUsize,
-    asleep: Mutex<Vec<Sleeper>>,
-    wake: Condvar,
+/// The address of the one object that a thread sleeps for.
+struct One(usize);
+
+impl Objects for One {
+    fn require_free(&self, _asleep: &[Sleeper<Self>]) {}
 }
 
-/// A thread that waits for an object.
-struct Sleeper {
-    thread: u32,
-    object: usize,
-    /// The object was signalled for this thread, which doesn't look at it any more.
-    released: bool,
-}
-
-const PLACES: usize = 64;
-static PARKING: [Place; PLACES] = [const {
-    Place {
-        sleepers: AtomicUsize::new(0),
-        asleep: Mutex::new(Vec::new()),
-        wake: Condvar::new(),
-    }
-}; PLACES];
-
-/// Where threads sleep that wait for several objects: whoever signals any object looks here too.
+/// The objects that a thread sleeps for.
 struct Several {
-    sleepers: AtomicUsize,
-    asleep: Mutex<Vec<SeveralSleeper>>,
-    wake: Condvar,
-}
-
-/// A thread that waits for several objects.
-struct SeveralSleeper {
-    thread: u32,
     objects: Vec<usize>,
     /// Whether it waits for all of them. It takes their signals itself then.
     all: bool,
     /// The `WaitBlockArray` that the driver gave, if it did.
     blocks: Range<usize>,
-    /// Which of the objects was signalled for this thread, which doesn't look at any of them any more.
-    released: Option<usize>,
 }
 
-static SEVERAL: Several = Several {
-    sleepers: AtomicUsize::new(0),
-    asleep: Mutex::new(Vec::new()),
-    wake: Condvar::new(),
-};
+impl Objects for Several {
+    fn require_free(&self, asleep: &[Sleeper<Self>]) {
+        let blocks = &self.blocks;
+        let mut asleep = asleep.iter();
+        if let Some(other) = asleep.find(|other| overlap(&other.objects.blocks, blocks)) {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::OTHER_CONTRACT,
+                    blocks.start,
+                    blocks.len(),
+                    0
+                ),
+                [pool::story(blocks.start)],
+                "KeWaitForMultipleObjects was given a WaitBlockArray that {} is waiting with",
+                Thread(other.thread)
+            )
+        }
+    }
+}
 
-fn place(object: *mut c_void) -> &'static Place {
+const PLACES: usize = 64;
+static PARKING: [Parking<One>; PLACES] = [const { Parking::new() }; PLACES];
+/// Where threads sleep that wait for several objects: whoever signals any object looks here too.
+static SEVERAL: Parking<Several> = Parking::new();
+
+fn place(object: *mut c_void) -> &'static Parking<One> {
     &PARKING[(object as usize >> 4).wrapping_mul(0x9E37_79B9) >> 8 & (PLACES - 1)]
 }
 
@@ -101,7 +131,7 @@ fn place(object: *mut c_void) -> &'static Place {
 /// `header` is writable.
 pub(crate) unsafe fn initialize(
     header: *mut DISPATCHER_HEADER,
-    kind: u8,
+    kind: Kind,
     bytes: usize,
     signalled: bool,
 ) {
@@ -110,7 +140,7 @@ pub(crate) unsafe fn initialize(
         header
             .cast::<u8>()
             .write_bytes(0, size_of::<DISPATCHER_HEADER>());
-        (*header).Anonymous1.Anonymous1.Type = kind;
+        (*header).Anonymous1.Anonymous1.Type = kind as u8;
         #[allow(
             clippy::cast_possible_truncation,
             reason = "dispatcher objects are small"
@@ -144,7 +174,7 @@ unsafe fn state<'h>(header: *mut DISPATCHER_HEADER) -> &'h AtomicI32 {
 #[inline]
 pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
     let place = place(header.cast());
-    if place.sleepers.load(Ordering::SeqCst) > 0 || SEVERAL.sleepers.load(Ordering::SeqCst) > 0 {
+    if place.has_sleepers() || SEVERAL.has_sleepers() {
         // SAFETY: the caller says so.
         return unsafe { signal_sleepers(place, header) };
     }
@@ -152,14 +182,8 @@ pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
     let old = unsafe { state(header) }.swap(1, Ordering::SeqCst);
     // A thread that goes to sleep counts itself before it looks at the state for the last time, so it is seen here or
     // sees the new state there.
-    if place.sleepers.load(Ordering::SeqCst) > 0 {
-        drop(place.asleep.lock());
-        place.wake.notify_all();
-    }
-    if SEVERAL.sleepers.load(Ordering::SeqCst) > 0 {
-        drop(SEVERAL.asleep.lock());
-        SEVERAL.wake.notify_all();
-    }
+    place.wake();
+    SEVERAL.wake();
     old
 }
 
@@ -169,30 +193,27 @@ pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
 ///
 /// As for [`signal`].
 #[cold]
-unsafe fn signal_sleepers(place: &Place, header: *mut DISPATCHER_HEADER) -> i32 {
+unsafe fn signal_sleepers(place: &Parking<One>, header: *mut DISPATCHER_HEADER) -> i32 {
     let object = header as usize;
-    let mut asleep = place.asleep.lock();
-    let mut several = SEVERAL.asleep.lock();
+    let mut asleep = place.lock();
+    let mut several = SEVERAL.lock();
     // SAFETY: the caller says so.
-    let (kind, state) = unsafe { ((*header).Anonymous1.Anonymous1.Type, state(header)) };
-    let lets_one_through = matches!(
-        kind,
-        kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER
-    );
+    let (kind, state) = unsafe { (Kind::of(header), state(header)) };
     let ones = asleep
         .iter_mut()
-        .filter(|sleeper| sleeper.object == object && !sleeper.released)
-        .map(|sleeper| sleeper.released = true);
+        .filter(|sleeper| sleeper.objects.0 == object && sleeper.released.is_none())
+        .map(|sleeper| sleeper.released = Some(0));
     let anys = several
         .iter_mut()
-        .filter(|sleeper| !sleeper.all && sleeper.released.is_none())
+        .filter(|sleeper| !sleeper.objects.all && sleeper.released.is_none())
         .filter_map(|sleeper| {
-            let index = sleeper.objects.iter().position(|&other| other == object)?;
-            sleeper.released = Some(index);
+            let mut objects = sleeper.objects.objects.iter();
+            let index = objects.position(|&other| other == object)?;
+            sleeper.released = Some(index as u32);
             Some(())
         });
     let mut released = ones.chain(anys);
-    let taken = if lets_one_through {
+    let taken = if kind.is_ok_and(Kind::releases_one) {
         released.next().is_some()
     } else {
         released.for_each(drop);
@@ -206,38 +227,31 @@ unsafe fn signal_sleepers(place: &Place, header: *mut DISPATCHER_HEADER) -> i32 
     };
     drop(several);
     drop(asleep);
-    place.wake.notify_all();
-    SEVERAL.wake.notify_all();
+    place.wake();
+    SEVERAL.wake();
     old
 }
 
 /// The thread that waits for an object that lies in `range`, which is readable, and the object.
 pub(crate) fn waiting_for(range: &Range<usize>) -> Option<(Thread, usize)> {
     let one = PARKING.iter().find_map(|place| {
-        if place.sleepers.load(Ordering::SeqCst) == 0 {
-            return None;
-        }
-        let asleep = place.asleep.lock();
-        let found = asleep
-            .iter()
-            .find(|sleeper| range.contains(&sleeper.object) && !sleeper.released)?;
-        Some((Thread(found.thread), found.object))
+        place.find(|sleeper| {
+            let One(object) = sleeper.objects;
+            range.contains(&object).then_some((sleeper.thread, object))
+        })
     });
-    one.or_else(|| {
-        if SEVERAL.sleepers.load(Ordering::SeqCst) == 0 {
-            return None;
-        }
-        let asleep = SEVERAL.asleep.lock();
-        let mut waiting = asleep.iter().filter(|sleeper| sleeper.released.is_none());
-        waiting.find_map(|sleeper| {
-            let object = sleeper.objects.iter().copied().find(|object| {
+    let found = one.or_else(|| {
+        SEVERAL.find(|sleeper| {
+            let Several { objects, all, .. } = &sleeper.objects;
+            let object = objects.iter().copied().find(|object| {
                 // SAFETY: it is an object that a thread waits for, and the caller says that it is readable.
                 range.contains(object)
-                    && !(sleeper.all && unsafe { is_signalled(*object as *mut DISPATCHER_HEADER) })
+                    && !(*all && unsafe { is_signalled(*object as *mut DISPATCHER_HEADER) })
             })?;
-            Some((Thread(sleeper.thread), object))
+            Some((sleeper.thread, object))
         })
-    })
+    });
+    found.map(|(thread, object)| (Thread(thread), object))
 }
 
 fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
@@ -253,19 +267,16 @@ pub(crate) fn memory_freed(block: &Block) {
             "memory was freed that holds an object which {thread} waits for, at {object:#x}"
         )
     }
-    if SEVERAL.sleepers.load(Ordering::SeqCst) == 0 {
-        return;
-    }
-    let asleep = SEVERAL.asleep.lock();
-    let with_blocks = asleep
-        .iter()
-        .find(|sleeper| overlap(&sleeper.blocks, &block.range()));
-    if let Some(sleeper) = with_blocks {
+    let with_blocks = SEVERAL.find(|sleeper| {
+        let blocks = &sleeper.objects.blocks;
+        overlap(blocks, &block.range()).then_some((sleeper.thread, blocks.start))
+    });
+    if let Some((thread, blocks)) = with_blocks {
         bugcheck!(
-            PAGE_FAULT_IN_FREED_SPECIAL_POOL(sleeper.blocks.start, 0, 0, 0),
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(blocks, 0, 0, 0),
             [block],
             "memory was freed that holds the WaitBlockArray which {} waits with",
-            Thread(sleeper.thread)
+            Thread(thread)
         )
     }
 }
@@ -278,10 +289,7 @@ pub(crate) fn memory_freed(block: &Block) {
 pub(crate) unsafe fn give_back(header: *mut DISPATCHER_HEADER) {
     // SAFETY: the caller says so.
     unsafe {
-        if matches!(
-            (*header).Anonymous1.Anonymous1.Type,
-            kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER
-        ) {
+        if Kind::of(header).is_ok_and(Kind::releases_one) {
             signal(header);
         }
     }
@@ -306,69 +314,16 @@ pub(crate) fn wait_for_several(
     deadline: Option<Instant>,
     mut end: impl FnMut() -> Option<u32>,
 ) -> Option<u32> {
-    if let Some(ended) = end() {
-        return Some(ended);
-    }
-    let waiting = deadline
-        .is_none()
-        .then(|| Waiting::begin("KeWaitForMultipleObjects", objects[0] as usize));
-    let own = origin::thread_number();
-    let mut asleep = SEVERAL.asleep.lock();
-    SEVERAL.sleepers.fetch_add(1, Ordering::SeqCst);
-    // Nobody has signalled one for this thread since it counts: all are still there.
-    let mut ended = end();
-    if ended.is_none() {
-        if let Some(other) = asleep
-            .iter()
-            .find(|sleeper| overlap(&sleeper.blocks, &blocks))
-        {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(
-                    violation::OTHER_CONTRACT,
-                    blocks.start,
-                    blocks.len(),
-                    0
-                ),
-                [pool::story(blocks.start)],
-                "KeWaitForMultipleObjects was given a WaitBlockArray that {} is waiting with",
-                Thread(other.thread)
-            )
-        }
-        asleep.push(SeveralSleeper {
-            thread: own,
+    end().or_else(|| {
+        let first = objects.first().map_or(0, |&object| object as usize);
+        let limit = Limit::new("KeWaitForMultipleObjects", first, deadline);
+        let several = Several {
             objects: objects.iter().map(|&object| object as usize).collect(),
             all,
             blocks,
-            released: None,
-        });
-        ended = loop {
-            let (until, over) = wake_up(deadline, waiting.as_ref());
-            let timed_out = SEVERAL.wake.wait_until(&mut asleep, until).timed_out();
-            let index = asleep.iter().position(|sleeper| sleeper.thread == own);
-            let released = index.and_then(|index| asleep[index].released);
-            let ended = released.map(|index| index as u32).or_else(&mut end);
-            if ended.is_some() || timed_out && over {
-                if let Some(index) = index {
-                    asleep.swap_remove(index);
-                }
-                break ended;
-            }
-            if timed_out && let Some(waiting) = &waiting {
-                waiting.give_up_when_hopeless(String::new);
-            }
         };
-    }
-    SEVERAL.sleepers.fetch_sub(1, Ordering::SeqCst);
-    ended
-}
-
-/// When a thread that sleeps looks whether there is anything new, and whether its wait is over then.
-fn wake_up(deadline: Option<Instant>, waiting: Option<&Waiting>) -> (Instant, bool) {
-    match (deadline, waiting) {
-        (Some(deadline), _) => (deadline, true),
-        (None, Some(waiting)) => (waiting.next_look(), false),
-        (None, None) => (Instant::now() + waits::patience(), false),
-    }
+        SEVERAL.sleep(several, &limit, end)
+    })
 }
 
 /// Whether the object is signalled; takes the signal of an object that lets one thread through only.
@@ -379,12 +334,12 @@ fn wake_up(deadline: Option<Instant>, waiting: Option<&Waiting>) -> (Instant, bo
 #[inline]
 pub(crate) unsafe fn acquire(header: *mut DISPATCHER_HEADER) -> bool {
     // SAFETY: the caller says so.
-    let (state, kind) = unsafe { (state(header), (*header).Anonymous1.Anonymous1.Type) };
-    match kind {
-        kind::SYNCHRONIZATION_EVENT | kind::SYNCHRONIZATION_TIMER => state
-            .compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok(),
-        _ => state.load(Ordering::SeqCst) > 0,
+    let (state, kind) = unsafe { (state(header), Kind::of(header)) };
+    if kind.is_ok_and(Kind::releases_one) {
+        let taken = state.compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst);
+        taken.is_ok()
+    } else {
+        state.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -408,41 +363,12 @@ pub(crate) unsafe fn wait(header: *mut DISPATCHER_HEADER, deadline: Option<Insta
 /// As for [`wait`].
 #[cold]
 unsafe fn sleep(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bool {
-    let place = place(header.cast());
-    let own = origin::thread_number();
-    let waiting = deadline
-        .is_none()
-        .then(|| Waiting::begin("KeWaitForSingleObject", header as usize));
-    let mut asleep = place.asleep.lock();
-    place.sleepers.fetch_add(1, Ordering::SeqCst);
-    // SAFETY: the caller gives an object that lives until the wait is over: nobody has signalled it since this thread counts.
-    let mut signalled = unsafe { acquire(header) };
-    if !signalled {
-        asleep.push(Sleeper {
-            thread: own,
-            object: header as usize,
-            released: false,
-        });
-        signalled = loop {
-            let (until, over) = wake_up(deadline, waiting.as_ref());
-            let timed_out = place.wake.wait_until(&mut asleep, until).timed_out();
-            let index = asleep.iter().position(|sleeper| sleeper.thread == own);
-            let released = index.is_some_and(|index| asleep[index].released);
-            // SAFETY: the caller gives an object that lives until the wait is over, which it is not before this thread is released.
-            let signalled = released || unsafe { acquire(header) };
-            if signalled || timed_out && over {
-                if let Some(index) = index {
-                    asleep.swap_remove(index);
-                }
-                break signalled;
-            }
-            if timed_out && let Some(waiting) = &waiting {
-                waiting.give_up_when_hopeless(String::new);
-            }
-        };
-    }
-    place.sleepers.fetch_sub(1, Ordering::SeqCst);
-    signalled
+    let limit = Limit::new("KeWaitForSingleObject", header as usize, deadline);
+    let released = place(header.cast()).sleep(One(header as usize), &limit, || {
+        // SAFETY: the caller gives an object that lives until the wait is over, which it is not before this thread is released.
+        unsafe { acquire(header) }.then_some(0)
+    });
+    released.is_some()
 }
 
 std::thread_local! {
@@ -472,9 +398,7 @@ pub(crate) fn require_wait(function: &str) -> bool {
 
 /// Stops when an object is initialised that a thread waits for.
 pub(crate) fn require_unused(function: &str, object: usize, what: &str) {
-    if place(object as *mut c_void).sleepers.load(Ordering::SeqCst) == 0
-        && SEVERAL.sleepers.load(Ordering::SeqCst) == 0
-    {
+    if !place(object as *mut c_void).has_sleepers() && !SEVERAL.has_sleepers() {
         return;
     }
     if let Some((thread, object)) = waiting_for(&(object..object + 1)) {
@@ -486,20 +410,22 @@ pub(crate) fn require_unused(function: &str, object: usize, what: &str) {
     }
 }
 
-fn is_event(kind: u8) -> bool {
-    matches!(kind, kind::NOTIFICATION_EVENT | kind::SYNCHRONIZATION_EVENT)
+/// The number that stands for a kind, or for none, in a header.
+pub(crate) fn number(kind: Result<Kind, u8>) -> u8 {
+    kind.map_or_else(|other| other, |kind| kind as u8)
 }
 
 /// Stops when there is no event at `event`.
 #[inline]
 fn require_event(function: &str, event: *mut KEVENT) {
     // SAFETY: the driver gives an event. One that is freed can't be read, or stays allocated in quarantine.
-    let kind = unsafe { (*event).Header.Anonymous1.Anonymous1.Type };
-    if !is_event(kind) {
+    let kind = unsafe { Kind::of(&raw const (*event).Header) };
+    if !kind.is_ok_and(Kind::is_event) {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(event as usize, 0, 0, 0),
             [pool::story(event as usize)],
-            "{function} was given something that isn't an event (any more): the type in its header is {kind:#x}"
+            "{function} was given something that isn't an event (any more): the type in its header is {:#x}",
+            number(kind)
         )
     }
 }
@@ -508,9 +434,9 @@ export! {
     /// Initialises an event.
     fn KeInitializeEvent(Event: *mut KEVENT, Type: EVENT_TYPE, State: u8), at most HIGH_LEVEL {
         let kind = if Type == EVENT_TYPE::NotificationEvent {
-            kind::NOTIFICATION_EVENT
+            Kind::NotificationEvent
         } else {
-            kind::SYNCHRONIZATION_EVENT
+            Kind::SynchronizationEvent
         };
         require_nonpaged("KeInitializeEvent", Event, "an event");
         require_unused("KeInitializeEvent", Event as usize, "an event");
@@ -606,16 +532,14 @@ export! {
     ) -> NTSTATUS, at most HIGH_LEVEL {
         let _ = (WaitReason, Alertable);
         // SAFETY: the driver gives a time-out or NULL.
-        let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
+        let timeout = unsafe { clock::timeout(Timeout) };
         require_waitable("KeWaitForSingleObject", Object, WaitMode, timeout);
         if timeout.is_none() {
             thread::require_another("KeWaitForSingleObject", Object);
         }
         let header = Object.cast::<DISPATCHER_HEADER>();
-        let deadline =
-            timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
         // SAFETY: the driver gives an object that lives until the wait is over.
-        if unsafe { wait(header, deadline) } {
+        if unsafe { wait(header, clock::deadline(timeout)) } {
             STATUS_SUCCESS
         } else {
             STATUS_TIMEOUT
@@ -644,13 +568,7 @@ pub(crate) fn require_waitable(
     }
     let header = object.cast::<DISPATCHER_HEADER>();
     // SAFETY: the driver gives an object. One that is freed can't be read, or stays allocated in quarantine.
-    let kind = unsafe { (*header).Anonymous1.Anonymous1.Type };
-    if !is_event(kind)
-        && !matches!(
-            kind,
-            kind::THREAD | kind::NOTIFICATION_TIMER | kind::SYNCHRONIZATION_TIMER
-        )
-    {
+    if let Err(kind) = unsafe { Kind::of(header) } {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(object as usize, 0, 0, 0),
             [thread::story(object as usize).unwrap_or_else(|| pool::story(object as usize))],

@@ -129,6 +129,7 @@ mod nmr;
 mod origin;
 mod overlap;
 mod page_fault;
+mod parking;
 mod pool;
 mod registry;
 mod rtl;

@@ -12,13 +12,14 @@ use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
+use crate::event::{self, Kind};
 use crate::irql::{self, DISPATCH_LEVEL};
 use crate::origin::{self, Whose};
 use crate::pool::{self, Block, paging};
 use crate::stack_places::{self, User};
 use crate::upcall::{self, Code};
 use crate::waits::{self, Waiting};
-use crate::{clock, event, faults};
+use crate::{clock, faults};
 
 /// When the provider completes the IRPs that it is given.
 ///
@@ -486,9 +487,9 @@ export! {
     /// Initialises a timer.
     fn KeInitializeTimerEx(Timer: *mut KTIMER, Type: TIMER_TYPE), at most DISPATCH_LEVEL {
         let kind = if Type == TIMER_TYPE::NotificationTimer {
-            event::kind::NOTIFICATION_TIMER
+            Kind::NotificationTimer
         } else {
-            event::kind::SYNCHRONIZATION_TIMER
+            Kind::SynchronizationTimer
         };
         require_nonpaged("KeInitializeTimer", Timer, "a timer");
         event::require_unused("KeInitializeTimer", Timer as usize, "a timer");
@@ -525,7 +526,7 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
     {
         crate::export::enter!(KeSetTimer(Timer, Dpc), DISPATCH_LEVEL);
         // SAFETY: the driver gives a timer.
-        unsafe { is_a_timer("KeSetTimer", Timer) };
+        unsafe { require_timer("KeSetTimer", Timer) };
         // SAFETY: every member of the union covers the 64 bits; the driver gives an initialised timer, which isn't
         // signalled from now on.
         let delay = unsafe {
@@ -578,9 +579,9 @@ export! {
     fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
         // SAFETY: the driver gives a timer, or memory that may be read.
         unsafe {
-            // Zeroes, of a timer that was never initialised, tell Windows that it isn't set.
-            if (*Timer).Header.Anonymous1.Anonymous1.Type != 0 {
-                is_a_timer("KeCancelTimer", Timer);
+            // Zeroes, of a timer that was never initialised, look like an event, and tell Windows that it isn't set.
+            if Kind::of(&raw const (*Timer).Header) != Ok(Kind::NotificationEvent) {
+                require_timer("KeCancelTimer", Timer);
             }
         }
         u8::from(TIMERS.lock().remove(&(Timer as usize)).is_some())
@@ -592,13 +593,10 @@ export! {
 /// # Safety
 ///
 /// The driver gives `timer`.
-unsafe fn is_a_timer(function: &str, timer: *mut KTIMER) {
+unsafe fn require_timer(function: &str, timer: *mut KTIMER) {
     // SAFETY: what the driver gives and is freed, or no memory, can't be read, which is a report, or stays allocated in quarantine.
-    let kind = unsafe { (*timer).Header.Anonymous1.Anonymous1.Type };
-    if !matches!(
-        kind,
-        event::kind::NOTIFICATION_TIMER | event::kind::SYNCHRONIZATION_TIMER
-    ) {
+    let kind = unsafe { Kind::of(&raw const (*timer).Header) };
+    if !kind.is_ok_and(Kind::is_timer) {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(
                 violation::UNINITIALIZED_RESOURCE,
@@ -607,7 +605,8 @@ unsafe fn is_a_timer(function: &str, timer: *mut KTIMER) {
                 0
             ),
             [pool::story(timer as usize)],
-            "{function} was given something that isn't an initialised timer (any more): the type in its header is {kind:#x}"
+            "{function} was given something that isn't an initialised timer (any more): the type in its header is {:#x}",
+            event::number(kind)
         )
     }
 }

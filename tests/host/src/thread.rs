@@ -16,7 +16,7 @@ use wsk_sys::{
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::data;
-use crate::event::{self, kind};
+use crate::event::{self, Kind};
 use crate::faults::{self, Resource};
 use crate::irql;
 use crate::origin::{self, Origin, Whose};
@@ -197,7 +197,7 @@ unsafe fn release(thread: *mut Thread) -> i64 {
         let _ = OBJECTS.lock(thread as usize).remove(thread as usize);
         // SAFETY: the last reference is gone, and the object came from a box. A driver may still look at its header.
         let gone = unsafe {
-            (*thread).header.Anonymous1.Anonymous1.Type = event::kind::GONE;
+            (*thread).header.Anonymous1.Anonymous1.Type = event::GONE;
             Box::from_raw(thread)
         };
         let mut quarantine = GONE.lock();
@@ -290,7 +290,7 @@ export! {
         unsafe {
             event::initialize(
                 &raw mut (*thread).header,
-                kind::THREAD,
+                Kind::Thread,
                 size_of::<Thread>(),
                 false,
             );
@@ -443,8 +443,7 @@ export_to_c! {
             Some(None) => STATUS_OBJECT_TYPE_MISMATCH,
             Some(Some(object)) => {
                 // SAFETY: the driver gives a time-out or NULL.
-                let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
-                let deadline = timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
+                let deadline = clock::deadline(unsafe { clock::timeout(Timeout) });
                 // SAFETY: the reference keeps the object alive.
                 let signalled = unsafe { event::wait(object.cast(), deadline) };
                 dereference(object, "ZwWaitForSingleObject");

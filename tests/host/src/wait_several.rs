@@ -2,7 +2,6 @@
 
 use core::ffi::c_void;
 use core::slice;
-use std::time::Instant;
 
 use wsk_sys::{
     DISPATCHER_HEADER, KWAIT_BLOCK, KWAIT_REASON, LARGE_INTEGER, MAXIMUM_WAIT_OBJECTS, NTSTATUS,
@@ -72,7 +71,7 @@ export! {
         }
         require_nonpaged(function, WaitBlockArray, "a WaitBlockArray");
         // SAFETY: the driver gives a time-out or NULL.
-        let timeout = (!Timeout.is_null()).then(|| unsafe { clock::value(Timeout) });
+        let timeout = unsafe { clock::timeout(Timeout) };
         // SAFETY: the driver gives so many objects.
         let objects = unsafe { slice::from_raw_parts(Object, Count as usize) };
         for (index, object) in objects.iter().enumerate() {
@@ -88,7 +87,7 @@ export! {
                 )
             }
         }
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(clock::until(timeout)));
+        let deadline = clock::deadline(timeout);
         let all = WaitType == WAIT_TYPE::WaitAll;
         let blocks = WaitBlockArray as usize;
         let blocks = blocks..blocks + if blocks == 0 { 0 } else { objects.len() * size_of::<KWAIT_BLOCK>() };

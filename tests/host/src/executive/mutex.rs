@@ -9,7 +9,7 @@ use wsk_sys::FAST_MUTEX;
 use super::holders::Holders;
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
-use crate::event::{self, kind};
+use crate::event::{self, Kind};
 use crate::irql::{self, APC_LEVEL};
 use crate::lock_order;
 use crate::origin::{self, Whose};
@@ -58,9 +58,9 @@ unsafe fn try_acquire(function: &'static str, mutex: *mut FAST_MUTEX) -> bool {
     HELD.try_acquire(function, mutex as usize, true, |_, _| {
         // SAFETY: the caller gives the mutex. Nobody holds it, so that the members are this thread's.
         unsafe {
-            let kind = (*mutex).Event.Header.Anonymous1.Anonymous1.Type;
+            let kind = Kind::of(&raw const (*mutex).Event.Header);
             let count = AtomicI32::from_ptr(&raw mut (*mutex).Count);
-            let free = kind == kind::SYNCHRONIZATION_EVENT
+            let free = kind == Ok(Kind::SynchronizationEvent)
                 && count
                     .compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst)
                     .is_ok();
