@@ -312,14 +312,12 @@ raising! {
     /// Raises an exception where a buffer isn't one of a program's, or can't be written.
     fn ProbeForWrite(Address: *mut c_void, Length: usize, Alignment: u32), at most APC_LEVEL {
         let start = Address as usize;
-        let probed = probe(start, Length, Alignment as usize);
-        if probed.is_ok()
-            && Length > 0
-            && !address_space::is_accessible(&(start..start + Length), true)
-        {
-            Err(STATUS_ACCESS_VIOLATION)
-        } else {
-            probed
-        }
+        probe(start, Length, Alignment as usize).and_then(|()| {
+            if Length == 0 || address_space::is_accessible(&(start..start + Length), true) {
+                Ok(())
+            } else {
+                Err(STATUS_ACCESS_VIOLATION)
+            }
+        })
     }
 }

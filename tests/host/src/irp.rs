@@ -551,6 +551,17 @@ fn unknown(function: &str, irp: *mut IRP) -> ! {
     )
 }
 
+/// Stops when an IRP isn't the driver's that `function` was called for.
+fn require_own(function: &str, address: usize, record: &Record, rule: usize) {
+    if !matches!(record.state, State::Driver) {
+        bugcheck!(
+            DRIVER_VERIFIER_IOMANAGER_VIOLATION(rule, address, 0, 0),
+            [record],
+            "{function} was called for an IRP that is still in use"
+        )
+    }
+}
+
 /// A block is being freed: no IRP in flight may lie in it or use it; IRPs that were built in it are forgotten.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
@@ -690,18 +701,12 @@ export! {
         }
         let mut locked = RECORDS.lock(address);
         if let Some(record) = locked.get(address) {
-            if !matches!(record.state, State::Driver) {
-                bugcheck!(
-                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(
-                        io_violation::SENT_WHILE_IN_USE,
-                        address,
-                        0,
-                        0
-                    ),
-                    [record],
-                    "IoInitializeIrp was called for an IRP that is still in use"
-                )
-            }
+            require_own(
+                "IoInitializeIrp",
+                address,
+                record,
+                io_violation::SENT_WHILE_IN_USE,
+            );
             if record.allocated {
                 bugcheck!(
                     DRIVER_VERIFIER_IOMANAGER_VIOLATION(
@@ -743,13 +748,7 @@ export! {
             drop(locked);
             unknown("IoCleanupIrp", Irp);
         };
-        if !matches!(record.state, State::Driver) {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::FREED_WHILE_IN_USE, address, 0, 0),
-                [record],
-                "IoCleanupIrp was called for an IRP that is still in use"
-            )
-        }
+        require_own("IoCleanupIrp", address, record, io_violation::FREED_WHILE_IN_USE);
         if record.allocated {
             bugcheck!(
                 DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::INITIALIZED_ALLOCATED, address, 0, 0),
@@ -772,13 +771,7 @@ export! {
             drop(locked);
             unknown("IoReuseIrp", Irp);
         };
-        if !matches!(record.state, State::Driver) {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
-                [record],
-                "IoReuseIrp was called for an IRP that is still in use"
-            )
-        }
+        require_own("IoReuseIrp", address, record, io_violation::SENT_WHILE_IN_USE);
         // SAFETY: the IRP is alive and belongs to the driver, that is to this call.
         unsafe {
             let (size, count, flags) = ((*Irp).Size, (*Irp).StackCount, (*Irp).AllocationFlags);
@@ -802,18 +795,7 @@ export! {
             drop(locked);
             unknown("IoFreeIrp", Irp);
         };
-        if !matches!(record.state, State::Driver) {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
-                    io_violation::FREED_WHILE_IN_USE,
-                    address,
-                    0,
-                    0
-                ),
-                [record],
-                "IoFreeIrp was called for an IRP that is still in use"
-            )
-        }
+        require_own("IoFreeIrp", address, record, io_violation::FREED_WHILE_IN_USE);
         if !record.allocated {
             bugcheck!(
                 BAD_POOL_CALLER(0x46, address, 0, 0),

@@ -399,6 +399,8 @@ export! {
         Length: u32,
     ), at most DISPATCH_LEVEL {
         require_not_held("IoBuildPartialMdl", TargetMdl);
+        // The page numbers that are copied say nothing otherwise.
+        require_resident("IoBuildPartialMdl", SourceMdl);
         // SAFETY: the driver gives two MDLs, with their page numbers.
         unsafe {
             let source_start = start(SourceMdl);
@@ -432,18 +434,6 @@ export! {
                 )
             }
             let (source_flags, target_flags) = ((*SourceMdl).MdlFlags, (*TargetMdl).MdlFlags);
-            if source_flags & (LOCKED | NONPAGED | IO_SPACE) == 0 {
-                bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(
-                        violation::MAP_NOT_LOCKED,
-                        SourceMdl as usize,
-                        source_flags.cast_unsigned() as usize,
-                        (LOCKED | NONPAGED) as usize
-                    ),
-                    [story(SourceMdl), story(TargetMdl)],
-                    "IoBuildPartialMdl was given a source MDL whose pages are neither locked nor described as nonpaged pool: what it copies says nothing"
-                )
-            }
             if target_flags & MAPPED != 0 && target_flags & PARTIAL_MAPPED != 0 {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(

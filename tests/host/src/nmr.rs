@@ -617,12 +617,9 @@ export! {
 
 /// Waits for a change, which has to come while there is hope.
 fn wait(waiting: &Waiting, registrar: &mut MutexGuard<'_, Registrar>) {
-    if CHANGED
-        .wait_until(registrar, waiting.next_look())
-        .timed_out()
-    {
-        waiting.give_up_when_hopeless(|| "bindings are not detached from both sides".into());
-    }
+    waiting.sleep(&CHANGED, registrar, || {
+        "bindings are not detached from both sides".into()
+    });
 }
 
 export! {

@@ -252,8 +252,9 @@ impl Display for Frames<'_> {
     }
 }
 
+/// Whether a function with this name is one of those, unless it is of the host kernel's own tests.
 fn is_plumbing(name: &str) -> bool {
-    const PLUMBING: [&str; 20] = [
+    const PLUMBING: [&str; 21] = [
         // The C library's ways to copy and to fill, with their variants for each processor.
         "__mem",
         "memcpy",
@@ -269,6 +270,7 @@ fn is_plumbing(name: &str) -> bool {
         "<F as ",
         "test::",
         "<wsk_host::",
+        "wsk_host::",
         "__rust",
         "rust_begin",
         "_start",
@@ -288,8 +290,7 @@ fn is_plumbing(name: &str) -> bool {
         "call_vectored_handlers",
         "dispatch_exception",
     ];
-    let own = name.starts_with("wsk_host::") && !name.contains("::tests::");
-    own || is_exported(name)
+    is_exported(name)
         || SYSTEM.contains(&name)
         || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
 }

@@ -115,6 +115,14 @@ unsafe fn read(string: *const UNICODE_STRING) -> String {
     }
 }
 
+/// The key that a handle stands for.
+fn key_of(handle: *mut c_void) -> Option<Key> {
+    thread::with_handle(handle, |handle| match handle {
+        Handle::Key(key) => Some(key.clone()),
+        Handle::Thread(_) => None,
+    })?
+}
+
 export! {
     /// Opens a registry key.
     fn ZwOpenKey(
@@ -133,11 +141,7 @@ export! {
         let key = if root.is_null() {
             Key::new(&name)
         } else {
-            let base = thread::with_handle(root, |handle| match handle {
-                Handle::Key(key) => Some(key.clone()),
-                Handle::Thread(_) => None,
-            });
-            let Some(Some(base)) = base else {
+            let Some(base) = key_of(root) else {
                 return STATUS_INVALID_HANDLE;
             };
             Key::new(&format!("{base}\\{name}"))
@@ -162,11 +166,7 @@ export! {
         ResultLength: *mut u32,
     ) -> NTSTATUS, at most PASSIVE_LEVEL {
         const HEADER: usize = core::mem::offset_of!(KEY_VALUE_PARTIAL_INFORMATION, Data);
-        let key = thread::with_handle(KeyHandle, |handle| match handle {
-            Handle::Key(key) => Some(key.clone()),
-            Handle::Thread(_) => None,
-        });
-        let Some(Some(key)) = key else {
+        let Some(key) = key_of(KeyHandle) else {
             return STATUS_INVALID_HANDLE;
         };
         if KeyValueInformationClass != KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation {

@@ -462,9 +462,7 @@ export! {
         let waiting = Waiting::begin("KeFlushQueuedDpcs", 0);
         let mut finished = done.0.lock();
         while !*finished {
-            if done.1.wait_until(&mut finished, waiting.next_look()).timed_out() {
-                waiting.give_up_when_hopeless(String::new);
-            }
+            waiting.sleep(&done.1, &mut finished, String::new);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::bugcheck::bugcheck;
 use crate::origin::{self, Thread};
@@ -67,6 +67,19 @@ impl Waiting {
         Self {
             number,
             quiet: RefCell::new((activity(), Instant::now())),
+        }
+    }
+
+    /// Sleeps until something has changed, or it is time to look again. Stops when the wait is hopeless; `more` is what is known of
+    /// what it waits for.
+    pub(crate) fn sleep<T>(
+        &self,
+        changed: &Condvar,
+        locked: &mut MutexGuard<'_, T>,
+        more: impl FnOnce() -> String,
+    ) {
+        if changed.wait_until(locked, self.next_look()).timed_out() {
+            self.give_up_when_hopeless(more);
         }
     }
 

@@ -882,7 +882,7 @@ fn a_partial_mdl_of_pages_that_are_not_locked() {
         // SAFETY: breaks the rule; the kernel looks at the flags of the MDL first.
         unsafe { IoBuildPartialMdl(whole, part, memory, 32) };
     })
-    .tells("a source MDL whose pages are neither locked");
+    .tells("IoBuildPartialMdl was given an MDL whose pages are neither locked");
 }
 
 fn map(mdl: *mut MDL) {

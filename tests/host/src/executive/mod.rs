@@ -10,29 +10,36 @@ mod slist;
 mod spin_lock;
 
 use crate::origin::Whose;
+use holders::Holders;
+
+/// Who holds the locks of each kind.
+fn holders() -> [&'static Holders; 3] {
+    [&push_lock::HELD, &spin_lock::HELD, &mutex::HELD]
+}
 
 /// What was left behind, as lines of a leak report.
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let mut lines = lookaside::leaks(whose);
-    lines.extend(mutex::leaks(whose));
-    lines.extend(push_lock::leaks(whose));
-    lines.extend(spin_lock::leaks(whose));
+    for holders in holders() {
+        lines.extend(holders.leaks(whose));
+    }
     lines
 }
 
 /// Forgets everything.
 pub(crate) fn reset() {
     lookaside::reset();
-    mutex::reset();
-    push_lock::reset();
     rundown::reset();
-    spin_lock::reset();
+    for holders in holders() {
+        holders.reset();
+    }
 }
 
 /// Stops when the thread, which is about to end, still holds something that only it can give back.
 pub(crate) fn thread_ends() {
-    push_lock::thread_ends();
-    spin_lock::thread_ends();
+    for holders in holders() {
+        holders.thread_ends();
+    }
     // Last: leaving a lock behind often leaves a critical region behind, too.
-    mutex::thread_ends();
+    mutex::require_no_region();
 }

@@ -12,26 +12,18 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::event::{self, Kind};
 use crate::irql::{self, APC_LEVEL};
 use crate::lock_order;
-use crate::origin::{self, Whose};
+use crate::origin;
 use crate::waits::Waiting;
 
-static HELD: Holders = Holders::new(lock_order::FAST_MUTEX);
+pub(super) static HELD: Holders = Holders::new(lock_order::FAST_MUTEX);
 
 std::thread_local! {
     /// How many critical regions the thread is in.
     static REGIONS: Cell<u32> = const { Cell::new(0) };
 }
 
-pub(crate) fn leaks(whose: Whose) -> Vec<String> {
-    HELD.leaks(whose)
-}
-
-pub(crate) fn reset() {
-    HELD.reset();
-}
-
-pub(crate) fn thread_ends() {
-    HELD.thread_ends();
+/// Stops when the thread, which is about to end, is in a critical region.
+pub(super) fn require_no_region() {
     if REGIONS.get() != 0 {
         bugcheck!(
             KERNEL_APC_PENDING_DURING_EXIT(0, REGIONS.get() as usize, 0, 0),

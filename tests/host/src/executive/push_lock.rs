@@ -8,21 +8,8 @@ use super::holders::Holders;
 use super::mutex;
 use crate::bugcheck::{bugcheck, violation};
 use crate::lock_order;
-use crate::origin::Whose;
 
-static HELD: Holders = Holders::new(lock_order::PUSH_LOCK);
-
-pub(crate) fn leaks(whose: Whose) -> Vec<String> {
-    HELD.leaks(whose)
-}
-
-pub(crate) fn reset() {
-    HELD.reset();
-}
-
-pub(crate) fn thread_ends() {
-    HELD.thread_ends();
-}
+pub(super) static HELD: Holders = Holders::new(lock_order::PUSH_LOCK);
 
 /// What the word is with so many readers.
 fn shared(readers: usize) -> usize {

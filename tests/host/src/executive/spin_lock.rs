@@ -9,23 +9,10 @@ use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, DISPATCH_LEVEL};
 use crate::lock_order;
-use crate::origin::Whose;
 
-static HELD: Holders = Holders::new(lock_order::EXECUTIVE_SPIN_LOCK);
+pub(super) static HELD: Holders = Holders::new(lock_order::EXECUTIVE_SPIN_LOCK);
 
 const WRITER: i32 = i32::MIN;
-
-pub(crate) fn leaks(whose: Whose) -> Vec<String> {
-    HELD.leaks(whose)
-}
-
-pub(crate) fn reset() {
-    HELD.reset();
-}
-
-pub(crate) fn thread_ends() {
-    HELD.thread_ends();
-}
 
 /// The driver's word.
 ///

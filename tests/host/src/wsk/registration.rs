@@ -471,13 +471,9 @@ export! {
                 break STATUS_SUCCESS;
             }
             match deadline {
-                None => {
-                    if CHANGED.wait_until(&mut registrations, waiting.next_look()).timed_out() {
-                        waiting.give_up_when_hopeless(|| {
-                            "the provider isn't available (`Kernel::provider_up` makes it so)".into()
-                        });
-                    }
-                }
+                None => waiting.sleep(&CHANGED, &mut registrations, || {
+                    "the provider isn't available (`Kernel::provider_up` makes it so)".into()
+                }),
                 Some(deadline) => {
                     if CHANGED.wait_until(&mut registrations, deadline).timed_out() {
                         break STATUS_DEVICE_NOT_READY;
