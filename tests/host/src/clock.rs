@@ -62,7 +62,7 @@ pub(crate) unsafe fn timeout(timeout: *const LARGE_INTEGER) -> Option<i64> {
     (!timeout.is_null()).then(|| unsafe { value(timeout) })
 }
 
-/// When a wait with a time-out is over; `None` is never, as it is for a time too far away to be told.
+/// When a wait with this time-out ends. `None` means never; so does a time that is too far away.
 pub(crate) fn deadline(timeout: Option<i64>) -> Option<Instant> {
     Instant::now().checked_add(until(timeout?))
 }

@@ -1,10 +1,9 @@
 //! Objects that can be waited for: events, timers, threads. Stands for the dispatcher (`KeSetEvent`,
 //! `KeWaitForSingleObject`).
 //!
-//! An object is signalled when the `SignalState` in its header says so. Threads that wait sleep in one of some parking
-//! places chosen by the object's address, never in the object's memory: whoever signals an object doesn't touch it after
-//! its state has changed, since the thread that waited may free it at once. Nor does a thread that slept touch it, since whoever
-//! signals it may free it too.
+//! The `SignalState` in an object's header says whether the object is signalled. Waiting threads sleep in parking places, which are
+//! chosen by the object's address and do not lie in its memory. A thread that signals an object does not touch it afterwards, because
+//! the thread that waited may free it at once. A thread that slept does not touch it either, because the other may free it too.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -37,11 +36,11 @@ pub(crate) enum Kind {
     SynchronizationTimer = 9,
 }
 
-/// What the header of an object holds that is gone, which is no kind of Windows's.
+/// The number in the header of an object that is gone. Windows has no such kind.
 pub(crate) const GONE: u8 = 0xFF;
 
 impl Kind {
-    /// The kind of the object with this header, or the number there if that is no kind.
+    /// The kind of the object with this header, or the number in the header if no kind has it.
     ///
     /// # Safety
     ///
@@ -67,7 +66,7 @@ impl Kind {
         matches!(self, Self::NotificationTimer | Self::SynchronizationTimer)
     }
 
-    /// Whether the signal of such an object is for one thread only.
+    /// Whether a signal of the object releases only one thread.
     fn releases_one(self) -> bool {
         matches!(
             self,
@@ -89,7 +88,7 @@ impl Objects for One {
 /// The objects that a thread sleeps for.
 struct Several {
     objects: Vec<usize>,
-    /// Whether it waits for all of them. It takes their signals itself then.
+    /// Whether the thread waits for all of them. It takes their signals itself then.
     all: bool,
     /// The `WaitBlockArray` that the driver gave, if it did.
     blocks: Range<usize>,
@@ -117,7 +116,7 @@ impl Objects for Several {
 
 const PLACES: usize = 64;
 static PARKING: [Parking<One>; PLACES] = [const { Parking::new() }; PLACES];
-/// Where threads sleep that wait for several objects: whoever signals any object looks here too.
+/// Where threads sleep that wait for several objects. Every signal looks here too.
 static SEVERAL: Parking<Several> = Parking::new();
 
 fn place(object: *mut c_void) -> &'static Parking<One> {
@@ -165,8 +164,8 @@ unsafe fn state<'h>(header: *mut DISPATCHER_HEADER) -> &'h AtomicI32 {
     unsafe { AtomicI32::from_ptr(&raw mut (*header).SignalState) }
 }
 
-/// Signals an object and releases who waits for it; gives the former state. The object isn't touched after that, nor do those touch it
-/// who are released: whoever signals an object may free it then.
+/// Signals an object, releases the threads that wait for it, and returns the former state. After that neither this thread nor the
+/// released threads touch the object: it may be freed.
 ///
 /// # Safety
 ///
@@ -180,14 +179,14 @@ pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
     }
     // SAFETY: the caller says so. This is the last access.
     let old = unsafe { state(header) }.swap(1, Ordering::SeqCst);
-    // A thread that goes to sleep counts itself before it looks at the state for the last time, so it is seen here or
-    // sees the new state there.
+    // A thread counts itself as a sleeper before it looks at the state for the last time. So either it is counted here, or it has
+    // seen the new state.
     place.wake();
     SEVERAL.wake();
     old
 }
 
-/// As [`signal`], where threads sleep that may wait for the object.
+/// The slow path of [`signal`], for when threads sleep that may wait for the object.
 ///
 /// # Safety
 ///
@@ -232,7 +231,7 @@ unsafe fn signal_sleepers(place: &Parking<One>, header: *mut DISPATCHER_HEADER) 
     old
 }
 
-/// The thread that waits for an object that lies in `range`, which is readable, and the object.
+/// A thread that waits for an object in `range`, which is readable, and the object.
 pub(crate) fn waiting_for(range: &Range<usize>) -> Option<(Thread, usize)> {
     let one = PARKING.iter().find_map(|place| {
         place.find(|sleeper| {
@@ -258,7 +257,7 @@ fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
     one.start.max(other.start) < one.end.min(other.end)
 }
 
-/// A block is being freed: no thread may wait for an object in it, or with wait blocks in it.
+/// Stops when a thread waits for an object in a block that is being freed, or with wait blocks in it.
 pub(crate) fn memory_freed(block: &Block) {
     if let Some((thread, object)) = waiting_for(&block.range()) {
         bugcheck!(
@@ -281,7 +280,7 @@ pub(crate) fn memory_freed(block: &Block) {
     }
 }
 
-/// Gives the signal of an object back that was taken a moment ago, and not used.
+/// Puts a signal back that [`acquire`] has taken.
 ///
 /// # Safety
 ///
@@ -305,8 +304,8 @@ pub(crate) unsafe fn is_signalled(header: *mut DISPATCHER_HEADER) -> bool {
     unsafe { state(header) }.load(Ordering::SeqCst) > 0
 }
 
-/// Waits for one of several objects, or for all of them: until one was signalled for this thread, of which the number is given, or
-/// `end` gives something, which is asked whenever an object is signalled; `None` when the time is over.
+/// Waits for one of several objects, or for all. Returns the number of the object that released this thread, or what `end` returns,
+/// which is called whenever an object is signalled; `None` after the deadline.
 pub(crate) fn wait_for_several(
     objects: &[*mut c_void],
     all: bool,
@@ -326,7 +325,7 @@ pub(crate) fn wait_for_several(
     })
 }
 
-/// Whether the object is signalled; takes the signal of an object that lets one thread through only.
+/// Whether the object is signalled. Takes the signal, if it is for one thread only.
 ///
 /// # Safety
 ///
@@ -372,13 +371,14 @@ unsafe fn sleep(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bo
 }
 
 std::thread_local! {
-    /// This thread has told KeSetEvent that a wait follows at once.
+    /// Whether this thread has called `KeSetEvent` with `Wait` TRUE, so that its next call must be a wait.
     static WAIT_FOLLOWS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The thread calls the kernel: stops when it has said that it would wait, and doesn't. Says whether that is still to come.
+/// Called whenever this thread calls the kernel. Stops when a wait must follow and `function` is none. Returns whether the wait is still
+/// to come.
 pub(crate) fn require_wait(function: &str) -> bool {
-    // On Windows it is no call to look at the level.
+    // On Windows this is not a call, but a read of a register.
     if function == "KeGetCurrentIrql" {
         return WAIT_FOLLOWS.get();
     }
@@ -396,7 +396,7 @@ pub(crate) fn require_wait(function: &str) -> bool {
     false
 }
 
-/// Stops when an object is initialised that a thread waits for.
+/// Stops when a thread waits for the object that `function` is about to initialise.
 pub(crate) fn require_unused(function: &str, object: usize, what: &str) {
     if !place(object as *mut c_void).has_sleepers() && !SEVERAL.has_sleepers() {
         return;
@@ -410,7 +410,7 @@ pub(crate) fn require_unused(function: &str, object: usize, what: &str) {
     }
 }
 
-/// The number that stands for a kind, or for none, in a header.
+/// The number in a header that [`Kind::of`] has read.
 pub(crate) fn number(kind: Result<Kind, u8>) -> u8 {
     kind.map_or_else(|other| other, |kind| kind as u8)
 }
@@ -440,7 +440,7 @@ export! {
         };
         require_nonpaged("KeInitializeEvent", Event, "an event");
         require_unused("KeInitializeEvent", Event as usize, "an event");
-        // What initialises a fast mutex calls this for the event in it.
+        // `ExInitializeFastMutex` is inline, and calls this function for the event in the mutex.
         let mutex = (Event as usize).wrapping_sub(offset_of!(FAST_MUTEX, Event));
         lock_order::require_not_held("ExInitializeFastMutex", mutex, lock_order::FAST_MUTEX);
         // SAFETY: the driver gives the memory.
@@ -547,7 +547,7 @@ export! {
     }
 }
 
-/// Stops where `function` may not wait so long for what is at `object`.
+/// Stops when `function` must not wait for `object`, or not with this time-out.
 pub(crate) fn require_waitable(
     function: &'static str,
     object: *mut c_void,

@@ -1,5 +1,5 @@
-//! What the provider uses while a call is under way: the IRP, the MDL chain, the described memory, the buffers that the
-//! documentation wants valid until completion. Judges that nothing of it is freed, unlocked, rebuilt or written.
+//! The memory that a call uses until its IRP is completed: the IRP, the MDL chain, the described data, and the buffers that the
+//! documentation names. Stops a driver that frees, unlocks, rebuilds or writes any of it before.
 
 use core::fmt::{self, Display};
 use core::ops::Range;
@@ -11,23 +11,23 @@ use crate::overlap::{self, Direction};
 use crate::pool::{self, paging};
 use crate::{address_space, mdl, stack_places};
 
-/// Memory that has to stay while a call is under way.
+/// Memory that must stay valid until the call completes.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     pub(crate) range: Range<usize>,
     pub(crate) what: &'static str,
 }
 
-/// Finds out whether a list of the driver's comes back to what it has led to, so that it has no end.
+/// Detects a linked list of the driver's that runs in a circle (Brent's algorithm).
 #[derive(Default)]
 pub(crate) struct Circle {
-    /// One of the places that it has led to: the latest whose number is a power of two.
+    /// The element to compare with: the latest whose position is a power of two.
     mark: usize,
     seen: usize,
 }
 
 impl Circle {
-    /// The list leads to another place: whether that is the mark.
+    /// Takes the next element of the list. Returns whether the list has come back to the mark.
     pub(crate) fn closes(&mut self, place: usize) -> bool {
         let back = self.seen > 0 && place == self.mark;
         self.seen += 1;
@@ -38,7 +38,7 @@ impl Circle {
     }
 }
 
-/// What is described by MDLs.
+/// The name of memory that MDLs describe.
 const DATA: &str = "data";
 
 /// How an MDL looked when a call took it.
@@ -90,12 +90,12 @@ pub(crate) struct Flight {
     /// What is sent, or received into: data and control information.
     contents: Vec<Span>,
     direction: Direction,
-    /// All else that has to stay: the IRP, places for results, lists.
+    /// Everything else that must stay valid: the IRP, output parameters, lists.
     places: Vec<Span>,
     chain: Vec<Snapshot>,
-    /// Checksum of the contents, once they must not be written any more.
+    /// The checksum of the contents, from the moment on when the driver must not write them.
     frozen: Option<u64>,
-    /// Whether what it uses besides the data may be in paged memory.
+    /// Whether the memory other than the data may be paged.
     pageable: bool,
 }
 
@@ -139,7 +139,7 @@ impl Flight {
         }
     }
 
-    /// Adds memory that has to stay valid; nothing for a null pointer or no bytes.
+    /// Adds memory that must stay valid. A null pointer or a length of zero adds nothing.
     pub(crate) fn pin(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
             self.places.push(Span {
@@ -149,7 +149,7 @@ impl Flight {
         }
     }
 
-    /// Adds memory whose contents are sent, or received into.
+    /// Adds memory that the call sends, or receives into.
     pub(crate) fn pin_contents(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
             self.contents.push(Span {
@@ -159,7 +159,7 @@ impl Flight {
         }
     }
 
-    /// Adds what `buffer` describes, after a look at whether it is described properly.
+    /// Adds the memory that `buffer` describes. Stops when the description is wrong.
     ///
     /// # Safety
     ///
@@ -220,7 +220,7 @@ impl Flight {
         }
     }
 
-    /// The call receives into what its buffer describes. Stops when the pages are locked for reading only.
+    /// Notes that the call receives into its buffer. Stops when the pages are locked for reading only.
     pub(crate) fn receive(&mut self) {
         self.direction = Direction::Receives;
         for snapshot in &self.chain {
@@ -240,7 +240,7 @@ impl Flight {
         }
     }
 
-    /// Stops when something that is used until completion lies in paged pool.
+    /// Stops when memory other than the data lies in paged pool.
     pub(crate) fn require_nonpaged(&self) {
         if !paging::any() || self.pageable {
             return;
@@ -263,7 +263,7 @@ impl Flight {
         }
     }
 
-    /// The call is completed at `PASSIVE_LEVEL`, so that what it uses may be pageable.
+    /// Allows paged memory besides the data: the call completes at `PASSIVE_LEVEL`.
     pub(crate) fn may_be_paged(&mut self) {
         self.pageable = true;
     }
@@ -276,7 +276,7 @@ impl Flight {
             .map(|span| span.range.clone())
     }
 
-    /// What of it lies on this thread's stack.
+    /// The parts that lie on this thread's stack.
     pub(crate) fn on_the_stack(&self) -> Vec<(usize, &'static str)> {
         let spans = self.contents.iter().chain(&self.places);
         spans
@@ -290,7 +290,7 @@ impl Flight {
             .collect()
     }
 
-    /// Notes the contents: they must be the same when the call completes.
+    /// Notes a checksum of the contents, which must not change until the call completes.
     pub(crate) fn freeze(&mut self) {
         self.frozen = Some(self.checksum());
     }
@@ -332,13 +332,13 @@ impl Flight {
             })
     }
 
-    /// The bytes that it sends, or receives into, and which of both.
+    /// Whether the call sends or receives, and the bytes.
     pub(crate) fn areas(&self) -> (Direction, Vec<Range<usize>>) {
         let ranges = self.contents.iter().map(|span| span.range.clone());
         (self.direction, ranges.collect())
     }
 
-    /// Ends the flight of an IRP: stops when something was changed under way, and lets go of the bytes and the MDLs.
+    /// Ends the flight of an IRP and releases its bytes and MDLs. Stops when the driver has changed them meanwhile.
     pub(crate) fn land(self, irp: usize, story: &dyn Display) {
         overlap::land(irp, self.contents.iter().map(|span| span.range.start));
         for snapshot in &self.chain {

@@ -18,12 +18,12 @@ pub const DISPATCH_LEVEL: u8 = 2;
 /// Everything is held off.
 pub const HIGH_LEVEL: u8 = 15;
 
-/// Set beside the level when there is something to look at before the thread goes on in the kernel. It is above every level, so
-/// that whoever checks the level comes to [`slow`] and needs not look for that besides.
+/// Set beside the level when the thread has something to check at its next call of the kernel. The value is above every level: the
+/// check of the level leads to [`slow`] then, and costs nothing otherwise.
 const ATTENTION: u8 = 0x80;
 
 thread_local! {
-    /// A thread that wasn't seen yet has to be prepared.
+    /// A new thread starts with attention set, so that its first call prepares it.
     static LEVEL: Cell<u8> = const { Cell::new(PASSIVE_LEVEL | ATTENTION) };
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn set(level: u8) -> u8 {
     former & !ATTENTION
 }
 
-/// Has this thread look at what there is when it calls the kernel the next time.
+/// Makes this thread run its checks when it calls the kernel the next time.
 pub(crate) fn attend() {
     LEVEL.with(|level| level.set(level.get() | ATTENTION));
 }
@@ -159,7 +159,7 @@ export! {
     }
 }
 
-/// Lowers the IRQL to what it was before it was raised, for a function that the driver has called.
+/// Lowers the IRQL for `function`, which the driver has called. Stops when that is not allowed.
 pub(crate) fn lower(function: &str, level: u8) {
     let (old, floor) = (current(), upcall::floor());
     if level > old {

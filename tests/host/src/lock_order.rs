@@ -1,8 +1,8 @@
-//! The order in which locks are taken: two threads that take the same two in opposite order wait for each other one day. Stands for
-//! Driver Verifier's deadlock detection.
+//! The order in which threads acquire locks. Two threads that acquire the same two locks in opposite order can wait for each other for
+//! ever. Stands for Driver Verifier's deadlock detection.
 //!
-//! Locks are known by their address, so only those count whose memory can't become that of another lock unnoticed: those in
-//! pool, which are forgotten when it is freed, and those in the image.
+//! A lock is identified by its address. So only locks in pool and in the image count: the kernel sees when pool is freed, and forgets
+//! its locks. The memory of other locks could become another lock unnoticed.
 
 use core::fmt::Display;
 use core::ops::Range;
@@ -19,14 +19,14 @@ use crate::stack_places::{self, User};
 use crate::{address_space, irql};
 
 std::thread_local! {
-    /// The locks that this thread holds, in the order in which it has taken them, and what each is called.
+    /// The locks that this thread holds, in the order in which it has acquired them, each with its kind.
     static HELD: RefCell<Vec<(usize, &'static str)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// For each lock those that were taken while it was held, and where that was for the first time.
+/// For each lock: the locks that were acquired while it was held, each with the place where that happened first.
 static TAKEN_AFTER: Mutex<BTreeMap<usize, BTreeMap<usize, Origin>>> = Mutex::new(BTreeMap::new());
 
-/// This thread is going to take a lock.
+/// Notes the order when this thread is about to acquire a lock.
 pub(crate) fn taking(function: &'static str, lock: usize) {
     HELD.with_borrow(|held| {
         for &(before, _) in held {
@@ -35,7 +35,7 @@ pub(crate) fn taking(function: &'static str, lock: usize) {
     });
 }
 
-// What the kinds of locks are called.
+// The kinds of locks, as reports name them.
 pub(crate) const SPIN_LOCK: &str = "spin lock";
 pub(crate) const EXECUTIVE_SPIN_LOCK: &str = "executive spin lock";
 pub(crate) const FAST_MUTEX: &str = "fast mutex";
@@ -44,14 +44,14 @@ pub(crate) const PUSH_LOCK: &str = "push lock";
 /// A lock that a thread holds.
 struct Holding {
     kind: &'static str,
-    /// More than once where readers share it.
+    /// How often the thread has acquired it: readers may do so more than once.
     times: u32,
 }
 
-/// The locks that threads hold, by where each lies and the number of the thread.
+/// The locks that threads hold, by the address of the lock and the number of the thread.
 static HELD_BY: Mutex<BTreeMap<(usize, u32), Holding>> = Mutex::new(BTreeMap::new());
 
-/// This thread has taken a lock of some kind.
+/// Notes that this thread has acquired a lock.
 pub(crate) fn taken(lock: usize, kind: &'static str) {
     HELD.with_borrow_mut(|held| held.push((lock, kind)));
     let thread = origin::thread_number();
@@ -72,14 +72,14 @@ pub(crate) fn is_held(lock: usize, thread: u32) -> bool {
     HELD_BY.lock().contains_key(&(lock, thread))
 }
 
-/// The first lock in a range that some thread holds, what it is called, and the thread.
+/// The first lock in a range that a thread holds, its kind, and the thread.
 fn held_in(range: Range<usize>) -> Option<(usize, &'static str, Thread)> {
     let held_by = HELD_BY.lock();
     let (&(lock, thread), holding) = held_by.range((range.start, 0)..(range.end, 0)).next()?;
     Some((lock, holding.kind, Thread(thread)))
 }
 
-/// Stops when `function` is going to lower the IRQL to `level`, below `DISPATCH_LEVEL`, while this thread holds a spin lock.
+/// Stops when this thread holds a spin lock and `function` is about to lower the IRQL to `level`, which is below `DISPATCH_LEVEL`.
 pub(crate) fn require_no_spin_lock(function: &str, level: u8) {
     let spins = |&&(_, kind): &&(usize, &str)| matches!(kind, SPIN_LOCK | EXECUTIVE_SPIN_LOCK);
     let held = HELD.with_borrow(|held| held.iter().find(spins).copied());
@@ -93,7 +93,7 @@ pub(crate) fn require_no_spin_lock(function: &str, level: u8) {
     }
 }
 
-/// This thread has given a lock back.
+/// Notes that this thread has released a lock.
 pub(crate) fn given_back(lock: usize) {
     HELD.with_borrow_mut(|held| {
         if let Some(index) = held.iter().rposition(|&(other, _)| other == lock) {
@@ -114,7 +114,7 @@ pub(crate) fn held() -> usize {
     HELD.with_borrow(Vec::len)
 }
 
-/// Stops when code of the driver's has returned that holds more locks than there were before it was called.
+/// Stops when the driver's code has returned with a lock that it has acquired: `before` locks were held when it was called.
 pub(crate) fn require_none_kept(before: usize, who: &dyn Display) {
     let kept = HELD.with_borrow(|held| held.get(before).copied());
     if let Some((lock, _)) = kept {
@@ -159,7 +159,7 @@ fn note(function: &'static str, before: usize, lock: usize) {
         .insert(lock, Origin::here(function));
 }
 
-/// How one comes from a lock to another that is taken later.
+/// The locks on a way from one lock to another, each acquired while the one before was held.
 fn path(
     orders: &BTreeMap<usize, BTreeMap<usize, Origin>>,
     from: usize,
@@ -183,12 +183,12 @@ fn path(
     None
 }
 
-/// Whether the memory at an address stays that of one lock, or the end of that is told.
+/// Whether the address identifies the lock: it lies in pool or in the image.
 fn is_known_by_address(lock: usize) -> bool {
     pool::containing(lock, |_| ()).is_some() || address_space::is_in_image(lock)
 }
 
-/// Stops when a thread holds the lock of some kind at `lock`, which is being initialised.
+/// Stops when a thread holds the lock at `lock`, which `function` is about to initialise.
 pub(crate) fn require_not_held(function: &str, lock: usize, kind: &'static str) {
     if let Some((_, _, thread)) = held_in(lock..lock + 1).filter(|held| held.1 == kind) {
         bugcheck!(
@@ -199,7 +199,7 @@ pub(crate) fn require_not_held(function: &str, lock: usize, kind: &'static str) 
     }
 }
 
-/// A block is being freed: what is known of locks in it is forgotten, and no thread may hold one of them.
+/// Forgets the locks in a block that is being freed. Stops when a thread holds one of them.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     if let Some((lock, kind, thread)) = held_in(range.clone()) {
@@ -219,7 +219,7 @@ pub(crate) fn memory_freed(block: &Block) {
     }
 }
 
-/// This thread begins anew: what it held in another kernel is nothing to this one.
+/// Forgets the locks that this thread has acquired in an earlier kernel.
 pub(crate) fn begin() {
     HELD.with_borrow_mut(Vec::clear);
 }

@@ -40,7 +40,7 @@ pub(crate) const MAPPING_FLAGS: i16 = MAPPED | PARTIAL_MAPPED;
 pub(crate) static MDLS: Counter = Counter::new();
 static RECORDS: Table<Record> = Table::new();
 
-/// What is known of an MDL beyond what is written in it.
+/// What the host kernel knows of an MDL, besides the MDL itself.
 #[derive(Default)]
 struct Record {
     /// How many calls in flight use it.
@@ -49,11 +49,11 @@ struct Record {
     locked: Option<Origin>,
     /// The pages, while they are locked.
     pages: core::ops::Range<usize>,
-    /// The MDL that has locked the pages of this one, which is a partial one.
+    /// For a partial MDL: the MDL that has locked its pages.
     source: Option<usize>,
 }
 
-/// Stops when a call in flight uses pages through a partial MDL for which this one has locked them.
+/// Stops when a call in flight uses the pages of this MDL through a partial MDL.
 fn require_no_part_held(function: &str, mdl: *mut MDL) {
     let held = RECORDS.find(|address, record| {
         (record.source == Some(mdl as usize) && record.held > 0).then_some(address)
@@ -184,11 +184,11 @@ fn require_not_held(function: &str, mdl: *mut MDL) {
     }
 }
 
-/// Stops when the pages of an MDL needn't be in memory.
+/// Stops when the pages of an MDL are neither locked nor nonpaged.
 pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
     // SAFETY: the driver gives the MDL. One that is freed can't be read, or stays allocated in quarantine.
     let (flags, offset) = unsafe { ((*mdl).MdlFlags, (*mdl).ByteOffset) };
-    // An offset beyond the first page is no offset: what poison looks like.
+    // No offset is beyond the first page: this is how the fill pattern of freed memory looks.
     if offset as usize >= PAGE_SIZE && pool::was_freed(mdl as usize) {
         bugcheck!(
             PAGE_FAULT_IN_FREED_SPECIAL_POOL(mdl as usize, 0, 0, 0),
@@ -213,7 +213,7 @@ pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
     }
 }
 
-/// A block is being freed: no locked pages may lie in it, and no MDL in use.
+/// Stops when a block is being freed that has locked pages, or holds an MDL in use.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     RECORDS.each(|address, record| {
@@ -352,7 +352,7 @@ export! {
         };
         // SAFETY: the block is an MDL and not yet released.
         let flags = unsafe { (*Mdl).MdlFlags };
-        // One that was initialised anew tells nothing of what it has locked.
+        // The flags do not tell when the driver has initialised the MDL anew since its pages were locked.
         let has_locked = RECORDS
             .lock(address)
             .get(address)
@@ -399,7 +399,7 @@ export! {
         Length: u32,
     ), at most DISPATCH_LEVEL {
         require_not_held("IoBuildPartialMdl", TargetMdl);
-        // The page numbers that are copied say nothing otherwise.
+        // Otherwise the page numbers that are copied mean nothing.
         require_resident("IoBuildPartialMdl", SourceMdl);
         // SAFETY: the driver gives two MDLs, with their page numbers.
         unsafe {
@@ -481,7 +481,7 @@ export! {
     }
 }
 
-/// What memory outside the pool is, where that is known not to be nonpaged.
+/// Names memory outside of the pool that is known not to be nonpaged.
 fn wrong_kind(buffer: core::ops::Range<usize>) -> Option<&'static str> {
     if address_space::is_on_stack(buffer.start) {
         Some("the stack")

@@ -1,5 +1,5 @@
-//! The bytes that calls in flight receive into, and those that they send. A buffer belongs to the provider until its IRP is completed:
-//! whoever receives into bytes of another call destroys what that call has received, or sends.
+//! The bytes that calls in flight send and receive into. A buffer belongs to the provider until its IRP is completed: a receive into bytes
+//! of another call destroys the data of that call.
 
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use wsk_sys::IRP;
 use crate::bugcheck::{bugcheck, violation};
 use crate::irp;
 
-/// What a call does with bytes.
+/// Whether a call sends bytes or receives into them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
     Sends,
@@ -25,12 +25,12 @@ struct Area {
     function: &'static str,
 }
 
-/// What distinguishes an area from others: where it starts, the IRP, and its number among those of the IRP.
+/// Identifies an area: its start, the IRP, and its number among the areas of the IRP.
 type Key = (usize, usize, usize);
 
 struct Areas {
     by_start: BTreeMap<Key, Area>,
-    /// The length of the longest so far: no area that starts further before an address reaches it.
+    /// The length of the longest area so far. An area that starts further than that before an address does not reach it.
     longest: usize,
 }
 
@@ -40,13 +40,13 @@ static AREAS: Mutex<Areas> = Mutex::new(Areas {
 });
 static RECEIVES_MAY_OVERLAP: AtomicBool = AtomicBool::new(false);
 
-/// Chooses whether two calls may receive into the same bytes.
+/// Sets whether two calls may receive into the same bytes.
 pub(crate) fn allow_receives(allow: bool) {
     RECEIVES_MAY_OVERLAP.store(allow, Ordering::Relaxed);
 }
 
 impl Areas {
-    /// An area that has bytes in common with a range, and that a call which does this with them is in conflict with.
+    /// The first area that overlaps the range and is in conflict with a call of this direction.
     fn conflict(&self, range: &Range<usize>, direction: Direction) -> Option<(&Key, &Area)> {
         let first = range.start.saturating_sub(self.longest);
         self.by_start
@@ -64,7 +64,7 @@ impl Areas {
     }
 }
 
-/// A call goes in flight. Stops when it receives into bytes of another one, or sends bytes that another one receives into.
+/// Adds the bytes of a call that goes in flight. Stops when they are in conflict with those of another call.
 pub(crate) fn take_off(
     irp: usize,
     function: &'static str,
@@ -126,7 +126,7 @@ fn report(
     )
 }
 
-/// A call that was in flight with these ranges is completed.
+/// Removes the bytes of a call that is completed, by the start of each range.
 pub(crate) fn land(irp: usize, ranges: impl Iterator<Item = usize>) {
     let mut areas = None;
     for (index, start) in ranges.enumerate() {

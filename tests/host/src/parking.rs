@@ -1,5 +1,5 @@
-//! Where threads sleep that wait for objects of the dispatcher. Stands for the lists of waiting threads in the objects themselves: here
-//! nothing of it lies in the driver's memory, which may be gone by the time a thread wakes up.
+//! Places where threads sleep that wait for objects of the dispatcher. Stands for the lists of waiting threads in the objects. Here the
+//! lists do not lie in the driver's memory, which may be freed before a thread wakes up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -9,9 +9,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::origin;
 use crate::waits::Waiting;
 
-/// What a thread sleeps for.
+/// The objects that a thread sleeps for.
 pub(crate) trait Objects: Sized {
-    /// Stops where a thread must not wait for these while those others sleep.
+    /// Stops when a thread must not wait for these objects while the others sleep.
     fn require_free(&self, asleep: &[Sleeper<Self>]);
 }
 
@@ -19,13 +19,13 @@ pub(crate) trait Objects: Sized {
 pub(crate) struct Sleeper<O> {
     pub(crate) thread: u32,
     pub(crate) objects: O,
-    /// Which of the objects was signalled for this thread, which doesn't look at any of them any more.
+    /// The number of the object that released this thread. The thread does not touch any of the objects after that.
     pub(crate) released: Option<u32>,
 }
 
 /// A place where threads sleep.
 pub(crate) struct Parking<O> {
-    /// How many threads sleep here, or are about to look for the last time before.
+    /// How many threads sleep here, or are about to.
     sleepers: AtomicUsize,
     asleep: Mutex<Vec<Sleeper<O>>>,
     wake: Condvar,
@@ -35,12 +35,12 @@ pub(crate) struct Parking<O> {
 pub(crate) enum Limit {
     /// At most until then.
     Until(Instant),
-    /// As long as there is hope that somebody wakes it up.
+    /// As long as something else makes progress.
     Hope(Waiting),
 }
 
 impl Limit {
-    /// For a thread that waits for an object in a function; `None` is no deadline.
+    /// The limit of a wait for an object in `function`; without a deadline if that is `None`.
     pub(crate) fn new(function: &'static str, object: usize, deadline: Option<Instant>) -> Self {
         match deadline {
             Some(deadline) => Self::Until(deadline),
@@ -56,7 +56,7 @@ impl Limit {
         }
     }
 
-    /// Whether the thread, which has slept until [`next_look`](Self::next_look), is not to go on. Stops when there is no hope.
+    /// Whether the wait is over, after [`next_look`](Self::next_look). Stops when the wait is hopeless.
     fn is_over(&self) -> bool {
         match self {
             Self::Until(_) => true,
@@ -83,12 +83,12 @@ impl<O: Objects> Parking<O> {
         self.sleepers.load(Ordering::SeqCst) > 0
     }
 
-    /// The threads that sleep here, which go on sleeping until the lock is given back.
+    /// Locks the list of the threads that sleep here. None of them wakes up meanwhile.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<Sleeper<O>>> {
         self.asleep.lock()
     }
 
-    /// The first that `look` gives of the threads that nobody has released.
+    /// The first result of `look` for the threads that are not released.
     pub(crate) fn find<R>(&self, look: impl FnMut(&Sleeper<O>) -> Option<R>) -> Option<R> {
         if !self.has_sleepers() {
             return None;
@@ -98,17 +98,17 @@ impl<O: Objects> Parking<O> {
         waiting.find_map(look)
     }
 
-    /// Wakes up those that sleep here, to look again.
+    /// Wakes up the threads that sleep here, so that each looks at its objects.
     pub(crate) fn wake(&self) {
         if self.has_sleepers() {
-            // One that is about to sleep has looked before, and holds the lock until it sleeps.
+            // A thread that is about to sleep holds the lock until it sleeps.
             drop(self.lock());
             self.wake.notify_all();
         }
     }
 
-    /// Sleeps until one of the objects was signalled for this thread, of which the number is given, or `end` gives something, which
-    /// is asked whenever the thread wakes up; `None` when the time is over.
+    /// Sleeps until an object releases this thread, and returns its number; or until `end`, which is called whenever the thread wakes up,
+    /// returns one; `None` when the limit is reached.
     pub(crate) fn sleep(
         &self,
         objects: O,
@@ -118,7 +118,7 @@ impl<O: Objects> Parking<O> {
         let thread = origin::thread_number();
         let mut asleep = self.lock();
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        // Nobody has signalled an object for this thread since it counts: all are still there.
+        // From here on a signal releases this thread by its entry in the list, so the objects still exist in this call.
         let mut ended = end();
         if ended.is_none() {
             objects.require_free(&asleep);

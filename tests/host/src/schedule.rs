@@ -46,7 +46,7 @@ pub enum Completion {
     Seeded,
 }
 
-/// What becomes of one call.
+/// When the provider does and completes one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// Do it and complete it now.
@@ -58,7 +58,7 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
-    /// When to complete what has to be completed later anyhow.
+    /// When to complete a call that has to complete later in any case.
     pub(crate) fn when(self) -> When {
         match self {
             Self::Now => SOON,
@@ -67,7 +67,7 @@ impl Plan {
     }
 }
 
-/// When something later is to be.
+/// When deferred work is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct When {
     delay: Duration,
@@ -467,7 +467,7 @@ export! {
     }
 }
 
-/// What makes a timer that is set: one that was set anew or cancelled is not to expire.
+/// Identifies one setting of a timer: a timer that was set anew or cancelled must not expire for an earlier setting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Setting {
     number: u64,
@@ -577,7 +577,7 @@ export! {
     fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
         // SAFETY: the driver gives a timer, or memory that may be read.
         unsafe {
-            // Zeroes, of a timer that was never initialised, look like an event, and tell Windows that it isn't set.
+            // A zeroed timer looks like a notification event. Windows takes it for a timer that isn't set.
             if Kind::of(&raw const (*Timer).Header) != Ok(Kind::NotificationEvent) {
                 require_timer("KeCancelTimer", Timer);
             }
@@ -609,7 +609,7 @@ unsafe fn require_timer(function: &str, timer: *mut KTIMER) {
     }
 }
 
-/// What a deferred procedure call is called.
+/// The name of a deferred procedure call in reports.
 const DPC: &str = "the deferred procedure call";
 
 /// Whether a deferred procedure call is queued.
@@ -617,7 +617,7 @@ pub(crate) fn is_queued(dpc: usize) -> bool {
     QUEUED.lock().contains_key(&dpc)
 }
 
-/// Whether a timer is set, as it was then.
+/// Whether a timer is set, and still by this setting.
 pub(crate) fn is_set(timer: usize, setting: u64) -> bool {
     TIMERS
         .lock()
@@ -625,7 +625,7 @@ pub(crate) fn is_set(timer: usize, setting: u64) -> bool {
         .is_some_and(|now| now.number == setting)
 }
 
-/// A block is being freed: no timer that is set may lie in it, nor a deferred procedure call that is queued.
+/// Stops when a block is being freed that holds a timer that is set, its deferred procedure call, or one that is queued.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     let timer = TIMERS

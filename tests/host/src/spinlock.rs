@@ -1,7 +1,7 @@
 //! Spin locks. Stands for `KeAcquireSpinLockRaiseToDpc` and its kin, and for the system's cancel lock.
 //!
-//! A lock is the one word that the driver gives. Zero is free; otherwise it holds the number of the thread that owns it,
-//! so that a thread that takes its own lock again is told at once.
+//! A lock is one word of the driver's. Zero means free; otherwise the word is the number of the thread that holds the lock, so that a
+//! thread that acquires its own lock again is reported at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,8 +1,8 @@
-//! Places on a thread's stack that a call in flight uses, or WSK keeps a pointer to: the function they belong to must not return
-//! before. Watched whenever the
-//! thread calls the kernel again, by a walk up the stack to the function's frame, and when a system thread ends.
+//! Places on a thread's stack that somebody still uses: a call in flight, WSK, a timer, a DPC, a lock. The function whose frame holds the
+//! place must not return before. Whenever the thread calls the kernel, and when a system thread ends, a walk up the stack looks for
+//! the frame.
 //!
-//! Where the frames of a stack can't be walked, on Windows for Arm, nothing is watched.
+//! On Windows for Arm the stack is not walked, so nothing is checked there.
 
 use core::cell::RefCell;
 
@@ -14,13 +14,13 @@ use crate::{address_space, irp, irql, lock_order, schedule, wsk};
 /// Who uses a place.
 #[derive(Clone, Copy)]
 pub(crate) enum User {
-    /// A call in flight: its IRP, and what tells this use of the IRP from others.
+    /// A call in flight: its IRP, and the number of this use of the IRP.
     Call { irp: usize, use_of_irp: (u64, u64) },
-    /// WSK, for a client that is registered: where its registration lies, and what tells it from others there.
+    /// WSK, for a registered client: the address of its registration, and the number of the client.
     Registration { address: usize, client: usize },
-    /// A timer that is set, and what tells that it is so for the same reason.
+    /// A timer that is set, and the number of this setting.
     Timer { address: usize, setting: u64 },
-    /// Whoever uses an object that rundown protection protects, or will: where that lies, and its number.
+    /// The users of an object with rundown protection, now or later: the address of the protection, and its number.
     Rundown { address: usize, number: u64 },
     /// A deferred procedure call that is queued.
     Dpc { address: usize },
@@ -29,7 +29,7 @@ pub(crate) enum User {
 }
 
 impl User {
-    /// Whether there is anything left to watch for.
+    /// Whether the place may still be used, now or later.
     fn is_there(self) -> bool {
         match self {
             Self::Call { irp, use_of_irp } => irp::is_in_flight(irp, use_of_irp),
@@ -41,7 +41,7 @@ impl User {
         }
     }
 
-    /// Whether it uses the place just now.
+    /// Whether the place is in use now.
     fn is_using(self) -> bool {
         match self {
             Self::Rundown { address, number } => rundown::is_in_use(address, number),
@@ -77,10 +77,10 @@ struct Used {
     origin: Origin,
 }
 
-/// What tells one call of a function from others that are under way on the same stack.
+/// Identifies one call of a function among all that are on the same stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Frame {
-    /// Where the stack pointer is when it has returned.
+    /// The stack pointer after the function has returned.
     end: usize,
     /// The function.
     start_of_code: usize,
@@ -90,19 +90,18 @@ std::thread_local! {
     static USED: RefCell<Vec<Used>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether an address is worth to be watched.
+/// Whether an address lies on this thread's stack, so that it has to be watched.
 #[inline]
 pub(crate) fn concerns(address: usize) -> bool {
     address_space::is_on_stack(address)
 }
 
-/// Whether an address lies on this thread's stack in the frame of a function that has returned to the one whose local variable
-/// this is.
+/// Whether an address lies in the frame of a function that has returned to the function that owns the local variable `local`.
 pub(crate) fn is_gone<T>(address: usize, local: *const T) -> bool {
     address < local as usize && concerns(address)
 }
 
-/// Somebody uses a place on this thread's stack.
+/// Watches a place on this thread's stack from now on.
 #[cold]
 pub(crate) fn watch(user: User, function: &'static str, place: usize, what: &'static str) {
     let Some(frame) = frame_of(place) else { return };
@@ -118,8 +117,8 @@ pub(crate) fn watch(user: User, function: &'static str, place: usize, what: &'st
     irql::attend();
 }
 
-/// The thread calls the kernel: stops when the function of a place has returned that a call in flight still uses. Says whether
-/// there is anything left to watch.
+/// Called whenever this thread calls the kernel. Stops when a place is in use whose function has returned. Returns whether any place is
+/// still watched.
 pub(crate) fn look(function: &str) -> bool {
     let mut places = USED.with_borrow_mut(core::mem::take);
     places.retain(|used| used.user.is_there());
@@ -133,7 +132,7 @@ pub(crate) fn look(function: &str) -> bool {
         true
     });
     places.retain(|used| {
-        // Where the walk ends too early nothing is known.
+        // A walk that ends too early says nothing about the frames beyond.
         let is_gone = reached >= used.frame.end && !found.contains(&used.frame);
         if is_gone && used.user.is_using() {
             report(used, function);
@@ -147,7 +146,7 @@ pub(crate) fn look(function: &str) -> bool {
     true
 }
 
-/// The thread ends: no call in flight may use its stack.
+/// Called when a system thread ends. Stops when a place on its stack is in use.
 pub(crate) fn thread_ends() {
     let places = USED.with_borrow_mut(core::mem::take);
     for used in &places {
@@ -198,7 +197,7 @@ fn frame_of(place: usize) -> Option<Frame> {
     found
 }
 
-/// Calls `visit` with the frames of this thread, from the inside out, and where each starts, until it says that it is enough.
+/// Calls `visit` with the start of each frame of this thread and the frame, the innermost first, until `visit` returns `false`.
 #[cfg(unix)]
 fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
     use core::ffi::{c_int, c_void};
@@ -263,7 +262,7 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
         RtlVirtualUnwind, UNW_FLAG_NHANDLER,
     };
 
-    /// The start of the function that an entry is of. A function may have several: all but the first are chained to another.
+    /// The start of the function that an entry describes. A function may have several entries: each but the first is chained to another.
     ///
     /// # Safety
     ///
@@ -286,7 +285,7 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
         }
     }
 
-    /// The processor writes to it where it wants this alignment, of which the declaration says nothing.
+    /// The processor needs this alignment to store its registers there; the declaration lacks it.
     #[repr(C, align(16))]
     struct Aligned(CONTEXT);
 

@@ -29,7 +29,7 @@ use crate::{clock, page_fault, stack_places, waits};
 struct Thread {
     header: DISPATCHER_HEADER,
     references: AtomicI64,
-    /// Those among them that are the running thread's and its handle's, and not the driver's to give up.
+    /// How many of the references belong to the running thread and its handle. The driver must not release those.
     own: AtomicI64,
     routine: PKSTART_ROUTINE,
     context: *mut c_void,
@@ -52,7 +52,7 @@ unsafe impl Send for Handle {}
 
 /// Objects by address, so that a wrong pointer is noticed.
 static OBJECTS: Table<()> = Table::new();
-/// Objects that are gone, the latest last: a driver that looks at one is told so.
+/// Objects that are gone, the latest last, so that a use of one is reported.
 static GONE: Mutex<VecDeque<Box<Thread>>> = Mutex::new(VecDeque::new());
 /// How many of them are kept.
 const QUARANTINE: usize = 256;
@@ -70,7 +70,7 @@ pub(crate) fn is_system_thread() -> bool {
     !CURRENT.get().is_null()
 }
 
-/// Stops when the running thread is about to wait for its own end.
+/// Stops when `object` is that of the running thread, which would wait for its own end.
 pub(crate) fn require_another(function: &str, object: *mut c_void) {
     if is_system_thread() && object == CURRENT.get().cast() {
         bugcheck!(
@@ -97,7 +97,7 @@ pub(crate) fn with_handle<R>(handle: *mut c_void, look: impl FnOnce(&Handle) -> 
         .map(|(handle, _)| look(handle))
 }
 
-/// Waits for threads that have ended, but for the very last instructions; says whether there were any.
+/// Waits for threads that are about to run their last instructions. Returns whether there were any.
 pub(crate) fn settle(deadline: Instant) -> bool {
     let mut waited = false;
     loop {

@@ -1,5 +1,5 @@
-//! Calls of a driver's code by the system. The code has to return with the locks, in the critical regions and at the IRQL that it was
-//! called with, and must not lower the IRQL below that one.
+//! Calls of the driver's code by the system. The code must return with the same locks, in the same critical regions and at the same IRQL
+//! as it was called, and must not lower the IRQL below that meanwhile.
 
 use core::fmt::{self, Display};
 use std::cell::Cell;
@@ -42,7 +42,7 @@ pub(crate) fn floor() -> u8 {
     FLOOR.get()
 }
 
-/// Calls a driver's code, and stops when it returns otherwise than it was called.
+/// Calls the driver's code. Stops when the code returns with another IRQL, lock or critical region.
 pub(crate) fn call<R>(code: Code<'_>, run: impl FnOnce() -> R) -> R {
     struct Restore(u8);
     impl Drop for Restore {

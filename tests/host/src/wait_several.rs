@@ -12,7 +12,7 @@ use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
 use crate::{clock, event, thread};
 
-/// What ends the wait, if it can end now: the number of the object, or 0 where all are signalled.
+/// Tries to end the wait now. Returns the number of the object that is signalled, or 0 when the wait is for all of them.
 ///
 /// # Safety
 ///
@@ -36,7 +36,7 @@ unsafe fn end(objects: &[*mut c_void], all: bool) -> Option<u32> {
     for (taken, object) in objects.iter().enumerate() {
         // SAFETY: the caller says so.
         if !unsafe { event::acquire(header(object)) } {
-            // Another thread was faster with this one: what was taken is given back.
+            // Another thread has taken this signal first: puts the others back.
             for object in &objects[..taken] {
                 // SAFETY: the caller says so.
                 unsafe { event::give_back(header(object)) };

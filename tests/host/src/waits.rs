@@ -1,9 +1,9 @@
-//! The waits that are going on, so that one that never ends is told, with who waits for what. Stands for Driver Verifier's and the
-//! system's watchdogs.
+//! Waits without a time-out. A wait that never ends is reported, with a list of all threads that wait and their objects. Stands for
+//! the watchdogs of Driver Verifier and of the system.
 //!
 //! A wait is hopeless when it has lasted for the patience of the kernel while nothing else has happened: no allocation, no call of
-//! the provider, nothing deferred, no other wait. That a system thread waits for work is no sign of anything; what it waits for
-//! is told when it is still there in the end.
+//! the provider, nothing deferred, no other wait. System threads may wait for work for ever; if one is left at shutdown, the report
+//! names the object that it waits for.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ struct Wait {
 }
 
 static WAITS: Mutex<BTreeMap<u64, Wait>> = Mutex::new(BTreeMap::new());
-/// How many have begun, ever.
+/// How many waits have begun so far.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 static PATIENCE: Mutex<Duration> = Mutex::new(Duration::from_secs(10));
 
@@ -39,7 +39,7 @@ pub(crate) fn patience() -> Duration {
     *PATIENCE.lock()
 }
 
-/// What changes whenever something happens.
+/// A number that changes whenever the kernel does something.
 fn activity() -> u64 {
     faults::all_uses()
         .wrapping_add(schedule::deferred())
@@ -70,8 +70,7 @@ impl Waiting {
         }
     }
 
-    /// Sleeps until something has changed, or it is time to look again. Stops when the wait is hopeless; `more` is what is known of
-    /// what it waits for.
+    /// Sleeps until `changed` is notified, or until the next look. Stops when the wait is hopeless; `more` adds a line to the report.
     pub(crate) fn sleep<T>(
         &self,
         changed: &Condvar,
@@ -88,7 +87,7 @@ impl Waiting {
         self.quiet.borrow().1 + patience()
     }
 
-    /// Stops when the wait is hopeless; `more` is what is known of what it waits for.
+    /// Stops when the wait is hopeless; `more` adds a line to the report.
     pub(crate) fn give_up_when_hopeless(&self, more: impl FnOnce() -> String) {
         let patience = patience();
         {
@@ -115,7 +114,7 @@ impl Waiting {
     }
 }
 
-/// Waits for a thread of the kernel's own, which is going to end once what it runs of the driver's returns.
+/// Waits for a thread of the host kernel, which ends when the driver's code that it runs returns.
 pub(crate) fn join(thread: JoinHandle<()>, runs: &str) {
     let patience = patience();
     let deadline = Instant::now() + patience;
@@ -138,7 +137,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Who waits for what.
+/// A line for each thread that waits, with its object.
 fn all() -> String {
     let waits = WAITS.lock();
     let lines = waits.values().map(|wait| {
@@ -153,7 +152,7 @@ fn all() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What a thread waits for, for a report.
+/// A line about the object that a thread waits for, for a report.
 pub(crate) fn of_thread(number: u32) -> Option<String> {
     let waits = WAITS.lock();
     let wait = waits.values().find(|wait| wait.thread == number)?;

@@ -1,4 +1,4 @@
-//! Who holds which lock. The word in the driver's memory says only that somebody does.
+//! The threads that hold each lock. The word in the driver's memory says only whether the lock is held.
 
 use core::fmt::{self, Display};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::waits::Waiting;
 
 /// The locks of one kind that are held.
 pub(crate) struct Holders {
-    /// What they are called.
+    /// The kind, as reports name it.
     kind: &'static str,
     held: Table<Vec<Holder>>,
 }
@@ -43,10 +43,10 @@ impl Holders {
         }
     }
 
-    /// Takes the lock if it can be taken at once. `update` changes the driver's word: it gets the number of holders and whether
-    /// the one that comes is alone, and says whether the word was what it has to be.
+    /// Acquires the lock if it is free. `update` changes the driver's word: it gets the number of holders so far and whether the new one
+    /// is exclusive, and returns whether the word was as expected.
     ///
-    /// A thread that would wait for itself stops the system.
+    /// Stops when the thread would wait for itself.
     pub(crate) fn try_acquire(
         &self,
         function: &'static str,
@@ -93,7 +93,7 @@ impl Holders {
         true
     }
 
-    /// Takes the lock, waiting for it. `spin` says that the thread may not sleep.
+    /// Acquires the lock, and waits for it if need be; without sleeping if `spin` is set.
     pub(crate) fn acquire(
         &self,
         function: &'static str,
@@ -119,7 +119,7 @@ impl Holders {
         }
     }
 
-    /// Who holds a lock.
+    /// A line for each holder of a lock, for a report.
     pub(crate) fn told(&self, address: usize) -> String {
         let mut locked = self.held.lock(address);
         let holders = locked.get(address).map_or(&[][..], |holders| holders);
@@ -127,7 +127,7 @@ impl Holders {
         told.join("\n")
     }
 
-    /// Gives the lock back. `update` changes the driver's word: it gets the number of holders that stay.
+    /// Releases the lock. `update` changes the driver's word: it gets the number of holders that are left.
     pub(crate) fn release(
         &self,
         function: &'static str,
@@ -181,7 +181,7 @@ impl Holders {
         )
     }
 
-    /// Makes the only reader, if that is this thread, the one that holds the lock alone; says whether it could be done.
+    /// Makes this thread hold the lock exclusively, if it is the only reader. Returns whether it is.
     pub(crate) fn upgrade(
         &self,
         function: &'static str,
@@ -218,7 +218,7 @@ impl Holders {
         }
     }
 
-    /// Stops when this thread, which is about to end, still holds one.
+    /// Called when this thread is about to end. Stops when it holds a lock of this kind.
     pub(crate) fn thread_ends(&self) {
         let own = origin::thread_number();
         let held = self.held.find(|address, holders| {
@@ -240,7 +240,7 @@ impl Holders {
         }
     }
 
-    /// What is held, as lines of a leak report.
+    /// The locks that are held, as lines of a leak report.
     pub(crate) fn leaks(&self, whose: Whose) -> Vec<String> {
         let mut lines = Vec::new();
         self.held.each(|address, holders| {

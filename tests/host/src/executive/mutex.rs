@@ -22,7 +22,7 @@ std::thread_local! {
     static REGIONS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Stops when the thread, which is about to end, is in a critical region.
+/// Called when this thread is about to end. Stops when it is in a critical region.
 pub(super) fn require_no_region() {
     if REGIONS.get() != 0 {
         bugcheck!(
@@ -78,7 +78,7 @@ export! {
             let waiting = waiting
                 .get_or_insert_with(|| Waiting::begin("ExAcquireFastMutex", FastMutex as usize));
             waiting.give_up_when_hopeless(|| HELD.told(FastMutex as usize));
-            // Woken by who gives it back, or soon: another thread may have been faster.
+            // The release wakes this thread up; it looks again soon in any case, because another thread may take the mutex first.
             let soon = std::time::Instant::now() + std::time::Duration::from_millis(1);
             // SAFETY: the mutex stays until it was taken and given back.
             let _ = unsafe { event::wait(event, Some(soon)) };

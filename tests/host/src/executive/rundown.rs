@@ -1,8 +1,8 @@
 //! Rundown protection: the users of an object, and whoever waits for them to be done. Stands for `ExAcquireRundownProtection` and
 //! its kin.
 //!
-//! The driver's word is that of NT: the lowest bit says that the object runs down, the rest is twice the number of users. A record
-//! beside it tells when the memory is freed or used for something else while the object is in use.
+//! The driver's word is that of NT: the lowest bit is set when the object runs down, the rest is twice the number of users. The host
+//! kernel also keeps a record, to see when the memory is freed or overwritten while the object is in use.
 
 use core::fmt::{self, Display};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -21,9 +21,9 @@ use crate::waits::Waiting;
 const RUNS_DOWN: usize = 1;
 const USER: usize = 2;
 
-/// What is known of the protection of one object.
+/// The host kernel's record of one rundown protection.
 struct Protection {
-    /// Distinguishes it from the protection of another object that lies at the same place at another time.
+    /// Identifies this protection among all that lie at the address at different times.
     number: u64,
     /// The driver that has initialised it.
     driver: u32,
@@ -93,13 +93,13 @@ unsafe fn with<R>(
 ) -> R {
     // SAFETY: the caller says so.
     let word = unsafe { word(protection) };
-    // Read before the lock is taken: where nothing lies, this is as far as it goes.
+    // A bad pointer faults here, before the lock is taken.
     word.load(Ordering::SeqCst);
     let address = protection as usize;
     let mut protections = PROTECTIONS.lock();
     let holds = word.load(Ordering::SeqCst);
     let known = protections.get(&address);
-    // Memory outside of the pool may become that of another object unnoticed. Zeroes are what `ExInitializeRundownProtection` writes.
+    // Memory outside of the pool may become another object unnoticed. A zeroed word is as good as an initialised one.
     let is_new = holds <= RUNS_DOWN && known.is_none_or(|known| !known.is_in_use());
     if is_new && known.is_none_or(|known| known.word() != holds) {
         protections.insert(address, Protection::new(holds == RUNS_DOWN));
@@ -128,7 +128,7 @@ unsafe fn with<R>(
     result
 }
 
-/// Has the stack watched on which new protection lies.
+/// Watches the stack, if the new protection lies on it.
 fn watch_stack(function: &'static str, address: usize, protections: &BTreeMap<usize, Protection>) {
     if let Some(protection) = protections.get(&address)
         && stack_places::concerns(address)
@@ -139,7 +139,7 @@ fn watch_stack(function: &'static str, address: usize, protections: &BTreeMap<us
     }
 }
 
-/// Whether this protection still lies there, and users may come or are left.
+/// Whether this protection still lies there and has users, or may get some.
 pub(crate) fn is_there(address: usize, number: u64) -> bool {
     let protections = PROTECTIONS.lock();
     protections.get(&address).is_some_and(|protection| {
@@ -155,7 +155,7 @@ pub(crate) fn is_in_use(address: usize, number: u64) -> bool {
         .is_some_and(|protection| protection.number == number && protection.is_in_use())
 }
 
-/// A block is being freed: nobody may use an object whose protection lies in it.
+/// Stops when a block is being freed that holds the rundown protection of an object in use.
 pub(crate) fn memory_freed(block: &Block) {
     let mut protections = PROTECTIONS.lock();
     let gone: Vec<usize> = protections
@@ -180,7 +180,7 @@ pub(crate) fn memory_freed(block: &Block) {
     }
 }
 
-/// A driver is unloaded, and the memory of its image with it.
+/// Forgets the protections of a driver that is unloaded.
 pub(crate) fn forget(driver: u32) {
     PROTECTIONS
         .lock()
