@@ -3,6 +3,7 @@
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use core::marker::PhantomData;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{
@@ -572,23 +573,45 @@ fn is_longer(from: Encoded, address: &SocketAddr) -> bool {
     decode(&from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
 }
 
-/// Reads an address that WSK gives.
+/// An address that WSK gives, or none.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// `from` is null, or a socket address, which is as long as its family says.
-pub(crate) unsafe fn read_raw(from: *const SOCKADDR) -> Result<SocketAddr, Error> {
-    if from.is_null() {
-        return Err(Error::UnknownAddress { family: 0 });
+/// `place` is null, or a socket address, which is as long as its family says, valid for `'i`.
+#[derive(Clone, Copy)]
+pub(crate) struct Brought<'i> {
+    place: *const SOCKADDR,
+    address: PhantomData<&'i SOCKADDR>,
+}
+
+impl Brought<'_> {
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    #[inline]
+    pub(crate) const unsafe fn new(place: *const SOCKADDR) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            place,
+            address: PhantomData,
+        }
     }
-    let mut bytes = Encoded::default();
-    // SAFETY: the caller gives an address; no more is copied than its family says, for which there is room.
-    unsafe {
-        let length = size_of_family((*from).sa_family)?;
-        let to = (&raw mut bytes).cast::<u8>();
-        core::ptr::copy_nonoverlapping(from.cast::<u8>(), to, length);
+
+    /// Reads it.
+    pub(crate) fn read(self) -> Result<SocketAddr, Error> {
+        let from = self.place;
+        if from.is_null() {
+            return Err(Error::UnknownAddress { family: 0 });
+        }
+        let mut bytes = Encoded::default();
+        // SAFETY: by the invariant it is an address; no more is copied than its family says, for which there is room.
+        unsafe {
+            let length = size_of_family((*from).sa_family)?;
+            let to = (&raw mut bytes).cast::<u8>();
+            core::ptr::copy_nonoverlapping(from.cast::<u8>(), to, length);
+        }
+        decode(&bytes)
     }
-    decode(&bytes)
 }
 
 /// The type that an address from WSK is read as.

@@ -274,6 +274,7 @@ fn upper_floors_forbid_unsafe_code() {
         "socket/datagram_events",
         "socket/indicated",
         "socket/indicated_bytes",
+        "socket/indications",
         "socket/inspection",
         "socket/listen_events",
         "socket/making",

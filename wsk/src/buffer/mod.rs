@@ -30,6 +30,7 @@ pub(crate) use messages::LockedList;
 pub use messages::{Messages, SendList};
 pub use nonpaged::{BufferSlice, NonPagedBuffer};
 pub use pieces::Pieces;
+pub(crate) use pieces::{Meanwhile, Payload};
 pub use pool::{BufferPool, PooledBuffer};
 pub use segments::{Segment, Segments};
 pub use slices::SliceChain;

@@ -1,6 +1,7 @@
 //! [`Pieces`]: indicated bytes as they lie in an MDL chain.
 
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 
 use wsk_sys::{
     MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MdlMappingNoWrite, MmGetMdlByteCount,
@@ -52,22 +53,6 @@ pub struct Pieces<'d> {
 }
 
 impl Pieces<'_> {
-    /// The pieces of what a `WSK_BUF` describes.
-    ///
-    /// # Safety
-    ///
-    /// It is valid for the lifetime that the caller chooses.
-    pub(crate) unsafe fn of(buffer: &WSK_BUF) -> Self {
-        // INVARIANT: the caller says so.
-        Self {
-            mdl: buffer.Mdl,
-            offset: buffer.Offset as usize,
-            rest: buffer.Length,
-            mapped: true,
-            datagram: PhantomData,
-        }
-    }
-
     /// What is left of `length` bytes from `from` on.
     pub(crate) fn part(self, from: usize, length: usize) -> Self {
         // INVARIANT: no more than the rest, and where the chain ends there are no pieces.
@@ -138,4 +123,77 @@ pub(crate) fn copy<'p>(pieces: impl Iterator<Item = &'p [u8]>, to: &mut [u8]) ->
         copied += memory::copy(piece, room);
     }
     copied
+}
+
+/// Indicated bytes, as a `WSK_BUF` describes them.
+///
+/// # Invariants
+///
+/// The chain is valid for `'d`, as [`Pieces`] asks.
+#[derive(Clone, Copy)]
+pub(crate) struct Payload<'d> {
+    buffer: WSK_BUF,
+    bytes: PhantomData<&'d [u8]>,
+}
+
+impl<'d> Payload<'d> {
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    #[inline]
+    pub(crate) const unsafe fn of(buffer: WSK_BUF) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            buffer,
+            bytes: PhantomData,
+        }
+    }
+
+    /// The number of bytes.
+    #[inline]
+    pub(crate) const fn len(self) -> usize {
+        self.buffer.Length
+    }
+
+    /// The structure.
+    pub(crate) const fn buffer(self) -> WSK_BUF {
+        self.buffer
+    }
+
+    /// The bytes, piece by piece as they lie in the MDL chain.
+    pub(crate) const fn pieces(self) -> Pieces<'d> {
+        // INVARIANT: that of this.
+        Pieces {
+            mdl: self.buffer.Mdl,
+            offset: self.buffer.Offset as usize,
+            rest: self.buffer.Length,
+            mapped: true,
+            datagram: PhantomData,
+        }
+    }
+}
+
+/// Bytes that are there as long as a callback runs, and no longer than what it has been given.
+///
+/// # Invariants
+///
+/// They are there while this is borrowed. No reference: they may go before the callback returns, with what was retained.
+pub(crate) struct Meanwhile(Option<NonNull<[u8]>>);
+
+impl Meanwhile {
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    pub(crate) const unsafe fn new(bytes: Option<NonNull<[u8]>>) -> Self {
+        // INVARIANT: the caller says so.
+        Self(bytes)
+    }
+
+    pub(crate) const fn get(&self) -> &[u8] {
+        match &self.0 {
+            // SAFETY: by the invariant they are there while this is borrowed.
+            Some(bytes) => unsafe { bytes.as_ref() },
+            None => &[],
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::socket::callbacks;
 use crate::socket::datagram_events::Told;
 use crate::socket::event_context::Events;
 use crate::socket::indicated::Datagrams;
-use crate::socket::indications::List;
+use crate::socket::open::Arrived;
 use crate::socket::retained::Retained;
 use crate::socket::{DatagramCategory, DatagramSocket, Handle, Socket};
 
@@ -174,11 +174,10 @@ pub enum Verdict {
 ///
 /// # Invariants
 ///
-/// `list` is the list that WSK gave the callback for `'i`. After [`retain`](Self::retain) it is `None`, and [`Retained`] has the
-/// list.
+/// `list` is the list that WSK gave the callback for `'i`, until [`retain`](Self::retain) gives it to a [`Retained`].
 #[doc(alias = "WSK_DATAGRAM_INDICATION")]
 pub struct Indication<'i> {
-    list: &'i mut Option<List<DatagramCategory>>,
+    list: &'i mut Arrived<DatagramCategory>,
     flags: u32,
     socket: &'i Shared<Socket<DatagramCategory>>,
 }
@@ -188,7 +187,7 @@ impl Indication<'_> {
     #[must_use]
     pub fn datagrams(&self) -> Datagrams<'_> {
         // Retained datagrams may be released at any moment, so they are not shown.
-        self.list.as_ref().map_or(Datagrams::none(), Datagrams::of)
+        Datagrams::of(self.list.iter())
     }
 
     /// Keeps the datagrams after the callback, whatever it returns. `None` if they are kept already, or the socket is being closed.
@@ -240,7 +239,7 @@ impl fmt::Debug for Indication<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Indication")
             .field("flags", &self.flags)
-            .field("retained", &self.list.is_none())
+            .field("retained", &self.list.is_kept())
             .finish()
     }
 }
@@ -255,7 +254,7 @@ pub(crate) fn of_datagrams<H: ReceiveFromEvent>(
 impl<H: ReceiveFromEvent> Told for Handler<H> {
     fn arrived(
         &self,
-        list: &mut Option<List<DatagramCategory>>,
+        list: &mut Arrived<DatagramCategory>,
         flags: u32,
         socket: &Shared<Socket<DatagramCategory>>,
     ) -> bool {

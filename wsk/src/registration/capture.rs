@@ -20,7 +20,7 @@ use wsk_sys::{
     WskQueryProviderCharacteristics, WskRegister, WskReleaseProviderNPI,
 };
 
-use crate::address;
+use crate::address::{self, Brought};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Observer, Tells};
 use crate::irql::{AtPassiveLevel, at_passive_level};
@@ -404,7 +404,7 @@ impl Iterator for AddressesOf<'_> {
                 }
                 let size = address::size_of_family((*info.ai_addr).sa_family);
                 if size.is_ok_and(|size| size <= info.ai_addrlen)
-                    && let Ok(address) = address::read_raw(info.ai_addr)
+                    && let Ok(address) = Brought::new(info.ai_addr).read()
                 {
                     return Some(address);
                 }

@@ -19,14 +19,17 @@ use wsk_sys::{
     wsk_client_listen_dispatch_table, wsk_client_stream_dispatch_table,
 };
 
+use crate::address::Brought;
+use crate::buffer::{Meanwhile, Payload};
 use crate::error::Error;
+use crate::memory::list::{Chain, Linked};
 use crate::memory::shared::Shared;
 use crate::socket::event_context::{Callbacks, Context, Events};
 use crate::socket::indicated_bytes::ByteList;
-use crate::socket::indications::{Brought, List, Meanwhile};
+use crate::socket::indications::Indicated;
 use crate::socket::inspection::InspectId;
 use crate::socket::listen_events::{Ends, Offer, Question};
-use crate::socket::open::Fresh;
+use crate::socket::open::{Arrived, Fresh};
 use crate::socket::stream_events::StreamVerdict;
 use crate::socket::{
     Arriving, Category, ConnectionCategory, DatagramCategory, ListenCategory, Socket,
@@ -94,6 +97,56 @@ impl<T, C: Category> Found<T, C> {
     }
 }
 
+// SAFETY: WSK ties its lists by `Next`. Indications are memory that is bound to no thread.
+unsafe impl Linked for WSK_DATAGRAM_INDICATION {
+    type Seen<'s> = Indicated<'s>;
+
+    fn next(&self) -> *mut Self {
+        self.Next
+    }
+
+    fn cut(&mut self) -> *mut Self {
+        core::mem::replace(&mut self.Next, core::ptr::null_mut())
+    }
+
+    #[inline]
+    unsafe fn seen(&self) -> Indicated<'_> {
+        // SAFETY: as the caller says, the MDL chain is valid as long as this is borrowed. So are the address and so many bytes of control information, if there
+        // is any.
+        unsafe {
+            Indicated {
+                payload: Payload::of(self.Buffer),
+                control: if self.ControlInfo.is_null() {
+                    &[]
+                } else {
+                    let length = self.ControlInfoLength as usize;
+                    core::slice::from_raw_parts(self.ControlInfo.cast(), length)
+                },
+                remote: Brought::new(self.RemoteAddress),
+            }
+        }
+    }
+}
+
+// SAFETY: as for datagrams.
+unsafe impl Linked for WSK_DATA_INDICATION {
+    type Seen<'s> = Payload<'s>;
+
+    fn next(&self) -> *mut Self {
+        self.Next
+    }
+
+    fn cut(&mut self) -> *mut Self {
+        core::mem::replace(&mut self.Next, core::ptr::null_mut())
+    }
+
+    #[inline]
+    unsafe fn seen(&self) -> Payload<'_> {
+        // SAFETY: as the caller says, the MDL chain is valid as long as this is borrowed.
+        unsafe { Payload::of(self.Buffer) }
+    }
+}
+
 /// The callbacks of datagram sockets for those of type `T`.
 struct Datagrams<T>(PhantomData<T>);
 
@@ -118,7 +171,7 @@ unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagr
             let found = Found::<T, DatagramCategory>::by(socket_context);
             let socket = found.as_ref().and_then(Found::socket);
             let list = socket.zip(data_indication);
-            let list = list.map(|(socket, first)| List::new(first, socket));
+            let list = list.map(|(socket, first)| Arrived::new(Chain::new(first), socket));
             (found, list)
         };
         let Some(found) = found else {
@@ -128,15 +181,13 @@ unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagr
             found.told().died();
             return STATUS_SUCCESS;
         }
-        let Some(socket) = found.socket() else {
+        let (Some(socket), Some(mut list)) = (found.socket(), list) else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
-        let mut list = list;
-        let dealt_with = found.told().arrived(&mut list, flags, socket);
-        match list {
-            None => STATUS_PENDING,
-            Some(_) if dealt_with => STATUS_SUCCESS,
-            Some(_) => STATUS_DATA_NOT_ACCEPTED,
+        match found.told().arrived(&mut list, flags, socket) {
+            _ if list.is_kept() => STATUS_PENDING,
+            true => STATUS_SUCCESS,
+            false => STATUS_DATA_NOT_ACCEPTED,
         }
     }
 }
@@ -152,28 +203,38 @@ unsafe impl<T: stream_events::Told> Callbacks for Connections<T> {
     const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Some(receive_ex_event::<T>);
 }
 
-/// Tells somebody what has arrived, and WSK what is answered: `STATUS_PENDING` exactly where the indications were retained.
+/// `WskReceiveExEvent`, for somebody of type `T`: `WskReceiveEvent` with control information, if there is any. Tells WSK what is answered:
+/// `STATUS_PENDING` exactly where the indications were retained.
 ///
 /// # Safety
 ///
-/// The parameters are those of `WskReceiveEvent`, or of `WskReceiveExEvent`, for a socket that was made with a context of such a `T`.
-unsafe fn received<T: stream_events::Told>(
-    socket_context: Option<NonNull<c_void>>,
+/// WSK calls it, for a socket that was made with a context of such a `T`.
+unsafe extern "system" fn receive_ex_event<T: stream_events::Told>(
+    socket_context: *mut c_void,
     flags: u32,
-    data_indication: Option<NonNull<WSK_DATA_INDICATION>>,
-    control: Option<NonNull<[u8]>>,
+    data_indication: *mut WSK_DATA_INDICATION,
+    control: *mut CMSGHDR,
+    control_length: u32,
     bytes_indicated: usize,
-    bytes_accepted: Option<NonNull<usize>>,
+    bytes_accepted: *mut usize,
 ) -> NTSTATUS {
+    // No reference: it may go before this returns, with bytes that were retained.
+    let control = NonNull::new(control.cast());
+    let control =
+        control.map(|control| NonNull::slice_from_raw_parts(control, control_length as usize));
+    let data_indication = NonNull::new(data_indication);
     // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The list is the callback's, and so
     // is the control information; WSK gives a place for the number.
     let (found, list, accepted) = unsafe {
-        let found = Found::<T, ConnectionCategory>::by(socket_context);
+        let found = Found::<T, ConnectionCategory>::by(NonNull::new(socket_context));
         let socket = found.as_ref().and_then(Found::socket);
         let list = socket.zip(data_indication).map(|(socket, first)| {
-            ByteList::new(List::new(first, socket), Meanwhile::new(control))
+            ByteList::new(
+                Arrived::new(Chain::new(first), socket),
+                Meanwhile::new(control),
+            )
         });
-        let accepted = bytes_accepted.map(|place| place.cast::<MaybeUninit<usize>>().as_mut());
+        let accepted = bytes_accepted.cast::<MaybeUninit<usize>>().as_mut();
         (found, list, accepted)
     };
     let Some(found) = found else {
@@ -200,35 +261,9 @@ unsafe fn received<T: stream_events::Told>(
     }
 }
 
-/// `WskReceiveExEvent`, for somebody of type `T`: `WskReceiveEvent` with control information.
-///
-/// # Safety
-///
-/// WSK calls it, for a socket that was made with a context of such a `T`.
-unsafe extern "system" fn receive_ex_event<T: stream_events::Told>(
-    socket_context: *mut c_void,
-    flags: u32,
-    data_indication: *mut WSK_DATA_INDICATION,
-    control: *mut CMSGHDR,
-    control_length: u32,
-    bytes_indicated: usize,
-    bytes_accepted: *mut usize,
-) -> NTSTATUS {
-    // No reference: it may go before this returns, with bytes that were retained.
-    let control = NonNull::new(control.cast());
-    let control =
-        control.map(|control| NonNull::slice_from_raw_parts(control, control_length as usize));
-    // SAFETY: WSK gives what is documented.
-    unsafe {
-        received::<T>(
-            NonNull::new(socket_context),
-            flags,
-            NonNull::new(data_indication),
-            control,
-            bytes_indicated,
-            NonNull::new(bytes_accepted),
-        )
-    }
+/// A pointer as C has it.
+fn raw<T>(pointer: Option<NonNull<T>>) -> *mut T {
+    pointer.map_or(core::ptr::null_mut(), NonNull::as_ptr)
 }
 
 // SAFETY: the callbacks do what WSK documents: a receive event returns `STATUS_PENDING` exactly where the indications were
@@ -242,15 +277,16 @@ unsafe impl<T: stream_events::Told> WskClientConnectionDispatchEvents for Connec
         bytes_indicated: usize,
         bytes_accepted: Option<NonNull<usize>>,
     ) -> NTSTATUS {
-        // SAFETY: WSK gives what is documented.
+        // SAFETY: WSK gives what is documented, which is the same but for the control information.
         unsafe {
-            received::<T>(
-                socket_context,
+            receive_ex_event::<T>(
+                raw(socket_context),
                 flags,
-                data_indication,
-                None,
+                raw(data_indication),
+                core::ptr::null_mut(),
+                0,
                 bytes_indicated,
-                bytes_accepted,
+                raw(bytes_accepted),
             )
         }
     }
@@ -320,8 +356,8 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
                         .cast::<Cell<*const WSK_CLIENT_CONNECTION_DISPATCH>>()
                         .as_ref()
                 }),
-                Brought::new(local_address),
-                Brought::new(remote_address),
+                Brought::new(raw(local_address)),
+                Brought::new(raw(remote_address)),
             )
         };
         let Some(found) = found else {
@@ -356,8 +392,8 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
         let (found, local, remote, id) = unsafe {
             (
                 Found::<T, ListenCategory>::by(socket_context),
-                Brought::new(local_address),
-                Brought::new(remote_address),
+                Brought::new(raw(local_address)),
+                Brought::new(raw(remote_address)),
                 inspect_id.map(|id| InspectId::new(id.as_ref())),
             )
         };

@@ -3,17 +3,17 @@
 #![forbid(unsafe_code)]
 
 use crate::memory::shared::Shared;
-use crate::socket::indications::List;
+use crate::socket::open::Arrived;
 use crate::socket::{DatagramCategory, Socket};
 
 /// Who is told of the datagrams that arrive at a socket.
 pub(crate) trait Told: Send + Sync + 'static {
-    /// Datagrams have arrived. Who keeps them takes them out, and gives them back to this socket.
+    /// Datagrams have arrived, which may be kept.
     ///
     /// Says whether those that are left have been dealt with.
     fn arrived(
         &self,
-        list: &mut Option<List<DatagramCategory>>,
+        list: &mut Arrived<DatagramCategory>,
         flags: u32,
         socket: &Shared<Socket<DatagramCategory>>,
     ) -> bool;

@@ -5,10 +5,12 @@
 use core::fmt;
 use core::net::SocketAddr;
 
+use wsk_sys::WSK_DATAGRAM_INDICATION;
+
 use crate::buffer::{ControlMessage, ControlMessages, Pieces, Segments, pieces};
 use crate::error::Error;
-use crate::socket::DatagramCategory;
-use crate::socket::indications::{Indicated, Indications, List};
+use crate::memory::list::Chained;
+use crate::socket::indications::Indicated;
 
 /// Iterates over indicated datagrams.
 ///
@@ -41,15 +43,11 @@ use crate::socket::indications::{Indicated, Indications, List};
 /// # Ok::<(), wsk::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Datagrams<'i>(Indications<'i, DatagramCategory>);
+pub struct Datagrams<'i>(Chained<'i, WSK_DATAGRAM_INDICATION>);
 
 impl<'i> Datagrams<'i> {
-    pub(crate) const fn none() -> Self {
-        Self(Indications::none())
-    }
-
-    pub(crate) const fn of(list: &'i List<DatagramCategory>) -> Self {
-        Self(list.iter())
+    pub(crate) const fn of(indications: Chained<'i, WSK_DATAGRAM_INDICATION>) -> Self {
+        Self(indications)
     }
 }
 
@@ -72,18 +70,18 @@ impl fmt::Debug for Datagrams<'_> {
 /// An indicated datagram.
 #[derive(Clone, Copy)]
 pub struct Datagram<'i> {
-    indication: Indicated<'i, DatagramCategory>,
+    indication: Indicated<'i>,
 }
 
 impl<'i> Datagram<'i> {
-    pub(crate) const fn of(indication: Indicated<'i, DatagramCategory>) -> Self {
+    pub(crate) const fn of(indication: Indicated<'i>) -> Self {
         Self { indication }
     }
 
     /// The number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.indication.len()
+        self.indication.payload.len()
     }
 
     /// Whether there are no bytes.
@@ -98,13 +96,13 @@ impl<'i> Datagram<'i> {
     ///
     /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
-        self.indication.remote_address()
+        self.indication.remote.read()
     }
 
     /// The payload, piece by piece as it lies in the MDL chain.
     #[must_use]
     pub fn pieces(&self) -> Pieces<'i> {
-        self.indication.pieces()
+        self.indication.payload.pieces()
     }
 
     /// Copies the payload to `to`, as much as fits, and returns the number of bytes. It stops early at memory that cannot be mapped.
@@ -190,7 +188,7 @@ impl<'i> Datagram<'i> {
     /// The control information.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'i> {
-        ControlMessages::new(self.indication.control())
+        ControlMessages::new(self.indication.control)
     }
 }
 

@@ -5,42 +5,43 @@
 
 use core::fmt;
 
-use crate::buffer::{ControlMessages, Pieces, pieces};
+use wsk_sys::WSK_DATA_INDICATION;
+
+use crate::buffer::{ControlMessages, Meanwhile, Pieces, pieces};
+use crate::memory::list::Chained;
 use crate::memory::shared::Shared;
-use crate::socket::indications::{Indications, Kept, List, Meanwhile};
+use crate::socket::open::{Arrived, Kept};
 use crate::socket::{ConnectionCategory, Socket};
 
 /// Bytes, as WSK gives them to a callback, with their control information, which is not documented to stay longer than the callback takes.
 pub(crate) struct ByteList {
-    list: Option<List<ConnectionCategory>>,
+    list: Arrived<ConnectionCategory>,
     control: Meanwhile,
 }
 
 impl ByteList {
     /// What WSK has given.
-    pub(crate) const fn new(list: List<ConnectionCategory>, control: Meanwhile) -> Self {
-        Self {
-            list: Some(list),
-            control,
-        }
+    pub(crate) const fn new(list: Arrived<ConnectionCategory>, control: Meanwhile) -> Self {
+        Self { list, control }
     }
 
     /// Whether the bytes are kept beyond the callback.
     pub(crate) const fn is_retained(&self) -> bool {
-        self.list.is_none()
+        self.list.is_kept()
     }
 
     /// The control information that came with the bytes; none once they are retained: they may be released at any moment, and it with them.
     pub(crate) const fn control(&self) -> ControlMessages<'_> {
-        ControlMessages::new(match &self.list {
-            Some(_) => self.control.get(),
-            None => &[],
+        ControlMessages::new(if self.is_retained() {
+            &[]
+        } else {
+            self.control.get()
         })
     }
 
     /// The bytes, piece by piece; none once they are retained.
     pub(crate) fn pieces(&self) -> StreamPieces<'_> {
-        StreamPieces::of(self.list.as_ref().map_or(Indications::none(), List::iter))
+        StreamPieces::of(self.list.iter())
     }
 }
 
@@ -93,7 +94,7 @@ impl RetainedBytes {
         length: usize,
         socket: &Shared<Socket<ConnectionCategory>>,
     ) -> Option<Self> {
-        let kept = Kept::of(&mut bytes.list, socket)?;
+        let kept = bytes.list.keep(socket)?;
         Some(Self { kept, length })
     }
 
@@ -166,14 +167,14 @@ impl fmt::Debug for RetainedBytes {
 /// ```
 #[derive(Clone)]
 pub struct StreamPieces<'i> {
-    indications: Indications<'i, ConnectionCategory>,
+    indications: Chained<'i, WSK_DATA_INDICATION>,
     pieces: Option<Pieces<'i>>,
     /// So many bytes of what is next are left out.
     skip: usize,
 }
 
 impl<'i> StreamPieces<'i> {
-    const fn of(indications: Indications<'i, ConnectionCategory>) -> Self {
+    const fn of(indications: Chained<'i, WSK_DATA_INDICATION>) -> Self {
         Self {
             indications,
             pieces: None,
@@ -201,7 +202,7 @@ impl<'i> Iterator for StreamPieces<'i> {
                 }
                 if !pieces.is_complete() {
                     // It cannot be mapped: what follows would be taken for what is missing.
-                    self.indications = Indications::none();
+                    self.indications = Chained::none();
                 }
                 self.pieces = None;
             }

@@ -8,12 +8,12 @@ use core::net::SocketAddr;
 
 use wsk_sys::{WSK_CLIENT_CONNECTION_DISPATCH, WSK_INSPECT_ACTION};
 
+use crate::address::Brought;
 use crate::error::Error;
 use crate::irp::Idle;
 use crate::memory::shared::Shared;
 use crate::socket::calls::{InspectCall, launch};
 use crate::socket::event_context::Events;
-use crate::socket::indications::Brought;
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::{Arriving, ConnectedSocket, Handle, ListenCategory, ListenSocket, Socket};
 

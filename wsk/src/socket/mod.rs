@@ -12,7 +12,7 @@ pub(crate) mod inspection;
 pub mod ioctl;
 pub(crate) mod listen_events;
 mod making;
-mod open;
+pub(crate) mod open;
 pub mod option;
 pub(crate) mod retained;
 mod sockets;

@@ -12,16 +12,20 @@ use wsk_sys::{
 };
 
 use crate::address::Family;
+use crate::buffer::{DriverMdl, Extent};
 use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle, Observer, Spares, Tells};
 use crate::irql::MayWait;
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
+use crate::memory::list::{Chain, Chained};
 use crate::memory::shared::{Counted, Reserved, Shared};
 use crate::registration::{Capture, hold};
 use crate::socket::category::{
-    Category, Committed, DatagramEntries, Entries as _, OfStream, StreamCategory, StreamEntries,
+    Category, Committed, DatagramCategory, DatagramEntries, Entries as _, OfStream, StreamCategory,
+    StreamEntries,
 };
 use crate::socket::event_context::Events;
+use crate::socket::indications::Arrives;
 
 /// A socket that WSK has made, for whoever is to have it.
 ///
@@ -610,4 +614,115 @@ impl Handle<StreamCategory> {
             Some(before),
         )
     }
+}
+
+/// What an event has brought to a socket, unless it is kept.
+///
+/// # Invariants
+///
+/// `list` has arrived at `socket`, and is the callback's until that returns. The callback says that it was retained exactly where it is
+/// kept.
+pub(crate) struct Arrived<C: Arrives> {
+    list: Option<Chain<C::Indication>>,
+    socket: NonNull<WSK_SOCKET>,
+}
+
+impl<C: Arrives> Arrived<C> {
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    pub(crate) unsafe fn new(list: Chain<C::Indication>, socket: &Socket<C>) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            list: Some(list),
+            socket: socket.as_ptr(),
+        }
+    }
+
+    /// Whether it is kept.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.list.is_none()
+    }
+
+    /// The indications, in the order in which they arrived; none once they are kept: they may be released at any moment.
+    pub(crate) fn iter(&self) -> Chained<'_, C::Indication> {
+        self.list.as_ref().map_or(Chained::none(), Chain::iter)
+    }
+
+    /// Keeps what has arrived at the socket, unless that is being closed.
+    pub(crate) fn keep(&mut self, socket: &Shared<Socket<C>>) -> Option<Kept<C>> {
+        if self.is_kept() || self.socket != socket.as_ptr() {
+            return None;
+        }
+        let socket = Handle::from_open(socket)?;
+        // INVARIANT: it has arrived there, and the callback says that it is retained.
+        let list = self.list.take()?;
+        Some(Kept { list, socket })
+    }
+}
+
+/// Indications that are kept after the event that brought them. Dropping it gives them back, at any IRQL up to `DISPATCH_LEVEL`.
+///
+/// # Invariants
+///
+/// What is in the list was retained from the socket, and not released; each indication has MDLs of its own. It is not `Sync`: to look at
+/// the bytes may be to map their MDLs, which writes them.
+pub(crate) struct Kept<C: Arrives> {
+    list: Chain<C::Indication>,
+    socket: Handle<C>,
+}
+
+impl<C: Arrives> Kept<C> {
+    /// What is kept.
+    pub(crate) const fn list(&self) -> &Chain<C::Indication> {
+        &self.list
+    }
+
+    /// The socket to which it came.
+    pub(crate) const fn socket(&self) -> &Handle<C> {
+        &self.socket
+    }
+
+    /// Takes all but the first out, if there are others.
+    pub(crate) fn split(&mut self) -> Option<Self> {
+        // INVARIANT: they were retained from this socket, and each is in one list.
+        Some(Self {
+            list: self.list.split()?,
+            socket: self.socket.clone(),
+        })
+    }
+}
+
+impl<C: Arrives> Drop for Kept<C> {
+    fn drop(&mut self) {
+        let socket = &self.socket;
+        // SAFETY: by the invariant what is in the list was retained from this socket, which is open while there is a handle, and is
+        // released this once. A provider without the entry gave no indications.
+        let _ = unsafe { (C::RELEASE)(socket.dispatch(), socket.as_ptr(), self.list.place()) };
+    }
+}
+
+/// The owner of an indication that is kept.
+///
+/// # Safety
+///
+/// It is the same as long as the owner is there, and nothing else uses its MDLs.
+pub(crate) unsafe trait Owns: Send + 'static {
+    fn kept(&self) -> &Kept<DatagramCategory>;
+}
+
+/// The payload from byte `from` on, to be sent, with its owner.
+///
+/// # Errors
+///
+/// [`Error::OutOfBounds`] when there are not that many bytes, with the owner.
+pub(crate) fn into_mdl<O: Owns>(owner: O, from: usize) -> Result<DriverMdl<O>, (Error, O)> {
+    let payload = owner.kept().list.first().payload;
+    let (buffer, length) = (payload.buffer(), payload.len());
+    if from > length {
+        return Err((Error::OutOfBounds { end: from, length }, owner));
+    }
+    // SAFETY: by the invariant of what is kept the indication's chain is valid, locked or nonpaged, and used by nothing else until it is
+    // released, which as the owner it is last; it may be so on any thread.
+    Ok(unsafe { DriverMdl::of(Extent::from_wsk_buf(buffer).rest(from), owner) })
 }

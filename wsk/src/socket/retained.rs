@@ -8,7 +8,7 @@ use crate::buffer::DriverMdl;
 use crate::error::Error;
 use crate::memory::shared::Shared;
 use crate::socket::indicated::{Datagram, Datagrams};
-use crate::socket::indications::{Kept, List, Owns, into_mdl};
+use crate::socket::open::{Arrived, Kept, Owns, into_mdl};
 use crate::socket::{DatagramCategory, DatagramSocket, Socket};
 
 /// Indicated datagrams that a driver keeps after the callback. Dropping them releases them together, at any IRQL up to `DISPATCH_LEVEL`.
@@ -24,17 +24,17 @@ pub struct Retained {
 impl Retained {
     /// Datagrams that a callback says to WSK are retained, unless the socket that they came to is being closed.
     pub(crate) fn of(
-        list: &mut Option<List<DatagramCategory>>,
+        list: &mut Arrived<DatagramCategory>,
         socket: &Shared<Socket<DatagramCategory>>,
     ) -> Option<Self> {
-        let kept = Kept::of(list, socket)?;
+        let kept = list.keep(socket)?;
         Some(Self { kept })
     }
 
     /// The datagrams, in the order in which they arrived.
     #[must_use]
     pub fn datagrams(&self) -> Datagrams<'_> {
-        Datagrams::of(self.kept.list())
+        Datagrams::of(self.kept.list().iter())
     }
 
     /// Splits the datagrams. Each can go to another thread, and is released when it is dropped. IRQL: `<= DISPATCH_LEVEL`. Allocates
