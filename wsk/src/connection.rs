@@ -40,7 +40,7 @@ impl ConnectionSocket {
     #[doc(alias = "WskSocket")]
     pub fn open(provider: &Provider, family: Family) -> Result<Self, Error> {
         let handle = open_socket(Making::of(provider, family, false, None))?;
-        Ok(Self { handle })
+        Ok(Self::new(handle))
     }
 
     /// Opens a socket with a handler of its events, which WSK calls once the socket is connected and they are
@@ -62,7 +62,7 @@ impl ConnectionSocket {
     ) -> Result<Self, Error> {
         let events = Some(events::of_connection(handler)?);
         let handle = open_socket(Making::of(provider, family, false, events))?;
-        Ok(Self { handle })
+        Ok(Self::new(handle))
     }
 
     /// Connects. The request takes the socket. Its result is a [`ConnectedSocket`], or an error [with the

@@ -142,7 +142,7 @@ impl StreamSocket {
     #[must_use]
     pub fn into_connection(self) -> ConnectionSocket {
         let handle = self.handle.into_connection(self.room);
-        ConnectionSocket { handle }
+        ConnectionSocket::new(handle)
     }
 
     /// Makes the socket listen: connections can be accepted from then on. IRQL: `<= APC_LEVEL`; waits.

@@ -11,13 +11,14 @@ use crate::error::{Error, Memory};
 use crate::memory::shared::Shared;
 use crate::registration::capture::{Addresses, AddressesOf, Capture, Late, Place};
 
-/// Addresses that WSK has given for hints, or the place for them. They are given back when this is dropped: above `PASSIVE_LEVEL` later.
+/// The addresses that WSK has found for a name, or the place for them. Dropping this gives them back, later if the IRQL is above
+/// `PASSIVE_LEVEL`.
 pub(crate) struct AddressList {
     found: Late<Addresses>,
 }
 
 impl AddressList {
-    /// Room for addresses, none yet, with the hints by which they are looked up. IRQL: `<= DISPATCH_LEVEL`.
+    /// An empty list, with the hints for the lookup. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn reserve(capture: &Shared<Capture>, hints: ADDRINFOEXW) -> Result<Self, Error> {
         let found = Late::new(Place::new(capture, Addresses::of(hints)));
         Ok(Self {
@@ -25,22 +26,22 @@ impl AddressList {
         })
     }
 
-    /// Where the hints are.
+    /// The address of the hints.
     pub(crate) fn hints(&self) -> NonNull<ADDRINFOEXW> {
         self.found.beside.hints()
     }
 
-    /// Where WSK is to put a pointer to the list that it gives for them, and nobody anything else.
+    /// The address to which WSK, and nobody else, writes a pointer to the list.
     pub(crate) fn result(&self) -> NonNull<*mut ADDRINFOEXW> {
         self.found.place()
     }
 
-    /// Whether WSK has put nothing there.
+    /// Whether WSK has written no list.
     pub(crate) fn is_empty(&self) -> bool {
         self.found.get().is_null()
     }
 
-    /// WSK has put nothing there: its answer was an error.
+    /// Empties the list, after a lookup that has failed: what WSK has written then is no list.
     pub(crate) fn clear(&mut self) {
         self.found.clear();
     }

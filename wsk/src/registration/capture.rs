@@ -1,5 +1,5 @@
-//! What keeps a client registered, and its provider captured; what the client asks of the provider without an IRP, and what goes back to
-//! it.
+//! A registered client, the capture of its provider, and what the client exchanges with the provider without an IRP: the operations of
+//! `WskControlClient`, and the pointers that the provider hands out and takes back.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -30,18 +30,18 @@ use crate::memory::shared::{Counted, Shared, Signalled};
 use crate::memory::{Owned, Room};
 use crate::registration::transport::{TdiDevice, Transport};
 
-/// What WSK keeps pointers to while a client is registered, and what deregistering waits for. Beside it is an event, which is set when the
-/// last capture has gone, or something was put off.
+/// The client's part of a registration: the structure that WSK points to, and the count that deregistering waits for. The event beside it
+/// is set when the last capture has gone, and when a block was put off.
 ///
 /// # Invariants
 ///
-/// `count` is one for the registration, until that is being dropped, and one for each capture. `put_off` heads a list of what was
-/// [put off](PutOff), each given away by its owner.
+/// `count` is one for each capture, and one for the registration until that is being dropped. `put_off` heads a list of blocks that were
+/// [put off](PutOff). Their owners have given them away.
 pub(super) struct Client {
     registration: UnsafeCell<WSK_REGISTRATION>,
     count: AtomicUsize,
     put_off: AtomicPtr<PutOff>,
-    /// Whether it deregisters: then nothing is looked up any more.
+    /// Whether the client is deregistering. Lookups fail from then on.
     leaving: AtomicBool,
 }
 
@@ -51,7 +51,7 @@ unsafe impl Send for Client {}
 // atomic.
 unsafe impl Sync for Client {}
 
-/// What WSK may call back at the level of the whole client: it has no events to tell.
+/// The callbacks of the client as a whole. WSK has no events of this kind.
 static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
     Version: 0x0100,
     Reserved: 0,
@@ -71,7 +71,7 @@ unsafe extern "system" fn client_event(
 ///
 /// # Invariants
 ///
-/// The client is registered, and not deregistered unless this is used no more.
+/// The client is registered until this is used for the last time.
 pub(super) struct Registered {
     client: Shared<Signalled<Client>>,
 }
@@ -99,7 +99,7 @@ impl Registered {
         Ok(Self { client })
     }
 
-    /// Captures the provider, waiting so many milliseconds for it.
+    /// Captures the provider. Waits for it up to `wait` milliseconds.
     pub(super) fn capture(&self, wait: u32, passive: AtPassiveLevel) -> Result<Capture, Error> {
         let mut npi = WSK_PROVIDER_NPI::default();
         let registration = self.client.registration.get();
@@ -117,7 +117,7 @@ impl Registered {
         })
     }
 
-    /// What the provider says of itself.
+    /// The versions that the provider supports.
     pub(super) fn characteristics(&self) -> Result<WSK_PROVIDER_CHARACTERISTICS, Error> {
         let mut told = WSK_PROVIDER_CHARACTERISTICS::default();
         let registration = self.client.registration.get();
@@ -127,20 +127,20 @@ impl Registered {
         Ok(told)
     }
 
-    /// Deregisters, once every capture has gone. Nothing else is done with this from then on.
+    /// Waits until every capture has gone, and deregisters. Nothing else may be done with this afterwards.
     pub(super) fn deregister(&mut self, passive: AtPassiveLevel) {
-        // Not every provider waits for it, and what was found for a name goes back to WSK before its capture is released.
+        // Not every provider waits for the captures. And the addresses found for a name go back to WSK before their capture is released.
         self.wait_for_captures(passive);
         // SAFETY: by the invariant the client is registered, and waiting is allowed, as the proof says.
         unsafe { WskDeregister(self.client.registration.get()) };
     }
 
-    /// Leaves the client registered for good: WSK goes on using it.
+    /// Leaves the client registered for ever. Its memory stays, as WSK still uses it.
     pub(super) fn leave(&self) {
         core::mem::forget(self.client.clone());
     }
 
-    /// Waits until every capture has gone, freeing meanwhile what is put off.
+    /// Waits until every capture has gone. Frees the blocks that are put off meanwhile.
     fn wait_for_captures(&self, passive: AtPassiveLevel) {
         let client = &self.client;
         client.leaving.store(true, Ordering::Relaxed);
@@ -152,7 +152,7 @@ impl Registered {
             }
             client.event().wait(passive.may_wait(), None);
         }
-        // Whoever gave up the last capture is about to be done with the client.
+        // The thread that gave up the last capture may still use the client for a moment.
         while !Shared::is_unique(client) {
             pause(passive.may_wait(), Duration::from_micros(50));
         }
@@ -160,7 +160,7 @@ impl Registered {
 }
 
 impl Signalled<Client> {
-    /// Counts off a capture, or the registration. The last of them tells who waits.
+    /// Counts off a capture, or the registration. The last of them wakes the thread that waits.
     fn one_less(&self) {
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.event().set();
@@ -169,7 +169,7 @@ impl Signalled<Client> {
 }
 
 impl Client {
-    /// Frees what was put off. IRQL: `PASSIVE_LEVEL`.
+    /// Frees the blocks that were put off. IRQL: `PASSIVE_LEVEL`.
     fn free_put_off(&self, _: AtPassiveLevel) {
         let head = self.put_off.swap(core::ptr::null_mut(), Ordering::Acquire);
         let mut next = NonNull::new(head);
@@ -183,38 +183,38 @@ impl Client {
     }
 }
 
-/// What WSK gives by a pointer, to be used on any thread, and takes back at `PASSIVE_LEVEL` only.
+/// A kind of memory that WSK hands out by a pointer, for use on any thread, and takes back at `PASSIVE_LEVEL` only.
 pub(crate) trait GoesBack: Send + Sync + Sized + 'static {
-    /// What the pointer leads to.
+    /// The type that the pointer points to.
     type Given;
 
-    /// Has WSK take it back.
+    /// Gives it back to WSK.
     fn take_back(capture: &Capture, given: Back<Self::Given>);
 }
 
-/// A pointer to what WSK is to take back.
+/// A pointer that WSK is about to take back.
 ///
 /// # Invariants
 ///
-/// WSK has given it through the capture that this is used with, and has not taken it back. Nobody uses it any more, and the IRQL is
-/// `PASSIVE_LEVEL`.
+/// WSK has handed the pointer out through the capture that this is used with, and has not taken it back. Nobody else uses it, and the IRQL
+/// is `PASSIVE_LEVEL`.
 pub(crate) struct Back<T>(NonNull<T>);
 
-/// A place where WSK puts a pointer, with what is there beside it for WSK to read.
+/// The place where WSK writes a pointer that it hands out. Beside it is the input of the request for it, if there is any.
 ///
 /// # Invariants
 ///
-/// `given` is null, or what WSK has given through the capture and has not taken back. WSK writes it while it is only shared. This is dropped
-/// at `PASSIVE_LEVEL`, or when it is null.
+/// `given` is null, or a pointer that WSK has handed out through the capture and has not taken back. WSK may write it while there are
+/// shared references. This is dropped at `PASSIVE_LEVEL`, unless `given` is null.
 pub(crate) struct Place<K: GoesBack> {
-    /// An atomic of the core, whatever the crate's own are, as WSK writes a pointer.
+    /// An atomic of `core`, not of [`memory`](crate::memory): it has to be a plain pointer, because WSK writes it.
     given: core::sync::atomic::AtomicPtr<K::Given>,
     pub(super) beside: K,
     capture: Shared<Capture>,
 }
 
 impl<K: GoesBack> Place<K> {
-    /// A place with nothing in it.
+    /// An empty place.
     pub(super) fn new(capture: &Shared<Capture>, beside: K) -> Self {
         // INVARIANT: null.
         Self {
@@ -224,17 +224,17 @@ impl<K: GoesBack> Place<K> {
         }
     }
 
-    /// Where WSK, and nobody else, is to put the pointer.
+    /// The address to which WSK, and nobody else, writes the pointer.
     pub(super) fn place(&self) -> NonNull<*mut K::Given> {
         NonNull::from(&self.given).cast()
     }
 
-    /// What WSK has put there.
+    /// The pointer, or null.
     pub(super) fn get(&self) -> *mut K::Given {
         self.given.load(core::sync::atomic::Ordering::Relaxed)
     }
 
-    /// WSK has put nothing there: its answer was an error.
+    /// Empties the place. Comes after a request that has failed: what WSK has written then is no pointer.
     pub(super) fn clear(&self) {
         // INVARIANT: null.
         let none = core::ptr::null_mut();
@@ -246,17 +246,17 @@ impl<K: GoesBack> Place<K> {
 impl<K: GoesBack> Drop for Place<K> {
     fn drop(&mut self) {
         if let Some(given) = NonNull::new(self.get()) {
-            // INVARIANT: by that of this value, which is dropped.
+            // INVARIANT: that of this value, which is dropped.
             K::take_back(&self.capture, Back(given));
         }
     }
 }
 
-/// What begins a pool block that is to be freed at `PASSIVE_LEVEL`, and came to its end above that.
+/// The header of a pool block that has to be freed at `PASSIVE_LEVEL`, and whose owner was dropped above that.
 ///
 /// # Invariants
 ///
-/// It begins a [`Block`] of a type that `free` is for.
+/// It is the header of a [`Block`] of a type that `free` is for.
 struct PutOff {
     next: *mut PutOff,
     free: unsafe fn(NonNull<PutOff>),
@@ -274,8 +274,8 @@ struct Block<T> {
     value: T,
 }
 
-/// A value that [goes back](GoesBack) to WSK. Dropped above `PASSIVE_LEVEL` it does so later: when a name is looked up, at the latest when
-/// the client deregisters. May be dropped at any IRQL up to `DISPATCH_LEVEL`.
+/// A [`Place`] in nonpaged pool, which may be dropped at any IRQL up to `DISPATCH_LEVEL`. Dropped above `PASSIVE_LEVEL`, it gives the
+/// pointer back later: at the next lookup of a name, or when the client deregisters.
 ///
 /// # Invariants
 ///
@@ -315,30 +315,30 @@ impl<K: GoesBack> Drop for Late<K> {
         // SAFETY: this is dropped, and the block used no more in it.
         let block = unsafe { ManuallyDrop::take(&mut self.block) };
         if block.value.get().is_null() || at_passive_level().is_ok() {
-            // The memory first: with the capture, which the value drops last, may go what waits for it.
+            // The memory is freed first. The value drops its capture last, and the driver may be unloaded then.
             drop(block.into_inner().value);
         } else {
-            // Kept meanwhile: the block may be freed as soon as it is put off.
+            // The block may be freed as soon as it is put off, so another reference keeps the capture.
             let capture = Shared::clone(&block.value.capture);
             capture.put_off(block);
         }
     }
 }
 
-/// Addresses that WSK gives for hints.
+/// The list of addresses that WSK hands out for a name. The place has the hints beside it.
 pub(crate) struct Addresses {
     hints: ADDRINFOEXW,
 }
 
-// SAFETY: the hints are numbers: there is nothing that their pointers lead to.
+// SAFETY: the hints are numbers. Their pointers are null.
 unsafe impl Send for Addresses {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Addresses {}
 
 impl Addresses {
-    /// Those for hints that are numbers.
+    /// The addresses for these hints, of which the numbers are used.
     pub(super) fn of(hints: ADDRINFOEXW) -> Self {
-        // INVARIANT: nothing else of them is used.
+        // INVARIANT: the pointers are null.
         Self {
             hints: ADDRINFOEXW {
                 ai_flags: hints.ai_flags,
@@ -350,7 +350,7 @@ impl Addresses {
         }
     }
 
-    /// Where the hints are.
+    /// The address of the hints.
     pub(super) fn hints(&self) -> NonNull<ADDRINFOEXW> {
         NonNull::from(&self.hints)
     }
@@ -378,7 +378,7 @@ impl Place<Addresses> {
     }
 }
 
-/// Iterates over the addresses of a list. Those that are neither IPv4 nor IPv6 are left out.
+/// Iterates over the IPv4 and IPv6 addresses of a list.
 ///
 /// # Invariants
 ///
@@ -419,23 +419,23 @@ pub(crate) enum AtOnce<'a> {
     BypassTdi,
     /// `WSK_TDI_DEVICENAME_MAPPING`.
     MapTdiDevices(&'static [TdiDevice]),
-    /// `WSK_TRANSPORT_LIST_QUERY`, into this room; the size is that of the list.
+    /// `WSK_TRANSPORT_LIST_QUERY`. WSK writes the list to this room, and its size.
     Transports(&'a mut [Transport]),
-    /// `WSK_CACHE_SD`: what is cached goes into the place, of the same client.
+    /// `WSK_CACHE_SD`. WSK writes a pointer to the cached descriptor to the place, which is of the same client.
     Cache(Vouched<OfDriver>, &'a Place<Cached>),
     /// `WSK_RELEASE_SD`.
     Release(Back<c_void>),
     /// `WSK_SET_STATIC_EVENT_CALLBACKS`.
     StaticEvents(Vouched<StaticEvents>),
-    /// What has no type here, with its input and the room for its output; the size is that of the output.
+    /// An operation that has no type here, with its input and the room for its output. WSK writes the size of the output.
     Raw(Vouched<ClientCode>, &'a [u8], &'a mut [u8]),
 }
 
-/// What a driver vouches for by calling an unsafe function.
+/// A value that the driver vouches for, by calling an unsafe function of this crate.
 ///
 /// # Invariants
 ///
-/// It is as the type of what is vouched for asks.
+/// The value keeps the promise that its type states.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Vouched<R>(R);
 
@@ -450,25 +450,26 @@ impl<R> Vouched<R> {
 }
 
 impl<R: Copy> Vouched<R> {
-    /// What was vouched for.
+    /// The value.
     pub(crate) const fn get(self) -> R {
         self.0
     }
 }
 
-/// A security descriptor. Vouched for, it is valid, and nobody changes it as long as this is used.
+/// A security descriptor of the driver. The promise: it is valid, and nobody changes it while this is used.
 pub(crate) struct OfDriver(pub(crate) NonNull<c_void>);
 
-/// A mask of events. Vouched for, no socket that is made for the client by this crate has them, now or later.
+/// A mask of events. The promise: no socket that this crate has made or will make for the client has these events.
 pub(crate) struct StaticEvents(pub(crate) u32);
 
-/// A code of `WskControlClient`. Vouched for, the operation touches no memory but its input, its output and what stays as long as it needs
-/// that, which are what it asks for; it takes an IRP where it is given one, and changes nothing that this crate keeps account of.
+/// A code of `WskControlClient`. The promise: input and output are what the operation asks for. It touches no other memory, unless that
+/// stays valid as long as the operation needs it. It takes an IRP exactly where it is given one, and changes no state that this crate
+/// keeps track of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientCode(pub(crate) u32);
 
 impl AtOnce<'_> {
-    /// Carries the operation out, for a client; `size` is that of what was asked for.
+    /// Carries out the operation for a client. WSK may write the size of its output to `size`.
     pub(crate) fn carry_out(self, capture: &Capture, size: &mut usize) -> Result<(), Error> {
         let (flags, map, descriptor, events);
         let mut returned = None;
@@ -533,14 +534,14 @@ impl AtOnce<'_> {
     }
 }
 
-/// A security descriptor that WSK caches.
+/// A security descriptor that WSK has cached.
 pub(crate) struct Cached;
 
 impl GoesBack for Cached {
     type Given = c_void;
 
     fn take_back(capture: &Capture, given: Back<c_void>) {
-        // There is nothing to be done about an error.
+        // Nobody can do anything about an error.
         let _ = AtOnce::Release(given).carry_out(capture, &mut 0);
     }
 }
@@ -561,17 +562,18 @@ unsafe fn free<T>(put_off: NonNull<PutOff>) {
     drop(block.into_inner().value);
 }
 
+/// A capture of the provider NPI.
+///
 /// # Invariants
 ///
-/// `npi` was captured from WSK and is released by `release`, so its pointers are valid until then.
+/// `npi` was captured from WSK. Its pointers are valid until `release` releases it.
 pub struct Capture {
     npi: WSK_PROVIDER_NPI,
     ntddi: u32,
     release: ManuallyDrop<Release>,
 }
 
-/// Releases a capture when dropped. That is the last thing that happens: deregistering goes on from there, and the driver may be
-/// unloaded.
+/// Releases a capture when dropped. This must be dropped last: deregistering goes on from there, and the driver may be unloaded.
 ///
 /// # Invariants
 ///
@@ -614,7 +616,7 @@ impl Capture {
         drop(ManuallyDrop::into_inner(self.release));
     }
 
-    /// What WSK calls the client: its own business, and nothing with some providers.
+    /// WSK's handle of the client. Some providers have none.
     pub(crate) fn client(&self) -> Option<NonNull<c_void>> {
         NonNull::new(self.npi.Client.cast())
     }
@@ -628,8 +630,8 @@ impl Capture {
         Ok(unsafe { WskProviderDispatch::new(table, self.ntddi) })
     }
 
-    /// Has a block be freed at `PASSIVE_LEVEL`: when a [look-up](Self::before_look_up) begins, at the latest when the client
-    /// deregisters. IRQL: `<= DISPATCH_LEVEL`. The caller has a capture meanwhile besides that of the block.
+    /// Puts off a block, to be freed at `PASSIVE_LEVEL`: at the next [lookup](Self::before_look_up), or when the client deregisters. IRQL:
+    /// `<= DISPATCH_LEVEL`. The caller holds another reference to the capture meanwhile.
     fn put_off<T>(&self, mut block: Owned<Block<T>>) {
         let client = &self.release.client;
         let mut head = client.put_off.load(Ordering::Relaxed);
@@ -650,15 +652,18 @@ impl Capture {
         client.event().set();
     }
 
-    /// Comes before a look-up by `call`: it is for `PASSIVE_LEVEL`, at which what was put off is freed, and not for a client that
-    /// deregisters, which waits for this capture.
+    /// Comes before a lookup by `call`. Frees the blocks that were put off.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`] above `PASSIVE_LEVEL`; `STATUS_DEVICE_NOT_READY` while the client deregisters, which waits for this capture.
     pub(crate) fn before_look_up(&self, call: Call) -> Result<(), Error> {
-        // The function itself is for this level.
+        // WSK's function needs this level.
         let passive = at_passive_level()?;
         let client = &self.release.client;
         client.free_put_off(passive);
         if client.leaving.load(Ordering::Relaxed) {
-            // Whoever looks up in a loop is not to keep the driver for ever.
+            // A thread that looks up names in a loop must not keep the driver for ever.
             let status = STATUS_DEVICE_NOT_READY;
             return Err(Error::Call { call, status });
         }
@@ -671,8 +676,8 @@ impl Capture {
     }
 }
 
-/// An observer that keeps the capture until the completion routine is done with everything else: until then the driver cannot be
-/// unloaded, whatever becomes of the operation and its handle.
+/// An observer that keeps the capture until the completion routine has done everything else. The driver cannot be unloaded before, whatever
+/// becomes of the operation and its handle.
 #[inline]
 pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
     /// Releases the reference, which may be done at any IRQL up to `DISPATCH_LEVEL`.

@@ -1,4 +1,4 @@
-//! Whose the sockets are that are made through a provider: the last three parameters of `WskSocket` and `WskSocketConnect`.
+//! The owner of the sockets that are made through a provider: the last three parameters of `WskSocket` and `WskSocketConnect`.
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -7,11 +7,11 @@ use wsk_sys::{EPROCESS, ETHREAD};
 
 use crate::registration::security::SecurityDescriptor;
 
-/// Whose a socket is.
+/// The owner of a socket.
 ///
 /// # Invariants
 ///
-/// Process and thread, where there are any, are there as long as this or a clone of it.
+/// The process and the thread, if there are any, are valid as long as this or a clone of it.
 #[derive(Clone, Default)]
 pub(crate) struct Owner {
     pub(super) process: Option<NonNull<EPROCESS>>,
@@ -24,7 +24,7 @@ unsafe impl Send for Owner {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Owner {}
 
-/// [`Owner`] as WSK is told of it: valid as long as that is there.
+/// The pointers of an [`Owner`] for WSK, valid as long as the owner.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnerPointers {
     pub(crate) process: Option<NonNull<EPROCESS>>,

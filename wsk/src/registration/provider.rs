@@ -1,4 +1,4 @@
-//! [`Provider`]: the captured provider, and whose the sockets are that are made through it.
+//! [`Provider`]: the captured provider, and the owner of the sockets that are made through it.
 
 use core::fmt;
 use core::ptr::NonNull;

@@ -48,18 +48,18 @@ pub struct SecurityDescriptor {
     cached: Shared<Last<Late<Cached>>>,
 }
 
-/// Room for a security descriptor that WSK is asked for. What WSK has put there by the time it is dropped is released.
+/// The room for a security descriptor that WSK is asked for. Dropping it releases the descriptor that WSK has written there.
 ///
 /// # Invariants
 ///
-/// Nobody else has `cached`. WSK puts there a descriptor that it has cached for the client of `capture`, or nothing.
+/// Nobody else has `cached`. WSK writes to it a descriptor that it has cached for the client of `capture`, or nothing.
 pub struct DescriptorRoom {
     cached: Option<Shared<Last<Late<Cached>>>>,
     capture: Shared<Capture>,
 }
 
 impl DescriptorRoom {
-    /// None yet.
+    /// Room that is not allocated yet.
     pub(crate) fn new(capture: &Shared<Capture>) -> Self {
         Self {
             cached: None,
@@ -79,19 +79,19 @@ impl DescriptorRoom {
         Ok(())
     }
 
-    /// Where WSK is to put a pointer to a descriptor that it has cached, in nonpaged memory, and nobody anything else.
+    /// The place in nonpaged memory where WSK, and nobody else, writes a pointer to a descriptor that it has cached.
     pub(crate) fn place(&self) -> Option<NonNull<[u8]>> {
         Some(bytes(self.cached.as_ref()?.place()))
     }
 
-    /// WSK has put nothing there: its answer was an error.
+    /// Empties the room, after a request that has failed: what WSK has written then is no descriptor.
     pub(crate) fn clear(&mut self) {
         if let Some(cached) = &self.cached {
             cached.clear();
         }
     }
 
-    /// The descriptor that WSK has put there.
+    /// The descriptor that WSK has written.
     pub(crate) fn take(&mut self) -> Option<SecurityDescriptor> {
         let cached = self.cached.take()?;
         Some(SecurityDescriptor { cached })
@@ -121,7 +121,7 @@ impl SecurityDescriptor {
         room.take().ok_or(Error::Taken)
     }
 
-    /// The cached descriptor, which stays as long as this. To be given to WSK alone.
+    /// The cached descriptor, which is valid as long as this. Only WSK may use it.
     pub(crate) fn as_ptr(&self) -> *mut c_void {
         self.cached.get()
     }

@@ -130,8 +130,9 @@ impl Way<ConnectionSocket> for ASocket {
         socket: Option<ConnectionSocket>,
     ) -> Self::Finished<T> {
         match (result, socket) {
-            (Ok(_), Some(socket)) => Ok(ConnectedSocket {
-                handle: socket.handle,
+            (Ok(_), Some(socket)) => socket.into_connected().map_err(|socket| NotConnected {
+                error: Error::Taken,
+                socket: Some(socket),
             }),
             (Ok(_), None) => Err(NotConnected {
                 error: Error::Taken,
@@ -204,7 +205,13 @@ impl Operation<ConnectionSocket> for Connecting {
     const CALL: Call = Call::WskConnect;
     const CANCEL_ON_DROP: bool = true;
 
-    fn read(outcome: Outcome, _: &mut Arguments, _: &mut ConnectionSocket) -> Result<(), Error> {
-        outcome.check(Call::WskConnect)
+    fn read(
+        outcome: Outcome,
+        _: &mut Arguments,
+        socket: &mut ConnectionSocket,
+    ) -> Result<(), Error> {
+        outcome.check(Call::WskConnect)?;
+        socket.set_connected();
+        Ok(())
     }
 }

@@ -191,11 +191,14 @@ impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
 
     fn finished<T>(result: Result<T, Error>, carried: Option<FirstData<B>>) -> Self::Finished<T> {
         match (result, carried) {
-            (Ok(_), Some(Beside { ingredient, buffer })) => {
-                let handle = ingredient.handle;
-                // INVARIANT: WSK has connected the socket.
-                Ok((ConnectedSocket { handle }, buffer))
-            }
+            (Ok(_), Some(Beside { ingredient, buffer })) => match ingredient.into_connected() {
+                Ok(socket) => Ok((socket, buffer)),
+                Err(socket) => Err(NotConnectedWithData {
+                    error: Error::Taken,
+                    socket: Some(socket),
+                    buffer: Some(buffer),
+                }),
+            },
             (Ok(_), None) => Err(NotConnectedWithData {
                 error: Error::Taken,
                 socket: None,
@@ -275,7 +278,9 @@ impl<B: SendBuffer> Operation<FirstData<B>> for ConnectingWithData {
     const CALL: Call = Call::WskConnectEx;
     const CANCEL_ON_DROP: bool = true;
 
-    fn read(outcome: Outcome, _: &mut Arguments, _: &mut FirstData<B>) -> Result<(), Error> {
-        outcome.check(Call::WskConnectEx)
+    fn read(outcome: Outcome, _: &mut Arguments, carried: &mut FirstData<B>) -> Result<(), Error> {
+        outcome.check(Call::WskConnectEx)?;
+        carried.ingredient.set_connected();
+        Ok(())
     }
 }

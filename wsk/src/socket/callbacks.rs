@@ -1,5 +1,5 @@
 //! The callbacks of sockets with events (`WSK_CLIENT_DATAGRAM_DISPATCH`, `WSK_CLIENT_CONNECTION_DISPATCH`, `WSK_CLIENT_LISTEN_DISPATCH`,
-//! `WSK_CLIENT_STREAM_DISPATCH`): what WSK gives them gets its types here, and is told to whoever the socket was made for.
+//! `WSK_CLIENT_STREAM_DISPATCH`). They give types to WSK's arguments, and pass them on to the handler of the socket.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -36,35 +36,35 @@ use crate::socket::{
     datagram_events, listen_events, stream_events,
 };
 
-/// The events of a datagram socket that are told to `told`.
+/// The events of a datagram socket, for this handler.
 pub(crate) fn of_datagrams<T: datagram_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
     Events::new::<Datagrams<T>>(told)
 }
 
-/// The events of a connection that are told to `told`.
+/// The events of a connection, for this handler.
 pub(crate) fn of_connection<T: stream_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_CONNECTION_DISPATCH>, Error> {
     Events::new::<Connections<T>>(told)
 }
 
-/// The events of a listening socket that are told to `told`.
+/// The events of a listening socket, for this handler.
 pub(crate) fn of_listener<T: listen_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
     Events::new::<Listeners<T>>(told)
 }
 
-/// The events of a stream socket that are told to `told`, whatever it becomes.
+/// The events of a stream socket, for this handler, whatever it becomes.
 pub(crate) fn of_stream<T: stream_events::Told + listen_events::Told>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {
     Events::new::<Streams<T>>(told)
 }
 
-/// What a callback finds by its context: who is told, and the socket, unless that is about to go.
+/// The handler and the socket that a callback finds by its context. There is no socket before events are enabled.
 struct Found<T, C: Category> {
     context: ManuallyDrop<Shared<Context<T>>>,
     socket: Option<ManuallyDrop<Shared<Socket<C>>>>,
@@ -77,9 +77,9 @@ impl<T, C: Category> Found<T, C> {
     /// close has completed, which waits for the callback, and the result is not used after that.
     unsafe fn by(context: Option<NonNull<c_void>>) -> Option<Self> {
         let context = context?;
-        // SAFETY: the caller gives the pointer of `Events`, which made it by `into_raw` for this type and have the reference. By the
-        // invariant of the context the other is of a socket that is still there, and as the caller says of this category. What is made here
-        // is not dropped, so both references stay their owners'.
+        // SAFETY: the pointer is that of `Events` for a `T`. They own the reference, whose pointer `into_raw` gave for this type. By the
+        // invariant of the context the other pointer is that of a socket that is still there, and as the caller says of this category. Both
+        // values are not dropped, so the references stay with their owners.
         unsafe {
             let context = ManuallyDrop::new(Shared::<Context<T>>::from_raw(context));
             let socket = context.socket();
@@ -97,7 +97,7 @@ impl<T, C: Category> Found<T, C> {
     }
 }
 
-// SAFETY: WSK ties its lists by `Next`. Indications are memory that is bound to no thread.
+// SAFETY: `Next` links the lists of WSK. Indications are memory that is bound to no thread.
 unsafe impl Linked for WSK_DATAGRAM_INDICATION {
     type Seen<'s> = Indicated<'s>;
 
@@ -111,8 +111,8 @@ unsafe impl Linked for WSK_DATAGRAM_INDICATION {
 
     #[inline]
     unsafe fn seen(&self) -> Indicated<'_> {
-        // SAFETY: as the caller says, the MDL chain is valid as long as this is borrowed. So are the address and so many bytes of control information, if there
-        // is any.
+        // SAFETY: as the caller says, the MDL chain is valid as long as this is borrowed. So are the address, and the control information of
+        // this length, if there is any.
         unsafe {
             Indicated {
                 payload: Payload::of(self.Buffer),
@@ -147,7 +147,7 @@ unsafe impl Linked for WSK_DATA_INDICATION {
     }
 }
 
-/// The callbacks of datagram sockets for those of type `T`.
+/// The callbacks of datagram sockets for handlers of type `T`.
 struct Datagrams<T>(PhantomData<T>);
 
 // SAFETY: the callback below does so.
@@ -192,7 +192,7 @@ unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagr
     }
 }
 
-/// The callbacks of connections for those of type `T`.
+/// The callbacks of connections for handlers of type `T`.
 struct Connections<T>(PhantomData<T>);
 
 // SAFETY: the callbacks below do so.
@@ -203,8 +203,8 @@ unsafe impl<T: stream_events::Told> Callbacks for Connections<T> {
     const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Some(receive_ex_event::<T>);
 }
 
-/// `WskReceiveExEvent`, for somebody of type `T`: `WskReceiveEvent` with control information, if there is any. Tells WSK what is answered:
-/// `STATUS_PENDING` exactly where the indications were retained.
+/// `WskReceiveExEvent` for a handler of type `T`. It is `WskReceiveEvent` with control information, if there is any. Returns
+/// `STATUS_PENDING` exactly if the indications were retained.
 ///
 /// # Safety
 ///
@@ -218,7 +218,7 @@ unsafe extern "system" fn receive_ex_event<T: stream_events::Told>(
     bytes_indicated: usize,
     bytes_accepted: *mut usize,
 ) -> NTSTATUS {
-    // No reference: it may go before this returns, with bytes that were retained.
+    // A raw pointer, not a reference: the memory may be freed before this returns, with bytes that were retained and released.
     let control = NonNull::new(control.cast());
     let control =
         control.map(|control| NonNull::slice_from_raw_parts(control, control_length as usize));
@@ -315,7 +315,7 @@ unsafe impl<T: stream_events::Told> WskClientConnectionDispatchEvents for Connec
     }
 }
 
-/// The callbacks of listening sockets for those of type `T`.
+/// The callbacks of listening sockets for handlers of type `T`.
 struct Listeners<T>(PhantomData<T>);
 
 // SAFETY: the callbacks below do so.
@@ -429,7 +429,7 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
     }
 }
 
-/// The callbacks of stream sockets for those of type `T`: once they have connected, and once they listen.
+/// The callbacks of stream sockets for handlers of type `T`: those of connections, and those of listening sockets.
 struct Streams<T>(PhantomData<T>);
 
 // SAFETY: they are the callbacks of connections and of listening sockets, for the same handler.

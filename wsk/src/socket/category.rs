@@ -15,7 +15,7 @@ use wsk_sys::{
     WskProviderListenDispatch, WskProviderStreamDispatch,
 };
 
-/// A category of sockets: which table of functions they have, and what every category has in its own table.
+/// A category of sockets: its constants, its table of functions, and the functions that each category has in a table of its own.
 pub trait Category: Copy + 'static {
     /// `SOCK_…`.
     const KIND: u16;
@@ -25,19 +25,19 @@ pub trait Category: Copy + 'static {
     const FLAG: u32;
     /// The provider's functions.
     type Dispatch: Copy;
-    /// The functions that are called most, read from the table once.
+    /// The functions that are called for each datagram, read from the table once.
     type Entries: Entries;
     /// The table of the client's callbacks.
     type Callbacks: 'static;
-    /// The local address that a socket is made with, of the categories that `WskSocketConnect` makes.
+    /// The local address for `WskSocketConnect`, of the category that it makes.
     type Local: Default + Send + Sync;
-    /// Whether a socket is of this category for good, so that events may come to it.
+    /// Whether a socket stays of this category, so that events may be enabled.
     const COMMITTED: bool;
 
     /// The table itself.
     type Table;
 
-    /// Types the table of a socket of this category, which a Windows of some `NTDDI_VERSION` has made.
+    /// Wraps the table of a socket of this category, on a Windows of an `NTDDI_VERSION`.
     const TYPED: unsafe fn(NonNull<Self::Table>, u32) -> Self::Dispatch;
 
     /// Reads the entries of the same table.
@@ -53,7 +53,7 @@ pub trait Category: Copy + 'static {
     fn basic(dispatch: Self::Dispatch) -> WskProviderBasicDispatch;
 }
 
-/// A function of a table that takes the place of an address.
+/// A function of a table that takes a pointer to an address.
 pub(crate) type OnAddress<D> = unsafe fn(
     D,
     NonNull<WSK_SOCKET>,
@@ -61,7 +61,7 @@ pub(crate) type OnAddress<D> = unsafe fn(
     NonNull<IRP>,
 ) -> Result<NTSTATUS, DispatchError>;
 
-/// A category that sockets are of for good: they may have several handles.
+/// A category whose sockets stay of this category. They may have several handles.
 #[diagnostic::on_unimplemented(
     message = "a stream socket has one handle until it connects or listens",
     label = "would keep another handle of the socket",
@@ -74,7 +74,7 @@ impl Committed for ConnectionCategory {}
 impl Committed for DatagramCategory {}
 impl Committed for ListenCategory {}
 
-/// Implements [`Category`] with a provider's table, of sockets that are bound somewhere or nowhere.
+/// Implements [`Category`] with a provider's table. The sockets can be bound (`somewhere`), or not (`nowhere`).
 macro_rules! category {
     (
         $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident($table:ident), $callbacks:ty,
@@ -155,7 +155,7 @@ category! {
 
 /// Entries that are read from a table once.
 pub trait Entries: Copy {
-    /// The name of one that is not there.
+    /// The name of an entry that is missing.
     fn missing(&self) -> Option<&'static str>;
 }
 
@@ -184,7 +184,7 @@ impl Entries for DatagramEntries {
     }
 }
 
-/// The functions of a stream socket, as the tables of what it may become have them.
+/// The functions of a stream socket, in the tables of the categories that it may become.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamEntries {
     pub(super) connection: WSK_PROVIDER_CONNECTION_DISPATCH,
@@ -199,7 +199,7 @@ impl Entries for StreamEntries {
 
 /// A category that stream sockets become.
 pub(crate) trait OfStream: Committed<Entries = ()> {
-    /// The table of its functions, as long as any.
+    /// The table of its functions, of full length.
     fn table(entries: &StreamEntries) -> &Self::Table;
 }
 

@@ -1,5 +1,5 @@
-//! What WSK is given for a socket with events, whatever its category: the driver's handler as the socket's context, and the
-//! static table of callbacks made for it.
+//! The events of a socket, whatever its category: the driver's handler, which WSK gets as the socket's context, and the static table of
+//! callbacks for it.
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -10,11 +10,11 @@ use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicPtr, Ordering};
 use crate::memory::shared::{Counted, Shared, Untyped};
 
-/// What WSK is given as the context of a socket with events.
+/// The context of a socket with events, as WSK gets it.
 ///
 /// # Invariants
 ///
-/// `socket` is null until events may come, and then a socket that lives until the close has completed.
+/// `socket` is null until events are enabled. From then on it points to the socket, which stays until its close has completed.
 pub(crate) struct Context<H> {
     socket: AtomicPtr<c_void>,
     handler: H,
@@ -25,7 +25,7 @@ impl<H> Context<H> {
         &self.handler
     }
 
-    /// What [`Shared::into_raw`] would give for the socket, once there is one.
+    /// The pointer that [`Shared::into_raw`] would give for the socket, once there is one.
     pub(crate) fn socket(&self) -> Option<NonNull<c_void>> {
         NonNull::new(self.socket.load(Ordering::Acquire))
     }
@@ -36,14 +36,14 @@ unsafe impl<H> Counted for Context<H> {
     type Last = ();
 }
 
-/// Callbacks for the events of sockets, which tell a `Handler`.
+/// The callbacks of sockets for a handler.
 ///
 /// # Safety
 ///
-/// They take their context for the `Context` of such a handler, that they were [made](Events::new) with, and the socket in it for one of
-/// the category that has the table.
+/// The callbacks expect the `Context` of such a `Handler`, and in it a socket of the category that has the `Table`. [`Events::new`] makes
+/// that context.
 pub(crate) unsafe trait Callbacks {
-    /// Who is told.
+    /// The handler.
     type Handler: Send + Sync + 'static;
 
     /// WSK's structure.
@@ -52,7 +52,7 @@ pub(crate) unsafe trait Callbacks {
     /// The table of the callbacks.
     const TABLE: &'static Self::Table;
 
-    /// The callback of a connection that is told control information, which no table has.
+    /// The callback of a connection that gets control information. No table has it.
     const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = None;
 }
 
@@ -64,22 +64,22 @@ unsafe impl<T> Send for Table<T> {}
 // SAFETY: as for `Send`.
 unsafe impl<T> Sync for Table<T> {}
 
-/// The context of a handler with the callbacks `T` for it: owned by the socket it is for.
+/// The context of a handler, with the table `T` of callbacks for it. The socket owns it.
 ///
 /// # Invariants
 ///
-/// `context` is the one reference to the `Context` of the handler that the callbacks are for, until it is taken out; `attach` is for that
-/// type.
+/// `context` is the only reference to the `Context` of the handler that the callbacks are for, until it is taken out. `attach` is for a
+/// handler of the same type.
 pub(crate) struct Events<T: 'static> {
     pub(super) context: Untyped,
     attach: fn(&Untyped, NonNull<c_void>),
-    /// None once WSK has it, for a socket that has become something else.
+    /// `None` for a socket that was a stream socket: WSK has had the table since then.
     table: Option<Table<T>>,
     receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
 }
 
 impl<T> Events<T> {
-    /// Allocates the context of a handler, which the callbacks `C` are for.
+    /// Allocates the context of a handler for the callbacks `C`.
     pub(crate) fn new<C: Callbacks<Table = T>>(handler: C::Handler) -> Result<Self, Error> {
         let context = Context {
             socket: AtomicPtr::new(core::ptr::null_mut()),
@@ -95,27 +95,27 @@ impl<T> Events<T> {
         })
     }
 
-    /// The callback that is told control information, for the context.
+    /// The callback that gets control information.
     pub(crate) const fn receive_ex(&self) -> PFN_WSK_RECEIVE_EX_EVENT {
         self.receive_ex
     }
 
-    /// The handler, if it is of this type.
+    /// The handler; `None` if it is of another type.
     pub(crate) fn handler<H: 'static>(&self) -> Option<&H> {
         self.context.get().map(Context::handler)
     }
 
-    /// What WSK gets as the socket's context.
+    /// The socket's context, for WSK.
     pub(crate) fn context(&self) -> Option<NonNull<c_void>> {
         self.context.as_raw()
     }
 
-    /// What WSK gets as the socket's table of events.
+    /// The socket's table of callbacks, for WSK.
     pub(crate) fn table(&self) -> Option<NonNull<T>> {
         self.table.as_ref().map(|table| NonNull::from(table.0))
     }
 
-    /// The events with this context, which was taken out of them, for a socket that has become something else: WSK was given the callbacks.
+    /// The events for what a stream socket has become, with the context that was taken out of these. WSK has the table.
     pub(super) const fn become_of<U>(&self, context: Untyped) -> Events<U> {
         Events {
             context,
@@ -125,7 +125,7 @@ impl<T> Events<T> {
         }
     }
 
-    /// Tells the context its socket, before events are enabled.
+    /// Puts the socket into the context, before events are enabled.
     ///
     /// # Safety
     ///
@@ -136,7 +136,7 @@ impl<T> Events<T> {
     }
 }
 
-/// Tells the context of a handler of this type its socket.
+/// Puts the socket into the context of a handler of this type.
 fn attach<H: 'static>(context: &Untyped, socket: NonNull<c_void>) {
     if let Some(context) = context.get::<Context<H>>() {
         context.socket.store(socket.as_ptr(), Ordering::Release);

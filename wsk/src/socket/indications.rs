@@ -1,5 +1,5 @@
-//! What WSK tells of what has arrived, as lists of indications (`WSK_DATAGRAM_INDICATION`, `WSK_DATA_INDICATION`), until they are given
-//! back (`WskRelease`).
+//! Indications: the structures in which WSK describes what has arrived at a socket (`WSK_DATAGRAM_INDICATION`, `WSK_DATA_INDICATION`), and
+//! the function that releases them (`WskRelease`).
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ use crate::buffer::Payload;
 use crate::memory::list::Linked;
 use crate::socket::category::{Committed, ConnectionCategory, DatagramCategory};
 
-/// A category of sockets to which something arrives that is indicated.
+/// A category of sockets whose events have indications.
 pub(crate) trait Arrives: Committed {
     /// WSK's structure.
     type Indication: Linked;
@@ -24,7 +24,7 @@ pub(crate) trait Arrives: Committed {
     const RELEASE: Release<Self::Dispatch, Self::Indication>;
 }
 
-/// A function of a table that takes back a list of indications.
+/// A function of a table that releases a list of indications.
 type Release<D, I> =
     unsafe fn(D, NonNull<WSK_SOCKET>, NonNull<I>) -> Result<NTSTATUS, DispatchError>;
 
@@ -46,6 +46,6 @@ arrives!(ConnectionCategory: WSK_DATA_INDICATION, WskProviderConnectionDispatch)
 pub(crate) struct Indicated<'i> {
     pub(crate) payload: Payload<'i>,
     pub(crate) control: &'i [u8],
-    /// Who sent it.
+    /// The address of the sender.
     pub(crate) remote: Brought<'i>,
 }

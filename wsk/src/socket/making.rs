@@ -1,4 +1,4 @@
-//! [`Making`]: a socket that WSK is asked for, whoever makes it: `WskSocket`, `WskSocketConnect`, `WskAccept` or an accept event.
+//! [`Making`]: a socket that is being made, by `WskSocket`, `WskSocketConnect`, `WskAccept` or an accept event.
 
 #![forbid(unsafe_code)]
 
@@ -16,21 +16,21 @@ use crate::socket::event_context::Events;
 use crate::socket::open::{Fresh, Operations};
 use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Socket};
 
-/// A socket that is being made. When nobody takes it, it is closed.
+/// A socket that is being made. Dropping this closes a socket that nobody has taken.
 ///
 /// # Invariants
 ///
-/// `socket`, if there is one, was made through the capture with the callbacks of `events`; then there is what it needs.
+/// `socket`, if there is one, was made through the capture with the callbacks of `events`. Its memory and its operations are allocated.
 pub struct Making<C: Category> {
     capture: Shared<Capture>,
-    /// Whose socket it is: kept until WSK has made it.
+    /// The owner of the socket, kept until WSK has made it.
     owner: Owner,
     family: Family,
     /// The handler's events.
     events: Option<Events<C::Callbacks>>,
-    /// There is a handler, and no room for its events.
+    /// Whether there was no memory for the events of a handler.
     lacks_room: bool,
-    /// Memory for the socket, and its operations, so that nothing can fail once WSK has made it.
+    /// The memory for the socket. With it and the operations nothing can fail once WSK has made the socket.
     reserved: Option<Reserved<Socket<C>>>,
     operations: Operations,
     socket: Option<Fresh<C>>,
@@ -40,7 +40,7 @@ pub struct Making<C: Category> {
 }
 
 impl<C: Category> Making<C> {
-    /// A socket to be made, which is bound when it is there or has to be bound first. Allocates nothing.
+    /// A socket to be made. `bound` says whether WSK binds it. Allocates nothing.
     pub(crate) fn new(
         capture: &Shared<Capture>,
         family: Family,
@@ -72,7 +72,7 @@ impl<C: Category> Making<C> {
         }
     }
 
-    /// A socket to be made as the provider has it: with its owner.
+    /// A socket to be made through a provider, with the provider's owner.
     pub(crate) fn of(
         provider: &Provider,
         family: Family,
@@ -83,15 +83,15 @@ impl<C: Category> Making<C> {
         Self::owned(provider.capture(), owner, family, bound, events)
     }
 
-    /// Whose socket it is, as WSK is told; valid while this is there.
+    /// The pointers to the owner for WSK, valid as long as this.
     pub(crate) fn owner(&self) -> OwnerPointers {
         self.owner.pointers()
     }
 
-    /// With a handler's events. Where there was no room for them, [preparing](Self::prepare) fails.
+    /// Adds a handler's events. If there was no memory for them, [`prepare`](Self::prepare) fails.
     pub(crate) fn with_events(self, events: Result<Events<C::Callbacks>, Error>) -> Self {
         let mut this = self;
-        // WSK has those of a socket that is there.
+        // WSK has the events of a socket that exists already.
         if this.socket.is_none() {
             this.lacks_room = events.is_err();
             this.events = events.ok();
@@ -109,7 +109,7 @@ impl<C: Category> Making<C> {
         &self.capture
     }
 
-    /// Allocates all that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
+    /// Allocates everything that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
     #[inline(never)]
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
         if self.lacks_room {
@@ -123,7 +123,7 @@ impl<C: Category> Making<C> {
         Ok(())
     }
 
-    /// What WSK gets as the socket's context and callbacks.
+    /// The socket's context and callbacks, for WSK.
     pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
         match &self.events {
             Some(events) => (events.context(), events.table()),
@@ -131,13 +131,13 @@ impl<C: Category> Making<C> {
         }
     }
 
-    /// WSK has made the socket, after this was [prepared](Self::prepare).
+    /// Notes that WSK has made the socket, after [`prepare`](Self::prepare).
     pub(crate) fn made(&mut self, socket: Fresh<C>) {
         // INVARIANT: that of what is fresh.
         self.socket = Some(socket);
     }
 
-    /// The first handle of the socket, if it was made.
+    /// The first handle of the socket, if WSK has made it.
     pub(crate) fn take(&mut self) -> Option<Handle<C>> {
         let socket = self.socket.take()?.open(&self.capture)?;
         let bound = if self.bound { self.family.bit() } else { 0 };
@@ -167,11 +167,11 @@ impl<C: Category> core::fmt::Debug for Making<C> {
     }
 }
 
-/// A connection that an accept event brings, with the places for what it is to have.
+/// A connection that an accept event brings, with the places for its context and its callbacks.
 ///
 /// # Invariants
 ///
-/// WSK gives the socket the context and the callbacks that are in their places when the event returns, if it is `taken`.
+/// If the socket was `taken`, WSK gives it the context and the callbacks that are in the places when the event returns.
 pub(crate) struct Arriving<'e> {
     listener: &'e Shared<Socket<ListenCategory>>,
     socket: Cell<Option<Fresh<ConnectionCategory>>>,
@@ -181,7 +181,7 @@ pub(crate) struct Arriving<'e> {
 }
 
 impl<'e> Arriving<'e> {
-    /// What an event of this listener brings. Whoever makes it tells WSK that the socket was accepted exactly where it
+    /// The connection of an event of this listener. The callback tells WSK that the socket was accepted exactly if it
     /// [was taken](Self::is_taken).
     pub(crate) const fn new(
         listener: &'e Shared<Socket<ListenCategory>>,
@@ -198,7 +198,7 @@ impl<'e> Arriving<'e> {
         }
     }
 
-    /// The socket that it comes to.
+    /// The socket that the connection comes to.
     pub(crate) const fn listener(&self) -> &'e Shared<Socket<ListenCategory>> {
         self.listener
     }
@@ -208,7 +208,7 @@ impl<'e> Arriving<'e> {
         self.taken.get()
     }
 
-    /// Takes the socket, once, with these events if there are some.
+    /// Takes the socket, once, with events if there are any.
     pub(crate) fn take(
         &self,
         events: Option<Events<WSK_CLIENT_CONNECTION_DISPATCH>>,
@@ -218,8 +218,8 @@ impl<'e> Arriving<'e> {
         making.prepare()?;
         making.made(self.socket.take().ok_or(Error::Taken)?);
         let callbacks = making.callbacks();
-        // There is one, as it was prepared and made, but for a provider that gives no dispatch table: then nothing is accepted, and WSK
-        // does not keep the context, which goes.
+        // This fails only if the provider gives no dispatch table. Then nothing is accepted, and WSK does not keep the context, which is
+        // freed.
         let handle = making.take().ok_or(Error::Taken)?;
         if let (Some(context), Some(callbacks)) = callbacks {
             self.context.set(context.as_ptr());

@@ -1,5 +1,4 @@
-//! What the handles of a socket share, whatever its category: the `WSK_SOCKET`, the operations that are set aside for it, and how it
-//! is opened and closed.
+//! Open sockets: a `WSK_SOCKET` with its functions, the handles that keep it open, its close, and the indications that it has to get back.
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -27,12 +26,12 @@ use crate::socket::category::{
 use crate::socket::event_context::Events;
 use crate::socket::indications::Arrives;
 
-/// A socket that WSK has made, for whoever is to have it.
+/// A socket that WSK has just made, and that has no handle yet.
 ///
 /// # Invariants
 ///
-/// `socket` is open, of the category `C`, and nobody else's. It goes to the [`Making`](crate::socket::Making) by whose capture and
-/// callbacks WSK has made it, or makes it when the accept event returns.
+/// `socket` is open, and of the category `C`. Nobody else has it. This goes to the [`Making`](crate::socket::Making) whose capture and
+/// callbacks WSK was given for it, or is given when the accept event returns.
 pub(crate) struct Fresh<C> {
     socket: NonNull<WSK_SOCKET>,
     category: PhantomData<C>,
@@ -40,7 +39,7 @@ pub(crate) struct Fresh<C> {
 
 // SAFETY: it is the address of a socket, which any thread may use.
 unsafe impl<C> Send for Fresh<C> {}
-// SAFETY: through `&Fresh` nothing is done.
+// SAFETY: a `&Fresh` gives access to nothing.
 unsafe impl<C> Sync for Fresh<C> {}
 
 impl<C: Category> Fresh<C> {
@@ -55,7 +54,7 @@ impl<C: Category> Fresh<C> {
         }
     }
 
-    /// The socket with its functions, unless the provider gives no table of them.
+    /// The socket with its functions; `None` if the provider gives no table of them.
     pub(crate) fn open(self, capture: &Capture) -> Option<Open<C>> {
         let (socket, ntddi) = (self.socket, capture.ntddi());
         // SAFETY: by the invariant the socket is open, and of this category, whose table is as long as this Windows makes it, and stays
@@ -64,7 +63,7 @@ impl<C: Category> Fresh<C> {
             let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
             ((C::TYPED)(table, ntddi), (C::ENTRIES)(table, ntddi))
         };
-        // INVARIANT: it was nobody's.
+        // INVARIANT: nobody else has it.
         Some(Open {
             socket,
             dispatch,
@@ -77,7 +76,7 @@ impl<C: Category> Fresh<C> {
 ///
 /// # Invariants
 ///
-/// `socket` is open, and of the category `C`, until whoever has this closes it. `dispatch` is its table, or one with the same functions.
+/// `socket` is of the category `C`, and open until the owner of this closes it. `dispatch` is its table, or one with the same functions.
 pub(crate) struct Open<C: Category> {
     socket: NonNull<WSK_SOCKET>,
     dispatch: C::Dispatch,
@@ -111,7 +110,7 @@ impl StreamEntries {
     /// `table` is the table of an open stream socket, readable up to what a Windows of version `ntddi` has.
     pub(super) unsafe fn read(table: NonNull<WSK_PROVIDER_STREAM_DISPATCH>, ntddi: u32) -> Self {
         let table = table.as_ptr();
-        /// Reads an entry, or what stands before it.
+        /// Reads an entry, or the table before the entries.
         macro_rules! entry {
             ($entry:ident) => {
                 (&raw const (*table).$entry).read()
@@ -153,11 +152,11 @@ impl StreamEntries {
     }
 }
 
-/// The operations that are set aside for a socket, or none yet.
+/// The operations that are set aside for a socket. There may be none yet.
 pub(crate) struct Operations {
-    /// For requests that are waited for, when none of them is using it: one that sends, and one that receives.
+    /// For requests that are waited for: one operation for a send, and one for a receive at the same time.
     waiting: Spares<2>,
-    /// Closes the socket. Taken once.
+    /// Closes the socket. It is taken once.
     closing: Spares<1>,
 }
 
@@ -170,7 +169,7 @@ impl Operations {
         }
     }
 
-    /// Allocates them. IRQL: `<= DISPATCH_LEVEL`. Out of line: it is the same for all sockets.
+    /// Allocates the operations. IRQL: `<= DISPATCH_LEVEL`. Out of line, as it is the same for all categories.
     #[inline(never)]
     pub(crate) fn allocate(&self) -> Result<(), Error> {
         self.closing.put(Idle::new()?);
@@ -179,7 +178,7 @@ impl Operations {
         Ok(())
     }
 
-    /// Takes them, and leaves none.
+    /// Takes the operations out.
     fn take(&self) -> Self {
         let taken = Self::none();
         taken.waiting.put_all(&self.waiting);
@@ -192,30 +191,30 @@ impl Operations {
 ///
 /// # Invariants
 ///
-/// It is open from when this is made, through `capture`, until `handles` is zero; then it is closed with the operation
-/// that is set aside for that, once. Whoever calls its functions has a handle. All entries are there when it is `ready`.
+/// The socket was made through `capture`. It is open until `handles` is zero. Then it is closed once, with the operation that is set aside
+/// for that. Whoever calls its functions has a handle. When it is `ready`, none of its entries is missing.
 pub struct Socket<C: Category> {
     open: Open<C>,
     capture: ManuallyDrop<Shared<Capture>>,
     family: Family,
-    /// The bit of the family, once the socket is bound; 0 before, and where an entry is missing.
+    /// The bit of the family once the socket is bound. 0 before, and if an entry is missing.
     ready: AtomicU8,
     /// Whether the remote address or destination is fixed, or about to be.
     pub(crate) fixed: AtomicBool,
-    /// Whether the handler was, or is about to be, told control information.
+    /// Whether the handler gets control information, or is about to.
     pub(crate) indicates_control: AtomicBool,
     /// Flags that go with every send.
     pub(crate) send_flags: AtomicU32,
     handles: AtomicUsize,
     operations: Operations,
-    /// What WSK calls when something happens to the socket. Freed when the close has completed.
+    /// The handler and its callbacks. The handler is dropped when the close has completed.
     events: Option<Events<C::Callbacks>>,
-    /// What it was before it connected or listened, with the functions that it has.
+    /// The stream socket that this was. It has the functions of this one.
     #[expect(dead_code, reason = "it is kept, as the dispatch table is part of it")]
     before: Option<Shared<Socket<StreamCategory>>>,
 }
 
-// SAFETY: the fields that are dropped with it do not know of the capture.
+// SAFETY: dropping the other fields does not use the capture.
 unsafe impl<C: Category> Counted for Socket<C> {
     type Last = Shared<Capture>;
 
@@ -237,7 +236,7 @@ impl<C: Category> Socket<C> {
         self.open.dispatch
     }
 
-    /// The functions that are called most.
+    /// The functions that are called for each datagram.
     #[inline]
     pub(crate) const fn entries(&self) -> &C::Entries {
         &self.open.entries
@@ -260,7 +259,7 @@ impl<C: Category> Socket<C> {
         self.events.is_some()
     }
 
-    /// The handler for events, if it is of this type.
+    /// The handler for events; `None` if it is of another type.
     pub(crate) fn handler<H: 'static>(&self) -> Option<&H> {
         self.events.as_ref()?.handler()
     }
@@ -270,13 +269,13 @@ impl<C: Category> Socket<C> {
         self.events.as_ref()
     }
 
-    /// The bit of the family, or 0 when the socket is not bound.
+    /// The bit of the family, or 0 if the socket is not bound.
     #[inline]
     pub(crate) fn ready(&self) -> u8 {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// The socket is bound.
+    /// Notes that the socket is bound.
     pub(crate) fn set_bound(&self) {
         if self.open.entries.missing().is_none() {
             self.ready.store(self.family.bit(), Ordering::Release);
@@ -308,17 +307,17 @@ impl<C: Category> Socket<C> {
     }
 }
 
-/// One of the handles of an open socket, which closes when the last is dropped.
+/// A handle of an open socket. The socket closes when its last handle is dropped.
 ///
 /// # Invariants
 ///
-/// It accounts for one of the socket's `handles`, unless there are none: then it only is about to be dropped.
+/// It accounts for one of the socket's `handles`. If that is zero, this is about to be dropped, and nothing else is done with it.
 pub struct Handle<C: Category> {
     shared: Shared<Socket<C>>,
 }
 
 impl<C: Category> Handle<C> {
-    /// The first handle of a socket, which is bound when it is `ready` with the bit of its family.
+    /// The first handle of a socket. The socket is bound if it is `ready` with the bit of its family.
     pub(crate) fn first(
         reserved: Reserved<Socket<C>>,
         open: Open<C>,
@@ -354,9 +353,9 @@ impl<C: Category> Handle<C> {
 }
 
 impl<C: Committed> Handle<C> {
-    /// Another handle of a socket that is still open.
+    /// Another handle of a socket; `None` if it has none any more.
     pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
-        // The reference first: a handle that goes while this one is counted is not the last, and gives its reference up.
+        // The reference comes first. A handle that is dropped while this one is being counted is not the last, and gives up its reference.
         let shared = socket.clone();
         let more = |handles: usize| (handles > 0).then(|| handles + 1);
         shared
@@ -369,18 +368,18 @@ impl<C: Committed> Handle<C> {
 }
 
 impl<C: Category> Handle<C> {
-    /// What the handles share, which may be closed while this is there.
+    /// A reference to what the handles share. It does not keep the socket open.
     pub(crate) fn share(&self) -> Shared<Socket<C>> {
         Shared::clone(&self.shared)
     }
 
-    /// The operation that closes the socket, with the socket, if this is the last handle.
+    /// The close of the socket, of which this is the last handle.
     ///
     /// # Errors
     ///
-    /// [`Error::InUse`] when it is not.
+    /// [`Error::InUse`] if there are other handles.
     pub(crate) fn into_closing(self) -> Result<Closing<C>, Error> {
-        // A socket without a handle gets no other, so this is the last.
+        // A socket without handles gets no new one, so this handle stays the last.
         self.handles
             .compare_exchange(1, 0, Ordering::Acquire, Ordering::Relaxed)
             .map_err(|_| Error::InUse)?;
@@ -388,11 +387,11 @@ impl<C: Category> Handle<C> {
     }
 }
 
-/// A handle that is borrowed, copied to where it is used: what it leads to need not be looked up again after each call of the kernel.
+/// A copy of a borrowed handle, on the stack of its user. So the compiler need not read the handle again after each call of the kernel.
 ///
 /// # Invariants
 ///
-/// It is a copy of a handle that is borrowed for `'s`, and does not count.
+/// The handle is borrowed for `'s`. The copy does not count.
 pub struct NearHandle<'s, C: Category> {
     handle: ManuallyDrop<Handle<C>>,
     borrowed: PhantomData<&'s Handle<C>>,
@@ -401,7 +400,7 @@ pub struct NearHandle<'s, C: Category> {
 impl<'s, C: Category> NearHandle<'s, C> {
     #[inline]
     pub(crate) const fn of(handle: &'s Handle<C>) -> Self {
-        // INVARIANT: as this is made.
+        // INVARIANT: the lifetime says so.
         Self {
             handle: copied(handle),
             borrowed: PhantomData,
@@ -409,7 +408,7 @@ impl<'s, C: Category> NearHandle<'s, C> {
     }
 }
 
-/// A copy of a handle that does not count, for as long as the handle is borrowed.
+/// A copy of a handle that does not count. It may be used as long as the handle is borrowed.
 #[inline]
 const fn copied<C: Category>(handle: &Handle<C>) -> ManuallyDrop<Handle<C>> {
     // SAFETY: the copy is not dropped, and callers use it no longer than the handle is borrowed.
@@ -444,7 +443,7 @@ impl<C: Category> Deref for NearHandle<'_, C> {
 ///
 /// # Invariants
 ///
-/// Nothing calls the socket now or later, and it is closed by this alone.
+/// Nothing calls the socket's functions now or later. Only this closes it.
 pub(crate) struct Closing<C: Category> {
     socket: Shared<Socket<C>>,
     operation: Idle<()>,
@@ -461,7 +460,7 @@ struct Closed<C: Category> {
 }
 
 impl<C: Category> Closing<C> {
-    /// The socket that has just lost its last handle.
+    /// The close of a socket that has just lost its last handle.
     fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
         let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
         // INVARIANT: callers say so.
@@ -476,7 +475,7 @@ impl<C: Category> Closing<C> {
         match unsafe { operation.launch(|irp| table.wsk_close_socket(place, irp)) } {
             Ok(flight) => Ok(Closed { socket, flight }),
             Err(refused) => {
-                // A close that cannot even be called leaves the socket, and the reference to it, for ever.
+                // If the close cannot even be called, the socket and the reference to it stay for ever.
                 core::mem::forget(socket);
                 Err(refused.error)
             }
@@ -499,16 +498,16 @@ impl<C: Category> Closing<C> {
             Err(flight) => {
                 let status = flight.returned();
                 flight.leave_observed(hold(socket.capture()));
-                // WSK may still use the socket's memory, for events: it stays for ever.
+                // WSK may still use the socket's memory for events, so it stays for ever.
                 core::mem::forget(socket);
                 Err(Error::Abandoned { call, status })
             }
         }
     }
 
-    /// Closes the socket; its memory and the capture go when WSK has done so. IRQL: `<= DISPATCH_LEVEL`.
+    /// Closes the socket without waiting. Its memory and its capture go when WSK has closed it. IRQL: `<= DISPATCH_LEVEL`.
     fn leave(self) {
-        /// The end of a close that nobody waits for. A socket's memory may go at any IRQL up to `DISPATCH_LEVEL`, on any thread.
+        /// Ends a close that nobody waits for. A socket's memory may be freed at any IRQL up to `DISPATCH_LEVEL`, on any thread.
         struct Left;
 
         impl<C: Category> Tells<Socket<C>> for Left {
@@ -525,19 +524,19 @@ impl<C: Category> Closing<C> {
     }
 }
 
-/// A socket whose close is over.
+/// A socket whose close has completed.
 ///
 /// # Invariants
 ///
-/// The close has completed with this status.
+/// `status` is the status of the close.
 struct Over<C: Category> {
     socket: Shared<Socket<C>>,
     status: NTSTATUS,
 }
 
 impl<C: Category> Over<C> {
-    /// Drops the reference to the socket, with the handler for its events. If WSK could not close it it may still use it, and the reference
-    /// stays.
+    /// Drops the handler for events and the reference to the socket. If the close has failed, WSK may still use the socket, and the
+    /// reference stays for ever.
     fn end(self) {
         if !self.status.is_success() {
             core::mem::forget(self.socket);
@@ -570,7 +569,7 @@ impl<C: Committed> Clone for Handle<C> {
 
 impl<C: Category> Drop for Handle<C> {
     fn drop(&mut self) {
-        // Whoever closes the socket by hand has counted this one off.
+        // `into_closing` has counted this one off.
         if self.handles.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -584,10 +583,9 @@ impl<C: Category> Drop for Handle<C> {
 }
 
 impl Handle<StreamCategory> {
-    /// What a stream socket becomes: a socket of this category, with the functions of its table.
+    /// Turns the stream socket into one of this category, with the functions of its table.
     pub(super) fn become_of<C: OfStream>(self, reserved: Reserved<Socket<C>>) -> Handle<C> {
-        // It was the only handle, because there are no others of a category that is not committed: what is open from now on is the socket
-        // that is made here.
+        // This was the only handle: a category that is not committed has no others. From here on the socket that is made below is open.
         let before = self.share();
         before.handles.store(0, Ordering::Relaxed);
         drop(self);
@@ -616,12 +614,12 @@ impl Handle<StreamCategory> {
     }
 }
 
-/// What an event has brought to a socket, unless it is kept.
+/// The indications of an event, until they are kept.
 ///
 /// # Invariants
 ///
-/// `list` has arrived at `socket`, and is the callback's until that returns. The callback says that it was retained exactly where it is
-/// kept.
+/// `list` has arrived at `socket`, and belongs to the callback until that returns. The callback tells WSK that the list was retained
+/// exactly if it was kept.
 pub(crate) struct Arrived<C: Arrives> {
     list: Option<Chain<C::Indication>>,
     socket: NonNull<WSK_SOCKET>,
@@ -639,46 +637,46 @@ impl<C: Arrives> Arrived<C> {
         }
     }
 
-    /// Whether it is kept.
+    /// Whether the indications were kept.
     pub(crate) const fn is_kept(&self) -> bool {
         self.list.is_none()
     }
 
-    /// The indications, in the order in which they arrived; none once they are kept: they may be released at any moment.
+    /// The indications in the order in which they arrived. None once they were kept, because they may be released at any moment.
     pub(crate) fn iter(&self) -> Chained<'_, C::Indication> {
         self.list.as_ref().map_or(Chained::none(), Chain::iter)
     }
 
-    /// Keeps what has arrived at the socket, unless that is being closed.
+    /// Keeps the indications after the event; `None` if they were kept already, or the socket is being closed.
     pub(crate) fn keep(&mut self, socket: &Shared<Socket<C>>) -> Option<Kept<C>> {
         if self.is_kept() || self.socket != socket.as_ptr() {
             return None;
         }
         let socket = Handle::from_open(socket)?;
-        // INVARIANT: it has arrived there, and the callback says that it is retained.
+        // INVARIANT: they have arrived there, and the callback tells WSK that they were retained.
         let list = self.list.take()?;
         Some(Kept { list, socket })
     }
 }
 
-/// Indications that are kept after the event that brought them. Dropping it gives them back, at any IRQL up to `DISPATCH_LEVEL`.
+/// Indications that were kept after their event. Dropping this releases them, at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// # Invariants
 ///
-/// What is in the list was retained from the socket, and not released; each indication has MDLs of its own. It is not `Sync`: to look at
-/// the bytes may be to map their MDLs, which writes them.
+/// The indications in the list were retained from the socket, and not released. Each has MDLs of its own. This is not `Sync`: reading the
+/// bytes may map the MDLs, which writes to them.
 pub(crate) struct Kept<C: Arrives> {
     list: Chain<C::Indication>,
     socket: Handle<C>,
 }
 
 impl<C: Arrives> Kept<C> {
-    /// What is kept.
+    /// The indications.
     pub(crate) const fn list(&self) -> &Chain<C::Indication> {
         &self.list
     }
 
-    /// The socket to which it came.
+    /// The socket to which they came.
     pub(crate) const fn socket(&self) -> &Handle<C> {
         &self.socket
     }
@@ -706,12 +704,13 @@ impl<C: Arrives> Drop for Kept<C> {
 ///
 /// # Safety
 ///
-/// It is the same as long as the owner is there, and nothing else uses its MDLs.
+/// The result is the same as long as the owner exists, and nothing else uses its MDLs.
 pub(crate) unsafe trait Owns: Send + 'static {
+    /// The indication.
     fn kept(&self) -> &Kept<DatagramCategory>;
 }
 
-/// The payload from byte `from` on, to be sent, with its owner.
+/// The payload from byte `from` on, with its owner, for a send.
 ///
 /// # Errors
 ///

@@ -104,6 +104,35 @@ pub struct DatagramSocket {
 #[doc(alias("WSK_FLAG_CONNECTION_SOCKET", "WSK_SOCKET"))]
 pub struct ConnectionSocket {
     pub(crate) handle: Handle<ConnectionCategory>,
+    /// Whether WSK has connected the socket, which then becomes a [`ConnectedSocket`].
+    connected: bool,
+}
+
+impl ConnectionSocket {
+    /// A socket that is not connected.
+    pub(crate) const fn new(handle: Handle<ConnectionCategory>) -> Self {
+        Self {
+            handle,
+            connected: false,
+        }
+    }
+
+    /// Notes that WSK has connected the socket.
+    pub(crate) const fn set_connected(&mut self) {
+        self.connected = true;
+    }
+
+    /// The connected socket. Returns the socket itself where WSK has not connected it.
+    pub(crate) fn into_connected(self) -> Result<ConnectedSocket, Self> {
+        if self.connected {
+            // INVARIANT: WSK has connected the socket.
+            Ok(ConnectedSocket {
+                handle: self.handle,
+            })
+        } else {
+            Err(self)
+        }
+    }
 }
 
 /// A TCP socket that is, or was, connected.

@@ -10,6 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use wsk::operation::{NotConnected, Operations};
+use wsk::request::{Connecting, Operation, Way};
 use wsk::{
     BufferPool, ConnectedSocket, ConnectionSocket, Control, Error, Family, NonPagedBuffer,
     Provider, Registration,
@@ -941,4 +942,17 @@ fn a_provider_that_keeps_what_it_has_refused_hangs_nobody() {
     // The leaks are the bytes and the MDL of the buffer that was lent to the provider.
     drop(buffer);
     assert_eq!(kernel.finish().unwrap_err().entries().len(), 2);
+}
+
+#[test]
+fn only_wsk_connects_a_socket() {
+    // What an operation ends in, without the operation.
+    type Carried = <Connecting as Operation<ConnectionSocket>>::Way;
+    let kernel = Kernel::boot();
+    let setting = Setting::new();
+    let socket = ConnectionSocket::open(&setting.provider, Family::V4).unwrap();
+    let refused = <Carried as Way<ConnectionSocket>>::finished(Ok(()), Some(socket)).unwrap_err();
+    assert_eq!(refused.error, Error::Taken);
+    drop((refused, setting));
+    kernel.shutdown();
 }
