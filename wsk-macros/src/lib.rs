@@ -133,11 +133,12 @@ use syn::{Error, parse_macro_input};
 /// | `value` | data | a method that reads it | `const X: T` to give |
 /// | `reserved` | data that has no meaning | nothing | 0 |
 ///
-/// With `entry` there may be `since = 0x0A000003`, the `NTDDI_VERSION` of the first Windows that has it (a provider's
-/// method never reads it from an older table; what is from Windows Vista on, 0x06000000, every table has), and `irql = "<= DISPATCH_LEVEL"`, for the documentation.
+/// `entry` may be followed by `since = 0x0A000003`, the `NTDDI_VERSION` of the first Windows that has the entry, and by
+/// `irql = "<= DISPATCH_LEVEL"`, for the documentation. A provider's method never reads an entry from a table that is older than
+/// the entry. All tables have the entries that exist since Windows Vista, 0x06000000.
 ///
-/// The signature is the C function's, with raw pointers spelled out and `#[sal(...)]` on the parameters. It is taken as
-/// `unsafe extern "system"`, and has to be what the member's type says: anything else doesn't compile.
+/// The signature is that of the C function, with raw pointers and `#[sal(...)]` on the parameters. The macro adds
+/// `unsafe extern "system"`. If the signature differs from the type of the member, the code does not compile.
 ///
 /// # Parameters
 ///
@@ -189,8 +190,8 @@ pub fn dispatch_events(arguments: TokenStream, input: TokenStream) -> TokenStrea
 }
 
 /// The SAL annotations that `#[sal(...)]` takes, for the generator: an array of `(&str, &str, bool, Option<&str>)`, which are the
-/// name, what the pointer is there for (`In`, `Out`, `Inout`, `Outptr`, `Reserved`), whether it may be NULL, and what a count
-/// counts (`bytes`, `elements`).
+/// name, the use of the pointer (`In`, `Out`, `Inout`, `Outptr`, `Reserved`), whether it may be NULL, and the unit of a count
+/// (`bytes`, `elements`).
 #[doc(hidden)]
 #[proc_macro]
 pub fn sal_annotations(_: TokenStream) -> TokenStream {

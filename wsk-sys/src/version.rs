@@ -1,13 +1,13 @@
-//! Which Windows runs, in the numbers that the dispatch tables are told apart by.
+//! The version of the running Windows, as the number that says which entries the dispatch tables have.
 
 use crate::WINDOWS_BUILDS;
 
-/// The `NTDDI_VERSION` of the Windows with this build number, as `RtlGetVersion` gives it: what `WskProviderDispatch::new` and the
-/// wrappers of the other tables are told.
+/// The `NTDDI_VERSION` of the Windows with this build number, which `RtlGetVersion` returns. Pass it to
+/// `WskProviderDispatch::new` and to the wrappers of the other tables.
 ///
-/// A build between two that are known has the older one's version, one newer than all of them the newest one's: every table
-/// that it has is at least as long. One older than all of them has 0, as a system has whose version is not known: then only
-/// what every provider of WSK has is called.
+/// For a build between two known builds, this is the version of the older one. For a build newer than all known builds, it is the
+/// newest version: the tables of such a build are at least as long. For a build older than all known builds, it is 0, as for an
+/// unknown version: the wrappers then call only entries that every provider of WSK has.
 ///
 /// ```
 /// use wsk_sys::{NTDDI_WIN7, NTDDI_WIN10_RS1, NTDDI_WIN10_NI, ntddi_of_build};

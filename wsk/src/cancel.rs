@@ -56,9 +56,9 @@ impl Cancel {
         Ok(Self { state })
     }
 
-    /// Ends all current waits with this, and those that begin before it is [reset](Self::reset). IRQL: `<= DISPATCH_LEVEL`.
+    /// Ends all waits that use this value, and all that begin before it is [reset](Self::reset). IRQL: `<= DISPATCH_LEVEL`.
     ///
-    /// This does not wait until they have ended.
+    /// This call does not wait until they have ended.
     pub fn cancel(&self) {
         self.state.store(true, Ordering::Release);
         self.state.event().set();

@@ -287,11 +287,12 @@ impl ConnectedSocket {
     /// # Ok::<(), wsk::Error>(())
     /// ```
     ///
-    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) with `WSK_FLAG_WAITALL`; a
-    /// provider that does not wait for all is asked again. What becomes of bytes that had come for such a receive when it is cancelled
-    /// is not documented. So [`wait_timeout`](Request::wait_timeout) asks without the flag, as often as it takes: nothing is
-    /// lost, whatever the provider does, but what another thread receives meanwhile is missing from the buffer. Of an
-    /// operation that was started and cancelled, `Short` is what the provider says.
+    /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive) with `WSK_FLAG_WAITALL`; if
+    /// a provider does not wait for all bytes, it is asked again. Microsoft does not document what becomes of bytes that arrived
+    /// for such a receive when the receive is cancelled. So [`wait_timeout`](Request::wait_timeout) asks without the flag, as
+    /// often as necessary: no bytes are lost, whatever the provider does, but bytes that another thread receives meanwhile are
+    /// missing from the buffer. For an operation that was started and cancelled, `Short` has the number that the provider
+    /// reports.
     ///
     /// # Errors
     ///

@@ -89,10 +89,10 @@ impl<T> DriverState<T> {
         self.state.put(state)
     }
 
-    /// Takes the state out. [`get`](Self::get) and [`with`](Self::with) no longer find it, and this call waits until everyone who has
-    /// found it before is done. `None` if there is no state, or another thread puts or takes it at this moment.
+    /// Takes the state out. [`get`](Self::get) and [`with`](Self::with) no longer find it. This call waits until nobody uses the
+    /// state any more. `None` if there is no state, or another thread puts or takes it at this moment.
     ///
-    /// A thread must not take what it uses itself: it would wait for itself. IRQL: `PASSIVE_LEVEL`.
+    /// A thread that uses the state must not take it: it would wait for itself. IRQL: `PASSIVE_LEVEL`.
     ///
     /// # Errors
     ///

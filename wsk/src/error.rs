@@ -463,8 +463,8 @@ impl Error {
     }
 }
 
-/// Some functions return what they took together with the error: [`DriverMdl`](crate::DriverMdl) returns the owner, a wait
-/// returns its operation, a socket itself. `?` drops that value, and keeps the error.
+/// Some functions return their arguments together with the error: [`DriverMdl`](crate::DriverMdl) returns the owner, a wait
+/// returns its operation, a method that takes the socket returns it. `?` drops that value, and keeps the error.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

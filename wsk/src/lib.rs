@@ -48,11 +48,11 @@
 //! |---|---|---|---|
 //! | [`wait`](operation::Request::wait), [`wait_timeout`](operation::Request::wait_timeout), [`wait_until`](operation::Request::wait_until) | any, borrowed or owned | the call | for one request at a time, at up to `APC_LEVEL` |
 //! | [`start_in`](operation::Request::start_in) a [`scope`] | borrowed for the scope, or owned | the end of the scope | for several requests at a time over memory on the stack |
-//! | [`start`](operation::Request::start), `.await` | moved in, comes back with the result | nobody, or who has the handle | at `DISPATCH_LEVEL`, in callbacks, with futures |
+//! | [`start`](operation::Request::start), `.await` | moved in, comes back with the result | nobody, or the owner of the handle | at `DISPATCH_LEVEL`, in callbacks, with futures |
 //! | [`start_with`](operation::Request::start_with) a closure | moved in, given to the closure with the result | nobody | the same, when you want to keep no handle |
 //!
 //! There is no guard that borrows the buffer and waits when it is dropped, because it would be unsound: `mem::forget` ends the
-//! borrow without the wait, and the kernel goes on using memory that has been reused by then.
+//! borrow without the wait, and the kernel continues to use memory that may have another use by then.
 //!
 //! Each request that is started allocates one block of nonpaged pool. With an operation [`from`](operation::Request::from) a pool of
 //! [`Operations`](operation::Operations), sending and receiving nonpaged memory allocates nothing, whoever owns it. A request that

@@ -151,7 +151,7 @@ macro_rules! controlled {
             }
 
             /// Registers the socket for an extension interface, and returns the functions that WSK implements. The
-            /// [extension](crate::ioctl::Extension::new) is made with unsafe code, which says what the driver has to keep to.
+            /// constructor of an [extension](crate::ioctl::Extension::new) is unsafe, and lists the duties of the driver.
             /// IRQL: `<= DISPATCH_LEVEL`.
             ///
             /// [`SIO_WSK_REGISTER_EXTENSION`](https://learn.microsoft.com/windows-hardware/drivers/network/sio-wsk-register-extension).

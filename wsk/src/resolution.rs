@@ -11,7 +11,7 @@ use crate::request::{self, Looking, Lookup, NameOf, NameRoom, Request, Resolve};
 impl Provider {
     /// Looks up the addresses of a name. IRQL: `PASSIVE_LEVEL`, whichever finisher runs it.
     ///
-    /// Allocates room for the name, and for what is found. Dropping an operation that was started cancels it.
+    /// Allocates memory for the name and for the result. Dropping an operation that was started cancels it.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();

@@ -22,8 +22,8 @@ closed!(StreamSocket);
 impl StreamSocket {
     /// Opens a socket, which has to be bound before it can connect or listen. IRQL: `<= APC_LEVEL`; waits.
     ///
-    /// Allocates the socket's state, now and as what it becomes, and operations, one of them for closing, which can therefore not
-    /// fail for lack of memory.
+    /// Allocates the state of the socket, also for the listener or the connection that it becomes, and operations. One operation
+    /// is for closing, which can therefore not fail for lack of memory.
     ///
     /// [`WskSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
     ///

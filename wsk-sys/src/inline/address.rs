@@ -1,5 +1,5 @@
-//! IPv4 and IPv6 addresses: what they are, and making them. Stands for the inline functions and the class macros of
-//! `mstcpip.h`, `ws2def.h` and `ws2ipdef.h`. Addresses are in network byte order unless said.
+//! Functions that test and make IPv4 and IPv6 addresses. They replace the inline functions and the class macros of `mstcpip.h`,
+//! `ws2def.h` and `ws2ipdef.h`. Addresses are in network byte order unless a function says otherwise.
 
 use crate::{IN_ADDR, IN4ADDR_ANY, IN4ADDR_BROADCAST, IN6_ADDR, IN6_ADDR_u};
 

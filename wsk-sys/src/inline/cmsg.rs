@@ -84,8 +84,8 @@ pub unsafe fn WSA_CMSG_FIRSTHDR(msg: *const WSAMSG) -> *mut WSACMSGHDR {
 
 /// Header after this one in the control information of a message, or NULL; the first one after NULL.
 ///
-/// Lengths are believed as far as they stay in the buffer, as in C: a header that says zero is followed by itself. Code
-/// that reads control information of others checks `cmsg_len` before it goes on.
+/// As in C, a length is only checked against the end of the buffer: after a header with length zero comes the same header again.
+/// Code that reads control information from others checks `cmsg_len` before it continues.
 ///
 /// IRQL: any. Header: `ws2def.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/ns-ws2def-wsacmsghdr).

@@ -1,5 +1,5 @@
-//! I/O request packets: walking the stack locations that follow an IRP, setting what is called on completion, and sending
-//! and completing. Stands for the IRP functions of `wdm.h` that have no symbol in `ntoskrnl.exe`.
+//! I/O request packets: functions that walk the stack locations behind an IRP, set the completion routine, send an IRP and
+//! complete it. They replace the IRP functions of `wdm.h` that have no symbol in `ntoskrnl.exe`.
 
 use core::ffi::c_void;
 use core::mem::{offset_of, size_of, transmute};
@@ -122,7 +122,7 @@ pub unsafe fn IoCopyCurrentIrpStackLocationToNext(Irp: *mut IRP) {
     }
 }
 
-/// Sets what is called when the request completes, and on which outcomes.
+/// Sets the routine to call when the request completes, and the outcomes for which it is called.
 ///
 /// The routine and its three conditions go to the *next* location, so this comes before `IoCallDriver` or the call of WSK.
 ///
@@ -227,7 +227,7 @@ pub unsafe fn IoCallDriver(DeviceObject: *mut DEVICE_OBJECT, Irp: *mut IRP) -> N
 }
 
 impl IO_STATUS_BLOCK {
-    /// A status and what the request gave, most often a number of bytes.
+    /// A status, and the information of the request: for most requests, a number of bytes.
     #[inline]
     #[must_use]
     pub const fn new(status: NTSTATUS, information: usize) -> Self {

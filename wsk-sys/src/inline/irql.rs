@@ -52,7 +52,7 @@ pub unsafe fn KfRaiseIrql(NewIrql: u8) -> u8 {
 ///
 /// # Safety
 ///
-/// The caller is kernel code, and `NewIrql` is what the raise that this undoes gave.
+/// The caller is kernel code. `NewIrql` is the level that the matching raise returned.
 #[cfg(all(windows, target_arch = "x86_64", any(docsrs, not(panic = "unwind"))))]
 #[inline]
 pub unsafe fn KeLowerIrql(NewIrql: u8) {
@@ -67,7 +67,7 @@ pub unsafe fn KeLowerIrql(NewIrql: u8) {
 ///
 /// # Safety
 ///
-/// The caller is kernel code, and `NewIrql` is what the raise that this undoes gave.
+/// The caller is kernel code. `NewIrql` is the level that the matching raise returned.
 #[cfg(target_arch = "aarch64")]
 #[inline]
 pub unsafe fn KeLowerIrql(NewIrql: u8) {

@@ -1,8 +1,8 @@
 //! The functions that C code gets from the headers as macros or inline functions, in Rust and under the same names. They replace
 //! the parts of `wdm.h`, `ntdef.h`, the Winsock headers and `wsk.h` that have no symbol to import.
 //!
-//! Parameters are C's: what is a pointer there is a raw pointer here. `BOOLEAN` is `bool`, and a macro's type argument is a
-//! type parameter. None of these functions panics.
+//! The parameters are those of C: a pointer in C is a raw pointer here, `BOOLEAN` is `bool`, and the type argument of a macro is
+//! a type parameter. None of these functions panics.
 
 // C cuts and reinterprets numbers silently. These functions do so where C's do.
 #![allow(

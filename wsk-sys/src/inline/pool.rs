@@ -33,7 +33,7 @@ pub unsafe fn ExAllocatePoolZero(
     }
 }
 
-/// Allocates memory from a pool and leaves in it what there is, or gives null.
+/// Allocates memory from a pool without clearing it. Returns null on failure.
 ///
 /// IRQL: `<= DISPATCH_LEVEL`, for paged memory `<= APC_LEVEL`. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepooluninitialized).

@@ -1,5 +1,5 @@
-//! Sizes of records that end in an array of addresses. Stands for the size macros of `ws2def.h` and `ws2ipdef.h`.
-//! Where a count is so large that C's arithmetic wraps, these saturate: no size is smaller than what it has to hold.
+//! Sizes of records that end in an array of addresses. These functions replace the size macros of `ws2def.h` and `ws2ipdef.h`.
+//! Where C's arithmetic wraps because the count is too large, they saturate, so that no size is smaller than its contents.
 
 use core::mem::{offset_of, size_of};
 

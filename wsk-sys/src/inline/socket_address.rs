@@ -1,5 +1,5 @@
-//! Socket addresses: what they are, and making them. Stands for the inline functions of `mstcpip.h` and `ws2ipdef.h`.
-//! Addresses and ports are in network byte order unless said.
+//! Functions that test and make socket addresses. They replace the inline functions of `mstcpip.h` and `ws2ipdef.h`. Addresses
+//! and ports are in network byte order unless a function says otherwise.
 
 use core::ffi::c_void;
 use core::mem::{offset_of, size_of};

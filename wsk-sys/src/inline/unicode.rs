@@ -74,7 +74,7 @@ pub const fn utf16<const UNITS: usize>(text: &str) -> [u16; UNITS] {
     units
 }
 
-/// The counted string over units, the last of which is a zero.
+/// The counted string over these UTF-16 units. The last unit is a zero, which does not count.
 #[doc(hidden)]
 #[must_use]
 pub const fn constant_string<const UNITS: usize>(buffer: &'static [u16; UNITS]) -> UNICODE_STRING {

@@ -163,7 +163,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    /// [`Error::UnknownAddress`] for an address that is neither IPv4 nor IPv6.
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
         self.0.local()
     }
@@ -172,7 +172,7 @@ impl Incoming<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    /// [`Error::UnknownAddress`] for an address that is neither IPv4 nor IPv6.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
         self.0.remote()
     }
@@ -262,7 +262,7 @@ impl Inspection<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    /// [`Error::UnknownAddress`] for an address that is neither IPv4 nor IPv6.
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
         self.0.local()
     }
@@ -271,7 +271,7 @@ impl Inspection<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownAddress`] for what is neither an IPv4 nor an IPv6 address.
+    /// [`Error::UnknownAddress`] for an address that is neither IPv4 nor IPv6.
     pub fn remote_address(&self) -> Result<SocketAddr, Error> {
         self.0.remote()
     }

@@ -268,7 +268,7 @@ impl<B: ReceiveBuffer> Repeat<B> for Receiving {
 /// use wsk::NonPagedBuffer;
 /// use wsk::operation::StreamArrival;
 ///
-/// /// Counts the lines in what has come.
+/// /// Counts the lines in the received bytes.
 /// fn lines(arrival: StreamArrival<'_, NonPagedBuffer>) -> usize {
 ///     arrival.bytes().iter().filter(|&&byte| byte == b'\n').count()
 /// }

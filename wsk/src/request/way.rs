@@ -26,12 +26,12 @@ pub trait Way<B>: 'static {
     #[doc(hidden)]
     fn waited<T>(result: Result<T, Error>, carried: B) -> Self::Waited<T>;
 
-    /// Makes the result of an owned operation, with what it carried. That is missing only after [`Error::Abandoned`] and
-    /// [`Error::Taken`].
+    /// Makes the result of an owned operation, with the buffer that it carried. The buffer is missing only after
+    /// [`Error::Abandoned`] and [`Error::Taken`].
     #[doc(hidden)]
     fn finished<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Finished<T>;
 
-    /// Makes the result of an operation in a scope, with what it carried, unless that stays with the scope after an error.
+    /// Makes the result of an operation in a scope, with the buffer that it carried, unless the scope keeps it after an error.
     #[doc(hidden)]
     fn scoped<T>(result: Result<T, Error>, carried: Option<B>) -> Self::Scoped<T>;
 
@@ -41,7 +41,7 @@ pub trait Way<B>: 'static {
     where
         Self: Sized;
 
-    /// Makes what is returned if the operation was not started.
+    /// Makes the result for an operation that was not started.
     #[doc(hidden)]
     fn not_started(error: Error, carried: B) -> Self::NotStarted;
 
