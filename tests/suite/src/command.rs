@@ -14,7 +14,7 @@ use wsk_drivers::toolchain::{cargo_for, has, host, repository, target_directory}
 use crate::install;
 use crate::table::{Check, Judged, Step};
 
-/// What the commands of a check say, shown as it comes or kept, and how long processors are busy with them.
+/// The output of a check's commands, which is shown as it comes or kept, and the processor time that they take.
 #[derive(Default)]
 pub(crate) struct Log {
     shown: bool,
@@ -44,7 +44,7 @@ impl Log {
         Ok(())
     }
 
-    /// Runs a command that has to fail, with something in what it says.
+    /// Runs a command that has to fail, with `asked` in its output.
     fn fails(&mut self, command: &mut Command, asked: &str) -> Result<()> {
         let (ended, said) = self.end_of(command, true)?;
         let (line, said) = (line(command), String::from_utf8_lossy(&said));
@@ -53,7 +53,7 @@ impl Log {
         Ok(())
     }
 
-    /// How a command ends, and what it says if that is kept.
+    /// Runs a command, and returns its status, and its output if that is kept.
     fn end_of(&mut self, command: &mut Command, kept: bool) -> Result<(ExitStatus, Vec<u8>)> {
         let line = line(command);
         self.note(&format!("$ {line}"));
@@ -64,7 +64,7 @@ impl Log {
         let child = command.spawn();
         let mut said = Vec::new();
         if kept {
-            // Reading ends when nobody can say anything any more: this process neither.
+            // Reading ends when the last writer is closed, so this process closes its own.
             command.stdout(Stdio::null()).stderr(Stdio::null());
             reader.read_to_end(&mut said)?;
         }
@@ -75,7 +75,7 @@ impl Log {
     }
 }
 
-/// Runs what a check consists of.
+/// Runs the commands of a check.
 pub(crate) fn run_check(check: &Check, log: &mut Log) -> Result<()> {
     for (version, components) in &check.rust {
         if !install::rust(log, version, components)? {
@@ -102,7 +102,7 @@ pub(crate) fn run_check(check: &Check, log: &mut Log) -> Result<()> {
     Ok(())
 }
 
-/// The command that a line of the table stands for, with two sets of variables.
+/// Makes the command of a line, with the variables of its check and its own.
 fn made(text: &str, of_all: &BTreeMap<String, String>, own: &BTreeMap<String, String>) -> Command {
     let text = filled(text);
     let mut words = text.split_whitespace();
@@ -113,7 +113,7 @@ fn made(text: &str, of_all: &BTreeMap<String, String>, own: &BTreeMap<String, St
         "rustup" => rustup(),
         _ => Command::new(program),
     };
-    // Most is built once: to note what could be kept for the next time takes a third of the compiler's time.
+    // Most is built once, and incremental compilation would take a third of the compiler's time.
     command.env("CARGO_INCREMENTAL", "0");
     let variables = of_all.iter().chain(own);
     command.envs(variables.map(|(name, value)| (name, filled(value))));
@@ -121,7 +121,7 @@ fn made(text: &str, of_all: &BTreeMap<String, String>, own: &BTreeMap<String, St
     command
 }
 
-/// `rustup`, without what cargo tells the programs that it runs: that is for another Rust than the one that rustup is asked for.
+/// `rustup`, without the variables that cargo sets for the programs that it runs: they name the active Rust.
 pub(crate) fn rustup() -> Command {
     let mut command = Command::new("rustup");
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {

@@ -9,7 +9,7 @@ use wsk_drivers::toolchain;
 
 use crate::command::{Log, rustup};
 
-/// Debian packages, and what tells that they are there already, from them or from elsewhere.
+/// Debian packages, and the files or programs of which one shows that they are not needed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tool {
@@ -62,12 +62,12 @@ pub(crate) fn all<'a>(tools: impl Iterator<Item = &'a Tool>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a program is there, which tells its version.
+/// Whether a program can be run.
 pub(crate) fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
 
-/// Installs a Rust with these components; `false` where there is no rustup, which is said.
+/// Installs a Rust with these components. Returns `false` and says so if there is no rustup.
 pub(crate) fn rust(log: &mut Log, version: &str, components: &[String]) -> Result<bool> {
     if !is_there("rustup") {
         log.note(&format!("NOT RUN: it needs rustup, for Rust {version}"));
@@ -84,7 +84,7 @@ pub(crate) fn rust(log: &mut Log, version: &str, components: &[String]) -> Resul
     Ok(true)
 }
 
-/// What a command prints.
+/// The standard output of a command.
 fn printed(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(command.output()?.stdout)?)
 }

@@ -34,7 +34,7 @@ struct Cli {
     jobs: Option<usize>,
 }
 
-/// What became of a check.
+/// The result of a check.
 struct Outcome<'a> {
     name: &'a str,
     passed: bool,
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what is asked for; whether all is well.
+/// Does what the command line asks for, and returns whether all checks passed.
 fn run(cli: &Cli) -> Result<bool> {
     let table = table::read();
     let wanted = table.wanted(&cli.words);
@@ -103,7 +103,7 @@ fn run(cli: &Cli) -> Result<bool> {
     Ok(failed == 0)
 }
 
-/// Runs checks, so many at a time. What one prints is shown when it is done, or as it comes if there is no other.
+/// Runs checks, `jobs` at a time. The output of a check is shown when it ends; that of a single check is shown as it comes.
 fn run_all<'a>(checks: &[&'a Check], jobs: usize) -> Vec<Outcome<'a>> {
     let queue = Mutex::new(Queue::new(checks));
     let results = Mutex::new(Vec::new());
@@ -125,7 +125,7 @@ fn run_all<'a>(checks: &[&'a Check], jobs: usize) -> Vec<Outcome<'a>> {
     results.into_inner().unwrap()
 }
 
-/// Runs a check, and says what became of it.
+/// Runs a check and prints its result.
 fn judge(check: &Check, shown: bool) -> Outcome<'_> {
     let (start, mut log) = (Instant::now(), Log::new(shown));
     let ended = command::run_check(check, &mut log);
@@ -146,18 +146,18 @@ fn judge(check: &Check, shown: bool) -> Outcome<'_> {
     outcome
 }
 
-/// The lines of a failed check that most likely tell why, without all that was said around them.
+/// The lines in the output of a failed check that most likely say why it failed.
 fn telling_lines(said: &str) -> Vec<&str> {
     const SIGNS: &str = "panicked at|FAILED|error|Error: |*** STOP|rule broken|left behind|AddressSanitizer|ThreadSanitizer";
     const MOST: usize = 16;
     let mut panicked = false;
     let mut telling: Vec<_> = said.lines().collect();
     telling.retain(|line| {
-        // What a panic says is on the line behind.
+        // The message of a panic is on the next line.
         let behind = std::mem::replace(&mut panicked, line.contains("panicked at"));
         behind || SIGNS.split('|').any(|sign| line.contains(sign))
     });
-    // The last: what comes first is what others said on their way.
+    // The last ones: earlier lines are more often of tests that passed.
     telling.split_off(telling.len().saturating_sub(MOST))
 }
 

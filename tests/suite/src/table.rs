@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::install;
 
-/// What `checks.toml` has, which says what the fields mean.
+/// The contents of `checks.toml`, which explains the fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Table {
@@ -40,7 +40,7 @@ pub(crate) enum Step {
     Table(Judged),
 }
 
-/// A command, and what is asked of it besides success.
+/// A command with conditions.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Judged {
@@ -57,7 +57,7 @@ pub(crate) fn read() -> Table {
 }
 
 impl Table {
-    /// The checks that words ask for.
+    /// The checks that the words of a command line name.
     pub(crate) fn wanted(&self, words: &[String]) -> Vec<&Check> {
         let asked = |check: &&Check, word: &String| {
             let exact = self.check.iter().any(|check| check.name == *word);
@@ -69,7 +69,7 @@ impl Table {
     }
 }
 
-/// What waits, and the folders that those that run build in.
+/// The checks that wait, and the folders in which the running checks build.
 pub(crate) struct Queue<'a> {
     waiting: Vec<&'a Check>,
     folders: Vec<Option<&'a str>>,
@@ -81,7 +81,7 @@ impl<'a> Queue<'a> {
         Self { waiting, folders }
     }
 
-    /// The next check: the first that builds in a folder where no other does, or the first.
+    /// The next check: the first whose folder no running check uses, or else the first.
     pub(crate) fn next(&mut self) -> Option<&'a Check> {
         let free = |check: &&Check| !self.folders.contains(&check.folder.as_deref());
         let index = self.waiting.iter().position(free).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! What checks do that takes more than a command. Tests that take long are ignored in an ordinary run: a line of `checks.toml` runs each.
+//! Checks that take more than a command. Tests that take long are ignored in an ordinary run: a command of `checks.toml` runs each of them.
 
 #![allow(missing_docs)]
 
@@ -28,7 +28,7 @@ fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// A command for a shell, which shows it when it runs.
+/// A command in the form of the shell, which prints it when it runs.
 fn shown<'a>(shell: &'a Shell, command: &Command) -> Cmd<'a> {
     let shown = shell.cmd(command.get_program()).args(command.get_args());
     { command.get_envs() }.fold(shown, |shown, (name, value)| match value {
@@ -51,7 +51,7 @@ fn commands(of: Option<&str>) -> Vec<String> {
     steps.filter_map(line).collect()
 }
 
-/// The words of a command after each of some word.
+/// The words of a command that follow `word`.
 fn after<'a>(word: &str, command: &'a str) -> Vec<&'a str> {
     let words: Vec<_> = command.split(' ').collect();
     let pairs = words.windows(2).filter(|pair| pair[0] == word);

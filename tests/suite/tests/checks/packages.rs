@@ -1,5 +1,5 @@
-//! The packages as the world will have them: their metadata, what is in them, a dry run of publishing, their documentation as docs.rs
-//! makes it, from nothing but their files, and what a driver links of them.
+//! The packages as they are published: their metadata and files, their oldest Rust, their documentation as docs.rs makes it from these files, and
+//! what a driver links.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use xshell::{Shell, cmd};
 
 use crate::{after, cargo, commands, shell};
 
-/// What `cargo metadata` says of packages, and their manifests.
+/// The packages in the output of `cargo metadata`, with their manifests.
 fn packages(options: &[&str]) -> Result<Vec<Value>> {
     let (shell, cargo) = (shell()?, cargo());
     let command = cmd!(shell, "{cargo} metadata --format-version 1 {options...}");
@@ -38,7 +38,7 @@ fn text<'a>(package: &'a Value, key: &str) -> &'a str {
     package[key].as_str().unwrap_or_default()
 }
 
-/// What a package has somewhere, a list.
+/// The list at a place of some JSON.
 pub(crate) fn list<'a>(package: &'a Value, at: &str) -> impl Iterator<Item = &'a Value> {
     let list = package.pointer(at).and_then(Value::as_array);
     list.into_iter().flatten()
@@ -62,12 +62,12 @@ fn have_what_they_need() -> Result<()> {
     Ok(())
 }
 
-/// The rules for the metadata of each package, in a file that says what the fields mean.
+/// The rules for the metadata of each package. The file explains its fields.
 fn rules() -> Value {
     toml::from_str(include_str!("../../packages.toml")).unwrap()
 }
 
-/// What is wrong with the metadata of a package.
+/// The faults in the metadata of a package.
 fn wrong(package: &Value) -> Vec<String> {
     let (name, rules) = (text(package, "name"), rules());
     let broken = list(&rules, "/rule").filter(|rule| {
@@ -76,7 +76,7 @@ fn wrong(package: &Value) -> Vec<String> {
         !form.is_match(&there.to_string())
     });
     let broken = broken.map(|rule| format!("{name}: not {}", text(rule, "what")));
-    // Cargo refuses only those that do not go together. One without a version is for development, and is not published.
+    // Cargo refuses only incompatible versions. A dependency without a version is for development, and is not published.
     let good = ["*", &format!("^{}", text(package, "version"))];
     let other = |it: &&Value| it["path"].is_string() && !good.contains(&text(it, "req"));
     let others = list(package, "/dependencies").filter(other);
@@ -102,7 +102,7 @@ fn wrong_metadata_is_told() {
     assert!(others > 4, "{others} requirements are for another version");
 }
 
-/// The headings of a changelog that are out of form.
+/// The headings of a changelog that are not in the form of Keep a Changelog.
 fn out_of_form(changes: &str) -> Vec<String> {
     let release = r"## \[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d";
     let kind = "### (Added|Changed|Deprecated|Removed|Fixed|Security)";
@@ -125,8 +125,8 @@ fn a_changelog_out_of_form_is_told() {
     }
 }
 
-/// The check `oldest-rust` has each package's `rust-version`, and the target that it is made for: what is for drivers compiles as part of one.
-/// The check `docs-rs` has the targets that docs.rs is told.
+/// The check `oldest-rust` compiles each package with its `rust-version` and for its default target. The check `docs-rs` documents it for all of
+/// its targets.
 #[test]
 fn each_is_compiled_and_documented_for_its_targets() {
     for package in &published().unwrap() {
@@ -141,7 +141,7 @@ fn each_is_compiled_and_documented_for_its_targets() {
         let rust = format!("rustup run {rust}.0 cargo check --all-features");
         has("oldest-rust", &rust, text(of_docs_rs, "default-target"));
         for target in list(of_docs_rs, "/targets").filter_map(Value::as_str) {
-            // The machines of docs.rs are Linux; what is for the system of the developer is documented on that.
+            // A package that is not for Windows is documented on the developer's system. That of docs.rs is Linux.
             let windows = target.contains("windows").then_some(target);
             has("docs-rs", "cargo doc", windows.unwrap_or("{host}"));
         }
@@ -151,7 +151,7 @@ fn each_is_compiled_and_documented_for_its_targets() {
 /// Packages by their names, and the folders that they are in.
 pub(crate) type Patches = BTreeMap<String, PathBuf>;
 
-/// What has cargo take packages from folders.
+/// The configuration with which cargo takes packages from folders.
 pub(crate) fn patched(packages: &Patches) -> String {
     let line = |(name, path): (&String, &PathBuf)| format!("{name}.path = '{}'\n", path.display());
     "[patch.crates-io]\n".to_owned() + &packages.iter().map(line).collect::<String>()
@@ -167,14 +167,14 @@ pub(crate) fn unpacked(shell: &Shell, packages: &[Value], folder: &Path) -> Resu
     for package in packages {
         let (name, version) = (text(package, "name"), text(package, "version"));
         let file = packed.join(format!("{name}-{version}.crate"));
-        // The files count as new, so that cargo compiles what has changed.
+        // With `m` the files are as new as they are unpacked, so that cargo compiles them again.
         cmd!(shell, "tar -xzmf {file} -C {folder}").run()?;
         unpacked.insert(name.to_owned(), folder.join(format!("{name}-{version}")));
     }
     Ok(unpacked)
 }
 
-/// Lays the packages out as a workspace, of nothing but their files, for the check to document.
+/// Makes a workspace of the packages, from nothing but their files, which the check documents.
 #[test]
 #[ignore = "`cargo ci docs-rs`"]
 fn unpacked_to_be_documented() -> Result<()> {
@@ -183,13 +183,13 @@ fn unpacked_to_be_documented() -> Result<()> {
     shell.remove_path(&folder)?;
     shell.create_dir(&folder)?;
     let patches = patched(&unpacked(&shell, &packages, &folder)?);
-    // The versions of others that are here already.
+    // The locked versions of other packages have been downloaded already.
     shell.copy_file("Cargo.lock", &folder)?;
     let workspace = "[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n\n";
     Ok(shell.write_file(folder.join("Cargo.toml"), workspace.to_owned() + &patches)?)
 }
 
-/// What a driver links is of this repository, and nothing that it may link with any feature has a build script.
+/// A driver links only packages of this repository, and none that it links with any feature has a build script.
 #[test]
 #[ignore = "`cargo ci dependencies`"]
 fn a_driver_links_these_alone_and_no_build_script() -> Result<()> {

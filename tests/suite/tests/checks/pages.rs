@@ -1,5 +1,5 @@
-//! The pages of the guide about drivers: their files are those of the templates. What `A driver without a WDK` says is done word for word, with
-//! the packages as they are published; the driver of `Beside wdk` compiles. And the README of `tests` explains each folder.
+//! The pages of the guide about drivers show the files of the templates. The commands of `A driver without a WDK` work, with the packages as
+//! they are published, and the driver of `Beside wdk` compiles. The README of `tests` explains each folder.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -16,14 +16,14 @@ use crate::{shell, shown, table};
 
 const WITHOUT_WDK: &str = "wsk/src/guide/without_wdk.md";
 const BESIDE_WDK: &str = "wsk/src/guide/beside_wdk.md";
-/// What `cargo generate` puts the name of a driver in place of, and the name that the page has.
+/// The placeholder for the name of a driver in a template, and the name on the page.
 const NAME: (&str, &str) = ("{{project-name}}", "first-driver");
-/// Where the page has something listen.
+/// The address on which a program listens, according to the page.
 const SERVER: &str = "127.0.0.1:7777";
-/// What arrives there.
+/// The lines that arrive there.
 const TOLD: &str = "loaded\nunloaded\n";
 
-/// The files that a page shows and what is in them, and the commands between them, under no name. The name of a file begins the line above it.
+/// The blocks of a page: files with their names, and commands with an empty name. The line above a file begins with its name.
 fn blocks(page: &str) -> Vec<(&str, &str)> {
     let form = r"(?ms)^(?:`([^`\n]+)`[^\n]*\n\n)?```(\w+)[^\n]*\n(.*?)^```$";
     let form = Regex::new(form).unwrap();
@@ -39,7 +39,7 @@ fn blocks(page: &str) -> Vec<(&str, &str)> {
     blocks.collect()
 }
 
-/// Whether a page shows the files of a template, of which there are so many, under the name that the page has.
+/// Checks that a page shows the files of a template, and how many they are.
 fn shows(shell: &Shell, page: &str, template: &str, count: usize) -> Result<()> {
     let mut files = blocks(page);
     files.retain(|(name, _)| !name.is_empty());
@@ -53,12 +53,12 @@ fn shows(shell: &Shell, page: &str, template: &str, count: usize) -> Result<()> 
     Ok(())
 }
 
-/// Makes the files of a page in a folder, where the shell is then. In the folder above, where cargo looks too, is what has cargo take packages
-/// from elsewhere: the driver's own files stay as the page has them.
+/// Makes a folder with the files of a page, and changes to it. Cargo also reads the configuration of the folder above, which says where the
+/// packages are: the driver's own files stay as they are on the page.
 fn follow(shell: &Shell, page: &str, above: &Path, packages: &Patches) -> Result<()> {
     let configuration = format!("[net]\noffline = true\n{}", patched(packages));
     shell.write_file(above.join(".cargo/config.toml"), configuration)?;
-    // The versions of others that are here already.
+    // The locked versions of other packages have been downloaded already.
     let lock = shell.read_file("Cargo.lock")?;
     shell.change_dir(above.join(NAME.1));
     shell.write_file("Cargo.lock", lock)?;
@@ -77,7 +77,7 @@ fn a_driver_without_a_wdk() -> Result<()> {
     let (folder, packages) = (shell.create_temp_dir()?, published()?);
     let packages = unpacked(&shell, &packages, folder.path())?;
     follow(&shell, &page, folder.path(), &packages)?;
-    // What was built stays for the next time.
+    // The next run uses what this one builds.
     let target = absolute(toolchain::target_directory())?.join("without-wdk");
     shell.create_dir(&target)?;
     #[cfg(unix)]
@@ -91,12 +91,12 @@ fn a_driver_without_a_wdk() -> Result<()> {
     Ok(())
 }
 
-/// Runs commands in one shell, which ends at the first that fails. Whether they have compiled for Windows.
+/// Runs commands in one shell, up to the first that fails. Returns whether they compile for Windows.
 fn run(shell: &Shell, lines: &[&str]) -> Result<bool> {
     let (first, rest) = lines.split_first().context("no commands")?;
     let debian = first.strip_prefix("sudo apt-get install ");
     let rustup = first.strip_prefix("rustup target add ");
-    // Nothing is installed: it would change what the other checks are built with.
+    // Nothing is installed: that would change the Rust that the other checks use.
     let (there, lines) = match (debian, rustup) {
         (Some(packages), _) => (has_debian(packages)?, rest),
         (_, Some(target)) => (toolchain::has(target), rest),
@@ -104,14 +104,14 @@ fn run(shell: &Shell, lines: &[&str]) -> Result<bool> {
     };
     let script = lines.join("\n");
     let mut script = cmd!(shell, "sh -ec {script}").env("RUSTFLAGS", "-D warnings");
-    // What cargo tells the programs that it runs is not there for who types the commands.
+    // A user who types the commands does not have the variables that cargo sets here.
     for variable in ["CARGO", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTC"] {
         script = script.env_remove(variable);
     }
     if debian.is_some() {
         script = script.env("PATH", "/usr/bin:/bin");
         script = script.env_remove("RUSTUP_TOOLCHAIN");
-        // What the other Rust has built would do.
+        // Otherwise cargo would take what the other Rust has built.
         shell.remove_path(format!("target/{}", toolchain::X86_64))?;
     }
     if !there {
@@ -124,7 +124,7 @@ fn run(shell: &Shell, lines: &[&str]) -> Result<bool> {
     Ok(there && (debian.is_some() || rustup.is_some()))
 }
 
-/// Whether Debian's Rust is there. What the page installs has to be what checks need.
+/// Returns whether Debian's Rust is there. Checks need each package that the page installs.
 fn has_debian(packages: &str) -> Result<bool> {
     let needed = table()["install"].to_string();
     for name in packages.split(' ') {
@@ -134,7 +134,7 @@ fn has_debian(packages: &str) -> Result<bool> {
     Ok(toolchain::debian_sources())
 }
 
-/// Loads and unloads the driver, and has what it tells arrive.
+/// Loads and unloads the driver, and checks what it sends.
 fn in_wine(shell: &Shell, script: Cmd<'_>) -> Result<()> {
     wine::program().context("wine is not installed")?;
     shell.remove_path("target/wine")?;
@@ -143,7 +143,7 @@ fn in_wine(shell: &Shell, script: Cmd<'_>) -> Result<()> {
     let script = script.env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d");
     let script = script.env_remove("DISPLAY");
     script.env_remove("WAYLAND_DISPLAY").run()?;
-    // The driver was loaded and unloaded: what it has told is here, or never will be.
+    // The driver was unloaded, so all that it sends has arrived.
     listener.set_nonblocking(true)?;
     let (mut client, _) = listener.accept().context("the driver did not connect")?;
     client.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -167,7 +167,7 @@ fn a_driver_beside_wdk() -> Result<()> {
     let ours = ["wsk", "wsk-sys", "wsk-macros"].map(|name| shell.current_dir().join(name));
     let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
     let packages: Patches = theirs.chain(ours).map(|path| (name(&path), path)).collect();
-    // Apart from the repository, so that no lock file is left there.
+    // In the repository a lock file would be left.
     let folder = shell.create_temp_dir()?;
     follow(&shell, &page, folder.path(), &packages)?;
     let target = absolute(toolchain::windows_directory())?;

@@ -1,6 +1,6 @@
-//! Tests as programs for Windows: those of the host kernel, of `wsk`, of the sample drivers and of the driver in C, and the examples of the
-//! documentation, run in Wine. And what decides there whether `wsk-sys` imports from the kernel's modules or leaves its functions to the host
-//! kernel: the panic strategy of each compilation unit.
+//! The tests of the host kernel, of `wsk`, of the sample drivers and of the driver in C, and the examples of the documentation, as programs for
+//! Windows in Wine. There the panic strategy of a compilation unit decides whether `wsk-sys` imports from the kernel's modules or leaves its
+//! functions to the host kernel, so it is checked too.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -24,7 +24,7 @@ const UNALIGNED: &str = "profile.dev.package.dns-lookup.debug-assertions=false";
 /// A sample driver that needs the ECN bits of datagrams, which Wine's sockets do not tell: its tests run elsewhere.
 const ALONG: &str = "udp-segments";
 
-/// What counts of the compilation units of a driver, and of its tests.
+/// The facts about the compilation units of a driver, and about those of its tests.
 const OF_DRIVERS: &str = "abort, has wsk-sys, links a driver";
 const OF_TESTS: &str = "has wsk-host, has wsk-sys, unwind";
 
@@ -34,7 +34,7 @@ fn tests_pass_as_programs_for_windows() -> Result<()> {
     let shell = shell()?;
     units(&shell)?;
     let wine = Wine::new().map_err(Error::msg)?;
-    // The DLL that Rust's standard library gets random numbers from, which the check has made.
+    // Rust's standard library gets random numbers from this DLL, which an earlier command of the check has made.
     let file = wine.system_folder().join("bcryptprimitives.dll");
     if !file.exists() {
         let made = toolchain::windows_directory().join("bcryptprimitives.dll");
@@ -87,7 +87,7 @@ pub(crate) fn names(list: &str) -> impl Iterator<Item = &str> {
     list.lines().filter_map(|line| line.strip_suffix(": test"))
 }
 
-/// Looks at the compilation units of a driver, of its tests, and of its tests with the profile that drivers are built with.
+/// Checks the compilation units of a driver, of its tests, and of its tests with the profile that drivers are built with.
 fn units(shell: &Shell) -> Result<()> {
     for driver in DRIVERS.iter().copied() {
         for (what, profile, asked) in [
@@ -108,7 +108,7 @@ fn units(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// The panic strategies of the compilation units for Windows, and what else counts of them.
+/// The facts about the compilation units for Windows: the panic strategies first of all.
 fn facts(graph: &Value) -> String {
     let mut facts = BTreeSet::new();
     let ours = |it: &&Value| it["platform"] == TARGET && it["mode"] != "run-custom-build";
@@ -130,7 +130,7 @@ fn facts(graph: &Value) -> String {
     facts.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Looks at what the tests of the drivers import.
+/// Checks from which files the tests of the drivers import.
 fn imports(shell: &Shell, wine: &Wine) -> Result<()> {
     let mut command = cargo("test", DRIVERS.iter().copied());
     command.args(["--lib", "--no-run", "--message-format", "json"]);

@@ -1,5 +1,4 @@
-//! What the search of the documentation finds by the names of C: read from the index that rustdoc has written, by the library that
-//! rustdoc writes it with.
+//! The search of the documentation finds what replaces a name of C. The library with which rustdoc writes the index of the search reads it here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +6,7 @@ use anyhow::{Context, Error, Result, anyhow, ensure};
 use stringdex::internals::read_data_from_disk_column;
 use wsk_drivers::toolchain::target_directory;
 
-/// What is found by each name that stands for something else.
+/// The names that are found by each alias.
 type Found = BTreeMap<String, BTreeSet<String>>;
 
 /// The names of C, and what has to be found by them.
