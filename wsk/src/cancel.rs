@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicBool, Ordering};
-use crate::memory::event::Event;
+use crate::memory::objects::Event;
 use crate::memory::shared::{Shared, Signalled};
 
 /// Lets another thread end a wait, such as [`wait_until`](crate::operation::Request::wait_until).

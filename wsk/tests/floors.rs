@@ -45,8 +45,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
-const UNSAFE_BLOCKS: usize = 261;
-const UNSAFE_FILES: usize = 32;
+const UNSAFE_BLOCKS: usize = 247;
+const UNSAFE_FILES: usize = 30;
 
 /// If a number is below its limit by this many, the test fails, so that somebody lowers the limit.
 const SLACK: usize = 3;
@@ -254,6 +254,7 @@ fn upper_floors_forbid_unsafe_code() {
         "events/stream",
         "family",
         "io",
+        "irp/alarm",
         "irp/answer",
         "irp/flight",
         "irp/outcome",
@@ -262,6 +263,7 @@ fn upper_floors_forbid_unsafe_code() {
         "irql",
         "listening",
         "memory/atomic",
+        "memory/links",
         "memory/stack",
         "methods",
         "network",

@@ -12,7 +12,7 @@ use crate::error::{Call, Error, Memory};
 pub use crate::irp::Lock;
 use crate::irql::may_touch_pageable;
 use crate::memory::atomic::{AtomicBool, Ordering};
-use crate::memory::event::KERNEL_MODE;
+use crate::memory::objects::KERNEL_MODE;
 
 impl Lock {
     /// A lock that holds nothing.

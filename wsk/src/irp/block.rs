@@ -26,12 +26,12 @@ use wsk_sys::{
 use crate::error::{Error, Memory};
 use crate::irp::answer::Answer;
 use crate::irp::arguments::{Arguments, Brand, Lock};
-use crate::irp::observer::Observer;
 use crate::irp::outcome::Outcome;
 use crate::irp::state::{Notify, Retract, State};
 use crate::memory;
 use crate::memory::atomic::{AtomicPtr, AtomicU32, Cell, Ordering};
-use crate::memory::event::Event;
+use crate::memory::objects::Event;
+use crate::memory::shared::{Counted, Shared};
 
 /// An IRP, followed by its one stack location.
 #[repr(C)]
@@ -83,6 +83,66 @@ pub(crate) type GiveBack = unsafe fn(NonNull<Header>);
 /// Keeps the driver from being unloaded until the observer that this gives is told. The routine calls it with a block that is there: its
 /// holder has not seen the completion, or has left it to the routine.
 pub(crate) type Hold = unsafe fn(NonNull<Header>) -> Observer;
+
+/// Somebody who is told of a completion without holding the operation, once.
+///
+/// # Invariants
+///
+/// `completed` may be called with `context`, once, on any thread at up to `DISPATCH_LEVEL`: what that needs is there until then.
+#[must_use = "an observer that is not told keeps what it has for ever"]
+pub(crate) struct Observer {
+    completed: unsafe fn(NonNull<c_void>, NTSTATUS),
+    context: NonNull<c_void>,
+}
+
+impl Observer {
+    /// Calls `completed` with `context`.
+    ///
+    /// # Safety
+    ///
+    /// That may be done once, on any thread at up to `DISPATCH_LEVEL`.
+    #[inline]
+    pub(crate) const unsafe fn new(
+        completed: unsafe fn(NonNull<c_void>, NTSTATUS),
+        context: NonNull<c_void>,
+    ) -> Self {
+        // INVARIANT: the caller says so.
+        Self { completed, context }
+    }
+
+    /// Keeps a reference until the completion, and then tells `W` of it.
+    #[inline]
+    pub(crate) fn of<W: Tells<T>, T: Counted + Send + Sync>(shared: Shared<T>) -> Self {
+        /// # Safety
+        ///
+        /// `context` came from `Shared::<T>::into_raw` and is used this once, when the request has completed with this status.
+        unsafe fn completed<W: Tells<T>, T: Counted>(context: NonNull<c_void>, status: NTSTATUS) {
+            // SAFETY: the caller gives the reference that `into_raw` made the context of, this once, and tells of the completion.
+            unsafe { W::tell(Shared::from_raw(context), status) };
+        }
+        // INVARIANT: the reference is the observer's until it is told. It may be sent, and `W` takes it at any IRQL up to DISPATCH_LEVEL.
+        Self {
+            completed: completed::<W, T>,
+            context: Shared::into_raw(shared),
+        }
+    }
+
+    /// Tells of the completion, with the IRP's status, or another error when the request could not be made.
+    #[inline]
+    pub(crate) fn tell(self, status: NTSTATUS) {
+        // SAFETY: by the invariant; this is the one time, as it takes the observer.
+        unsafe { (self.completed)(self.context, status) };
+    }
+}
+
+/// Ends what a reference was kept for: the observer of a request that is [made with it](Observer::of) calls this once, at any IRQL up to
+/// `DISPATCH_LEVEL`.
+pub(crate) trait Tells<T: Counted> {
+    /// # Safety
+    ///
+    /// An observer of this type, which had the reference, is told: the request has completed with this status, or could not be made.
+    unsafe fn tell(shared: Shared<T>, status: NTSTATUS);
+}
 
 /// A block with room for a payload of this type.
 #[repr(C)]
@@ -745,10 +805,10 @@ pub(crate) trait Unheld {
 pub(super) struct EndedBy<E>(PhantomData<E>);
 
 /// A routine of operations whose observer, if they have one, was set before they were started, and is the routine's.
-pub(super) trait Tells {}
+pub(super) trait HasObserver {}
 
-impl Tells for Observed {}
-impl<E> Tells for EndedBy<E> {}
+impl HasObserver for Observed {}
+impl<E> HasObserver for EndedBy<E> {}
 
 /// The completion routine of an operation, as the kernel calls it: at up to `DISPATCH_LEVEL`, on any thread.
 unsafe extern "system" fn routine<R: Routine>(
@@ -787,7 +847,7 @@ impl<R> Completing<R> {
     }
 }
 
-impl<R: Tells> Completing<R> {
+impl<R: HasObserver> Completing<R> {
     /// Takes the observer, if there is one.
     #[inline]
     pub(super) fn take_observer(&mut self) -> Option<Observer> {

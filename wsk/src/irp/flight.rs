@@ -9,10 +9,9 @@ use wsk_sys::NTSTATUS;
 
 use crate::irp::alarm;
 use crate::irp::answer::Answer;
-use crate::irp::block::{Completed, Flight, Held, Idle, Retracted, WakerPlace};
-use crate::irp::observer::Observer;
+use crate::irp::block::{Completed, Flight, Held, Idle, Observer, Retracted, WakerPlace};
 use crate::irql::MayWait;
-use crate::memory::event::{Event, pause};
+use crate::memory::objects::{Event, pause};
 use crate::time::{GRACE, now};
 
 /// What polling a flight has shown.

@@ -6,9 +6,8 @@ use core::ptr::NonNull;
 use wsk_sys::{DispatchError, IRP, NTSTATUS, STATUS_UNSUCCESSFUL};
 
 use crate::error::Error;
-use crate::irp::block::{EndedBy, Flight, Idle, Observed, Plain, Routine, Unheld};
+use crate::irp::block::{EndedBy, Flight, Idle, Observed, Observer, Plain, Routine, Unheld};
 use crate::irp::flight::Passed;
-use crate::irp::observer::Observer;
 
 impl<P> Idle<P> {
     /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.

@@ -16,18 +16,18 @@ mod arguments;
 mod block;
 mod flight;
 mod launch;
-mod observer;
 mod outcome;
 mod routine;
 mod state;
 
 pub use arguments::Lock;
 pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM};
-pub(crate) use block::{Block, Flight, Header, Idle, Places, Spares, Unheld, initialise};
+pub(crate) use block::{
+    Block, Flight, Header, Idle, Observer, Places, Spares, Tells, Unheld, initialise,
+};
 #[cfg(doc)]
 #[allow(unused_imports, reason = "what others keep promises to")]
 pub(crate) use block::{Discard, GiveBack};
 pub(crate) use flight::{Passed, Polled};
 pub(crate) use launch::NotLaunched;
-pub(crate) use observer::{Observer, Tells};
 pub(crate) use outcome::Outcome;

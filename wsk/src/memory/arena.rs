@@ -16,7 +16,7 @@ use core::time::Duration;
 use crate::error::{Error, Memory};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use crate::memory::event::Event;
+use crate::memory::objects::Event;
 use crate::memory::stack::{MOST, NotPushed, Stack};
 use crate::memory::{self, Owned, Room};
 use crate::time::Deadline;
@@ -110,14 +110,43 @@ fn slot<V>(slots: *mut Slot<V>, index: u32) -> NonNull<Slot<V>> {
     unsafe { NonNull::new_unchecked(slots.add(index as usize)) }
 }
 
+impl<V> Slot<V> {
+    /// The place in a slot.
+    #[inline]
+    const fn place(slot: NonNull<Self>) -> *mut Place {
+        slot.as_ptr()
+            .wrapping_byte_add(offset_of!(Self, place))
+            .cast()
+    }
+}
+
+/// The place of a slot that is made.
+///
+/// # Invariants
+///
+/// The slot is there as long as `'s`.
+#[derive(Clone, Copy)]
+struct MadePlace<'s>(*const Place, PhantomData<&'s Place>);
+
+impl<'s> MadePlace<'s> {
+    #[inline]
+    const fn at(place: *const Place) -> Self {
+        Self(place, PhantomData)
+    }
+
+    #[inline]
+    fn get(self) -> &'s Place {
+        // SAFETY: by the invariant the place is there; what changes in it is atomic.
+        unsafe { &*self.0 }
+    }
+}
+
 impl Core {
     fn link(&self, index: u32) -> &AtomicU32 {
-        // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
-        unsafe {
-            let slot = self.slots.behind::<Place>();
-            let slot = slot.byte_add(index as usize * self.shape.size);
-            &(*slot.byte_add(self.shape.place)).link
-        }
+        let offset = index as usize * self.shape.size + self.shape.place;
+        let place = self.slots.behind::<Place>().wrapping_byte_add(offset);
+        // INVARIANT: numbers in the stack are those of slots that are made.
+        &MadePlace::at(place).get().link
     }
 
     /// Tells those who wait that a slot has come back.
@@ -126,28 +155,25 @@ impl Core {
         self.idle.set();
     }
 
-    /// The next slot is made, whose value is initialised, and goes into the stack unless it is taken from the start.
-    ///
-    /// # Safety
-    ///
-    /// It is that of an arena that is being filled, and `place` the next slot's.
+    /// The next slot is made, whose value is initialised. It goes into the stack unless it is taken from the start. `this` is the core
+    /// itself.
     #[inline(never)]
-    unsafe fn made(this: NonNull<Self>, place: *mut Place, taken: bool) {
-        // SAFETY: the caller is the only one that has the arena, and gives the place. It goes into the stack, which is neither closed
-        // nor awaited.
-        unsafe {
-            let core = this.as_ptr();
-            let index = (*core).made;
-            place.write(Place {
-                // INVARIANT: used by the slot's holder alone, who keeps it.
-                arena: Share(this),
-                index,
-                link: AtomicU32::new(0),
-            });
-            (*core).made = index + 1;
-            if !taken {
-                let _ = (*core).stack.push(index, &(*place).link, true);
-            }
+    fn made(&mut self, this: Share, filled: &Filled<'_>, taken: bool) {
+        let index = self.made;
+        let place = Place {
+            // INVARIANT: used by the slot's holder alone, who keeps it.
+            arena: this,
+            index,
+            link: AtomicU32::new(0),
+        };
+        // SAFETY: by the invariant it is the place of a slot that nobody has yet, in memory of the arena.
+        unsafe { filled.place.write(place) };
+        self.made = index + 1;
+        if !taken {
+            // It goes into the stack, which is neither closed nor awaited.
+            let _ = self
+                .stack
+                .push(index, &MadePlace::at(filled.place).get().link, true);
         }
     }
 }
@@ -335,72 +361,36 @@ impl<V, L> Filling<V, L> {
     /// # Errors
     ///
     /// Those of `make`.
-    ///
-    /// # Safety
-    ///
-    /// `make` initialises the value at the place that it is given, where it stays, or fails.
-    pub(crate) unsafe fn add<E>(
+    pub(crate) fn add<E>(
         &mut self,
-        make: impl FnOnce(NonNull<V>) -> Result<(), E>,
+        make: impl for<'x> FnOnce(Vacant<'x, V>) -> Result<Filled<'x>, E>,
     ) -> Result<(), E> {
-        // SAFETY: the caller vouches for `make`.
-        unsafe { self.make(false, make) }.map(|_| ())
+        self.make(false, make).map(|_| ())
     }
 
     /// Adds a value; drops it when all are made.
     pub(crate) fn push(&mut self, value: V) {
-        // SAFETY: the value is written to the place, which is for that.
-        let Ok(()) = unsafe {
-            self.add::<Infallible>(|place| {
-                place.write(value);
-                Ok(())
-            })
-        };
-    }
-
-    /// Makes the first value, which is taken from the start: the arena goes when it is given back.
-    ///
-    /// # Errors
-    ///
-    /// Those of `make`.
-    ///
-    /// # Safety
-    ///
-    /// As for [`add`](Self::add), before anything was made.
-    pub(crate) unsafe fn alone<E>(
-        self,
-        last: L,
-        make: impl FnOnce(NonNull<V>) -> Result<(), E>,
-    ) -> Result<NonNull<V>, E> {
-        let mut filling = self;
-        // SAFETY: the caller vouches for `make`.
-        let value = unsafe { filling.make(true, make) }?;
-        drop(filling.finish(last));
-        Ok(value)
+        let Ok(()) = self.add::<Infallible>(|vacant| Ok(vacant.fill(value)));
     }
 
     /// Makes the next value; its place, or that of the one that would follow when all are made.
-    ///
-    /// # Safety
-    ///
-    /// As for [`add`](Self::add).
-    unsafe fn make<E>(
+    fn make<E>(
         &mut self,
         taken: bool,
-        make: impl FnOnce(NonNull<V>) -> Result<(), E>,
+        make: impl for<'x> FnOnce(Vacant<'x, V>) -> Result<Filled<'x>, E>,
     ) -> Result<NonNull<V>, E> {
         let core = &self.arena.core;
         let slot = slot::<V>(core.slots.behind(), core.made);
         if core.made < core.depth {
-            // A slot begins with its value.
-            make(slot.cast())?;
-            // SAFETY: by the invariant the arena is this one's alone; there is room behind the slots that are made.
-            // INVARIANT: the caller's `make` has initialised it.
-            unsafe {
-                let place = &raw mut (*slot.as_ptr()).place;
-                Core::made(self.arena.as_raw().cast(), place, taken);
-            }
+            let filled = make(Vacant {
+                slot,
+                name: PhantomData,
+            })?;
+            // INVARIANT: by that of the filling the arena is this one's alone; its core begins it.
+            let this = Share(self.arena.as_raw().cast());
+            self.arena.core.made(this, &filled, taken);
         }
+        // A slot begins with its value.
         Ok(slot.cast())
     }
 
@@ -412,6 +402,96 @@ impl<V, L> Filling<V, L> {
         Handle {
             share: Share(arena.into_raw().cast()),
             types: PhantomData,
+        }
+    }
+}
+
+/// An arena for one value.
+///
+/// # Invariants
+///
+/// There is room for one value, which is not made.
+pub(crate) struct Single<V, L>(Filling<V, L>);
+
+impl<V, L> Single<V, L> {
+    /// Room for the value. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub(crate) fn new() -> Result<Self, Error> {
+        Filling::new(1).map(Self)
+    }
+
+    /// Makes the value, which is taken from the start: the arena goes when it is given back.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`.
+    pub(crate) fn make<E>(
+        self,
+        last: L,
+        make: impl for<'x> FnOnce(Vacant<'x, V>) -> Result<Filled<'x>, E>,
+    ) -> Result<NonNull<V>, E> {
+        let Self(mut filling) = self;
+        let value = filling.make(true, make)?;
+        drop(filling.finish(last));
+        Ok(value)
+    }
+}
+
+/// The name of one slot in types: a lifetime that nothing else has.
+type Name<'x> = PhantomData<fn(&'x ()) -> &'x ()>;
+
+/// The slot `'x`, whose value is to be made.
+///
+/// # Invariants
+///
+/// It is the next of an arena that is being filled; the memory is there, nonpaged, and nobody else refers to it.
+pub(crate) struct Vacant<'x, V> {
+    slot: NonNull<Slot<V>>,
+    name: Name<'x>,
+}
+
+/// The slot `'x`, whose value is made.
+///
+/// # Invariants
+///
+/// It was [`Vacant`], and is initialised but for its `place`.
+pub(crate) struct Filled<'x> {
+    place: *mut Place,
+    _name: Name<'x>,
+}
+
+impl<'x, V> Vacant<'x, V> {
+    /// The place of the value, where it stays.
+    pub(crate) const fn value(&self) -> NonNull<V> {
+        // A slot begins with its value.
+        self.slot.cast()
+    }
+
+    /// Moves the value there.
+    fn fill(self, value: V) -> Filled<'x> {
+        // SAFETY: by the invariant the memory is there for it.
+        unsafe { self.value().write(value) };
+        // INVARIANT: just written.
+        self.filled()
+    }
+
+    /// The slot, whose value the caller has made.
+    ///
+    /// # Safety
+    ///
+    /// The value at its [place](Self::value) is initialised.
+    pub(crate) const unsafe fn assume_filled(self) -> Filled<'x> {
+        // INVARIANT: the caller says so.
+        self.filled()
+    }
+
+    const fn filled(self) -> Filled<'x> {
+        Filled {
+            place: Slot::place(self.slot),
+            _name: self.name,
         }
     }
 }
@@ -446,8 +526,12 @@ impl<V, L> Handle<V, L> {
         let core = self.core();
         // Once: they stay where they are.
         let slots = core.slots.behind();
-        // SAFETY: numbers in the stack are those of slots that are made, by the invariant; the link is atomic.
-        let link = |index| unsafe { &(*slot::<V>(slots, index).as_ptr()).place.link };
+        // INVARIANT: numbers in the stack are those of slots that are made.
+        let link = |index| {
+            &MadePlace::at(Slot::place(slot::<V>(slots, index)))
+                .get()
+                .link
+        };
         match core.stack.pop(link) {
             // A slot begins with its value.
             Some(index) => Some(slot::<V>(slots, index).cast()),
@@ -581,20 +665,19 @@ impl<V, L> Handle<V, L> {
 ///
 /// # Invariants
 ///
-/// The slot is taken, and not given back. So its arena is there.
-struct Holder(*const Place);
+/// The slot is taken, and not given back as long as this is used. So its arena is there.
+struct Holder<'h>(MadePlace<'h>);
 
-impl Deref for Holder {
+impl Deref for Holder<'_> {
     type Target = Place;
 
     #[inline]
     fn deref(&self) -> &Place {
-        // SAFETY: by the invariant the place is there; what changes in it is atomic.
-        unsafe { &*self.0 }
+        self.0.get()
     }
 }
 
-impl Holder {
+impl Holder<'_> {
     /// The holder of a value.
     ///
     /// # Safety
@@ -602,10 +685,9 @@ impl Holder {
     /// The value was taken from an arena, and is not given back as long as the result is used, unless by that.
     #[inline]
     unsafe fn of<V>(value: NonNull<V>) -> Self {
-        // A slot begins with its value.
-        let place = value.as_ptr().wrapping_byte_add(offset_of!(Slot<V>, place));
         // INVARIANT: the caller says so.
-        Self(place.cast())
+        // A slot begins with its value.
+        Self(MadePlace::at(Slot::<V>::place(value.cast())))
     }
 
     /// Gives the slot back.
@@ -637,7 +719,7 @@ impl Holder {
             (Ok(()), None) => return,
             (Ok(()), Some(counted)) => counted.announce(),
             // INVARIANT: the stack is closed, and this slot was missing.
-            (Err(NotPushed::Closed | NotPushed::Awaited), _) => {
+            (Err(NotPushed), _) => {
                 Share::count_off(Share(arena), u32::MAX);
             }
         }

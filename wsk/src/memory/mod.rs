@@ -3,8 +3,9 @@
 
 pub(crate) mod arena;
 pub(crate) mod atomic;
-pub(crate) mod event;
+pub(crate) mod links;
 pub(crate) mod list;
+pub(crate) mod objects;
 mod pool;
 pub(crate) mod rundown;
 pub(crate) mod shared;

@@ -47,8 +47,23 @@ pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
 ///
 /// `block` came from [`allocate`], was not freed since, and nothing uses it any more.
 pub(crate) unsafe fn free(block: NonNull<u8>) {
-    // SAFETY: the caller passes a block of `allocate`, which has this tag, once, and nothing uses it.
-    unsafe { ExFreePoolWithTag(block.as_ptr().cast(), TAG) };
+    // INVARIANT: the caller says so.
+    drop(Memory(block));
+}
+
+/// A block of the pool, with nothing in it that is to be dropped. Freed when this is dropped.
+///
+/// # Invariants
+///
+/// The block came from [`allocate`], and nothing uses it but who has this.
+struct Memory(NonNull<u8>);
+
+impl Drop for Memory {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: by the invariant the block is one of the pool, with this tag, that nothing uses any more.
+        unsafe { ExFreePoolWithTag(self.0.as_ptr().cast(), TAG) };
+    }
 }
 
 /// A value in nonpaged pool, and perhaps room behind it: `Box` for drivers, where allocation can fail. May be dropped at any IRQL up to
@@ -129,12 +144,10 @@ impl<T> Owned<T> {
     /// Moves the value out, and frees the memory.
     pub(crate) fn into_inner(self) -> T {
         let block = self.into_raw();
-        // SAFETY: by the invariant the block begins with a value and was this one's alone. Nothing in it is left to drop.
-        unsafe {
-            let value = block.read();
-            free(block.cast());
-            value
-        }
+        // INVARIANT: the block was this one's alone. Nothing in it is left to drop once the value is moved out.
+        let _memory = Memory(block.cast());
+        // SAFETY: by the invariant the block begins with a value, which is read this once.
+        unsafe { block.read() }
     }
 }
 
@@ -159,17 +172,9 @@ impl<T> DerefMut for Owned<T> {
 impl<T> Drop for Owned<T> {
     #[inline]
     fn drop(&mut self) {
-        /// Frees the memory, also when the value's code unwinds.
-        struct Free(NonNull<u8>);
-
-        impl Drop for Free {
-            fn drop(&mut self) {
-                // SAFETY: the block of what is being dropped, whose value is gone.
-                unsafe { free(self.0) };
-            }
-        }
-
-        let _free = Free(self.block.cast());
+        // Freed also when the value's code unwinds.
+        // INVARIANT: the block was this one's alone, whose value is gone then.
+        let _memory = Memory(self.block.cast());
         // SAFETY: by the invariant the value is there, this one's alone, and used no more.
         unsafe { self.block.drop_in_place() };
     }

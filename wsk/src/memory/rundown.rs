@@ -5,7 +5,7 @@ use core::ops::Deref;
 
 use crate::irql::MayWait;
 use crate::memory::atomic::{AtomicPtr, AtomicUsize, Cell, Ordering};
-use crate::memory::event::Event;
+use crate::memory::objects::Event;
 
 /// A place for a value that is put there, used, and taken out.
 ///
@@ -54,8 +54,8 @@ impl<T> Rundown<T> {
         if moving.is_err() {
             return Err(value);
         }
-        // SAFETY: by the invariant the place is this call's alone.
-        self.value.with_mut(|place| unsafe { *place = Some(value) });
+        // INVARIANT: who has changed the phase to `MOVING` has the place.
+        Moving(self).replace(Some(value));
         // INVARIANT: there is a value, which nobody uses.
         self.word.store(FULL, Ordering::Release);
         Ok(())
@@ -78,8 +78,8 @@ impl<T> Rundown<T> {
         if !self.end_use() {
             event.wait(may_wait, None);
         }
-        // SAFETY: by the invariant there was a value, and the place is this call's alone now.
-        let value = self.value.with_mut(|place| unsafe { (*place).take() });
+        // INVARIANT: this call has changed the phase to `LEAVING`, and no use is left.
+        let value = Moving(self).replace(None);
         self.word.store(EMPTY, Ordering::Release);
         value
     }
@@ -92,6 +92,21 @@ impl<T> Rundown<T> {
     /// Whether there is a value, which nobody is about to take.
     pub(crate) fn is_full(&self) -> bool {
         self.word.load(Ordering::Relaxed) & PHASE == FULL
+    }
+}
+
+/// The place of the value, for who moves the value in or out.
+///
+/// # Invariants
+///
+/// Whoever has this has the place alone.
+struct Moving<'a, T>(&'a Rundown<T>);
+
+impl<T> Moving<'_, T> {
+    /// Puts a value there, or none; what there was.
+    fn replace(self, value: Option<T>) -> Option<T> {
+        // SAFETY: by the invariant nobody else has the place.
+        (self.0.value).with_mut(|place| core::mem::replace(unsafe { &mut *place }, value))
     }
 }
 

@@ -7,7 +7,7 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 
 use crate::memory::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
-use crate::memory::event::Event;
+use crate::memory::objects::Event;
 use crate::memory::{Owned, Room};
 
 /// A value that can be shared.
@@ -56,6 +56,57 @@ unsafe impl<T> Counted for Last<T> {
     }
 }
 
+/// A pointer to a value that stays where it is.
+///
+/// # Invariants
+///
+/// The value is there, and only ever borrowed shared, as long as this or a copy of it is used.
+pub(crate) struct Pinned<T>(NonNull<T>);
+
+impl<T> Clone for Pinned<T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Pinned<T> {}
+
+impl<T> Pinned<T> {
+    /// A pointer to the value at this place.
+    ///
+    /// # Safety
+    ///
+    /// The value is there, and only borrowed shared, as long as the result or a copy of it is used.
+    #[inline]
+    pub(crate) const unsafe fn new(place: NonNull<T>) -> Self {
+        // INVARIANT: the caller says so.
+        Self(place)
+    }
+
+    /// The place of the value.
+    #[inline]
+    pub(crate) const fn as_raw(self) -> NonNull<T> {
+        self.0
+    }
+
+    /// The value, which callers borrow no longer than they use the pointer.
+    #[inline]
+    const fn get<'p>(self) -> &'p T {
+        // SAFETY: by the invariant the value is there, and only borrowed shared.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> Deref for Pinned<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.get()
+    }
+}
+
 /// The pool block behind a [`Shared`].
 struct Block<T> {
     references: AtomicUsize,
@@ -66,9 +117,9 @@ struct Block<T> {
 ///
 /// # Invariants
 ///
-/// `block` is a live `Block`, given away by its owner, and each `Shared` accounts for one of its `references`.
+/// `block` was given away by its owner, and each `Shared` accounts for one of its `references`.
 pub struct Shared<T: Counted> {
-    block: NonNull<Block<T>>,
+    block: Pinned<Block<T>>,
 }
 
 // SAFETY: a `Shared` gives out `&T` and drops the `T` on whichever thread is last, as `Arc` does under the same bounds.
@@ -87,12 +138,12 @@ impl<T: Counted> Shared<T> {
 
     /// Turns the reference into a pointer that [`from_raw`](Self::from_raw) turns back.
     pub(crate) fn into_raw(this: Self) -> NonNull<c_void> {
-        ManuallyDrop::new(this).block.cast()
+        ManuallyDrop::new(this).block.as_raw().cast()
     }
 
     /// The pointer that [`into_raw`](Self::into_raw) would give, without giving the reference away.
     pub(crate) fn as_raw(this: &Self) -> NonNull<c_void> {
-        this.block.cast()
+        this.block.as_raw().cast()
     }
 
     /// Whether there is no other reference. What the others were used for has happened before.
@@ -107,28 +158,14 @@ impl<T: Counted> Shared<T> {
     /// `raw` came from [`into_raw`](Self::into_raw) of the same type, and is taken back once.
     pub(crate) unsafe fn from_raw(raw: NonNull<c_void>) -> Self {
         // INVARIANT: the reference that `into_raw` did not drop is this one.
-        Self { block: raw.cast() }
-    }
-
-    /// The value behind a pointer that [`into_raw`](Self::into_raw) gave.
-    ///
-    /// # Safety
-    ///
-    /// The pointer is of the same type, and its reference is not taken back before the result is used no more.
-    pub(crate) unsafe fn borrow_raw<'s>(raw: NonNull<c_void>) -> &'s T {
-        // SAFETY: the caller keeps the reference, and by its invariant the block, whose value is only ever borrowed shared.
-        unsafe { &(*raw.cast::<Block<T>>().as_ptr()).value }
-    }
-
-    #[inline]
-    fn block(&self) -> &Block<T> {
-        // SAFETY: by the invariant the block is live, and only ever borrowed shared.
-        unsafe { self.block.as_ref() }
+        Self {
+            block: Pinned(raw.cast()),
+        }
     }
 
     #[inline]
     fn references(&self) -> &AtomicUsize {
-        &self.block().references
+        &self.block.references
     }
 }
 
@@ -181,7 +218,6 @@ impl<T> Deref for Signalled<T> {
 }
 
 /// Memory for a [`Shared`], so that making the value can be the last thing that may fail.
-///
 pub(crate) struct Reserved<T: Counted>(Room<Block<T>>);
 
 // SAFETY: it is memory that nothing else refers to, bound to no thread, with nothing in it.
@@ -203,7 +239,7 @@ impl<T: Counted> Reserved<T> {
         });
         // INVARIANT: the block is live and this is its one reference.
         Shared {
-            block: block.into_raw(),
+            block: Pinned(block.into_raw()),
         }
     }
 }
@@ -222,7 +258,7 @@ impl<T: Counted> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.block().value
+        &self.block.value
     }
 }
 
@@ -232,7 +268,7 @@ impl<T: Counted> Drop for Shared<T> {
         if self.references().fetch_sub(1, Ordering::Release) == 1 {
             // SAFETY: the count said that this was the last reference, which is not used again. `end` orders every earlier use before
             // it uses the block, which an owner gave away for the references.
-            end(unsafe { Owned::from_raw(self.block) });
+            end(unsafe { Owned::from_raw(self.block.as_raw()) });
         }
     }
 }
@@ -268,8 +304,10 @@ impl Untyped {
         ///
         /// The pointer came from `into_raw` of this type, and is used this once.
         unsafe fn release<T: Counted>(reference: NonNull<c_void>) {
-            // SAFETY: the caller keeps the same contract.
-            drop(unsafe { Shared::<T>::from_raw(reference) });
+            // INVARIANT: the caller keeps the contract of `from_raw`.
+            drop(Shared::<T> {
+                block: Pinned(reference.cast()),
+            });
         }
         // INVARIANT: all for the same type.
         Self {
@@ -290,8 +328,8 @@ impl Untyped {
             return None;
         }
         let reference = self.as_raw()?;
-        // SAFETY: by the invariant the reference is of this type. Nobody takes it while there is the result.
-        Some(unsafe { Shared::borrow_raw(reference) })
+        // INVARIANT: by that of this type the reference is of the type `T`. Nobody takes it while there is the result.
+        Some(&Pinned(reference.cast::<Block<T>>()).get().value)
     }
 
     /// Takes the reference out, and leaves none.

@@ -75,14 +75,9 @@ const CLOSED: u32 = AWAITED - 1;
 /// The most numbers that a stack can have.
 pub(crate) const MOST: u32 = CLOSED - 1;
 
-/// Why a number was not put into the stack.
+/// A number was not put into the stack: the stack is closed, or somebody waits for the number, whom the caller is not going to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotPushed {
-    /// Somebody waits for it, who has to be told.
-    Awaited,
-    /// The stack is closed.
-    Closed,
-}
+pub(crate) struct NotPushed;
 
 /// The upper half of a head.
 #[inline]
@@ -189,11 +184,8 @@ impl<H: Atomic<u64>> Stack<H> {
             // Awaited or closed: one comparison on the way that is usual.
             if below >= CLOSED {
                 below = first(head);
-                if below == CLOSED {
-                    return Err(NotPushed::Closed);
-                }
-                if !tells {
-                    return Err(NotPushed::Awaited);
+                if below == CLOSED || !tells {
+                    return Err(NotPushed);
                 }
                 awaited = AWAITED;
             }

@@ -9,7 +9,7 @@ use core::time::Duration;
 use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::irp::{Block, Header, Idle, Observer, initialise};
-use crate::memory::arena::{Filling, Handle};
+use crate::memory::arena::{Filling, Handle, Vacant};
 use crate::memory::shared::Shared;
 use crate::operation::callback::Home;
 use crate::operation::carried::{Carried, WayOf, refuse_large, refuse_large_completion};
@@ -72,14 +72,15 @@ impl<B: Send + 'static> Operations<B> {
         const { refuse_large::<B>() };
         let mut filling = Filling::new(depth)?;
         for _ in 0..depth {
-            // SAFETY: the block is initialised at its place, in nonpaged memory where it stays; it may be given back to its pool, whose
-            // capture may be held.
-            unsafe {
-                filling.add(|block: NonNull<Block<Carried<B>>>| {
-                    initialise(block.cast(), give_back::<B>, Some(hold_driver::<B>));
-                    Ok::<_, Error>(())
-                })?;
-            }
+            filling.add(|block: Vacant<'_, Block<Carried<B>>>| {
+                let header = block.value().cast();
+                // SAFETY: the block is initialised at its place, in nonpaged memory where it stays; it may be given back to its pool,
+                // whose capture may be held.
+                unsafe {
+                    initialise(header, give_back::<B>, Some(hold_driver::<B>));
+                    Ok::<_, Error>(block.assume_filled())
+                }
+            })?;
         }
         Ok(Self {
             arena: filling.finish(provider.capture().clone()),

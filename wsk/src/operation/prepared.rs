@@ -24,7 +24,7 @@ use crate::irp::{
     Arguments, Block, Flight, Header, Idle, Observer, Passed, Polled, Unheld, initialise,
 };
 use crate::irql::{MayWait, may_wait};
-use crate::memory::arena::{Filling, Handle};
+use crate::memory::arena::{Filled, Filling, Handle, Single, Vacant};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
@@ -420,8 +420,8 @@ impl<F: Function<B>, B> Request<'_, F, B> {
         B: Send + 'static,
     {
         const { refuse_large::<B>() };
-        let filling = match Filling::<Slot<F::Operation, B>, ()>::new(1) {
-            Ok(filling) => filling,
+        let single = match Single::<Slot<F::Operation, B>, ()>::new() {
+            Ok(single) => single,
             Err(error) => {
                 return Err(NotStarted {
                     error,
@@ -429,8 +429,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
                 });
             }
         };
-        // SAFETY: nothing was made there, and a slot is made, or fails.
-        match unsafe { filling.alone((), |slot| self.make(slot)) } {
+        match single.make((), |slot| self.make(slot)) {
             // INVARIANT: made, taken, and at rest.
             Ok(slot) => Ok(Prepared::taken(slot)),
             Err((error, buffer)) => Err(NotStarted { error, buffer }),
@@ -447,18 +446,15 @@ where
     /// # Errors
     ///
     /// What is wrong with the request, with what it carries: then there is no slot.
-    ///
-    /// # Safety
-    ///
-    /// This is nonpaged memory for a slot of an arena, where it stays, which nothing refers to yet.
-    unsafe fn make(self, slot: NonNull<Slot<F::Operation, B>>) -> Result<(), (Error, B)> {
+    fn make(self, vacant: Vacant<'_, Slot<F::Operation, B>>) -> Result<Filled<'_>, (Error, B)> {
         let Request {
             target,
             function,
             carried,
         } = self;
+        let slot = vacant.value();
         let this = slot.as_ptr();
-        // SAFETY: the caller gives the memory; its block may be given back, discarded and held as a slot's. What was written is moved out
+        // SAFETY: the slot is vacant memory, where it stays; its block may be given back, discarded and held as a slot's. What was written is moved out
         // again, or dropped, when there is no request to be made of it.
         unsafe {
             initialise(
@@ -484,7 +480,7 @@ where
             match put {
                 Ok(bound) => {
                     (&raw mut (*this).parameters).write(Cell::new(bound.into_call()));
-                    Ok(())
+                    Ok(vacant.assume_filled())
                 }
                 Err(error) => {
                     (&raw mut (*this).held).drop_in_place();
@@ -1265,8 +1261,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         let mut filling = Filling::new(depth)?;
         for number in 0..depth {
             let request = make(number)?;
-            // SAFETY: a slot is made, or fails.
-            let added = unsafe { filling.add(|slot| request.make(slot)) };
+            let added = filling.add(|slot| request.make(slot));
             added.map_err(|(error, _)| error)?;
         }
         Ok(Self {

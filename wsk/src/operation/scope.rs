@@ -16,8 +16,8 @@ use crate::error::{Error, Memory};
 use crate::irp::{Flight, Idle, Observer};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicBool, AtomicUsize, Cell, Ordering};
-use crate::memory::list::{Links, List};
-use crate::memory::shared::{Shared, Signalled};
+use crate::memory::links::{Links, List};
+use crate::memory::shared::{Pinned, Shared, Signalled};
 use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{Carries, CarryOf, Loaded, Over, Running, WayOf, refuse_large};
 use crate::registration::Capture;
@@ -148,7 +148,7 @@ struct Started {
 struct Counts {
     count: AtomicUsize,
     /// The operations that the scope has left to their provider, which keeps their IRPs against its contract.
-    kept: Cell<Option<NonNull<Links>>>,
+    kept: Cell<Option<Pinned<Links>>>,
 }
 
 // SAFETY: the count is atomic; the nodes of the list may be sent.
@@ -248,7 +248,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
                     free_block::<F::Operation, B>
                 },
             });
-            scope.started.list.push(node.cast());
+            scope.started.list.push(Pinned::new(node.cast()));
         }
         // INVARIANT: its node is in the list.
         Ok(Scoped {
@@ -331,8 +331,8 @@ unsafe fn free_block<O: Operation<B>, B>(node: NonNull<Node>) {
 /// # Safety
 ///
 /// The node is one of a scope.
-unsafe fn look(node: NonNull<Links>) -> (bool, bool) {
-    let node = node.cast::<Node>().as_ptr();
+unsafe fn look(node: Pinned<Links>) -> (bool, bool) {
+    let node = node.as_raw().cast::<Node>().as_ptr();
     // SAFETY: the caller gives the node, whose flight is only looked at; what it carries is not.
     unsafe {
         let flight = Flight::<()>::from_raw((*node).flight);
@@ -347,14 +347,14 @@ unsafe fn look(node: NonNull<Links>) -> (bool, bool) {
 ///
 /// All operations of the list have completed, and nobody else knows of them. `context` is a reference to the scope's count.
 #[cold]
-unsafe fn free_kept(context: NonNull<c_void>, first: NonNull<Links>) {
+unsafe fn free_kept(context: NonNull<c_void>, first: Pinned<Links>) {
     let (mut next, mut captures) = (Some(first), None);
     while let Some(links) = next {
-        let node = links.cast::<Node>();
+        next = links.after();
+        let node = links.as_raw().cast::<Node>();
         // SAFETY: the caller gives the list. Its operations have completed, what they carry was left to the provider and is dropped only
         // where its way says so, and each has a reference to its capture.
         unsafe {
-            next = Links::after(links);
             let capture = Shared::<Capture>::from_raw((*node.as_ptr()).capture);
             ((*node.as_ptr()).free_kept)(node);
             // Those before go now: this one keeps the driver.
@@ -397,13 +397,12 @@ impl Drop for End<'_, '_, '_> {
             core::mem::forget(again);
             started.over.store(true, Ordering::Relaxed);
         }
-        while let Some(node) = started.list.first() {
+        while let Some(links) = started.list.first() {
             let again = again();
-            // SAFETY: no handle of the operation touches it again: the scope has ended. It has completed.
-            unsafe {
-                started.list.remove(node);
-                ((*node.cast::<Node>().as_ptr()).free)(node.cast());
-            }
+            started.list.remove(links);
+            let node = links.as_raw().cast::<Node>();
+            // SAFETY: no handle of the operation touches it again: the scope has ended. It has completed, and is in no list.
+            unsafe { ((*node.as_ptr()).free)(node) };
             core::mem::forget(again);
         }
     }
@@ -423,9 +422,9 @@ impl Scope<'_, '_> {
             return false;
         }
         // SAFETY: as above; what an operation carries that was left once stays so.
-        let can_leave = |node: NonNull<Links>| unsafe {
-            let node = node.cast::<Node>();
-            look(node.cast()).0 || ((*node.as_ptr()).abandon)(node)
+        let can_leave = |links: Pinned<Links>| unsafe {
+            let node = links.as_raw().cast::<Node>();
+            look(links).0 || ((*node.as_ptr()).abandon)(node)
         };
         if !self.started.list.all(can_leave) {
             return false;
@@ -440,11 +439,11 @@ impl Scope<'_, '_> {
         let (kept, completed) = (List::new(), List::new());
         let started = self.started.list.take();
         while let Some(links) = started.first() {
-            let node = links.cast::<Node>();
+            let node = links.as_raw().cast::<Node>();
+            started.remove(links);
             // SAFETY: the list is that of this thread, and no handle of the operation is used again. What has completed is freed later;
             // the capture of what has not, which is borrowed, gets a reference.
             unsafe {
-                started.remove(links);
                 if look(links).0 {
                     completed.push(links);
                     continue;
@@ -456,11 +455,8 @@ impl Scope<'_, '_> {
             }
         }
         while let Some(links) = completed.first() {
-            // SAFETY: as above.
-            unsafe {
-                completed.remove(links);
-                self.started.list.push(links);
-            }
+            completed.remove(links);
+            self.started.list.push(links);
         }
         let Some(first) = kept.first() else {
             // All have completed; the event is set by the last, unless it was done before it was counted here.
@@ -651,8 +647,9 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
                 carried,
             }),
             Ok(over) => {
-                // SAFETY: by the invariant it is in the list, which is that of the calling thread: neither the scope nor its handles leave it.
-                unsafe { started.list.remove(node.cast()) };
+                // SAFETY: the node is in the block, which is there. By the invariant it is in the list, which is that of the calling
+                // thread: neither the scope nor its handles leave it.
+                started.list.remove(unsafe { Pinned::new(node.cast()) });
                 let (result, carried) = over.finish();
                 Ok(WayOf::<O, B>::scoped(result, Some(carried)))
             }

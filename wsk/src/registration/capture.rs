@@ -25,7 +25,7 @@ use crate::error::{Call, Error, Memory};
 use crate::irp::{Observer, Tells};
 use crate::irql::{AtPassiveLevel, at_passive_level};
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use crate::memory::event::pause;
+use crate::memory::objects::pause;
 use crate::memory::shared::{Counted, Shared, Signalled};
 use crate::memory::{Owned, Room};
 use crate::registration::transport::{TdiDevice, Transport};
