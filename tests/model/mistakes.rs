@@ -69,8 +69,8 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/flight.rs",
-        right: "let polled = if let Some(mut place) = place.announce() {",
-        with: "let polled = if let Some(mut place) = (if early { None } else { place.announce() }) {",
+        right: "let polled = if let Some(mut place) = announcing.announce() {",
+        with: "let polled = if let Some(mut place) = (if early { announcing.0 = None; None } else { announcing.announce() }) {",
     },
     Place {
         file: "irp/flight.rs",
@@ -91,8 +91,8 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/block.rs",
-        right: "Retracted::Waking => None,",
-        with: r#"Retracted::Waking => None,
+        right: "Retracted::Waking(_) => None,",
+        with: r#"Retracted::Waking(_) => None,
             _ if made("waker_left_by_leaving") => None,"#,
     },
     Place {

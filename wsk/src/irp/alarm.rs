@@ -1,8 +1,8 @@
-//! A timer for futures of operations whose provider has answered with an error: nobody tells when its time to complete the IRP is
-//! up, so their wakers are woken then. Stands for `KeSetTimer` with a DPC.
+//! A timer for futures whose provider has answered with an error, but has not completed the IRP. Nobody tells them when the provider's
+//! time is up, so the timer wakes them. Stands for `KeSetTimer` with a DPC.
 //!
-//! One for the whole driver, because the operations that need it are those of a provider that breaks its contract. It runs only
-//! while a client is registered: the last [`leave`] cancels it, and waits for its DPC before the driver may be unloaded.
+//! The whole driver has one timer, because only a provider that breaks its contract makes it necessary. It runs only while a client is
+//! registered: the last [`leave`] cancels it, and waits for its DPC before the driver may be unloaded.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ use wsk_sys::KDPC;
 use crate::irql::MayWait;
 use crate::memory::objects::{Locked, flush};
 
-/// How many wakers wait at once. One that finds no room is woken at once, and asks again.
+/// How many wakers can wait. One that finds no room is woken at once, and its future polls again.
 const ROOM: usize = 16;
 
 /// The clients, and the wakers that wait for the timer.
@@ -36,12 +36,12 @@ static ALARM: Locked<Alarm> = Locked::new(Alarm {
     wakers: [const { None }; ROOM],
 });
 
-/// A client has registered: the alarm may run. IRQL: `<= DISPATCH_LEVEL`.
+/// Notes that a client has registered: the alarm may run. IRQL: `<= DISPATCH_LEVEL`.
 pub(crate) fn enter() {
     ALARM.with(|alarm, _| alarm.registered += 1);
 }
 
-/// A client has deregistered: with the last of them the alarm stops. When this returns no DPC of the driver is on its way.
+/// Notes that a client has deregistered. The last one stops the alarm. When this returns no DPC of the driver is on its way.
 pub(crate) fn leave(may_wait: MayWait) {
     let (stopped, wake_all) = ALARM.with(|alarm, mut timer| {
         alarm.leaving += 1;
@@ -67,7 +67,7 @@ pub(crate) fn leave(may_wait: MayWait) {
     }
 }
 
-/// Wakes everybody who is there, and perhaps some who come meanwhile; those that come again are not waited for.
+/// Wakes every waker that waits. Some that come meanwhile may be woken too; it does not wait for them.
 fn wake_all() {
     for index in 0..ROOM {
         let waker = ALARM.with(|alarm, _| alarm.wakers.get_mut(index).and_then(Option::take));
@@ -77,7 +77,7 @@ fn wake_all() {
     }
 }
 
-/// Wakes a waker when some time has passed, or before. IRQL: `<= DISPATCH_LEVEL`.
+/// Wakes a waker when `time` has passed, or earlier. IRQL: `<= DISPATCH_LEVEL`.
 #[cold]
 pub(crate) fn wake_after(time: Duration, waker: &Waker) {
     // Cloned, and woken, without the lock: both are somebody else's code.

@@ -4,13 +4,13 @@
 
 use wsk_sys::NTSTATUS;
 
-/// What a call returned, which the completion may contradict, and when it was first asked in vain whether that is the end: in one
+/// The status that a call returned, and the time at which somebody first asked in vain whether the request was over. Both are in one
 /// word, because most answers are never looked at. By default success.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Answer(u64);
 
 impl Answer {
-    /// Of a call that was not asked yet.
+    /// The answer of a call that nobody has asked about yet.
     #[inline]
     pub(super) const fn new(returned: NTSTATUS) -> Self {
         Self(returned.0.cast_unsigned() as u64)
@@ -23,12 +23,12 @@ impl Answer {
         NTSTATUS((self.0 as u32).cast_signed())
     }
 
-    /// When it was first asked: milliseconds, 0 for never.
+    /// The time when somebody first asked, in milliseconds; 0 for never.
     pub(super) const fn asked(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// The same, first asked at this time.
+    /// The same answer, first asked about at this time.
     pub(super) const fn first_asked(self, asked: u32) -> Self {
         Self(self.0 | (asked as u64) << 32)
     }

@@ -1,4 +1,5 @@
-//! What the parameters of a request point at, in the request's block: nonpaged, and there until the IRP has completed.
+//! [`Arguments`]: the memory that the parameters of a request point at. It is in the request's block, nonpaged, and stays until the IRP
+//! has completed.
 
 use core::marker::PhantomData;
 use core::mem::offset_of;
@@ -7,10 +8,10 @@ use wsk_sys::{MDL, NPI_WSK_INTERFACE_ID, SOCKADDR_STORAGE, WSK_BUF, WSK_EVENT_CA
 
 use crate::memory::atomic::AtomicBool;
 
-/// The bytes of control information that one operation can carry.
+/// How many bytes of control information one operation can carry.
 pub(crate) const CONTROL_ROOM: usize = 256;
 
-/// Bytes that are aligned as control information has to be.
+/// Bytes with the alignment of control information.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(crate) struct Aligned<const N: usize>(pub(crate) [u8; N]);
@@ -73,7 +74,7 @@ impl<const N: usize> Aligned<N> {
 /// # Invariants
 ///
 /// `pages`, if it is not null, heads a chain of MDLs whose pages were locked for this operation, and which nobody else has.
-/// `claimed`, if it is not null, is a flag of the buffer's, which stays where it is as long as the buffer is locked, and says so.
+/// `claimed`, if it is not null, is a flag of the buffer, which says that the buffer is locked, and stays where it is that long.
 #[repr(C)]
 pub struct Lock {
     /// Room for the `WSK_BUF` of a buffer that has none of its own in nonpaged memory.
@@ -86,8 +87,7 @@ pub struct Lock {
 ///
 /// # Invariants
 ///
-/// Pointers in them, which nobody else can write, are as those who have set them say. `control_length` is no more than there is room for
-/// where WSK is told that there is some.
+/// Pointers in them are as those say who have set them. `control_length` is at most the room, where WSK is told that there is room.
 #[repr(C)]
 pub struct Arguments {
     /// The bytes of the buffer.
@@ -100,7 +100,7 @@ pub struct Arguments {
     pub(crate) control_flags: u32,
     /// How many bytes of control information there are, or room for.
     pub(super) control_length: u32,
-    /// Control information: what the caller has may lie in pageable memory.
+    /// A copy of the control information: that of the caller may lie in pageable memory.
     pub(crate) control: Aligned<CONTROL_ROOM>,
     /// The events to disable; or a pointer, which is its first member.
     pub(super) events: WSK_EVENT_CALLBACK_CONTROL,
@@ -134,7 +134,7 @@ impl Arguments {
         self.whole
     }
 
-    /// Sets it.
+    /// Sets all of the buffer.
     ///
     /// # Safety
     ///
@@ -152,7 +152,7 @@ impl Arguments {
         self.buffer = buffer;
     }
 
-    /// Sets the buffer that is not locked to none.
+    /// Sets that there is no buffer besides the locked one.
     pub(crate) const fn set_no_buffer(&mut self) {
         self.buffer = WSK_BUF {
             Mdl: core::ptr::null_mut(),
@@ -173,18 +173,18 @@ impl Arguments {
     ///
     /// # Safety
     ///
-    /// What it leads to is as those ask who are told of the pointer.
+    /// It points at what those ask for who are told of the pointer.
     pub(crate) const unsafe fn set_pointer<T>(&mut self, pointer: *const T) {
         const { assert!(offset_of!(WSK_EVENT_CALLBACK_CONTROL, NpiId) == 0) };
         self.events.NpiId = pointer.cast();
     }
 
-    /// Makes `room` for control information that is received, if any is asked for. A provider that writes none has not written that of
-    /// the request before.
+    /// Makes `room` for control information that is received, unless it is 0. Clears what the request before has received: a provider may
+    /// write none.
     #[inline]
     pub(crate) fn make_control_ready(&mut self, room: usize) {
         if room > 0 {
-            // No more than fits 32 bits.
+            // The room fits 32 bits.
             #[allow(clippy::cast_possible_truncation)]
             {
                 self.control_length = room.min(CONTROL_ROOM) as u32;
@@ -196,13 +196,13 @@ impl Arguments {
     /// The control information that was received, of a request that had so much room for it.
     #[inline]
     pub(crate) fn received_control(&self, room: usize) -> &[u8] {
-        // The provider's word is not taken for it.
+        // The provider may claim more than there is room for.
         let length = (self.control_length as usize).min(room).min(CONTROL_ROOM);
         self.control.0.split_at(length).0
     }
 }
 
-/// The name of one operation in types: a lifetime that nothing else has, and that cannot become another.
+/// The name of one operation in types: an invariant lifetime that nothing else has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Brand<'x>(PhantomData<fn(&'x ()) -> &'x ()>);
 

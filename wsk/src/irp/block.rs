@@ -556,10 +556,10 @@ impl<P> Flight<P> {
         &self.block.header
     }
 
-    /// The header, for code that is there once.
+    /// The header, for a method of this type that has code which is there once.
     #[inline]
     pub(super) fn held(&self) -> Held<'_> {
-        // INVARIANT: this is the one holder, and on one thread as long as it is borrowed.
+        // INVARIANT: this is the one holder, and on one thread as long as it is borrowed. The methods of a flight have one at a time.
         Held(self.header())
     }
 
@@ -685,17 +685,17 @@ impl<P> Completed<P> {
     }
 }
 
-/// The header of a flight, for its holder.
+/// The header of a flight, for its holder. Without the payload's type, for code that is there once.
 ///
 /// # Invariants
 ///
-/// Whoever has this holds the flight, on one thread.
-#[derive(Clone, Copy)]
+/// Whoever has this holds the flight, on one thread, and has neither another one nor the place of the waker.
 pub(super) struct Held<'h>(&'h Header);
 
 impl<'h> Held<'h> {
+    /// The header.
     #[inline]
-    pub(super) const fn header(self) -> &'h Header {
+    pub(super) const fn header(&self) -> &'h Header {
         self.0
     }
 
@@ -705,37 +705,38 @@ impl<'h> Held<'h> {
         match self.0.state.retract() {
             Retract::InFlight => Retracted::InFlight(WakerPlace(self.0)),
             Retract::Completed => Retracted::Completed(WakerPlace(self.0)),
-            Retract::Waking => Retracted::Waking,
+            Retract::Waking => Retracted::Waking(self),
         }
     }
 
     /// Takes the waker out, if one was announced or left in its place and is not about to be woken.
     pub(super) fn take_waker(self) -> Option<Waker> {
         match self.retract() {
-            Retracted::Waking => None,
+            Retracted::Waking(_) => None,
             Retracted::InFlight(mut place) | Retracted::Completed(mut place) => place.take(),
         }
     }
 }
 
-/// What became of taking a waker back that was announced.
+/// The result of taking a waker back that may have been announced.
 pub(super) enum Retracted<'h> {
+    /// The operation is in flight.
     InFlight(WakerPlace<'h>),
+    /// It has completed.
     Completed(WakerPlace<'h>),
-    /// The routine is taking it out at this moment.
-    Waking,
+    /// It has completed, and the routine is taking the waker out at this moment.
+    Waking(Held<'h>),
 }
 
-/// The place of a waker that is not announced, or that the routine is to wake.
+/// The place of a waker that is not announced, or that the routine takes out.
 ///
 /// # Invariants
 ///
-/// The place is that of whoever has this, on one thread: of the holder while no waker is announced, nor about to be woken; else of the
-/// routine.
+/// Whoever has this has the place, on one thread: the holder while no waker is announced, nor about to be woken; else the routine.
 pub(super) struct WakerPlace<'h>(&'h Header);
 
 impl WakerPlace<'_> {
-    /// Gives what is in the place to `change`, which calls nobody else's code.
+    /// Gives the content of the place to `change`, which calls nobody else's code.
     #[inline]
     fn with<R>(&mut self, change: impl FnOnce(&mut Option<Waker>) -> R) -> R {
         // SAFETY: by the invariant the place is this party's, and nothing that is called here comes back to it.
@@ -750,27 +751,27 @@ impl WakerPlace<'_> {
         self.with(Option::take)
     }
 
-    /// Puts a waker there; the one before.
+    /// Puts a waker there. Gives the one that was there before.
     #[inline]
     pub(super) fn replace(&mut self, waker: Waker) -> Option<Waker> {
         self.with(|place| place.replace(waker))
     }
 
-    /// Whether there is one.
+    /// Whether there is a waker.
     #[inline]
     pub(super) fn is_some(&mut self) -> bool {
         self.with(|place| place.is_some())
     }
 
-    /// Whether there is one that wakes the same as `waker`.
+    /// Whether there is a waker that wakes the same task as `waker`.
     #[inline]
     pub(super) fn will_wake(&mut self, waker: &Waker) -> bool {
         self.with(|place| place.as_ref().is_some_and(|place| place.will_wake(waker)))
     }
 
-    /// Announces the waker that is in its place; the place, when the IRP has completed.
+    /// Announces the waker that is in the place. Gives the place back when the IRP has completed.
     pub(super) fn announce(self) -> Option<Self> {
-        // INVARIANT: where nothing was announced it is the holder's still.
+        // INVARIANT: where nothing was announced the place is the holder's still.
         (!self.0.state.wake()).then_some(self)
     }
 }

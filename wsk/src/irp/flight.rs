@@ -1,4 +1,4 @@
-//! [`Flight`]: an operation whose IRP is with the provider, or has come back.
+//! How the holder of a [`Flight`] waits for its end, polls it, or leaves it to the completion routine.
 
 #![forbid(unsafe_code)]
 
@@ -9,12 +9,12 @@ use wsk_sys::NTSTATUS;
 
 use crate::irp::alarm;
 use crate::irp::answer::Answer;
-use crate::irp::block::{Completed, Flight, Held, Idle, Observer, Retracted, WakerPlace};
+use crate::irp::block::{Completed, Flight, Header, Held, Idle, Observer, Retracted, WakerPlace};
 use crate::irql::MayWait;
 use crate::memory::objects::{Event, pause};
 use crate::time::{GRACE, now};
 
-/// What polling a flight has shown.
+/// The result of polling a flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Polled {
     /// Nothing yet: the waker will be woken.
@@ -25,7 +25,8 @@ pub(crate) enum Polled {
     GivenUp,
 }
 
-/// A flight whose call has just returned, and what it returned: not noted yet, because who finds that it has completed does not ask.
+/// A flight whose call has just returned, with the status. That is not noted in the block yet: if the flight has completed nobody asks for
+/// it.
 #[must_use]
 pub(crate) struct Passed<P> {
     flight: Flight<P>,
@@ -38,7 +39,7 @@ impl<P> Passed<P> {
         Self { flight, returned }
     }
 
-    /// The flight.
+    /// The flight, with the status noted.
     #[inline]
     pub(crate) fn flight(self) -> Flight<P> {
         let answer = Answer::new(self.returned);
@@ -57,20 +58,20 @@ impl<P> Passed<P> {
 }
 
 impl<P> Flight<P> {
-    /// Whether the IRP has completed: then the flight can [end](Self::end).
+    /// Whether the IRP has completed. Then the flight can [end](Self::end).
     #[inline]
     pub(crate) fn is_completed(&self) -> bool {
         self.header().state.is_completed()
     }
 
-    /// What the call returned.
+    /// The status that the call returned.
     #[inline]
     pub(crate) fn returned(&self) -> NTSTATUS {
         self.header().answer.get().returned()
     }
 
-    /// Waits until the IRP has completed, or for at most `limit`; says whether it has. A waker that was announced is dropped when it has,
-    /// and may unwind: whoever holds a flight that was polled gives it up when dropped.
+    /// Waits until the IRP has completed, at most for `limit`. Says whether it has. Then a waker that was announced is dropped, which may
+    /// unwind: whoever holds a flight that was polled gives it up when dropped.
     #[inline]
     pub(crate) fn wait(&self, may_wait: MayWait, limit: Option<Duration>) -> bool {
         self.is_completed() || self.held().wait(may_wait, limit)
@@ -86,14 +87,14 @@ impl<P> Flight<P> {
         self.is_completed() || self.held().wait_or(other, may_wait, limit)
     }
 
-    /// Waits until the IRP has completed. When the provider has answered with an error, and does not complete the IRP within a
-    /// time that is long for a mere oversight, it has broken its contract: `false`.
+    /// Waits until the IRP has completed. Gives `false` when the provider has broken its contract: it has answered with an error, and has
+    /// not completed the IRP within [`GRACE`].
     #[inline]
     pub(crate) fn wait_or_give_up(&self, may_wait: MayWait) -> bool {
         self.wait(may_wait, self.returned().is_error().then_some(GRACE))
     }
 
-    /// Whether the IRP has completed, or will not; if neither, `context`'s waker is woken when there is something new. IRQL:
+    /// Looks whether the IRP has completed, or never will. If neither, the waker of `context` is woken when that changes. IRQL:
     /// `<= DISPATCH_LEVEL`.
     pub(crate) fn poll(&mut self, context: &Context<'_>) -> Polled {
         if self.is_completed() {
@@ -102,19 +103,19 @@ impl<P> Flight<P> {
         self.held().poll(context.waker())
     }
 
-    /// Whether the provider has answered with an error and still keeps the IRP, a long time after this was first asked. IRQL:
+    /// Whether the provider has answered with an error and still keeps the IRP, [`GRACE`] after this was first asked. IRQL:
     /// `<= DISPATCH_LEVEL`.
     pub(crate) fn is_given_up(&mut self) -> bool {
-        self.held().is_given_up()
+        is_given_up(self.header())
     }
 
-    /// Takes the block back, with the payload in it, if the IRP has completed; else the flight.
+    /// Takes the block back, with the payload in it, if the IRP has completed. Else gives the flight back.
     #[inline]
     pub(crate) fn end(self) -> Result<Idle<P>, Self> {
         self.completed().map(Completed::idle)
     }
 
-    /// Leaves the block to the completion routine, which [discards](Idle::set_discard) it; does so itself when the IRP has completed
+    /// Leaves the block to the completion routine, which [discards](Idle::set_discard) it. Discards it itself when the IRP has completed
     /// already. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn leave(self) {
@@ -126,13 +127,13 @@ impl<P> Flight<P> {
         drop(waker);
     }
 
-    /// As [`leave`](Self::leave), but for a flight that has completed already, which is given back.
+    /// As [`leave`](Self::leave), but gives a flight back that has completed already.
     pub(crate) fn leave_unless_completed(self) -> Option<Self> {
         // Nobody has polled it: there is no waker.
         self.hand_over().0.map(Completed::flight)
     }
 
-    /// Leaves the block to the routine, unless the IRP has completed: then the flight is given back. With the waker that was announced.
+    /// Leaves the block to the routine, unless the IRP has completed: then the flight is given back. Gives the waker that was announced.
     #[inline]
     fn hand_over(self) -> (Option<Completed<P>>, Option<Waker>) {
         match self.completed() {
@@ -141,7 +142,7 @@ impl<P> Flight<P> {
         }
     }
 
-    /// As [`leave`](Self::leave), after asking the provider to cancel the request: its end wakes nobody.
+    /// As [`leave`](Self::leave), after asking the provider to cancel the request. The completion wakes nobody.
     pub(crate) fn abort(self) {
         // Where it has completed there is nothing to cancel.
         let waker = if self.is_completed() {
@@ -156,8 +157,8 @@ impl<P> Flight<P> {
         drop(waker);
     }
 
-    /// As [`leave`](Self::leave), of a flight without an observer: it gets one, which is told when the block has gone; with a way to
-    /// discard it that does so. IRQL: `<= DISPATCH_LEVEL`.
+    /// As [`leave`](Self::leave), for a flight that was made without an observer. Sets one, who is told when the block is gone. IRQL:
+    /// `<= DISPATCH_LEVEL`.
     #[cold]
     pub(crate) fn leave_observed(self, observer: Observer) {
         self.set_observer(observer);
@@ -165,7 +166,7 @@ impl<P> Flight<P> {
     }
 }
 
-// What follows is out of line and does not know the payload, so that it is there once.
+// The rest is out of line and does not know the payload, so that a driver has it once.
 
 impl<'h> Held<'h> {
     /// As [`Flight::wait`], when it had not completed.
@@ -174,13 +175,13 @@ impl<'h> Held<'h> {
         self.wait_by(may_wait, |event| event.wait(may_wait, limit))
     }
 
-    /// As [`wait`](Self::wait), or until `other` is set: by itself, so that who has no other event does without.
+    /// As [`wait`](Self::wait), or until `other` is set. A function by itself, so that a driver without such waits does not have it.
     #[inline(never)]
     fn wait_or(self, other: &Event, may_wait: MayWait, limit: Option<Duration>) -> bool {
         self.wait_by(may_wait, |event| event.wait_or(other, may_wait, limit))
     }
 
-    /// As [`wait`](Self::wait); `wait` says whether the event was set.
+    /// As [`wait`](Self::wait), where `wait` waits for the event, and says whether it was set.
     #[inline]
     fn wait_by(self, may_wait: MayWait, wait: impl FnOnce(&Event) -> bool) -> bool {
         let Some(mut place) = self.wait_for_completion(may_wait, wait) else {
@@ -201,14 +202,14 @@ impl<'h> Held<'h> {
         let mut place = match self.retract() {
             Retracted::InFlight(place) => place,
             Retracted::Completed(place) => return Some(place),
-            Retracted::Waking => {
-                // The routine is done with a waker in a few instructions. This does not spin: the routine may run on a thread that this one
-                // keeps from running.
+            Retracted::Waking(held) => {
+                // The routine is done with the waker in a few instructions. This does not spin, because the routine may run on a thread that
+                // this one keeps from running.
                 while !header.state.is_completed() {
                     pause(may_wait, Duration::from_micros(50));
                 }
                 // The routine has taken the waker, and is done with the block.
-                return match self.retract() {
+                return match held.retract() {
                     Retracted::Completed(place) => Some(place),
                     _ => None,
                 };
@@ -240,7 +241,7 @@ impl<'h> Held<'h> {
         let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
         let mut place = match self.retract() {
             Retracted::Completed(_) => return Polled::Completed,
-            Retracted::Waking => {
+            Retracted::Waking(_) => {
                 // The routine is about to wake the announced waker. Asking it to be woken again for the same one could keep a DPC
                 // from ever letting the routine go on.
                 if header.announced.get() != Some(identity) {
@@ -251,20 +252,18 @@ impl<'h> Held<'h> {
             Retracted::InFlight(place) => place,
         };
         let is_same = place.will_wake(waker);
+        let mut announcing = Announcing(Some(place));
         let mut before = None;
         if !is_same {
-            // Announces the waker from before again, when the other one's code unwinds.
-            let undo = Announce(self);
             let new = waker.clone();
-            core::mem::forget(undo);
-            before = place.replace(new);
+            before = announcing.replace(new);
         }
         header.announced.set(Some(identity));
         let mut unused = None;
-        let polled = if let Some(mut place) = place.announce() {
+        let polled = if let Some(mut place) = announcing.announce() {
             unused = place.take();
             Polled::Completed
-        } else if self.is_given_up() {
+        } else if is_given_up(header) {
             Polled::GivenUp
         } else {
             Polled::Pending
@@ -276,35 +275,44 @@ impl<'h> Held<'h> {
         drop((before, unused));
         polled
     }
+}
 
-    /// As [`Flight::is_given_up`].
-    fn is_given_up(self) -> bool {
-        let header = self.header();
-        let answer = header.answer.get();
-        if !answer.returned().is_error() || header.state.is_completed() {
-            return false;
-        }
-        // What it counts in 49 days is enough to tell two seconds. Odd, so never 0.
-        #[allow(clippy::cast_possible_truncation)]
-        let now = (now() / 10_000) as u32 | 1;
-        if answer.asked() == 0 {
-            header.answer.set(answer.first_asked(now));
-            return false;
-        }
-        u128::from(now.wrapping_sub(answer.asked())) > GRACE.as_millis()
+/// As [`Flight::is_given_up`].
+fn is_given_up(header: &Header) -> bool {
+    let answer = header.answer.get();
+    if !answer.returned().is_error() || header.state.is_completed() {
+        return false;
+    }
+    // What it counts in 49 days is enough to tell two seconds. Odd, so never 0.
+    #[allow(clippy::cast_possible_truncation)]
+    let now = (now() / 10_000) as u32 | 1;
+    if answer.asked() == 0 {
+        header.answer.set(answer.first_asked(now));
+        return false;
+    }
+    u128::from(now.wrapping_sub(answer.asked())) > GRACE.as_millis()
+}
+
+/// The place of a waker that is about to be announced. When this is dropped before, because somebody else's code unwinds, the waker that
+/// is there is announced: it was before.
+struct Announcing<'h>(Option<WakerPlace<'h>>);
+
+impl<'h> Announcing<'h> {
+    /// As [`WakerPlace::replace`].
+    fn replace(&mut self, waker: Waker) -> Option<Waker> {
+        self.0.as_mut()?.replace(waker)
+    }
+
+    /// As [`WakerPlace::announce`].
+    fn announce(&mut self) -> Option<WakerPlace<'h>> {
+        self.0.take()?.announce()
     }
 }
 
-/// Announces the waker that is in its place again, when dropped.
-struct Announce<'h>(Held<'h>);
-
-impl Drop for Announce<'_> {
+impl Drop for Announcing<'_> {
     fn drop(&mut self) {
-        let (Retracted::InFlight(mut place) | Retracted::Completed(mut place)) = self.0.retract()
-        else {
-            return;
-        };
-        if place.is_some()
+        if let Some(mut place) = self.0.take()
+            && place.is_some()
             && let Some(mut place) = place.announce()
         {
             drop(place.take());

@@ -1,4 +1,4 @@
-//! How an [`Idle`] operation becomes a [`Flight`].
+//! How an [`Idle`] operation becomes a [`Flight`]: its IRP is made ready, and passed on by a call of WSK.
 
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -31,8 +31,8 @@ impl<P> Idle<P> {
         Armed::with::<Plain>(self).pass_on(call).map(Passed::flight)
     }
 
-    /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before what is passed on with it is known: then less has to be
-    /// remembered over the calls of the kernel.
+    /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before the parameters are known: then fewer values live across the
+    /// calls of the kernel.
     #[inline]
     pub(crate) fn arm(&mut self) {
         self.set_routine::<Plain>();
@@ -71,8 +71,8 @@ impl<P> Idle<P> {
         armed.pass_on(call).map(Passed::flight)
     }
 
-    /// As [`launch`](Self::launch), leaving the block to the routine from the start, which ends it as `E` says; so the observer, if there
-    /// is one, which `E` says too, is told last of all.
+    /// As [`launch`](Self::launch), but leaves the block to the routine from the start, which ends it as `E` says. `E` also says whether
+    /// there is an observer, who is told last of all.
     ///
     /// # Safety
     ///
@@ -97,7 +97,7 @@ impl<P> Idle<P> {
         }
     }
 
-    /// The operation is at rest, because nothing was passed on; its observer is told.
+    /// Puts the operation at rest, because nothing was passed on, and tells its observer.
     #[cold]
     #[inline(never)]
     fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
@@ -155,7 +155,7 @@ impl<P> Armed<P> {
     }
 }
 
-/// A request that could not be made: nothing is in flight.
+/// The error of a request that could not be made. Nothing is in flight.
 pub(crate) struct NotLaunched<P> {
     pub(crate) operation: Idle<P>,
     pub(crate) error: Error,

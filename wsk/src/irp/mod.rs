@@ -1,7 +1,7 @@
 //! One request to WSK: its IRP and everything that the provider may touch until the IRP has completed, in one block of nonpaged
 //! memory. Stands for the allocated IRP with its completion routine that C code passes to each function of WSK.
 //!
-//! A block changes hands, with types standing for who holds it:
+//! A block changes hands. Types say who holds it:
 //!
 //! * [`Idle`]: nothing is in flight.
 //! * [`Flight`]: the IRP was passed on. The holder may look whether it has completed, wait, cancel, take the block back once it has

@@ -1,4 +1,4 @@
-//! The word through which the owner of an operation and its completion routine agree on who may touch the operation.
+//! [`State`]: the word through which the owner of an operation and its completion routine agree on who may touch the operation.
 //!
 //! ```text
 //!                       ┌──────── 4 retract, 5 give up ───────┐
@@ -16,8 +16,7 @@
 //! no longer touches it, with one exception: an owner that completed out of `Waiting` (8) leaves the operation alone until it has
 //! seen the event.
 //!
-//! Nothing here depends on the kernel or on a type of atomics: [`Word`] is all that is asked, so that a model checker can
-//! run this very code.
+//! Nothing here depends on the kernel or on a type of atomics. The code asks for [`Word`] only, so that a model checker can run it.
 
 #![forbid(unsafe_code)]
 
@@ -77,7 +76,7 @@ pub(crate) struct State<W> {
     word: W,
 }
 
-/// What the completion routine does once it has published the completion.
+/// The part of the completion routine that is left once it has published the completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notify {
     /// Nothing: the owner will look. The operation is no longer the routine's.
@@ -92,7 +91,7 @@ pub(crate) enum Notify {
     Spurious,
 }
 
-/// What became of an owner's step back.
+/// The result of an owner's step back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retract {
     /// The operation is in flight, as if the step had not been made.

@@ -1,9 +1,9 @@
-//! Slots that are made once and taken again and again, in one allocation, with the stack of free ones and a way to wait. Stands
-//! for a lookaside list with a bound.
+//! Arenas: a fixed number of slots in one allocation, which are made once and taken again and again. An arena has a stack of its free
+//! slots, and threads can wait for one. Stands for a lookaside list with a bound.
 //!
-//! Who has taken a slot does not count: the arena stays until its last handle is gone and the last slot has come back. So taking a
-//! slot and giving it back are one atomic exchange each. When the last handle goes it closes the stack, and says how many slots
-//! are missing; each of those, finding the stack closed, counts itself off, and the last one frees the arena.
+//! An arena stays until its last handle is gone and its last slot has come back. To take a slot counts nothing, so taking one and
+//! giving it back are one atomic exchange each. The last handle closes the stack and notes how many slots are missing. Each of those
+//! finds the stack closed and counts itself off. The last one frees the arena.
 
 use core::alloc::Layout;
 use core::convert::Infallible;
@@ -21,25 +21,26 @@ use crate::memory::stack::{MOST, NotPushed, Stack};
 use crate::memory::{self, Owned, Room};
 use crate::time::Deadline;
 
-/// One of the values of an arena.
+/// A slot of an arena, with its value.
 ///
 /// # Invariants
 ///
-/// It is number `index` of its arena, whose values are `V`, and either in the stack of free ones or with one holder, whose value is. `link` is the stack's.
+/// It is number `index` of its arena, whose values are `V`. It is in the stack of free slots, or has one holder, who has the value.
+/// `link` is the stack's.
 #[repr(C)]
 struct Slot<V> {
     value: V,
     place: Place,
 }
 
-/// What a slot has besides its value: where it belongs.
+/// The part of a slot that says where it belongs.
 struct Place {
     arena: Share,
     index: u32,
     link: AtomicU32,
 }
 
-/// The slots, and what goes last.
+/// An arena: its slots, and a value that is dropped last.
 ///
 /// # Invariants
 ///
@@ -52,23 +53,23 @@ struct Arena<V, L> {
     values: PhantomData<V>,
 }
 
-/// What of an arena is the same whatever its values are, so that a driver has the code that is seldom run once.
+/// The part of an arena that does not depend on the types of its values. A driver has the code for it once.
 ///
 /// # Invariants
 ///
 /// It begins an [`Arena`] with an [owner](Owned), of the types that `shape` is of.
 #[repr(C)]
 struct Core {
-    // What every value is taken and given back with first, to have it together.
+    // First, and together: what each taking and giving back needs.
     slots: Owned<()>,
     stack: Stack<AtomicU64>,
     depth: u32,
     made: u32,
     shape: Shape,
     handles: AtomicUsize,
-    /// The slots that are missing, from when the stack is closed on.
+    /// How many slots are missing, once the stack is closed.
     missing: AtomicU32,
-    /// The threads that wait.
+    /// How many threads wait.
     waiting: AtomicU32,
     /// Set for one waiter, when a slot has come back that may be taken.
     available: Event,
@@ -76,7 +77,7 @@ struct Core {
     idle: Event,
 }
 
-/// What the types of an arena make different.
+/// The layout of an arena and its slots, which depends on their types.
 ///
 /// # Invariants
 ///
@@ -90,10 +91,10 @@ struct Shape {
 }
 
 impl Shape {
-    /// The shape of an arena. Does not compile for what wants more alignment than the pool gives.
+    /// The shape of an arena of these types. Does not compile for types that want more alignment than the pool gives.
     const fn of<V, L>() -> Self {
         let _ = memory::layout::<Slot<V>>();
-        // INVARIANT: that is how the arena and its slots are laid out.
+        // INVARIANT: the arena and its slots are laid out like this.
         Self {
             arena: memory::layout::<Arena<V, L>>(),
             size: size_of::<Slot<V>>(),
@@ -111,7 +112,7 @@ fn slot<V>(slots: *mut Slot<V>, index: u32) -> NonNull<Slot<V>> {
 }
 
 impl<V> Slot<V> {
-    /// The place in a slot.
+    /// Where the `place` of a slot lies.
     #[inline]
     const fn place(slot: NonNull<Self>) -> *mut Place {
         slot.as_ptr()
@@ -142,6 +143,7 @@ impl<'s> MadePlace<'s> {
 }
 
 impl Core {
+    /// The link of a slot that is made, by the number of the slot.
     fn link(&self, index: u32) -> &AtomicU32 {
         let offset = index as usize * self.shape.size + self.shape.place;
         let place = self.slots.behind::<Place>().wrapping_byte_add(offset);
@@ -178,12 +180,12 @@ impl Core {
     }
 }
 
-/// What keeps an arena.
+/// A pointer to an arena, by somebody who keeps it.
 ///
 /// # Invariants
 ///
-/// It accounts for one of the arena's `handles`; or for a slot that is not in the stack; or for what is missing when there are no handles any
-/// more. The arena is there as long as this is used.
+/// It accounts for one of the arena's `handles`; or for a slot that is not in the stack; or, once there are no handles, for the missing
+/// slots. The arena is there as long as this is used.
 struct Share(NonNull<Core>);
 
 impl Deref for Share {
@@ -197,22 +199,22 @@ impl Deref for Share {
 }
 
 impl Share {
-    /// Another handle.
+    /// Counts another handle.
     fn another(&self) -> Self {
         self.handles.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: counted.
         Self(self.0)
     }
 
-    /// One handle less. IRQL: `<= DISPATCH_LEVEL`.
+    /// Counts a handle off. IRQL: `<= DISPATCH_LEVEL`.
     fn one_less(this: Self) {
         if this.handles.fetch_sub(1, Ordering::Release) == 1 {
-            // INVARIANT: of what is missing, which is to be counted.
+            // INVARIANT: it accounts for the missing slots from here on.
             Self::close(this);
         }
     }
 
-    /// The last handle is gone.
+    /// Closes the stack, when the last handle is gone.
     #[cold]
     #[inline(never)]
     fn close(this: Self) {
@@ -223,7 +225,7 @@ impl Share {
         Self::count_off(this, missing);
     }
 
-    /// One of the missing slots has come back, which is to add -1, or so many are missing.
+    /// Adds to the number of missing slots: -1 for one that has come back. Frees the arena when none is missing.
     fn count_off(this: Self, change: u32) {
         let left = this
             .missing
@@ -239,7 +241,7 @@ impl Share {
     }
 }
 
-/// Drops the values, frees the memory, and drops what goes last.
+/// Frees an arena: drops its values, frees its memory, and drops `last`.
 ///
 /// # Safety
 ///
@@ -260,7 +262,7 @@ unsafe fn free<V, L>(core: NonNull<Core>) {
 /// Drops the values. Their slots go with the core.
 impl<V, L> Drop for Arena<V, L> {
     fn drop(&mut self) {
-        /// The values that are not dropped yet, from `next` on.
+        /// The values that are not dropped yet: those from `next` on.
         ///
         /// # Invariants
         ///
@@ -285,7 +287,7 @@ impl<V, L> Drop for Arena<V, L> {
 
         impl<V> Drop for Rest<'_, V> {
             fn drop(&mut self) {
-                // Those behind one whose code has unwound.
+                // The values behind one whose code has unwound.
                 self.drop_all();
             }
         }
@@ -356,7 +358,7 @@ impl<V, L> Filling<V, L> {
         Ok(Self { arena })
     }
 
-    /// Makes the next value; nothing when all are made.
+    /// Makes the next value, unless all are made.
     ///
     /// # Errors
     ///
@@ -368,12 +370,12 @@ impl<V, L> Filling<V, L> {
         self.make(false, make).map(|_| ())
     }
 
-    /// Adds a value; drops it when all are made.
+    /// Adds a value. Drops it when all are made.
     pub(crate) fn push(&mut self, value: V) {
         let Ok(()) = self.add::<Infallible>(|vacant| Ok(vacant.fill(value)));
     }
 
-    /// Makes the next value; its place, or that of the one that would follow when all are made.
+    /// Makes the next value, unless all are made, and gives its place: when all are made, the end of the slots.
     fn make<E>(
         &mut self,
         taken: bool,
@@ -394,7 +396,7 @@ impl<V, L> Filling<V, L> {
         Ok(slot.cast())
     }
 
-    /// The arena, with what is dropped last.
+    /// Ends the filling: the first handle of the arena, which drops `last` at its end.
     pub(crate) fn finish(self, last: L) -> Handle<V, L> {
         let mut arena = self.arena;
         arena.last.write(last);
@@ -496,10 +498,10 @@ impl<'x, V> Vacant<'x, V> {
     }
 }
 
-/// What holders of a value put there, others get. So the type is that of the arena, not one that it is a subtype of, or the other way round.
+/// Makes `V` invariant: what one holder puts into a value, the next one gets.
 type Exchanged<V> = fn(V) -> V;
 
-/// A handle of an arena of values `V`; with the last one, and the last slot, goes `L`.
+/// A handle of an arena of values `V`. `L` is dropped when the last handle is gone and the last slot has come back.
 ///
 /// # Invariants
 ///
@@ -520,11 +522,11 @@ impl<V, L> Handle<V, L> {
         &self.share
     }
 
-    /// Takes a value, if one is free, until it is [given back](Self::give_back). IRQL: `<= DISPATCH_LEVEL`.
+    /// Takes a value, if one is free. Its holder [gives it back](Self::give_back). IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<V>> {
         let core = self.core();
-        // Once: they stay where they are.
+        // Read once: the slots stay where they are.
         let slots = core.slots.behind();
         // INVARIANT: numbers in the stack are those of slots that are made.
         let link = |index| {
@@ -539,7 +541,7 @@ impl<V, L> Handle<V, L> {
         }
     }
 
-    /// As [`take`](Self::take), where none is free, or somebody waits for one.
+    /// As [`take`](Self::take), when no value is free, or somebody waits for one.
     #[cold]
     #[inline(never)]
     fn take_awaited(&self) -> Option<NonNull<V>> {
@@ -587,7 +589,7 @@ impl<V, L> Handle<V, L> {
         count == Some(arena.made)
     }
 
-    /// Waits until `look` sees something, which the event, perhaps, tells of, until `limit` runs out, or `other` is set.
+    /// Waits until `look` gives something, `limit` runs out, or `other` is set. Looks again whenever the event is set.
     fn wait_until<T>(
         &self,
         may_wait: MayWait,
@@ -621,7 +623,7 @@ impl<V, L> Handle<V, L> {
             // Another one has come meanwhile.
             arena.stack.set_awaited(true);
         }
-        // What came back together was announced once, and some of it perhaps not at all: the others are to look again.
+        // Slots that came back together were announced once, some perhaps not at all: the other waiters are to look again.
         arena.announce();
         seen
     }
@@ -633,7 +635,7 @@ impl<V, L> Handle<V, L> {
         core.made
     }
 
-    /// What goes last, with the arena of a value.
+    /// The `last` of the arena of a value.
     ///
     /// # Safety
     ///
@@ -646,7 +648,7 @@ impl<V, L> Handle<V, L> {
         }
     }
 
-    /// Gives a value back, and with the last one, when there is no handle any more, frees the arena. IRQL: `<= DISPATCH_LEVEL`.
+    /// Gives a value back. Frees the arena with the last value when no handle is left. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Safety
     ///
@@ -693,20 +695,20 @@ impl Holder<'_> {
     /// Gives the slot back.
     #[inline]
     fn give_back(self) {
-        // Not touched any more when it is pushed.
+        // Once it is pushed, the slot is not touched any more.
         let pushed = self.arena.stack.push(self.index, &self.link, false);
         if pushed.is_err() {
             self.give_back_slowly();
         }
     }
 
-    /// Gives a slot back that somebody waits for, or that its arena waits for to be freed.
+    /// As [`give_back`](Self::give_back), when somebody waits for a slot, or the stack is closed.
     #[cold]
     #[inline(never)]
     fn give_back_slowly(self) {
         let core: &Core = &self.arena;
         let arena = self.arena.0;
-        // A handle for the time of the announcement: without one the arena may go as soon as the slot is pushed. Who waits has one.
+        // A handle keeps the arena until the announcement is done: without one it may go as soon as the slot is pushed. Who waits has one.
         let more = |handles: usize| (handles > 0).then(|| handles + 1);
         let counted = core
             .handles
@@ -715,7 +717,7 @@ impl Holder<'_> {
         let counted = counted.is_ok().then_some(Share(arena));
         let pushed = core.stack.push(self.index, &self.link, true);
         match (pushed, &counted) {
-            // Without a handle nobody waits, and the arena is not touched again.
+            // Without a handle nobody waits. The arena is not touched again.
             (Ok(()), None) => return,
             (Ok(()), Some(counted)) => counted.announce(),
             // INVARIANT: the stack is closed, and this slot was missing.
@@ -729,7 +731,7 @@ impl Holder<'_> {
     }
 }
 
-/// A value of an arena, which is given back when this is dropped, at any IRQL up to `DISPATCH_LEVEL`.
+/// An owner of a value of an arena. Dropping it gives the value back, at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// # Invariants
 ///

@@ -1,4 +1,4 @@
-//! The atomics, and the cells beside them, that everything above is made of. A model checker puts its own in their place.
+//! The atomics that this crate uses, and cells for the data that they protect. A model checker replaces both by its own.
 
 #![forbid(unsafe_code)]
 
@@ -9,13 +9,13 @@ pub(crate) use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
-/// The value of a flag that is this party's alone at the moment: an ordinary access.
+/// Reads a flag that nobody else has at the moment, by an ordinary access.
 #[inline]
 pub(crate) fn read_alone(flag: &mut AtomicBool) -> bool {
     *flag.get_mut()
 }
 
-/// A place that belongs to one party at a time, which a protocol of atomics says.
+/// A place that belongs to one party at a time. A protocol of atomics says to which.
 #[repr(transparent)]
 pub(crate) struct Cell<T>(UnsafeCell<T>);
 
@@ -31,7 +31,7 @@ impl<T> Cell<T> {
         read(self.0.get())
     }
 
-    /// The place, for what looks at its address only, or hands it on.
+    /// The place, for callers that look at its address only, or hand it on.
     #[inline]
     pub(crate) fn place(&self) -> NonNull<T> {
         // The cell is transparent.

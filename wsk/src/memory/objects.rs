@@ -99,7 +99,7 @@ impl Event {
         unsafe { KeClearEvent(self.0.place()) };
     }
 
-    /// Waits until the event is set, or `limit` runs out; says whether it was set.
+    /// Waits until the event is set, or `limit` runs out. Says whether it was set.
     pub(crate) fn wait(&self, _: MayWait, limit: Option<Duration>) -> bool {
         let mut limit = limit.map(interval);
         let timeout = pointer_to(&mut limit);
@@ -112,11 +112,11 @@ impl Event {
         status == STATUS_SUCCESS
     }
 
-    /// Waits until the event is set, or `other` is, or `limit` runs out; says whether this one was set.
+    /// Waits until the event is set, or `other` is, or `limit` runs out. Says whether this one was set.
     pub(crate) fn wait_or(&self, other: &Self, _: MayWait, limit: Option<Duration>) -> bool {
         let mut limit = limit.map(interval);
         let timeout = pointer_to(&mut limit);
-        // Where both are set, the first of them ends the wait.
+        // If both are set the first of them ends the wait.
         let mut objects = [self.0.place().cast(), other.0.place().cast()];
         // SAFETY: by the invariant the events are initialised, in nonpaged memory, and borrowed for the call. The IRQL allows the wait,
         // as the proof says, and the time is valid for the call. Two objects need no room for wait blocks: a thread has three.
@@ -136,14 +136,14 @@ impl Event {
     }
 }
 
-/// A limit as a wait takes it: null for none.
+/// The pointer to a limit that a wait takes. Null for no limit.
 fn pointer_to(limit: &mut Option<LARGE_INTEGER>) -> *mut LARGE_INTEGER {
     limit
         .as_mut()
         .map_or(core::ptr::null_mut(), core::ptr::from_mut)
 }
 
-/// Lets others run for a moment, those with less priority too: the one way to wait for a thread that sets no event.
+/// Lets other threads run for a moment, those with less priority too. The one way to wait for a thread that sets no event.
 pub(crate) fn pause(_: MayWait, time: Duration) {
     let mut time = interval(time);
     // SAFETY: the IRQL allows the wait, as the proof says, and the time is valid for the call.

@@ -16,7 +16,7 @@ const TAG: u32 = u32::from_le_bytes(*b"Wskr");
 /// The alignment of every pool block on 64-bit Windows.
 const ALIGNMENT: usize = 16;
 
-/// The layout of a block for a `T`, which does not compile for types that the pool's blocks are not aligned for.
+/// The layout of a block for a `T`. Does not compile for types that want more alignment than the pool gives.
 pub(crate) const fn layout<T>() -> Layout {
     const {
         assert!(
@@ -66,8 +66,8 @@ impl Drop for Memory {
     }
 }
 
-/// A value in nonpaged pool, and perhaps room behind it: `Box` for drivers, where allocation can fail. May be dropped at any IRQL up to
-/// `DISPATCH_LEVEL`, if the value may be.
+/// An owner of a value in nonpaged pool, perhaps with room behind it. `Box` for drivers, where allocation can fail. May be dropped at any
+/// IRQL up to `DISPATCH_LEVEL`, if the value may be.
 ///
 /// # Invariants
 ///
@@ -76,7 +76,7 @@ pub(crate) struct Owned<T> {
     block: NonNull<T>,
 }
 
-/// Room for a value in nonpaged pool, so that making the value can be the last thing that may fail.
+/// Room for a value in nonpaged pool. Reserved first, so that nothing can fail once the value is made.
 pub(crate) type Room<T> = Owned<MaybeUninit<T>>;
 
 // SAFETY: it is the value's one owner, of memory that is bound to no thread.
@@ -90,7 +90,7 @@ impl<T> Room<T> {
         Self::reserve_with(Layout::new::<()>())
     }
 
-    /// Allocates the room, and what is asked for behind it: a value and its [place](Owned::behind). IRQL: `<= DISPATCH_LEVEL`.
+    /// Allocates the room, with more room [behind](Owned::behind) it. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn reserve_with(behind: Layout) -> Option<Self> {
         let (layout, _) = layout::<T>().extend(behind).ok()?;
         // INVARIANT: freshly allocated, with that layout; what may be uninitialised is a value.
@@ -111,13 +111,13 @@ impl<T> Room<T> {
 }
 
 impl<T> Owned<T> {
-    /// Gives the value away, by its place: [`from_raw`](Self::from_raw) takes it back.
+    /// Gives the value away, as a pointer that [`from_raw`](Self::from_raw) takes back.
     #[inline]
     pub(crate) fn into_raw(self) -> NonNull<T> {
         ManuallyDrop::new(self).block
     }
 
-    /// The place of what is behind the value, with room for as many elements as were [reserved](Room::reserve_with).
+    /// The place of the room behind the value, for as many elements as were [reserved](Room::reserve_with).
     #[inline]
     pub(crate) const fn behind<U>(&self) -> *mut U {
         const { assert!(size_of::<T>().is_multiple_of(align_of::<U>())) };
@@ -180,7 +180,7 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// Copies as many bytes as there are in both; how many.
+/// Copies bytes: as many as both slices have. Gives how many.
 #[inline]
 pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     let length = from.len().min(to.len());
@@ -192,7 +192,7 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
-/// Plain values in nonpaged pool, aligned to 16 bytes, zeros at first: for others to read and write, by their place.
+/// Plain values in nonpaged pool, zeros at first and aligned to 16 bytes. Others read and write them by their place.
 ///
 /// # Invariants
 ///
@@ -204,7 +204,7 @@ pub(crate) struct Values<T: Plain> {
 }
 
 impl<T: Plain> Values<T> {
-    /// So many zeros. IRQL: `<= DISPATCH_LEVEL`.
+    /// Allocates `count` zeros. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn zeroed(count: usize) -> Option<Self> {
         let mut block = None;
         if count > 0 {
@@ -221,7 +221,7 @@ impl<T: Plain> Values<T> {
         })
     }
 
-    /// Where they are.
+    /// The place of the values.
     pub(crate) fn place(&self) -> NonNull<[T]> {
         let first = self
             .block

@@ -1,5 +1,5 @@
-//! A value that is used by any number of threads until one takes it, which waits for them. Stands for rundown protection
-//! (`EX_RUNDOWN_REF`), with what it protects.
+//! [`Rundown`]: a place for a value that any number of threads use until one takes it out. That one waits for the others. Stands for
+//! rundown protection (`EX_RUNDOWN_REF`), with the value that it protects.
 
 use core::ops::Deref;
 
@@ -46,7 +46,7 @@ impl<T> Rundown<T> {
         }
     }
 
-    /// Puts a value here; gives it back when there is one already, or another thread puts or takes one at this moment.
+    /// Puts a value here. Gives it back when there is one already, or another thread puts or takes one at this moment.
     pub(crate) fn put(&self, value: T) -> Result<(), T> {
         let moving =
             self.word
@@ -61,12 +61,12 @@ impl<T> Rundown<T> {
         Ok(())
     }
 
-    /// Takes the value out, once nobody uses it; nothing where there is none, or another thread puts or takes it at this moment.
+    /// Takes the value out, once nobody uses it. Gives nothing when there is none, or another thread puts or takes it at this moment.
     pub(crate) fn take(&self, may_wait: MayWait) -> Option<T> {
         Event::on_stack(|event| self.take_told(event, may_wait))
     }
 
-    /// As [`take`](Self::take); who ends the last use sets the event.
+    /// As [`take`](Self::take), with the event that who ends the last use sets.
     fn take_told(&self, event: &Event, may_wait: MayWait) -> Option<T> {
         let leaving = |word| (word & PHASE == FULL).then(|| word - FULL + LEAVING + USE);
         // INVARIANT: a use more, which is this call's, until the event can be found.
@@ -84,12 +84,12 @@ impl<T> Rundown<T> {
         value
     }
 
-    /// Counts a use off; whether it was the last of a value that is to be taken.
+    /// Counts a use off. Says whether it was the last one of a value that is to be taken.
     fn end_use(&self) -> bool {
         self.word.fetch_sub(USE, Ordering::AcqRel) == LEAVING + USE
     }
 
-    /// Whether there is a value, which nobody is about to take.
+    /// Whether there is a value that nobody is about to take.
     pub(crate) fn is_full(&self) -> bool {
         self.word.load(Ordering::Relaxed) & PHASE == FULL
     }
@@ -103,7 +103,7 @@ impl<T> Rundown<T> {
 struct Moving<'a, T>(&'a Rundown<T>);
 
 impl<T> Moving<'_, T> {
-    /// Puts a value there, or none; what there was.
+    /// Puts a value there, or none. Gives the value that was there.
     fn replace(self, value: Option<T>) -> Option<T> {
         // SAFETY: by the invariant nobody else has the place.
         (self.0.value).with_mut(|place| core::mem::replace(unsafe { &mut *place }, value))
@@ -111,7 +111,7 @@ impl<T> Moving<'_, T> {
 }
 
 impl<T: Sync> Rundown<T> {
-    /// The value to use, if there is one; who takes it waits until that is dropped.
+    /// Begins a use of the value, if there is one. Who takes the value waits until the use is dropped.
     pub(crate) fn get(&self) -> Option<Used<'_, T>> {
         let used = |word| (word & PHASE == FULL && word < MOST).then(|| word + USE);
         // INVARIANT: counted while the phase is `FULL`.
@@ -122,11 +122,11 @@ impl<T: Sync> Rundown<T> {
     }
 }
 
-/// A value that is used.
+/// A use of a value.
 ///
 /// # Invariants
 ///
-/// It is a use that is counted, and that ends once, when this is dropped. `T` is `Sync`.
+/// The use is counted, and ends once, when this is dropped. `T` is `Sync`.
 pub(crate) struct Used<'a, T> {
     of: &'a Rundown<T>,
 }

@@ -10,16 +10,16 @@ use crate::memory::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::memory::objects::Event;
 use crate::memory::{Owned, Room};
 
-/// A value that can be shared.
+/// A type whose values can be shared.
 ///
 /// # Safety
 ///
 /// Dropping the value does nothing with what [`last`](Self::last) gives.
 pub unsafe trait Counted {
-    /// What outlives the value's memory.
+    /// The type of the part that outlives the value's memory.
     type Last;
 
-    /// What is to be dropped last, if there is anything: after the value was dropped and its memory was freed.
+    /// The part to be dropped last, if there is one: after the value was dropped and its memory was freed.
     fn last(&mut self) -> Option<&mut ManuallyDrop<Self::Last>> {
         None
     }
@@ -146,7 +146,7 @@ impl<T: Counted> Shared<T> {
         this.block.as_raw().cast()
     }
 
-    /// Whether there is no other reference. What the others were used for has happened before.
+    /// Whether there is no other reference. All uses of the others have happened before.
     pub(crate) fn is_unique(this: &Self) -> bool {
         this.references().load(Ordering::Acquire) == 1
     }
@@ -217,7 +217,7 @@ impl<T> Deref for Signalled<T> {
     }
 }
 
-/// Memory for a [`Shared`], so that making the value can be the last thing that may fail.
+/// Memory for a [`Shared`]. Reserved first, so that nothing can fail once the value is made.
 pub(crate) struct Reserved<T: Counted>(Room<Block<T>>);
 
 // SAFETY: it is memory that nothing else refers to, bound to no thread, with nothing in it.
@@ -247,7 +247,7 @@ impl<T: Counted> Reserved<T> {
 impl<T: Counted> Clone for Shared<T> {
     #[inline]
     fn clone(&self) -> Self {
-        // 64 bits do not overflow: counting to there one by one takes longer than any machine runs.
+        // 64 bits do not overflow: no machine runs long enough to count so far one by one.
         self.references().fetch_add(1, Ordering::Relaxed);
         // INVARIANT: the new reference was counted.
         Self { block: self.block }
@@ -273,7 +273,7 @@ impl<T: Counted> Drop for Shared<T> {
     }
 }
 
-/// Drops the value and frees the block, to which there is no reference any more. Out of line: most references are not the last.
+/// Drops the value and frees the block, when no reference is left. Out of line: most references are not the last.
 #[cold]
 #[inline(never)]
 fn end<T: Counted>(block: Owned<Block<T>>) {

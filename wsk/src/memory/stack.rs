@@ -1,8 +1,7 @@
-//! Which slots are free, and whether somebody waits for one: a stack of their numbers that takes no lock. Stands for the
-//! interlocked singly linked list (`SLIST_HEADER`) of a lookaside list.
+//! A stack of numbers that takes no lock: those of the free slots of an arena. It also says whether somebody waits for one. Stands for
+//! the interlocked singly linked list (`SLIST_HEADER`) of a lookaside list.
 //!
-//! Nothing here depends on the kernel or on a type of atomics: [`Atomic`] is all that is asked, so that a model checker can
-//! run this very code.
+//! Nothing here depends on the kernel or on a type of atomics. The code asks for [`Atomic`] only, so that a model checker can run it.
 
 #![forbid(unsafe_code)]
 
@@ -56,26 +55,27 @@ atomic!(AtomicU64, u64);
 
 /// A stack of numbers, each at most once.
 ///
-/// The head has three parts. The lower half counts changes, so that a number that was taken and put back meanwhile is noticed:
-/// with 32 bits a thread that is stopped in the middle of taking would have to sleep through exactly 2³² changes, or a multiple,
-/// to be fooled; at 100 million a second that is a sleep of 43 seconds to the nanosecond. In the upper half one bit says that
-/// somebody waits for a number, and the rest is the first number plus one, 0 when there is none, or [`CLOSED`].
+/// The head has three parts. The lower half counts changes, so that a thread notices when a number was taken and put back meanwhile.
+/// With 32 bits it fails to notice only if it is stopped in the middle of taking for exactly 2³² changes, or a multiple: at 100 million
+/// changes a second, for 43 seconds to the nanosecond. In the upper half one bit says that somebody waits for a number. The rest is the
+/// first number plus one, 0 when there is none, or [`CLOSED`].
 ///
-/// Each number has a link, which callers keep and lend: the number below it in the stack plus one, or 0.
+/// Each number has a link, which callers keep and lend. It holds the number below in the stack plus one, or 0.
 pub(crate) struct Stack<H> {
     head: H,
 }
 
-/// Somebody waits for a number.
+/// The bit that says that somebody waits for a number.
 const AWAITED: u32 = 1 << 31;
 
-/// In place of the first number: nothing is put into the stack any more.
+/// Stands in place of the first number when the stack is closed: nothing is put into it any more.
 const CLOSED: u32 = AWAITED - 1;
 
 /// The most numbers that a stack can have.
 pub(crate) const MOST: u32 = CLOSED - 1;
 
-/// A number was not put into the stack: the stack is closed, or somebody waits for the number, whom the caller is not going to tell.
+/// The error of a number that was not put into the stack, because the stack is closed, or because somebody waits for a number and the
+/// caller does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotPushed;
 
@@ -91,14 +91,14 @@ const fn first(head: u64) -> u32 {
     upper(head) & !AWAITED
 }
 
-/// Whether somebody waits: the bit.
+/// The bit [`AWAITED`] of a head.
 #[inline]
 const fn awaited(head: u64) -> u32 {
     upper(head) & AWAITED
 }
 
-/// The head after one more change, with another upper half. The count wraps by itself: that it is in the lower half costs fewer
-/// instructions than in the upper one.
+/// The head after one more change, with another upper half. The count wraps around. In the lower half it costs fewer instructions than
+/// in the upper one.
 #[inline]
 #[allow(clippy::cast_possible_truncation)]
 const fn changed(head: u64, upper: u32) -> u64 {
@@ -111,14 +111,14 @@ impl<H: Atomic<u64>> Stack<H> {
         Self { head }
     }
 
-    /// Takes a number, which is the caller's until it is pushed; none where somebody waits: then there may be one all the same, for
-    /// [`pop_awaited`](Self::pop_awaited).
+    /// Takes a number, which is the caller's until it is pushed. Gives none when somebody waits: then
+    /// [`pop_awaited`](Self::pop_awaited) may still find one.
     #[inline]
     pub(crate) fn pop<'l, W: Atomic<u32> + 'l>(&self, link: impl Fn(u32) -> &'l W) -> Option<u32> {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
             let index = upper(head).wrapping_sub(1);
-            // Empty, closed, or awaited: one comparison on the way that is usual.
+            // Empty, closed, or awaited. The usual way has one comparison.
             if index >= MOST {
                 return None;
             }
@@ -129,7 +129,7 @@ impl<H: Atomic<u64>> Stack<H> {
         }
     }
 
-    /// Takes a number, also where somebody waits.
+    /// Takes a number, also when somebody waits.
     #[cold]
     pub(crate) fn pop_awaited<'l, W: Atomic<u32> + 'l>(
         &self,
@@ -148,7 +148,7 @@ impl<H: Atomic<u64>> Stack<H> {
         }
     }
 
-    /// Takes the number that is the first of a head, which is as `awaited` afterwards, unless the head is another now.
+    /// Takes the first number of a head. Afterwards the head says `awaited`. Fails with the new head when the head has changed.
     #[inline]
     fn try_pop<'l, W: Atomic<u32> + 'l>(
         &self,
@@ -157,7 +157,7 @@ impl<H: Atomic<u64>> Stack<H> {
         awaited: u32,
         link: &impl Fn(u32) -> &'l W,
     ) -> Result<(), u64> {
-        // Of a number that was taken meanwhile this may be anything: then the count of changes is another.
+        // If the number was taken meanwhile the link may be anything. Then the count of changes differs, and the exchange fails.
         let next = link(index).load(Ordering::Relaxed);
         let new = changed(head, next | awaited);
         self.head
@@ -165,12 +165,12 @@ impl<H: Atomic<u64>> Stack<H> {
             .map(|_| ())
     }
 
-    /// Puts a number there, which is in the stack no longer or not yet; `link` is its own. From then on the number, its link and
-    /// the stack are no longer the caller's to touch.
+    /// Puts a number that is not in the stack there. `link` is its own. From then on the caller touches neither the number nor its link
+    /// nor the stack.
     ///
     /// # Errors
     ///
-    /// When the stack is closed; or when somebody waits for the number, unless the caller is going to tell. Nothing is done then.
+    /// When the stack is closed, or when somebody waits for a number and the caller does not tell. Nothing is done then.
     #[inline]
     pub(crate) fn push<W: Atomic<u32>>(
         &self,
@@ -181,7 +181,7 @@ impl<H: Atomic<u64>> Stack<H> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let (mut below, mut awaited) = (upper(head), 0);
-            // Awaited or closed: one comparison on the way that is usual.
+            // Awaited or closed. The usual way has one comparison.
             if below >= CLOSED {
                 below = first(head);
                 if below == CLOSED || !tells {
@@ -202,7 +202,7 @@ impl<H: Atomic<u64>> Stack<H> {
         }
     }
 
-    /// Says in the head whether somebody waits. Who announces a wait then has to look for a number before it waits.
+    /// Sets whether somebody waits. A thread that announces a wait looks for a number once more before it waits.
     pub(crate) fn set_awaited(&self, awaited: bool) {
         self.exchange(|head| {
             if awaited {
@@ -213,7 +213,7 @@ impl<H: Atomic<u64>> Stack<H> {
         });
     }
 
-    /// Closes the stack, in which there may be `most` numbers; how many there were.
+    /// Closes the stack, which has at most `most` numbers. Gives how many it had.
     pub(crate) fn close<'l, W: Atomic<u32> + 'l>(
         &self,
         most: u32,
@@ -234,7 +234,7 @@ impl<H: Atomic<u64>> Stack<H> {
         (self.head.load(Ordering::SeqCst) == head).then_some(count)
     }
 
-    /// Changes the head; what it was.
+    /// Changes the head. Gives what it was before.
     fn exchange(&self, change: impl Fn(u64) -> u64) -> u64 {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
@@ -251,7 +251,7 @@ impl<H: Atomic<u64>> Stack<H> {
     }
 }
 
-/// The numbers from that of a head on, at most `most`: a stack that changes meanwhile may lead round in a circle.
+/// Counts the numbers from the first of a head on, at most `most`: if the stack changes meanwhile the links may form a circle.
 fn count<'l, W: Atomic<u32> + 'l>(head: u64, most: u32, link: impl Fn(u32) -> &'l W) -> u32 {
     let (mut next, mut count) = (first(head), 0);
     while let Some(index) = next.checked_sub(1) {

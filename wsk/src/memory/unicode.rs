@@ -1,4 +1,4 @@
-//! [`UnicodeString`]: a `UNICODE_STRING` with its characters, for others to read or write.
+//! [`UnicodeString`]: a `UNICODE_STRING` with its characters, which others read or write.
 
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -9,7 +9,7 @@ use crate::memory::Values;
 
 /// A counted string with its units in nonpaged pool.
 pub(crate) struct UnicodeString {
-    /// Points at the units. Others may write its length, in a place that is only shared with them.
+    /// Points at the units. Others may write its length.
     string: Cell<UNICODE_STRING>,
     units: Values<u16>,
 }
@@ -20,12 +20,12 @@ unsafe impl Send for UnicodeString {}
 unsafe impl Sync for UnicodeString {}
 
 impl UnicodeString {
-    /// Room for so many units, of which none is used. IRQL: `<= DISPATCH_LEVEL`.
+    /// Allocates room for `units` units, of which none is used. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn room(units: u16) -> Option<Self> {
         Self::of(Values::zeroed(units.into())?, 0)
     }
 
-    /// A copy of these units, so many, with a zero behind. IRQL: `<= DISPATCH_LEVEL`.
+    /// Copies `count` units, and puts a zero behind them. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn copy_of(units: impl Iterator<Item = u16>, count: u16) -> Option<Self> {
         let mut copy = Values::zeroed(usize::from(count) + 1)?;
         for (place, unit) in copy.iter_mut().zip(units.take(count.into())) {
@@ -50,7 +50,7 @@ impl UnicodeString {
         NonNull::from(&self.string).cast()
     }
 
-    /// The units that are used, without a zero at their end.
+    /// The used units, up to the first zero.
     pub(crate) fn units(&self) -> &[u16] {
         let length = usize::from(self.string.get().Length) / size_of::<u16>();
         let units = self.units.get(..length).unwrap_or(&self.units);
