@@ -51,10 +51,7 @@ pub(crate) fn leave(may_wait: MayWait) {
             (None, None)
         }
     });
-    let flushed = stopped.map(|stopped| stopped.flush(may_wait));
-    if flushed.is_none() {
-        flush(may_wait);
-    }
+    let flushed = flush(may_wait, stopped);
     ALARM.with(|alarm, mut timer| {
         alarm.leaving -= 1;
         alarm.registered -= 1;

@@ -278,16 +278,10 @@ fn cancel(objects: &TimerObjects) {
     unsafe { KeCancelTimer(objects.timer.place()) };
 }
 
-/// Waits until all DPCs that are on their way have run. IRQL: `<= APC_LEVEL`.
-pub(crate) fn flush(_: MayWait) {
+/// Waits until all DPCs that are on their way have run, and so those of a timer that was stopped. IRQL: `<= APC_LEVEL`.
+pub(crate) fn flush(_: MayWait, stopped: Option<Stopped>) -> Option<Flushed> {
     // SAFETY: the IRQL allows to wait, as the proof says.
     unsafe { KeFlushQueuedDpcs() };
-}
-
-impl Stopped {
-    /// Waits until no DPC of the timer is on its way. IRQL: `<= APC_LEVEL`.
-    pub(crate) fn flush(self, may_wait: MayWait) -> Flushed {
-        flush(may_wait);
-        Flushed(self)
-    }
+    // INVARIANT: it was stopped before the call, which waits for its DPCs.
+    stopped.map(Flushed)
 }
