@@ -173,11 +173,11 @@ impl<'d> Payload<'d> {
     }
 }
 
-/// Bytes that are there as long as a callback runs, and no longer than what it has been given.
+/// Bytes that are valid while a callback runs, unless the indications that they belong to are released before.
 ///
 /// # Invariants
 ///
-/// They are there while this is borrowed. No reference: they may go before the callback returns, with what was retained.
+/// The bytes are valid while this is borrowed. This has no reference to them, because they may be freed before the callback returns.
 pub(crate) struct Meanwhile(Option<NonNull<[u8]>>);
 
 impl Meanwhile {
@@ -191,7 +191,7 @@ impl Meanwhile {
 
     pub(crate) const fn get(&self) -> &[u8] {
         match &self.0 {
-            // SAFETY: by the invariant they are there while this is borrowed.
+            // SAFETY: by the invariant they are valid while this is borrowed.
             Some(bytes) => unsafe { bytes.as_ref() },
             None => &[],
         }

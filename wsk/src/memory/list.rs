@@ -3,34 +3,35 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-/// A structure that leads to the next of its kind, as those of C's lists do.
+/// A structure of a singly linked list in C.
 ///
 /// # Safety
 ///
-/// `next` and `cut` are about the same member. Any thread may have the structure, with what it leads to.
+/// `next` and `cut` use the same member. Any thread may have the structure and the memory that it points to.
 pub(crate) unsafe trait Linked: Sized + 'static {
-    /// What is seen of it.
+    /// A view of the structure and the memory that it points to.
     type Seen<'s>;
 
-    /// The next one, or null.
+    /// The next structure, or null.
     fn next(&self) -> *mut Self;
 
-    /// Ends a list with it; what came next, or null.
+    /// Ends the list with this structure. Returns the next one, or null.
     fn cut(&mut self) -> *mut Self;
 
-    /// What is seen of it.
+    /// The view.
     ///
     /// # Safety
     ///
-    /// All that it leads to is valid as long as this is borrowed, and only read.
+    /// The memory that the structure points to is valid, and only read, as long as this is borrowed.
     unsafe fn seen(&self) -> Self::Seen<'_>;
 }
 
-/// A list that somebody else has made of structures of its own.
+/// A list in memory of somebody else, such as WSK.
 ///
 /// # Invariants
 ///
-/// `first` heads a list of valid structures, with all that they lead to. Nobody else uses them as long as this is borrowed.
+/// `first` heads a list of valid structures. The memory that they point to is valid too. Nobody else uses either as long as this is
+/// borrowed.
 pub(crate) struct Chain<N: Linked> {
     first: NonNull<N>,
 }
@@ -48,19 +49,19 @@ impl<N: Linked> Chain<N> {
         Self { first }
     }
 
-    /// Where the first is.
+    /// The address of the first structure.
     #[inline]
     pub(crate) const fn place(&self) -> NonNull<N> {
         self.first
     }
 
-    /// What is seen of the first.
+    /// The view of the first structure.
     pub(crate) fn first(&self) -> N::Seen<'_> {
         // SAFETY: by the invariant the first is valid with all that it leads to, as long as this is borrowed.
         unsafe { self.first.as_ref().seen() }
     }
 
-    /// What is seen of each, from the first on.
+    /// The views of all structures.
     #[inline]
     pub(crate) const fn iter(&self) -> Chained<'_, N> {
         // INVARIANT: the list is valid as long as this is borrowed.
@@ -70,7 +71,7 @@ impl<N: Linked> Chain<N> {
         }
     }
 
-    /// Takes all but the first out, if there are others.
+    /// Takes out all structures but the first; `None` if there is only one.
     pub(crate) fn split(&mut self) -> Option<Self> {
         // SAFETY: by the invariant the first is valid, and nobody else uses it.
         let next = unsafe { self.first.as_mut() }.cut();
@@ -81,18 +82,18 @@ impl<N: Linked> Chain<N> {
     }
 }
 
-/// Iterates over what is seen of a list's structures.
+/// Iterates over views of a list's structures.
 ///
 /// # Invariants
 ///
-/// `next` is null, or heads a list that is valid for `'s`, and only read meanwhile.
+/// `next` is null, or heads a list that is valid for `'s`, with the memory that it points to. Nobody writes to it for `'s`.
 pub(crate) struct Chained<'s, N: Linked> {
     next: *mut N,
     chain: PhantomData<&'s Chain<N>>,
 }
 
 impl<N: Linked> Chained<'_, N> {
-    /// None.
+    /// An iterator over nothing.
     pub(crate) const fn none() -> Self {
         // INVARIANT: null.
         Self {

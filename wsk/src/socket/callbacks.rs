@@ -64,7 +64,7 @@ pub(crate) fn of_stream<T: stream_events::Told + listen_events::Told>(
     Events::new::<Streams<T>>(told)
 }
 
-/// The handler and the socket that a callback finds by its context. There is no socket before events are enabled.
+/// The handler and the socket that a callback finds by its context. There is no socket before it has its first handle.
 struct Found<T, C: Category> {
     context: ManuallyDrop<Shared<Context<T>>>,
     socket: Option<ManuallyDrop<Shared<Socket<C>>>>,
@@ -339,9 +339,9 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
         accept_socket_context: Option<NonNull<*mut c_void>>,
         accept_socket_dispatch: Option<NonNull<*const WSK_CLIENT_CONNECTION_DISPATCH>>,
     ) -> NTSTATUS {
-        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. The accepted socket is nobody's yet, and
-        // gets what is in the places when it was taken. WSK gives these, which nobody else uses meanwhile and in which there is something then,
-        // and socket addresses, for the time of the callback.
+        // SAFETY: the context is the one that WSK was given with the socket, and this is a callback. Nobody has the accepted socket yet. If it is
+        // taken, it gets what is in the two places when the callback returns. Nobody else uses the places meanwhile, and they are written
+        // before they are read. The addresses are valid for the time of the callback.
         let (found, socket, context, callbacks, local, remote) = unsafe {
             (
                 Found::<T, ListenCategory>::by(socket_context),

@@ -1,5 +1,5 @@
-//! The calls of WSK's functions that take an IRP: their parameters, each made for one operation of what that carries and of its
-//! arguments, so that whoever makes a request does so safely.
+//! The calls of WSK's functions for sockets and for operations with an IRP. Safe functions make the parameters for one operation, from what
+//! the operation carries and from its arguments. So requests are safe code.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -42,16 +42,16 @@ use crate::socket::{
 ///
 /// # Safety
 ///
-/// `submit` makes one call with the IRP, or fails without one. What is made of them points at the arguments of an operation, at what is
-/// lent to it, or at what the target keeps. [`POINTS_INTO_CARRIED`](Self::POINTS_INTO_CARRIED) says what it says.
+/// `submit` makes one call with the IRP, or fails and makes none. The parameters point to the arguments of an operation, to memory that is
+/// lent to it, or to memory that the target keeps. [`POINTS_INTO_CARRIED`](Self::POINTS_INTO_CARRIED) is true if its documentation applies.
 pub unsafe trait Call<B>: Copy {
     /// Whether it may [go on](Self::goes_on).
     #[doc(hidden)]
     const GOES_ON: bool = false;
 
-    /// Whether they point into what is carried itself, rather than at memory that it has, where it was not lent as an operation's own. Who
-    /// waits for it has it on the stack, where it does not stay should the provider keep the IRP: so it is not waited for
-    /// [in place](crate::request::InPlace), which lends nothing as an operation's own.
+    /// Whether the parameters point into the carried value itself, not only to memory that the value owns. A wait
+    /// [in place](crate::request::InPlace) has the value on the stack, where it does not stay if the provider keeps the IRP. So such a
+    /// request is never waited for in place.
     #[doc(hidden)]
     const POINTS_INTO_CARRIED: bool = false;
 
@@ -59,26 +59,27 @@ pub unsafe trait Call<B>: Copy {
     ///
     /// # Safety
     ///
-    /// The IRP is that of the operation that they were [bound](Bound) to, to which is lent still what was then; the target is open.
+    /// The IRP is that of the operation to which the parameters were [bound](Bound). Everything that was lent to it then still is. The target
+    /// is open.
     #[doc(hidden)]
     unsafe fn submit(&self, irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError>;
 
-    /// Notes in what is carried what WSK has made.
+    /// Stores the socket that WSK has made in the carried value.
     ///
     /// # Safety
     ///
-    /// An operation with such parameters, which were bound to it, has completed with this outcome; `carried` is what it carries.
+    /// An operation has completed with this outcome. Such parameters were bound to it, and it carries `carried`.
     #[doc(hidden)]
     #[inline]
     unsafe fn made(outcome: Outcome, carried: &mut B) {
         let _ = (outcome, carried);
     }
 
-    /// With what it goes on, because it has not got all that it asks for; or the status that it ends with, because it can't.
+    /// The call with which an operation goes on that is not finished yet; or the status with which it ends, because it cannot go on.
     ///
     /// # Safety
     ///
-    /// As for [`made`](Self::made); what was lent is lent still, and `'x` stands for the operation.
+    /// As for [`made`](Self::made). Everything that was lent still is, and `'x` stands for the operation.
     #[doc(hidden)]
     #[inline]
     unsafe fn goes_on(
@@ -91,33 +92,33 @@ pub unsafe trait Call<B>: Copy {
         None
     }
 
-    /// Makes the parameters those of a request that is waited for, and may be ended before it is done.
+    /// Changes the parameters for a wait that may end before the request has completed.
     #[doc(hidden)]
     #[inline]
     fn may_end_early(&mut self) {}
 }
 
-/// Parameters that are good for more than one run of their operation, as long as the same is lent to it.
+/// Parameters that can be used for several runs of their operation.
 ///
 /// # Safety
 ///
-/// So it is.
+/// The parameters stay valid as long as the same memory is lent to the operation.
 pub unsafe trait Repeatable {}
 
-/// Parameters that point at nothing but the arguments.
+/// Parameters that do not depend on what is lent to the operation.
 ///
 /// # Safety
 ///
-/// So it is.
+/// The parameters point to nothing but the arguments.
 pub unsafe trait Constant: Repeatable {}
 
 /// The parameters of a call for the operation `'x`.
 ///
 /// # Invariants
 ///
-/// What they point at is as the function asks: in the operation's arguments, lent to it, or there as long as the target, which is
-/// borrowed for `'x` and open. The arguments are those that the places are of: whoever [puts](crate::request::Function::put) parameters
-/// together gets both, and passes them on.
+/// The memory that the parameters point to is valid for the function. It is in the operation's arguments, or lent to the operation, or
+/// stays as long as the target, which is borrowed for `'x` and open. Places and arguments are of the same operation:
+/// [`put`](crate::request::Function::put) gets both, and passes both on.
 #[derive(Debug)]
 pub struct Bound<'x, P> {
     call: P,
@@ -134,19 +135,19 @@ impl<P> Bound<'_, P> {
         }
     }
 
-    /// The parameters, for whoever has the operation.
+    /// The parameters, for the owner of the operation.
     #[inline]
     pub(crate) fn into_call(self) -> P {
         self.call
     }
 }
 
-/// The parameters for what is lent to the operation `'x` anew.
+/// The parameters after something else was lent to the operation `'x`.
 #[derive(Debug)]
 pub struct Renewed<'x, P>(Option<Bound<'x, P>>);
 
 impl<P: Constant> Renewed<'_, P> {
-    /// They are what they were.
+    /// The same parameters as before.
     pub(crate) const fn same() -> Self {
         Self(None)
     }
@@ -159,35 +160,35 @@ impl<'x, P> From<Bound<'x, P>> for Renewed<'x, P> {
 }
 
 impl<P> Renewed<'_, P> {
-    /// The parameters, for whoever has the operation, unless they are what they were.
+    /// The new parameters, for the owner of the operation; `None` if they are the same as before.
     pub(crate) fn into_call(self) -> Option<P> {
         self.0.map(Bound::into_call)
     }
 }
 
-/// What operations are asked of: a socket, or the provider.
+/// The target of operations: a socket, or the provider.
 ///
 /// # Safety
 ///
-/// The capture is that of what is asked; `During` keeps what is asked, where what is carried does.
+/// The capture is that of the target. If the carried value keeps the target, `During` keeps it too.
 pub unsafe trait Asked<B>: 'static {
     /// The target of a request.
     #[doc(hidden)]
     type Target<'s>: Copy;
 
-    /// A handle of the socket that is carried, to be kept until the call has returned: whoever is told of the completion, which may
-    /// come before, may drop the socket, and WSK lets nobody close it while it is called.
+    /// A handle of the carried socket, to be kept until the call has returned. The completion may come before, and then the socket may be
+    /// dropped. But a socket must not be closed while one of its functions runs.
     #[doc(hidden)]
     type During;
 
-    /// The capture that keeps the driver.
+    /// The capture that keeps the driver from being unloaded.
     #[doc(hidden)]
     fn capture<'a, 't: 'a>(target: Self::Target<'t>, carried: &'a B) -> &'a Shared<Capture>;
 
     #[doc(hidden)]
     fn during_call(carried: &B) -> Self::During;
 
-    /// The target with what it leads to at hand, for a request that is made where this is: so that is looked up once.
+    /// A copy of the target on the stack of the request's maker, so that the compiler reads the target once.
     #[doc(hidden)]
     type Near<'s>: Clone;
 
@@ -197,7 +198,7 @@ pub unsafe trait Asked<B>: 'static {
     #[doc(hidden)]
     fn far<'n>(near: &'n Self::Near<'_>) -> Self::Target<'n>;
 
-    /// The operations for requests that are waited for, if any are kept.
+    /// The operations that are set aside for requests that are waited for, if there are any.
     #[doc(hidden)]
     #[inline]
     fn spares(target: Self::Target<'_>) -> Option<&Spares<2>> {
@@ -206,13 +207,13 @@ pub unsafe trait Asked<B>: 'static {
     }
 }
 
-/// What operations are asked of that can be run again and again.
+/// The target of operations that can be run again and again.
 ///
 /// # Safety
 ///
-/// What is held keeps the target, which is the same whenever it is asked for.
+/// `Held` keeps the target, and `target` always returns the same one.
 pub unsafe trait Held<B>: Asked<B> {
-    /// What keeps the target.
+    /// The value that keeps the target.
     #[doc(hidden)]
     type Held: Send + Sync + 'static;
 
@@ -223,7 +224,7 @@ pub unsafe trait Held<B>: Asked<B> {
     fn target(held: &Self::Held) -> Self::Target<'_>;
 }
 
-/// A socket of the category `C` is asked.
+/// The target is a socket of the category `C`.
 #[derive(Debug)]
 pub struct OfSocket<C>(PhantomData<C>);
 
@@ -270,7 +271,7 @@ unsafe impl<C: Committed, B> Held<B> for OfSocket<C> {
     }
 }
 
-/// The provider is asked.
+/// The target is the provider.
 #[derive(Debug)]
 pub struct OfProvider;
 
@@ -310,11 +311,11 @@ unsafe impl<B> Held<B> for OfProvider {
     }
 }
 
-/// What is carried is asked, or what that is for.
+/// The target is the carried value, or a part of it.
 #[derive(Debug)]
 pub struct OfCarried;
 
-/// Writes what is asked where it is carried: whose the capture is, and what keeps the socket open.
+/// Implements [`Asked`] for a carried value: with its capture, and the handle that keeps its socket open.
 macro_rules! asked_where_carried {
     ([$($generics:tt)*] $B:ty: $carried:ident => $captured:expr, $During:ty, $during:expr) => {
         // SAFETY: the capture is that of what is carried. A socket in it is kept open during the call.
@@ -355,11 +356,12 @@ asked_where_carried!([] Pended: pended => pended, Option<Handle<ListenCategory>>
     pended.kept_open().cloned()
 });
 
-/// Makes a request without a buffer that nothing is taken from: the capture is kept until the routine is done. IRQL: `<= DISPATCH_LEVEL`.
+/// Starts a request without a buffer, on an operation of its own. It keeps the capture until the completion routine is done. IRQL: `<=
+/// DISPATCH_LEVEL`.
 ///
 /// # Errors
 ///
-/// Why it could not be made.
+/// The error of the call, if nothing was started.
 pub(crate) fn launch<C: Category, P: Call<()>>(
     operation: Idle<()>,
     socket: &Handle<C>,
@@ -376,7 +378,7 @@ pub(crate) fn launch<C: Category, P: Call<()>>(
     launched.map_err(|refused| refused.error)
 }
 
-/// Implements [`Call`] by one call: with what the parameters say, and with the IRP, which comes last.
+/// Implements [`Call`] by one call, with the parameters and the IRP.
 macro_rules! calls {
     (
         $(#[$why:meta])*
@@ -411,7 +413,8 @@ macro_rules! makes {
                 if outcome.status.is_success()
                     && let Some(socket) = NonNull::new(socket)
                 {
-                    // SAFETY: WSK has made the socket for this request, by the callbacks of what is carried, as the parameters were bound to that.
+                    // SAFETY: WSK has made the socket for this request, with the capture and the callbacks of the carried value, to which
+                    // the parameters were bound.
                     making.made(unsafe { Fresh::new(socket) });
                 }
             }
@@ -419,7 +422,7 @@ macro_rules! makes {
     };
 }
 
-/// Parameters that any thread may have, though they have addresses in them.
+/// Implements `Send` and `Sync` for parameters with pointers.
 macro_rules! shared_by_threads {
     ($($Call:ty),*) => {$(
         // SAFETY: parameters are numbers and addresses, which are used by the call alone.
@@ -869,7 +872,7 @@ impl DisconnectCall {
 
 calls!([B] DisconnectCall, B: p, irp => p.table.wsk_disconnect(p.socket, p.buffer, p.flags, irp));
 
-/// Copies control information to send into the arguments: its length, and where it is.
+/// Copies control information for a send into the arguments. Returns its length and its place.
 fn put_control<'x>(
     control: Loan<'x, [u8]>,
     arguments: &mut Arguments,
@@ -885,13 +888,13 @@ fn put_control<'x>(
         });
     }
     memory::copy(&control, &mut arguments.control.0);
-    // No more than there is room for.
+    // The room is small.
     #[allow(clippy::cast_possible_truncation)]
     let length = control.len() as u32;
     Ok((length, places.control_room().1.as_ptr()))
 }
 
-/// As [`put_control`], for a function that takes bytes, if there are any.
+/// As [`put_control`], for a function that takes a slice; `None` if there is no control information.
 fn put_any_control<'x>(
     control: Loan<'x, [u8]>,
     arguments: &mut Arguments,
@@ -930,7 +933,7 @@ impl SendCall {
         }))
     }
 
-    /// Its flags, with those of the socket.
+    /// The flags of the send, with those of the socket.
     pub(crate) const fn flags(&self) -> u32 {
         self.flags
     }
@@ -955,7 +958,7 @@ pub struct SendMessagesCall {
 }
 
 impl SendMessagesCall {
-    /// Sends to the address of the arguments, or to the one that is fixed.
+    /// Sends to the address in the arguments, or to the fixed one.
     pub(crate) fn new<'x>(
         socket: &'x Handle<DatagramCategory>,
         sent: SentList<'x>,
@@ -1013,7 +1016,7 @@ pub(crate) fn why_not<D: Destination>(
 }
 
 impl SendToCall {
-    /// Sends to an address, or to the one that is fixed, which is not passed on.
+    /// Sends to an address, or to the fixed one, which WSK knows already.
     #[inline]
     pub(crate) fn new<'x, D: Destination>(
         socket: &'x Handle<DatagramCategory>,
@@ -1023,7 +1026,7 @@ impl SendToCall {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
-        // A socket that is not ready takes no address.
+        // This fails for every address if the socket is not ready.
         if !to.put(socket.ready(), sent.length(), &mut arguments.address) {
             return Err(why_not(socket, to, sent.length()));
         }
@@ -1047,11 +1050,12 @@ impl SendToCall {
         self.address.is_null()
     }
 
-    /// Another address, for a buffer that is ready.
+    /// Changes the address.
     ///
     /// # Safety
     ///
-    /// The parameters were bound to an operation at rest, to which is lent still what was then; arguments and places are its own.
+    /// The parameters were bound to an operation that is at rest. Everything that was lent to it then still is. Arguments and places are its
+    /// own.
     pub(crate) unsafe fn set_address(
         &mut self,
         socket: &Handle<DatagramCategory>,
@@ -1062,7 +1066,7 @@ impl SendToCall {
         // SAFETY: the buffer is lent, so its `WSK_BUF` is there.
         let length = unsafe { self.buffer.as_ref() }.Length;
         if to.put(socket.ready(), length, &mut arguments.address) {
-            // Passed on from now on, if it was the socket's before.
+            // The address is passed to WSK from now on, even if the fixed one was used before.
             self.address = places.address().as_ptr();
             Ok(())
         } else {
@@ -1165,14 +1169,14 @@ pub struct ReceiveCall {
     control: Wanted,
 }
 
-/// What control information is asked for.
+/// The control information that a receive asks for.
 #[derive(Clone, Copy)]
 enum Wanted {
-    /// None: `WskReceive` is called.
+    /// None, by `WskReceive`.
     None,
     /// None, by `WskReceiveEx`.
     NoneEx,
-    /// What there is room for: the place of the length, and of the bytes.
+    /// As much as there is room for: the place of the length, and the place of the bytes.
     Room(NonNull<u32>, NonNull<CMSGHDR>),
 }
 
@@ -1192,7 +1196,7 @@ impl ReceiveCall {
         }
     }
 
-    /// Receives what has arrived, with its control information if there is room for any.
+    /// Receives the bytes that have arrived, with their control information if there is room for any.
     pub(crate) fn new<'x>(
         socket: &'x Handle<ConnectionCategory>,
         room: Room<'x>,
@@ -1223,7 +1227,7 @@ impl ReceiveCall {
         Bound::new(Self::of(socket, places.buffer(), flags, control))
     }
 
-    /// Throws away what arrives.
+    /// Discards the bytes that arrive.
     pub(crate) fn drain<'x>(
         socket: &'x Handle<ConnectionCategory>,
         arguments: &mut Arguments,
@@ -1232,13 +1236,13 @@ impl ReceiveCall {
         Self::of_nothing(socket, WSK_FLAG_DRAIN, Wanted::None, arguments, places)
     }
 
-    /// Receives nothing.
+    /// Receives no bytes.
     pub(crate) fn nothing<'x>(
         socket: &'x Handle<ConnectionCategory>,
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Bound<'x, Self> {
-        // What an event with control information has not accepted is asked for by the function that gives control information.
+        // Bytes that an event with control information has not accepted have to be asked for with `WskReceiveEx`.
         let control = if socket.indicates_control.load(Ordering::Relaxed) {
             Wanted::NoneEx
         } else {
@@ -1259,16 +1263,16 @@ calls!([B] ReceiveCall, B: p, irp => match p.control {
 // SAFETY: as for `ReceiveFromCall`.
 unsafe impl Repeatable for ReceiveCall {}
 
-/// How far a buffer that is to be filled has got: not every provider waits until it is full.
+/// The progress of a receive that fills its buffer. Not every provider waits until the buffer is full.
 #[derive(Debug)]
 pub struct Progress {
-    /// The socket, which may be closed meanwhile.
+    /// The socket. It may be closed meanwhile.
     socket: Shared<Socket<ConnectionCategory>>,
     pub(crate) received: usize,
 }
 
 impl Progress {
-    /// None yet.
+    /// The progress before the first receive.
     pub(crate) fn none(socket: &Handle<ConnectionCategory>) -> Self {
         Self {
             socket: socket.share(),
@@ -1324,12 +1328,12 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0
         unsafe {
             let progress = Beside::ingredient(carried).as_mut();
             let received = progress.received.saturating_add(outcome.information);
-            // Nothing is the end, and full is full.
+            // No bytes mean the end of the connection. A full buffer is finished.
             if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
                 return None;
             }
             progress.received = received;
-            // Fewer bytes than asked for would be the end.
+            // To succeed with fewer bytes would look like the end of the connection.
             let Some(socket) = Handle::from_open(&progress.socket) else {
                 return Some(Err(STATUS_CANCELLED));
             };
@@ -1339,22 +1343,22 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0
         }
     }
 
-    /// It is not documented what becomes of the bytes that have come for a request that waits for all and is cancelled: this one
-    /// asks for what there is, again and again.
+    /// If a request with `WSK_FLAG_WAITALL` is cancelled, the bytes that have arrived may be lost: the documentation does not say. So this
+    /// request asks for the bytes that there are, again and again.
     fn may_end_early(&mut self) {
         self.0.flags = 0;
     }
 );
 
-/// A receive that goes on: the socket, which is open meanwhile, and the parameters for the rest of the buffer, which is in the
-/// operation's arguments.
+/// The next call of a receive that goes on: the socket, which this keeps open, and the parameters for the rest of the buffer. The rest is
+/// described in the operation's arguments.
 pub struct More {
     socket: Handle<ConnectionCategory>,
     call: ReceiveCall,
 }
 
 impl More {
-    /// The capture that keeps the driver.
+    /// The capture that keeps the driver from being unloaded.
     pub(crate) fn capture(&self) -> &Shared<Capture> {
         self.socket.capture()
     }
@@ -1428,10 +1432,10 @@ calls!([B] RawClientCall, B: p, irp => p.table.wsk_control_client(
 /// A request to a socket that has no type here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RawRequest {
-    /// Vouched for, its input is what it asks for, it touches no memory but its input, its output and what stays as long as it needs that,
-    /// and it changes nothing that this crate keeps account of.
+    /// A request that the driver vouches for. The input is what the request asks for. It touches no memory but its input and its output,
+    /// unless that stays valid as long as the request needs it. It changes no state that this crate keeps track of.
     Vouched(Vouched<ControlRequest>),
-    /// Reads or sets what WFP knows of a redirected connection: plain bytes, which WSK hands out or checks.
+    /// Reads or sets what WFP knows of a redirected connection. These are plain bytes, which WSK writes or checks.
     Redirection(Redirection),
 }
 
@@ -1513,7 +1517,7 @@ impl ControlCall {
         })
     }
 
-    /// Reads an option into the value.
+    /// Reads an option into the value of the arguments.
     pub(crate) fn get_option<'x, C: Category, O: ReadableOption>(
         socket: &'x Handle<C>,
         places: Places<'x>,
@@ -1526,7 +1530,7 @@ impl ControlCall {
         })
     }
 
-    /// Carries out an I/O control operation: what it gives goes where control information would be, apart from what is asked with.
+    /// Carries out an I/O control operation. Its output goes to the place of control information, apart from its input.
     pub(crate) fn ioctl<'x, C: Category, O: Ioctl>(
         socket: &'x Handle<C>,
         request: &O,
@@ -1556,7 +1560,7 @@ impl ControlCall {
         Ok(Bound::new(call))
     }
 
-    /// Fixes the remote address or the destination of a socket: that of the arguments, of the socket's family.
+    /// Fixes the remote address or the destination of a socket to the address in the arguments, which is of the socket's family.
     pub(crate) fn fix<'x>(
         socket: &'x Handle<DatagramCategory>,
         destination: bool,
@@ -1590,7 +1594,7 @@ impl ControlCall {
         }))
     }
 
-    /// Sets the callback of a connection that is told control information, or takes it away.
+    /// Sets the callback of a connection that gets control information, or removes it.
     pub(crate) fn indicate_control<'x>(
         socket: &'x Handle<ConnectionCategory>,
         on: bool,
@@ -1610,7 +1614,7 @@ impl ControlCall {
 
     /// # Safety
     ///
-    /// As for [`Call::submit`], or without an IRP where the code allows it.
+    /// As for [`Call::submit`]. The IRP may be absent if the code takes none.
     unsafe fn call(&self, irp: Option<NonNull<IRP>>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
         unsafe {
@@ -1666,7 +1670,7 @@ impl LentControlCall {
         }))
     }
 
-    /// Asks for what has no type here.
+    /// Makes a request that has no type here.
     pub(crate) fn raw<'x, C: Category>(
         socket: &'x Handle<C>,
         request: RawRequest,
@@ -1692,11 +1696,11 @@ fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
     socket.require_bound()
 }
 
-/// What a socket is asked for without an IRP.
+/// An operation on a socket that takes no IRP.
 enum AtOnce<'a> {
-    /// `SO_WSK_EVENT_CALLBACK`, to enable the events of this mask.
+    /// `SO_WSK_EVENT_CALLBACK`, which enables the events of this mask.
     Enable(u32),
-    /// `SIO_WSK_REGISTER_EXTENSION`: what WSK gives goes into the structure.
+    /// `SIO_WSK_REGISTER_EXTENSION`. WSK writes to the structure.
     Register(Extension, &'a mut WSK_EXTENSION_CONTROL_OUT),
 }
 
@@ -1736,7 +1740,7 @@ impl AtOnce<'_> {
     }
 }
 
-/// Has WSK call back for the events in `mask`, of a socket with events. IRQL: `<= DISPATCH_LEVEL`.
+/// Enables the events in `mask`, of a socket with a handler. IRQL: `<= DISPATCH_LEVEL`.
 pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Result<(), Error> {
     may_have_events(socket)?;
     AtOnce::Enable(mask).carry_out(socket)
@@ -1758,9 +1762,9 @@ pub(crate) fn register_extension<C: Category>(
     })
 }
 
-/// Puts a pointer into the arguments, for a call whose parameters say what it leads to: its place.
+/// Puts a pointer into the arguments, and returns its place. The parameters of the call say what it points to.
 fn pointer<T>(pointer: *const T, arguments: &mut Arguments, places: Places<'_>) -> NonNull<[u8]> {
-    // WSK takes it out of bytes.
+    // WSK reads the pointer from bytes.
     let _ = pointer.expose_provenance();
     // SAFETY: callers, which are in this file, bind it to an operation for which that is there.
     unsafe { arguments.set_pointer(pointer) };

@@ -1,4 +1,4 @@
-//! `WskReceiveFromEvent` of `WSK_CLIENT_DATAGRAM_DISPATCH`, for whoever is to be told of it.
+//! The event of `WSK_CLIENT_DATAGRAM_DISPATCH` for a handler: `WskReceiveFromEvent`.
 
 #![forbid(unsafe_code)]
 
@@ -6,11 +6,9 @@ use crate::memory::shared::Shared;
 use crate::socket::open::Arrived;
 use crate::socket::{DatagramCategory, Socket};
 
-/// Who is told of the datagrams that arrive at a socket.
+/// A handler of the datagrams that arrive at a socket.
 pub(crate) trait Told: Send + Sync + 'static {
-    /// Datagrams have arrived, which may be kept.
-    ///
-    /// Says whether those that are left have been dealt with.
+    /// Datagrams have arrived, which may be kept. Returns whether those that were not kept have been processed.
     fn arrived(
         &self,
         list: &mut Arrived<DatagramCategory>,
@@ -18,6 +16,6 @@ pub(crate) trait Told: Send + Sync + 'static {
         socket: &Shared<Socket<DatagramCategory>>,
     ) -> bool;
 
-    /// The socket is dead.
+    /// The socket no longer works. It has to be closed.
     fn died(&self);
 }

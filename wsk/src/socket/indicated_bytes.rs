@@ -1,5 +1,4 @@
-//! Bytes that have arrived at a connection, as WSK tells of them (`WSK_DATA_INDICATION`), until the driver gives them back
-//! (`WskRelease`).
+//! Bytes that WSK indicates to a connection (`WSK_DATA_INDICATION`), until they are released (`WskRelease`).
 
 #![forbid(unsafe_code)]
 
@@ -13,24 +12,24 @@ use crate::memory::shared::Shared;
 use crate::socket::open::{Arrived, Kept};
 use crate::socket::{ConnectionCategory, Socket};
 
-/// Bytes, as WSK gives them to a callback, with their control information, which is not documented to stay longer than the callback takes.
+/// The bytes of an event, with their control information. Its memory is not documented to stay longer than the callback runs.
 pub(crate) struct ByteList {
     list: Arrived<ConnectionCategory>,
     control: Meanwhile,
 }
 
 impl ByteList {
-    /// What WSK has given.
+    /// The arguments of the event.
     pub(crate) const fn new(list: Arrived<ConnectionCategory>, control: Meanwhile) -> Self {
         Self { list, control }
     }
 
-    /// Whether the bytes are kept beyond the callback.
+    /// Whether the bytes were retained.
     pub(crate) const fn is_retained(&self) -> bool {
         self.list.is_kept()
     }
 
-    /// The control information that came with the bytes; none once they are retained: they may be released at any moment, and it with them.
+    /// The control information of the bytes. None once they were retained: it may be freed with them at any moment.
     pub(crate) const fn control(&self) -> ControlMessages<'_> {
         ControlMessages::new(if self.is_retained() {
             &[]
@@ -39,7 +38,7 @@ impl ByteList {
         })
     }
 
-    /// The bytes, piece by piece; none once they are retained.
+    /// The bytes, piece by piece. None once they were retained.
     pub(crate) fn pieces(&self) -> StreamPieces<'_> {
         StreamPieces::of(self.list.iter())
     }
@@ -88,7 +87,7 @@ pub struct RetainedBytes {
 }
 
 impl RetainedBytes {
-    /// Bytes that a callback says to WSK are retained, unless the socket that they came to is being closed.
+    /// Retains the bytes, which the callback then tells WSK; `None` if they were retained before, or the socket is being closed.
     pub(crate) fn of(
         bytes: &mut ByteList,
         length: usize,
@@ -169,7 +168,7 @@ impl fmt::Debug for RetainedBytes {
 pub struct StreamPieces<'i> {
     indications: Chained<'i, WSK_DATA_INDICATION>,
     pieces: Option<Pieces<'i>>,
-    /// So many bytes of what is next are left out.
+    /// The number of bytes to leave out of what comes next.
     skip: usize,
 }
 
@@ -182,7 +181,7 @@ impl<'i> StreamPieces<'i> {
         }
     }
 
-    /// Those of the bytes from `offset` on, of what has not been begun.
+    /// The pieces from byte `offset` on, of an iterator that has not begun.
     pub(crate) fn from(self, offset: usize) -> Self {
         Self {
             skip: offset,
@@ -201,7 +200,7 @@ impl<'i> Iterator for StreamPieces<'i> {
                     return Some(piece);
                 }
                 if !pieces.is_complete() {
-                    // It cannot be mapped: what follows would be taken for what is missing.
+                    // A piece cannot be mapped. The iterator ends, so that the next piece is not taken for the missing one.
                     self.indications = Chained::none();
                 }
                 self.pieces = None;

@@ -1,4 +1,4 @@
-//! [`Pended`]: a connection that a driver has yet to decide about, and [`InspectId`], which WSK knows it by.
+//! [`Pended`]: a connection that a driver has yet to decide about, and [`InspectId`], its identifier.
 
 #![forbid(unsafe_code)]
 
@@ -54,7 +54,7 @@ pub struct InspectId {
 }
 
 impl InspectId {
-    /// The bytes of C's structure.
+    /// The size of C's structure.
     pub(crate) const SIZE: usize = size_of::<WSK_INSPECT_ID>();
 
     pub(crate) const fn new(id: &WSK_INSPECT_ID) -> Self {
@@ -68,7 +68,7 @@ impl InspectId {
         Self { key, serial_number }
     }
 
-    /// As C has it, with zeros where it has nothing.
+    /// The bytes of C's structure, with zeros for its padding.
     pub(crate) fn bytes(self) -> [u8; Self::SIZE] {
         const { assert!(offset_of!(WSK_INSPECT_ID, Key) == 0) };
         let mut bytes = [0; Self::SIZE];
@@ -128,9 +128,9 @@ impl InspectId {
 pub struct Pended {
     listener: Shared<Socket<ListenCategory>>,
     id: InspectId,
-    /// Rejects the connection. There as long as nothing is decided.
+    /// The operation that rejects the connection, until it is decided.
     rejecting: Option<Idle<()>>,
-    /// Keeps the listener open while it is told the answer.
+    /// A handle that keeps the listener open while WSK gets the answer.
     open: Option<Handle<ListenCategory>>,
 }
 
@@ -154,7 +154,7 @@ impl Pended {
         self.id
     }
 
-    /// The capture that keeps the driver.
+    /// The capture that keeps the driver from being unloaded.
     pub(crate) fn capture(&self) -> &Shared<Capture> {
         self.listener.capture()
     }
@@ -170,7 +170,7 @@ impl Pended {
         self.open.as_ref()
     }
 
-    /// It is decided: nothing is left to be rejected.
+    /// Notes that the connection is decided, so that dropping this does not reject it.
     pub(crate) fn decided(&mut self) {
         self.rejecting = None;
     }
@@ -181,7 +181,7 @@ impl Drop for Pended {
         let Some(operation) = self.rejecting.take() else {
             return;
         };
-        // With a listener that is closed the connection has gone already.
+        // Closing the listener has rejected the connection.
         let Some(listener) = self
             .open
             .take()

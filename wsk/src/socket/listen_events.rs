@@ -1,5 +1,5 @@
-//! `WSK_CLIENT_LISTEN_DISPATCH`, for whoever is to be told of it: `WskAcceptEvent`, `WskInspectEvent` and `WskAbortEvent`; and how what
-//! was put off in one is rejected.
+//! The events of `WSK_CLIENT_LISTEN_DISPATCH` for a handler (`WskAcceptEvent`, `WskInspectEvent` and `WskAbortEvent`), and the rejection of a
+//! connection whose inspection was put off.
 
 #![forbid(unsafe_code)]
 
@@ -17,22 +17,22 @@ use crate::socket::event_context::Events;
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::{Arriving, ConnectedSocket, Handle, ListenCategory, ListenSocket, Socket};
 
-/// Who is told of the connections that come to a socket.
+/// A handler of the connections that come to a socket.
 pub(crate) trait Told: Send + Sync + 'static {
     /// A connection has come.
     fn came(&self, offer: Offer<'_>);
 
-    /// A connection is asked for.
+    /// A peer asks for a connection, which is inspected.
     fn asked(&self, question: Question<'_>);
 
-    /// One that was accepted or put off when it was asked for has been given up.
+    /// The peer has given up a connection whose inspection was accepted or put off.
     fn aborted(&self, id: InspectId);
 
-    /// The socket is dead.
+    /// The socket no longer works. It has to be closed.
     fn died(&self);
 }
 
-/// Where a connection comes from and goes to, and the socket that it comes to.
+/// The two addresses of a connection, and the socket that it comes to.
 pub(crate) struct Ends<'i> {
     listener: &'i Shared<Socket<ListenCategory>>,
     local: Brought<'i>,
@@ -53,7 +53,7 @@ impl<'i> Ends<'i> {
     }
 }
 
-/// Writes the methods of what has two ends.
+/// Writes the methods of a type with two ends.
 macro_rules! has_ends {
     ($of:ident) => {
         impl $of<'_> {
@@ -107,7 +107,7 @@ impl Offer<'_> {
         self.flags
     }
 
-    /// Takes the connection, with these events if there are some. IRQL: `<= DISPATCH_LEVEL`.
+    /// Takes the connection, with events if there are any. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn accept(
         self,
         events: Option<Events<WSK_CLIENT_CONNECTION_DISPATCH>>,
@@ -117,7 +117,7 @@ impl Offer<'_> {
     }
 }
 
-/// A connection that is asked for, before it is made.
+/// A connection that is inspected, before it is made.
 pub(crate) struct Question<'i> {
     ends: Ends<'i>,
     id: InspectId,
@@ -135,22 +135,22 @@ impl<'i> Question<'i> {
 }
 
 impl Question<'_> {
-    /// What WSK knows it by.
+    /// WSK's identifier of the connection.
     pub(crate) const fn id(&self) -> InspectId {
         self.id
     }
 
-    /// It may be made.
+    /// Accepts the connection.
     pub(crate) fn accept(self) {
         self.answer.set(WSK_INSPECT_ACTION::WskInspectAccept);
     }
 
-    /// It may not.
+    /// Rejects the connection.
     pub(crate) fn reject(self) {
         self.answer.set(WSK_INSPECT_ACTION::WskInspectReject);
     }
 
-    /// It is answered later.
+    /// Puts off the answer.
     pub(crate) fn pend(self) -> Result<Pended, Error> {
         let pended = Pended::new(self.ends.listener, self.id)?;
         self.answer.set(WSK_INSPECT_ACTION::WskInspectPend);
@@ -164,7 +164,7 @@ impl Handle<ListenCategory> {
         let launched = launch(operation, self, |listener, arguments, places| {
             InspectCall::reject(listener, id, arguments, places)
         });
-        // A provider without the entry has put nothing off.
+        // This fails only without the entry, and such a provider has no inspections.
         if let Ok(flight) = launched {
             flight.leave();
         }

@@ -1,5 +1,4 @@
-//! [`Retained`]: datagrams that a driver keeps after the event that brought them, together or each by itself, until it gives them
-//! back (`WskRelease`).
+//! [`Retained`]: datagrams that a driver keeps after their event, together or each by itself, until it releases them (`WskRelease`).
 
 use core::fmt;
 use core::iter::FusedIterator;
@@ -22,7 +21,7 @@ pub struct Retained {
 }
 
 impl Retained {
-    /// Datagrams that a callback says to WSK are retained, unless the socket that they came to is being closed.
+    /// Retains the datagrams, which the callback then tells WSK; `None` if they were retained before, or the socket is being closed.
     pub(crate) fn of(
         list: &mut Arrived<DatagramCategory>,
         socket: &Shared<Socket<DatagramCategory>>,

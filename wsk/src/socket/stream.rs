@@ -1,5 +1,4 @@
-//! How a stream socket becomes a connection or a listening socket: with other functions of its table, and room for another state that
-//! was allocated when it was made.
+//! The change of a stream socket into a connection or a listening socket. The memory for it was allocated when the socket was opened.
 
 #![forbid(unsafe_code)]
 
@@ -7,7 +6,7 @@ use crate::error::{Error, Memory};
 use crate::memory::shared::Reserved;
 use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Socket, StreamCategory};
 
-/// Room for the state of what a stream socket becomes.
+/// Memory for the socket that a stream socket becomes.
 pub(crate) struct Room {
     connection: Reserved<Socket<ConnectionCategory>>,
     listening: Reserved<Socket<ListenCategory>>,
@@ -25,12 +24,12 @@ impl Room {
 }
 
 impl Handle<StreamCategory> {
-    /// The socket connects, or is about to: it never listens.
+    /// The socket as one that connects, and never listens.
     pub(crate) fn into_connection(self, room: Room) -> Handle<ConnectionCategory> {
         self.become_of(room.connection)
     }
 
-    /// The socket listens.
+    /// The socket as one that listens.
     pub(crate) fn into_listening(self, room: Room) -> Handle<ListenCategory> {
         self.become_of(room.listening)
     }

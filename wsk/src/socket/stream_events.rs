@@ -1,4 +1,4 @@
-//! The events of `WSK_CLIENT_CONNECTION_DISPATCH`, for whoever is to be told of them.
+//! The events of `WSK_CLIENT_CONNECTION_DISPATCH` for a handler.
 
 #![forbid(unsafe_code)]
 
@@ -47,9 +47,9 @@ pub enum StreamVerdict {
     NotAccepted,
 }
 
-/// Who is told of the events of a connection, at up to `DISPATCH_LEVEL`.
+/// A handler of the events of a connection. IRQL: `<= DISPATCH_LEVEL`.
 pub(crate) trait Told: Send + Sync + 'static {
-    /// So many bytes have arrived, which are `list`; what becomes of them. What is taken out of it is kept beyond this call.
+    /// `length` bytes have arrived, in `list`. Returns what becomes of them, unless they were retained.
     fn arrived(
         &self,
         list: &mut ByteList,
@@ -58,16 +58,16 @@ pub(crate) trait Told: Send + Sync + 'static {
         socket: &Shared<Socket<ConnectionCategory>>,
     ) -> StreamVerdict;
 
-    /// The peer has disconnected; with the socket, unless that is about to go.
+    /// The peer has disconnected. `socket` is `None` before the socket has its first handle.
     fn disconnected(&self, flags: u32, socket: Option<&Shared<Socket<ConnectionCategory>>>);
 
-    /// The number of bytes that should be in flight has changed; with the socket, unless that is about to go.
+    /// The number of bytes that should be in flight has changed. `socket` is `None` before the socket has its first handle.
     fn send_backlog_changed(
         &self,
         ideal: usize,
         socket: Option<&Shared<Socket<ConnectionCategory>>>,
     );
 
-    /// The socket is dead.
+    /// The socket no longer works. It has to be closed.
     fn died(&self);
 }
