@@ -543,6 +543,38 @@ mod host {
         }
     }
 
+    /// What an instruction of an Arm processor does with memory, for faults without a syndrome, as emulators of Linux give them.
+    #[cfg(any(test, all(target_os = "linux", target_arch = "aarch64")))]
+    pub(super) fn by_instruction(instruction: u32) -> Access {
+        /// `DC ZVA`, but for the register that it names.
+        const ZERO_A_LINE: u32 = 0xD50B_7420;
+        let bits = |lowest: u32, count: u32| (instruction >> lowest) & ((1 << count) - 1);
+        let bit = |number: u32| bits(number, 1) == 1;
+        // Most have a bit that says whether they load. What reads and writes at once is told by none.
+        let (loads, of_integers_loads) = (bit(22), bits(22, 2) != 0);
+        let loads = match bits(24, 6) {
+            // Compares and swaps.
+            0b00_1000 if bit(21) && (bit(23) || !bit(31)) => None,
+            // Exclusive and ordered; several vectors; pairs of registers; vectors.
+            0b00_1000 | 0b00_1100 | 0b00_1101 | 0b10_1000 | 0b10_1001 | 0b10_1100 | 0b10_1101
+            | 0b11_1100 | 0b11_1101 => Some(loads),
+            // Relative to the instruction.
+            0b01_1000 | 0b01_1100 => Some(true),
+            // Ordered, with an offset.
+            0b01_1001 if !bit(21) && bits(10, 2) == 0 => Some(of_integers_loads),
+            // With a pointer that is authenticated; ordered; adds, swaps and their like.
+            0b11_1000 if bit(21) && bit(10) => Some(true),
+            0b11_1000 if bit(21) && !bit(11) => (bits(12, 4) == 0b1100).then_some(true),
+            0b11_1000 | 0b11_1001 => Some(of_integers_loads),
+            _ => (instruction & !0x1F == ZERO_A_LINE).then_some(false),
+        };
+        match loads {
+            Some(true) => Access::Read,
+            Some(false) => Access::Write,
+            None => Access::Some,
+        }
+    }
+
     /// # Safety
     ///
     /// `context` is what the host gave to a signal handler.
@@ -582,7 +614,8 @@ mod host {
             access: match syndrome_among(records) {
                 Some(syndrome) => by_syndrome(syndrome),
                 None if registers.fault_address == registers.pc => Access::Call,
-                None => Access::Some,
+                // SAFETY: the processor has read the instruction there.
+                None => by_instruction(unsafe { *(registers.pc as *const u32) }),
             },
             tells_address: true,
         }
@@ -793,6 +826,62 @@ mod tests {
         // What is cut off ends the search.
         assert_eq!(syndrome_among(&records[..records.len() - 20]), None);
         assert_eq!(syndrome_among(&floating_point[..100]), None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_was_done_is_read_off_the_instruction() {
+        use super::Access::{self, Read, Some as Unknown, Write};
+        use super::host::by_instruction;
+        // As an assembler makes them.
+        let instructions: [(&str, u32, Access); _] = [
+            ("ldr x0, [x1]", 0xF940_0020, Read),
+            ("str x0, [x1]", 0xF900_0020, Write),
+            ("ldrb w0, [x1, #1]", 0x3940_0420, Read),
+            ("strb w0, [x1], #1", 0x3800_1420, Write),
+            ("ldrsw x0, [x1, x2]", 0xB8A2_6820, Read),
+            ("ldrsb w0, [x1]", 0x39C0_0020, Read),
+            ("strh w0, [x1, w2, uxtw #1]", 0x7822_5820, Write),
+            ("ldur x0, [x1, #-3]", 0xF85F_D020, Read),
+            ("stur w0, [x1, #-3]", 0xB81F_D020, Write),
+            ("ldr x0, .", 0x5800_0000, Read),
+            ("ldr d0, .", 0x5C00_0000, Read),
+            ("ldp x0, x1, [x2]", 0xA940_0440, Read),
+            ("stp x0, x1, [x2, #-16]!", 0xA9BF_0440, Write),
+            ("ldpsw x0, x1, [x2]", 0x6940_0440, Read),
+            ("stnp x0, x1, [x2]", 0xA800_0440, Write),
+            ("ldp q0, q1, [x2]", 0xAD40_0440, Read),
+            ("stp q0, q1, [x2]", 0xAD00_0440, Write),
+            ("ldr q0, [x1]", 0x3DC0_0020, Read),
+            ("str q0, [x1]", 0x3D80_0020, Write),
+            ("ldr s0, [x1, #-1]!", 0xBC5F_FC20, Read),
+            ("str b0, [x1, x2]", 0x3C22_6820, Write),
+            ("stur q0, [x1, #1]", 0x3C80_1020, Write),
+            ("ld1 {v0.16b, v1.16b}, [x0]", 0x4C40_A000, Read),
+            ("st1 {v0.16b}, [x0], #16", 0x4C9F_7000, Write),
+            ("ld1r {v0.4s}, [x0]", 0x4D40_C800, Read),
+            ("st1 {v0.b}[1], [x0]", 0x0D00_0400, Write),
+            ("ldxr x0, [x1]", 0xC85F_7C20, Read),
+            ("stxr w0, x1, [x2]", 0xC800_7C41, Write),
+            ("ldaxp x0, x1, [x2]", 0xC87F_8440, Read),
+            ("stlxp w0, x1, x2, [x3]", 0xC820_8861, Write),
+            ("ldar w0, [x1]", 0x88DF_FC20, Read),
+            ("stlrb w0, [x1]", 0x089F_FC20, Write),
+            ("ldapr x0, [x1]", 0xF8BF_C020, Read),
+            ("ldapur x0, [x1, #1]", 0xD940_1020, Read),
+            ("stlur w0, [x1, #1]", 0x9900_1020, Write),
+            ("ldraa x0, [x1]", 0xF820_0420, Read),
+            ("cas x0, x1, [x2]", 0xC8A0_7C41, Unknown),
+            ("casp x0, x1, x2, x3, [x4]", 0x4820_7C82, Unknown),
+            ("ldadd x0, x1, [x2]", 0xF820_0041, Unknown),
+            ("swpal w0, w1, [x2]", 0xB8E0_8041, Unknown),
+            ("dc zva, x3", 0xD50B_7423, Write),
+            ("add x0, x1, x2", 0x8B02_0020, Unknown),
+            ("ret", 0xD65F_03C0, Unknown),
+        ];
+        for (text, instruction, access) in instructions {
+            assert_eq!(by_instruction(instruction), access, "{text}");
+        }
     }
 
     #[test]
