@@ -122,6 +122,13 @@ fn accepts_are_cancelled_and_closed_and_forced() {
         assert_eq!(call.finish().err(), Some(STATUS_FILE_FORCED_CLOSED));
         assert_eq!(listener.accept().err(), Some(STATUS_FILE_FORCED_CLOSED));
         listener.close();
+
+        // A connection that nobody has accepted is reset.
+        let listener = client.listening("127.0.0.1:0");
+        let peer = connect(listener.local().unwrap());
+        kernel.force_close_sockets();
+        assert_reset(peer);
+        listener.close();
     });
 }
 
@@ -130,9 +137,7 @@ fn a_listener_that_is_forced_closed_listens_no_more() {
     each_policy(|kernel, client| {
         let listener = client.listening("127.0.0.1:0");
         let local = listener.local().unwrap();
-        let waiting = connect(local);
         kernel.force_close_sockets();
-        assert_reset(waiting);
         let refused = TcpStream::connect(local).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
         // The port is free, though the driver has not closed its socket yet.
