@@ -269,6 +269,14 @@ pub(crate) fn bind(socket: &Arc<Socket>, address: SocketAddr) -> NTSTATUS {
 }
 
 impl State {
+    /// Rejects the connections that wait to be inspected or accepted.
+    fn reject_waiting(&mut self) {
+        core::mem::take(&mut self.inspecting)
+            .into_iter()
+            .chain(core::mem::take(&mut self.passed))
+            .for_each(Incoming::reject);
+    }
+
     fn listen(&mut self, socket: &Socket, local: SocketAddr) -> NTSTATUS {
         let listens = socket.with_real(|real| {
             if host::OLD_CONNECTIONS_BLOCK {
@@ -759,10 +767,7 @@ pub(crate) fn cancel_all(socket: &Socket) {
         let mut state = socket.listening("WskCloseSocket").state.lock();
         state.callbacks.silence(WSK_EVENT_ACCEPT);
         state.aborted.clear();
-        core::mem::take(&mut state.inspecting)
-            .into_iter()
-            .chain(core::mem::take(&mut state.passed))
-            .for_each(Incoming::reject);
+        state.reject_waiting();
         state.accepts.claim_all()
     };
     complete_all(accepts, STATUS_CANCELLED);
@@ -779,10 +784,7 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
     }
     if listening.is_listening() {
         socket.reset_real();
-        let mut state = listening.state.lock();
-        let mut waiting = core::mem::take(&mut state.inspecting);
-        waiting.extend(state.passed.drain(..));
-        waiting.into_iter().for_each(Incoming::reject);
+        listening.state.lock().reject_waiting();
     }
     tell_inspector(socket);
     let mut state = listening.state.lock();
