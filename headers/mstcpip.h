@@ -38,7 +38,7 @@ extern "C" {
 #define SIO_RCVALL_MCAST_IF _WSAIOW(IOC_VENDOR, 13)
 /// Receives every packet of an interface.
 #define SIO_RCVALL_IF _WSAIOW(IOC_VENDOR, 14)
-/// Shortens the way of connections within this machine.
+/// Shortens the path of connections within this machine.
 #define SIO_LOOPBACK_FAST_PATH _WSAIOW(IOC_VENDOR, 16)
 /// First time-outs of a connection, as `TCP_INITIAL_RTO_PARAMETERS`.
 #define SIO_TCP_INITIAL_RTO _WSAIOW(IOC_VENDOR, 17)
@@ -473,15 +473,15 @@ typedef struct _PRIORITY_STATUS {
 #define IN4_CLASSD(i) (((LONG)(i) & 0x000000f0) == 0x000000e0)
 /// Whether an IPv4 address, in network byte order, is multicast.
 #define IN4_MULTICAST(i) IN4_CLASSD(i)
-/// IPv4 address that stands for any local one.
+/// IPv4 wildcard address: any local address.
 #define IN4ADDR_ANY INADDR_ANY
-/// IPv4 address of this machine itself, 127.0.0.1, in network byte order.
+/// IPv4 loopback address, 127.0.0.1, in network byte order.
 #define IN4ADDR_LOOPBACK 0x0100007f
 /// IPv4 address that reaches everyone on the link.
 #define IN4ADDR_BROADCAST INADDR_BROADCAST
 /// No IPv4 address.
 #define IN4ADDR_NONE INADDR_NONE
-/// Bits of the prefix of this machine's own IPv4 addresses.
+/// Bits of the prefix of the IPv4 loopback addresses.
 #define IN4ADDR_LOOPBACKPREFIX_LENGTH 8
 /// Bits of the prefix of link-local IPv4 addresses.
 #define IN4ADDR_LINKLOCALPREFIX_LENGTH 16
@@ -494,13 +494,13 @@ FORCEINLINE BOOLEAN IN4_ADDR_EQUAL(_In_ CONST IN_ADDR *a, _In_ CONST IN_ADDR *b)
     return (BOOLEAN)(a->s_addr == b->s_addr);
 }
 
-/// Whether an IPv4 address stands for any local one.
+/// Whether an IPv4 address is the wildcard address.
 FORCEINLINE BOOLEAN IN4_IS_ADDR_UNSPECIFIED(_In_ CONST IN_ADDR *a)
 {
     return (BOOLEAN)(a->s_addr == IN4ADDR_ANY);
 }
 
-/// Whether an IPv4 address is one of this machine's own.
+/// Whether an IPv4 address is a loopback address.
 FORCEINLINE BOOLEAN IN4_IS_ADDR_LOOPBACK(_In_ CONST IN_ADDR *a)
 {
     return (BOOLEAN)(a->S_un.S_un_b.s_b1 == 127);
@@ -541,27 +541,27 @@ FORCEINLINE VOID IN4ADDR_SETSOCKADDR(_Out_ PSOCKADDR_IN a, _In_ CONST IN_ADDR *a
     a->sin_addr = *addr;
 }
 
-/// Makes an IPv4 socket address one that stands for any local address and port.
+/// Sets an IPv4 socket address to the wildcard address and port 0.
 FORCEINLINE VOID IN4ADDR_SETANY(_Out_ PSOCKADDR_IN a)
 {
     __builtin_memset(a, 0, sizeof(*a));
     a->sin_family = AF_INET;
 }
 
-/// Makes an IPv4 socket address that of this machine itself, any port.
+/// Sets an IPv4 socket address to the loopback address and port 0.
 FORCEINLINE VOID IN4ADDR_SETLOOPBACK(_Out_ PSOCKADDR_IN a)
 {
     IN4ADDR_SETANY(a);
     a->sin_addr.s_addr = IN4ADDR_LOOPBACK;
 }
 
-/// Whether an IPv4 socket address stands for any local address.
+/// Whether an IPv4 socket address has the wildcard address.
 FORCEINLINE BOOLEAN IN4ADDR_ISANY(_In_ CONST SOCKADDR_IN *a)
 {
     return IN4_IS_ADDR_UNSPECIFIED(&a->sin_addr);
 }
 
-/// Whether an IPv4 socket address is one of this machine's own.
+/// Whether an IPv4 socket address has a loopback address.
 FORCEINLINE BOOLEAN IN4ADDR_ISLOOPBACK(_In_ CONST SOCKADDR_IN *a)
 {
     return IN4_IS_ADDR_LOOPBACK(&a->sin_addr);
@@ -573,7 +573,7 @@ FORCEINLINE BOOLEAN IN4ADDR_ISEQUAL(_In_ CONST SOCKADDR_IN *a, _In_ CONST SOCKAD
     return IN4_ADDR_EQUAL(&a->sin_addr, &b->sin_addr);
 }
 
-/// Whether an IPv4 socket address stands for any local address.
+/// Whether an IPv4 socket address has the wildcard address.
 FORCEINLINE BOOLEAN IN4ADDR_ISUNSPECIFIED(_In_ CONST SOCKADDR_IN *a)
 {
     return IN4_IS_ADDR_UNSPECIFIED(&a->sin_addr);
@@ -687,14 +687,14 @@ FORCEINLINE VOID IN6ADDR_SETV4MAPPED(_Out_ PSOCKADDR_IN6 a6, _In_ CONST IN_ADDR 
 
 // Socket addresses of either family.
 
-/// Whether a socket address stands for any local address.
+/// Whether a socket address has the wildcard address.
 FORCEINLINE BOOLEAN INETADDR_ISANY(_In_ CONST SOCKADDR *a)
 {
     return a->sa_family == AF_INET6 ? IN6ADDR_ISANY((CONST SOCKADDR_IN6 *)(CONST VOID *)a) :
                                       IN4ADDR_ISANY((CONST SOCKADDR_IN *)(CONST VOID *)a);
 }
 
-/// Whether a socket address is that of this machine itself.
+/// Whether a socket address has a loopback address.
 FORCEINLINE BOOLEAN INETADDR_ISLOOPBACK(_In_ CONST SOCKADDR *a)
 {
     return a->sa_family == AF_INET6 ? IN6ADDR_ISLOOPBACK((CONST SOCKADDR_IN6 *)(CONST VOID *)a) :
@@ -728,7 +728,7 @@ FORCEINLINE VOID INETADDR_SETSOCKADDR(_In_ ADDRESS_FAMILY af, _Out_ PSOCKADDR a,
     }
 }
 
-/// Makes a socket address, whose family is set, one that stands for any local address and port.
+/// Sets a socket address, whose family is set, to the wildcard address and port 0.
 FORCEINLINE VOID INETADDR_SETANY(_Inout_ PSOCKADDR a)
 {
     if (a->sa_family == AF_INET6) {
@@ -738,7 +738,7 @@ FORCEINLINE VOID INETADDR_SETANY(_Inout_ PSOCKADDR a)
     }
 }
 
-/// Makes a socket address, whose family is set, that of this machine itself, any port.
+/// Sets a socket address, whose family is set, to the loopback address and port 0.
 FORCEINLINE VOID INETADDR_SETLOOPBACK(_Inout_ PSOCKADDR a)
 {
     if (a->sa_family == AF_INET6) {

@@ -88,7 +88,7 @@ extern "C" {
 #define EXCEPTION_EXECUTE_HANDLER 1
 /// Somebody else may handle the exception.
 #define EXCEPTION_CONTINUE_SEARCH 0
-/// The program goes on where the exception was raised.
+/// The program continues where the exception was raised.
 #define EXCEPTION_CONTINUE_EXECUTION (-1)
 #if defined(_WIN32) && !(defined(__MINGW32__) && defined(_NTSYSTEM_))
 /// Status that was raised.

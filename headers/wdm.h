@@ -1441,7 +1441,7 @@ typedef struct LOOKASIDE_ALIGN _PAGED_LOOKASIDE_LIST {
     GENERAL_LOOKASIDE L;
 } PAGED_LOOKASIDE_LIST, *PPAGED_LOOKASIDE_LIST;
 
-/// Lookaside list of whichever memory.
+/// Lookaside list of paged or nonpaged memory.
 typedef struct _LOOKASIDE_LIST_EX {
     /// The contents that all these lists share.
     GENERAL_LOOKASIDE_POOL L;
@@ -2410,7 +2410,7 @@ NTKERNELAPI VOID IoInitializeIrp(_Inout_ PIRP Irp, _In_ USHORT PacketSize, _In_ 
 
 /// Results of a completion routine, under other names.
 typedef enum _IO_COMPLETION_ROUTINE_RESULT {
-    /// The request goes on up to the driver above.
+    /// The completion continues with the driver above.
     ContinueCompletion = STATUS_SUCCESS,
     /// The request stays with this driver.
     StopCompletion = STATUS_MORE_PROCESSING_REQUIRED
@@ -2548,7 +2548,7 @@ typedef KSTART_ROUTINE *PKSTART_ROUTINE;
 #define SYNCHRONIZE 0x00100000
 /// Rights that every kind of object has.
 #define STANDARD_RIGHTS_ALL 0x001F0000
-/// Rights that reading needs, of those that every object has.
+/// The standard rights that reading requires.
 #define STANDARD_RIGHTS_READ READ_CONTROL
 /// Every right to a thread.
 #define THREAD_ALL_ACCESS 0x001FFFFF
@@ -2565,9 +2565,9 @@ typedef KSTART_ROUTINE *PKSTART_ROUTINE;
 /// Right to write.
 #define GENERIC_WRITE 0x40000000
 
-/// Handle that stands for the current process.
+/// Pseudo-handle of the current process.
 #define NtCurrentProcess() ((HANDLE)(LONG_PTR)-1)
-/// Handle that stands for the current thread.
+/// Pseudo-handle of the current thread.
 #define NtCurrentThread() ((HANDLE)(LONG_PTR)-2)
 
 /// Starts a thread of the kernel.
@@ -2583,7 +2583,7 @@ NTKERNELAPI NTSTATUS PsTerminateSystemThread(_In_ NTSTATUS ExitStatus);
 /// Type of thread objects, as `ObReferenceObjectByHandle` takes it.
 extern POBJECT_TYPE *PsThreadType;
 
-/// Takes a reference to the object that a handle stands for.
+/// Takes a reference to the object of a handle.
 _IRQL_requires_max_(PASSIVE_LEVEL)
 NTKERNELAPI NTSTATUS ObReferenceObjectByHandle(_In_ HANDLE Handle, _In_ ACCESS_MASK DesiredAccess,
     _In_opt_ POBJECT_TYPE ObjectType, _In_ KPROCESSOR_MODE AccessMode, _Out_ PVOID *Object,

@@ -375,9 +375,9 @@ typedef struct sockaddr_dl {
 #define IN_CLASSD_HOST 0x0fffffff
 /// Whether an IPv4 address, in host byte order, is multicast.
 #define IN_MULTICAST(i) IN_CLASSD(i)
-/// IPv4 address that stands for any local one.
+/// IPv4 wildcard address: any local address.
 #define INADDR_ANY (ULONG)0x00000000
-/// IPv4 address of this machine itself, 127.0.0.1, in host byte order.
+/// IPv4 loopback address, 127.0.0.1, in host byte order.
 #define INADDR_LOOPBACK 0x7f000001
 /// IPv4 address that reaches everyone on the link.
 #define INADDR_BROADCAST (ULONG)0xffffffff
@@ -745,7 +745,7 @@ typedef WSACMSGHDR CMSGHDR, *PCMSGHDR;
 #define AI_RETURN_TTL 0x00000080
 /// Lookup: IPv6 addresses, and IPv4 ones mapped to IPv6.
 #define AI_ALL 0x00000100
-/// Lookup: only kinds of address that this machine has one of.
+/// Lookup: only families of which this machine has an address.
 #define AI_ADDRCONFIG 0x00000400
 /// Lookup: IPv4 addresses mapped to IPv6 where there are no others.
 #define AI_V4MAPPED 0x00000800

@@ -573,11 +573,11 @@ typedef struct icmp_error_info {
 #define INET6_ADDRSTRLEN 65
 /// Bits of an IPv6 address.
 #define IPV6_ADDRESS_BITS RTL_BITS_OF(IN6_ADDR)
-/// Initialiser of the IPv6 address that stands for any local one.
+/// Initialiser of the IPv6 wildcard address: any local address.
 #define IN6ADDR_ANY_INIT {{{0}}}
-/// Initialiser of the IPv6 address of this machine itself.
+/// Initialiser of the IPv6 loopback address.
 #define IN6ADDR_LOOPBACK_INIT {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}}
-/// Initialiser of the IPv6 group of everything on this machine.
+/// Initialiser of the IPv6 group of all nodes on this machine.
 #define IN6ADDR_ALLNODESONNODE_INIT {{{0xff, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01}}}
 /// Initialiser of the IPv6 group of every machine on the link.
 #define IN6ADDR_ALLNODESONLINK_INIT {{{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01}}}
@@ -604,15 +604,15 @@ typedef struct icmp_error_info {
 
 /// Scope identifier that names no area.
 extern CONST SCOPE_ID scopeid_unspecified;
-/// IPv4 address that stands for any local one.
+/// IPv4 wildcard address: any local address.
 extern CONST IN_ADDR in4addr_any;
-/// IPv4 address of this machine itself.
+/// IPv4 loopback address.
 extern CONST IN_ADDR in4addr_loopback;
 /// IPv4 address that reaches everyone on the link.
 extern CONST IN_ADDR in4addr_broadcast;
-/// IPv6 address that stands for any local one.
+/// IPv6 wildcard address: any local address.
 extern CONST IN6_ADDR in6addr_any;
-/// IPv6 address of this machine itself.
+/// IPv6 loopback address.
 extern CONST IN6_ADDR in6addr_loopback;
 
 /// Whether two IPv6 addresses are the same.
@@ -635,13 +635,13 @@ FORCEINLINE BOOLEAN WskIn6StartsWithZeroes(CONST IN6_ADDR *a, ULONG Count)
     return TRUE;
 }
 
-/// Whether an IPv6 address stands for any local one.
+/// Whether an IPv6 address is the wildcard address.
 FORCEINLINE BOOLEAN IN6_IS_ADDR_UNSPECIFIED(CONST IN6_ADDR *a)
 {
     return WskIn6StartsWithZeroes(a, 16);
 }
 
-/// Whether an IPv6 address is that of this machine itself.
+/// Whether an IPv6 address is the loopback address.
 FORCEINLINE BOOLEAN IN6_IS_ADDR_LOOPBACK(CONST IN6_ADDR *a)
 {
     return (BOOLEAN)(WskIn6StartsWithZeroes(a, 15) && a->s6_bytes[15] == 1);
@@ -707,40 +707,40 @@ FORCEINLINE BOOLEAN IN6_IS_ADDR_MC_GLOBAL(CONST IN6_ADDR *a)
     return (BOOLEAN)(IN6_IS_ADDR_MULTICAST(a) && WskIn6MulticastScope(a) == ScopeLevelGlobal);
 }
 
-/// Makes an IPv6 address the one that stands for any local one.
+/// Makes an IPv6 address the wildcard address.
 FORCEINLINE VOID IN6_SET_ADDR_UNSPECIFIED(PIN6_ADDR a)
 {
     __builtin_memset(a, 0, sizeof(*a));
 }
 
-/// Makes an IPv6 address that of this machine itself.
+/// Makes an IPv6 address the loopback address.
 FORCEINLINE VOID IN6_SET_ADDR_LOOPBACK(PIN6_ADDR a)
 {
     IN6_SET_ADDR_UNSPECIFIED(a);
     a->s6_bytes[15] = 1;
 }
 
-/// Makes an IPv6 socket address one that stands for any local address and port.
+/// Sets an IPv6 socket address to the wildcard address and port 0.
 FORCEINLINE VOID IN6ADDR_SETANY(PSOCKADDR_IN6 a)
 {
     __builtin_memset(a, 0, sizeof(*a));
     a->sin6_family = AF_INET6;
 }
 
-/// Makes an IPv6 socket address that of this machine itself, any port.
+/// Sets an IPv6 socket address to the loopback address and port 0.
 FORCEINLINE VOID IN6ADDR_SETLOOPBACK(PSOCKADDR_IN6 a)
 {
     IN6ADDR_SETANY(a);
     a->sin6_addr.s6_bytes[15] = 1;
 }
 
-/// Whether an IPv6 socket address stands for any local address.
+/// Whether an IPv6 socket address has the wildcard address.
 FORCEINLINE BOOLEAN IN6ADDR_ISANY(CONST SOCKADDR_IN6 *a)
 {
     return IN6_IS_ADDR_UNSPECIFIED(&a->sin6_addr);
 }
 
-/// Whether an IPv6 socket address is that of this machine itself.
+/// Whether an IPv6 socket address has the loopback address.
 FORCEINLINE BOOLEAN IN6ADDR_ISLOOPBACK(CONST SOCKADDR_IN6 *a)
 {
     return IN6_IS_ADDR_LOOPBACK(&a->sin6_addr);
@@ -752,7 +752,7 @@ FORCEINLINE BOOLEAN IN6ADDR_ISEQUAL(CONST SOCKADDR_IN6 *a, CONST SOCKADDR_IN6 *b
     return (BOOLEAN)(a->sin6_scope_id == b->sin6_scope_id && IN6_ADDR_EQUAL(&a->sin6_addr, &b->sin6_addr));
 }
 
-/// Whether an IPv6 socket address stands for any local address, of no area in particular.
+/// Whether an IPv6 socket address has the wildcard address, without a scope.
 FORCEINLINE BOOLEAN IN6ADDR_ISUNSPECIFIED(CONST SOCKADDR_IN6 *a)
 {
     return (BOOLEAN)(a->sin6_scope_id == 0 && IN6_IS_ADDR_UNSPECIFIED(&a->sin6_addr));

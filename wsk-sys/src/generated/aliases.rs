@@ -504,7 +504,7 @@ pub type PLINGER = *mut LINGER;
 /// Header: `ntdef.h`.
 pub type PLIST_ENTRY = *mut LIST_ENTRY;
 
-/// Lookaside list of whichever memory.
+/// Lookaside list of paged or nonpaged memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on.
 pub type PLOOKASIDE_LIST_EX = *mut LOOKASIDE_LIST_EX;

@@ -187,7 +187,7 @@ pub const AF_UNSPEC: u16 = 0;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_socket).
 pub const AF_VOICEVIEW: u16 = 18;
 
-/// Lookup: only kinds of address that this machine has one of.
+/// Lookup: only families of which this machine has an address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const AI_ADDRCONFIG: u32 = 1024;
@@ -387,7 +387,7 @@ pub const DrvRtPoolNxOptIn: u32 = 1;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest).
 pub const EVENT_INCREMENT: i8 = 1;
 
-/// The program goes on where the exception was raised.
+/// The program continues where the exception was raised.
 ///
 /// Header: `ntdef.h`. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/ntdef/).
 pub const EXCEPTION_CONTINUE_EXECUTION: i32 = -1;
@@ -497,7 +497,7 @@ pub const IFF_POINTTOPOINT: u32 = 8;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IFF_UP: u32 = 1;
 
-/// IPv4 address that stands for any local one.
+/// IPv4 wildcard address: any local address.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_ANY: u32 = 0;
@@ -512,12 +512,12 @@ pub const IN4ADDR_BROADCAST: u32 = 0xFFFF_FFFF;
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_LINKLOCALPREFIX_LENGTH: u32 = 16;
 
-/// IPv4 address of this machine itself, 127.0.0.1, in network byte order.
+/// IPv4 loopback address, 127.0.0.1, in network byte order.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_LOOPBACK: u32 = 0x0100_007F;
 
-/// Bits of the prefix of this machine's own IPv4 addresses.
+/// Bits of the prefix of the IPv4 loopback addresses.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const IN4ADDR_LOOPBACKPREFIX_LENGTH: u32 = 8;
@@ -562,7 +562,7 @@ pub const IN6ADDR_TEREDOPREFIX_LENGTH: u32 = 32;
 /// Header: `ws2ipdef.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/).
 pub const IN6ADDR_V4MAPPEDPREFIX_LENGTH: u32 = 96;
 
-/// IPv4 address that stands for any local one.
+/// IPv4 wildcard address: any local address.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const INADDR_ANY: u32 = 0;
@@ -572,7 +572,7 @@ pub const INADDR_ANY: u32 = 0;
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const INADDR_BROADCAST: u32 = 0xFFFF_FFFF;
 
-/// IPv4 address of this machine itself, 127.0.0.1, in host byte order.
+/// IPv4 loopback address, 127.0.0.1, in host byte order.
 ///
 /// Header: `ws2def.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2def/).
 pub const INADDR_LOOPBACK: u32 = 0x7F00_0001;
@@ -2562,7 +2562,7 @@ pub const SIO_KEEPALIVE_VALS: u32 = 0x9800_0004;
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_LIMIT_BROADCASTS: u32 = 0x9800_0007;
 
-/// Shortens the way of connections within this machine.
+/// Shortens the path of connections within this machine.
 ///
 /// Header: `mstcpip.h`. [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
 pub const SIO_LOOPBACK_FAST_PATH: u32 = 0x9800_0010;
@@ -3067,7 +3067,7 @@ pub const SPVERSION_MASK: u32 = 65280;
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const STANDARD_RIGHTS_ALL: u32 = 0x001F_0000;
 
-/// Rights that reading needs, of those that every object has.
+/// The standard rights that reading requires.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/).
 pub const STANDARD_RIGHTS_READ: u32 = 0x0002_0000;

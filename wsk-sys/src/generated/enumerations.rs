@@ -63,7 +63,7 @@ impl core::fmt::Debug for IO_ALLOCATION_ACTION {
 pub struct IO_COMPLETION_ROUTINE_RESULT(pub i32);
 
 impl IO_COMPLETION_ROUTINE_RESULT {
-    /// The request goes on up to the driver above.
+    /// The completion continues with the driver above.
     pub const ContinueCompletion: Self = Self(0);
     /// The request stays with this driver.
     pub const StopCompletion: Self = Self(-1073741802);

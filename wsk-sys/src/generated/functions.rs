@@ -954,7 +954,7 @@ unsafe extern "system" {
     /// IRQL: `<= DISPATCH_LEVEL`. Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmunmaplockedpages).
     pub fn MmUnmapLockedPages(BaseAddress: *mut c_void, MemoryDescriptorList: *mut MDL);
 
-    /// Takes a reference to the object that a handle stands for.
+    /// Takes a reference to the object of a handle.
     ///
     /// Parameters: `Handle` (in), `DesiredAccess` (in), `ObjectType` (in, optional), `AccessMode` (in), `Object` (out), `HandleInformation` (out, optional).
     ///

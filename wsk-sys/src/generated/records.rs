@@ -1552,7 +1552,7 @@ pub struct LIST_ENTRY {
     pub Blink: *mut LIST_ENTRY,
 }
 
-/// Lookaside list of whichever memory.
+/// Lookaside list of paged or nonpaged memory.
 ///
 /// Header: `wdm.h`, in kits from 10.0.14393 on. [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_lookaside_list_ex).
 #[doc(alias = "_LOOKASIDE_LIST_EX")]

@@ -118,7 +118,7 @@ pub const unsafe fn IN4_ADDR_EQUAL(a: *const IN_ADDR, b: *const IN_ADDR) -> bool
     unsafe { (*a).S_un.S_addr == (*b).S_un.S_addr }
 }
 
-/// Whether an IPv4 address stands for any local one.
+/// Whether an IPv4 address is the wildcard address.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4_is_addr_unspecified).
@@ -133,7 +133,7 @@ pub const unsafe fn IN4_IS_ADDR_UNSPECIFIED(a: *const IN_ADDR) -> bool {
     unsafe { (*a).S_un.S_addr == IN4ADDR_ANY }
 }
 
-/// Whether an IPv4 address is one of this machine's own: 127.0.0.0/8.
+/// Whether an IPv4 address is a loopback address: 127.0.0.0/8.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4_is_addr_loopback).
@@ -240,7 +240,7 @@ pub const unsafe fn IN6_ADDR_EQUAL(x: *const IN6_ADDR, y: *const IN6_ADDR) -> bo
 
 pub use self::IN6_ADDR_EQUAL as IN6_ARE_ADDR_EQUAL;
 
-/// Whether an IPv6 address stands for any local one.
+/// Whether an IPv6 address is the wildcard address.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6_is_addr_unspecified).
@@ -255,7 +255,7 @@ pub const unsafe fn IN6_IS_ADDR_UNSPECIFIED(a: *const IN6_ADDR) -> bool {
     u128::from_be_bytes(bytes6(unsafe { &*a })) == 0
 }
 
-/// Whether an IPv6 address is that of this machine itself.
+/// Whether an IPv6 address is the loopback address.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6_is_addr_loopback).
@@ -330,7 +330,7 @@ pub const unsafe fn IN6_IS_ADDR_V4MAPPED(a: *const IN6_ADDR) -> bool {
     u128::from_be_bytes(bytes6(unsafe { &*a })) >> 32 == 0xFFFF
 }
 
-/// Makes an IPv6 address the one that stands for any local one.
+/// Makes an IPv6 address the wildcard address.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6_set_addr_unspecified).
@@ -344,7 +344,7 @@ pub const unsafe fn IN6_SET_ADDR_UNSPECIFIED(a: *mut IN6_ADDR) {
     unsafe { a.write(address6(0)) }
 }
 
-/// Makes an IPv6 address that of this machine itself.
+/// Makes an IPv6 address the loopback address.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6_set_addr_loopback).

@@ -36,7 +36,7 @@ pub unsafe fn InitializeObjectAttributes(
     }
 }
 
-/// Handle that stands for the current process.
+/// Pseudo-handle of the current process.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/zwcurrentprocess).
@@ -46,7 +46,7 @@ pub const fn NtCurrentProcess() -> *mut c_void {
     without_provenance_mut(usize::MAX)
 }
 
-/// Handle that stands for the current thread.
+/// Pseudo-handle of the current thread.
 ///
 /// IRQL: any. Header: `wdm.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows-hardware/drivers/kernel/zwcurrentthread).

@@ -37,7 +37,7 @@ pub const unsafe fn IN4ADDR_SETSOCKADDR(a: *mut SOCKADDR_IN, addr: *const IN_ADD
     }
 }
 
-/// Makes an IPv4 socket address one that stands for any local address and port.
+/// Sets an IPv4 socket address to the wildcard address and port 0.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4addr_setany).
@@ -51,7 +51,7 @@ pub const unsafe fn IN4ADDR_SETANY(a: *mut SOCKADDR_IN) {
     unsafe { IN4ADDR_SETSOCKADDR(a, &address4(IN4ADDR_ANY), 0) }
 }
 
-/// Makes an IPv4 socket address that of this machine itself, any port.
+/// Sets an IPv4 socket address to the loopback address and port 0.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4addr_setloopback).
@@ -72,7 +72,7 @@ const fn address4(S_addr: u32) -> IN_ADDR {
     }
 }
 
-/// Whether an IPv4 socket address stands for any local address.
+/// Whether an IPv4 socket address has the wildcard address.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4addr_isany).
@@ -87,7 +87,7 @@ pub const unsafe fn IN4ADDR_ISANY(a: *const SOCKADDR_IN) -> bool {
     unsafe { IN4_IS_ADDR_UNSPECIFIED(&raw const (*a).sin_addr) }
 }
 
-/// Whether an IPv4 socket address stands for any local address.
+/// Whether an IPv4 socket address has the wildcard address.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4addr_isunspecified).
@@ -102,7 +102,7 @@ pub const unsafe fn IN4ADDR_ISUNSPECIFIED(a: *const SOCKADDR_IN) -> bool {
     unsafe { IN4_IS_ADDR_UNSPECIFIED(&raw const (*a).sin_addr) }
 }
 
-/// Whether an IPv4 socket address is one of this machine's own.
+/// Whether an IPv4 socket address has a loopback address.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/nf-mstcpip-in4addr_isloopback).
@@ -132,7 +132,7 @@ pub const unsafe fn IN4ADDR_ISEQUAL(a: *const SOCKADDR_IN, b: *const SOCKADDR_IN
     unsafe { IN4_ADDR_EQUAL(&raw const (*a).sin_addr, &raw const (*b).sin_addr) }
 }
 
-/// Makes an IPv6 socket address one that stands for any local address and port.
+/// Sets an IPv6 socket address to the wildcard address and port 0.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6addr_setany).
@@ -146,7 +146,7 @@ pub const unsafe fn IN6ADDR_SETANY(a: *mut SOCKADDR_IN6) {
     unsafe { a.write(socket_address6(address6(0), SCOPE_ID_NONE, 0)) }
 }
 
-/// Makes an IPv6 socket address that of this machine itself, any port.
+/// Sets an IPv6 socket address to the loopback address and port 0.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6addr_setloopback).
@@ -228,7 +228,7 @@ const fn socket_address6(
     }
 }
 
-/// Whether an IPv6 socket address stands for any local address.
+/// Whether an IPv6 socket address has the wildcard address.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6addr_isany).
@@ -243,7 +243,7 @@ pub const unsafe fn IN6ADDR_ISANY(a: *const SOCKADDR_IN6) -> bool {
     unsafe { IN6_IS_ADDR_UNSPECIFIED(&raw const (*a).sin6_addr) }
 }
 
-/// Whether an IPv6 socket address stands for any local address, of no area in particular.
+/// Whether an IPv6 socket address has the wildcard address, without a scope.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6addr_isunspecified).
@@ -258,7 +258,7 @@ pub const unsafe fn IN6ADDR_ISUNSPECIFIED(a: *const SOCKADDR_IN6) -> bool {
     unsafe { (*a).Anonymous1.sin6_scope_id == 0 && IN6ADDR_ISANY(a) }
 }
 
-/// Whether an IPv6 socket address is that of this machine itself.
+/// Whether an IPv6 socket address has the loopback address.
 ///
 /// IRQL: any. Header: `ws2ipdef.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/ws2ipdef/nf-ws2ipdef-in6addr_isloopback).
@@ -306,7 +306,7 @@ pub const unsafe fn IN6ADDR_ISEQUAL(a: *const SOCKADDR_IN6, b: *const SOCKADDR_I
     }
 }
 
-/// Whether a socket address stands for any local address.
+/// Whether a socket address has the wildcard address.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
@@ -327,7 +327,7 @@ pub const unsafe fn INETADDR_ISANY(a: *const SOCKADDR) -> bool {
     }
 }
 
-/// Whether a socket address is that of this machine itself.
+/// Whether a socket address has a loopback address.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
@@ -411,7 +411,7 @@ pub unsafe fn INETADDR_SETSOCKADDR(
     }
 }
 
-/// Makes a socket address, whose family is set, one that stands for any local address and port.
+/// Sets a socket address, whose family is set, to the wildcard address and port 0.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
@@ -432,7 +432,7 @@ pub const unsafe fn INETADDR_SETANY(a: *mut SOCKADDR) {
     }
 }
 
-/// Makes a socket address, whose family is set, that of this machine itself, any port.
+/// Sets a socket address, whose family is set, to the loopback address and port 0.
 ///
 /// IRQL: any. Header: `mstcpip.h`.
 /// [Microsoft's page](https://learn.microsoft.com/windows/win32/api/mstcpip/).
