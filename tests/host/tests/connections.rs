@@ -84,9 +84,12 @@ fn a_reset_by_the_peer() {
 #[test]
 fn nobody_listens() {
     each_policy(|kernel, client| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let to = listener.local_addr().unwrap();
-        drop(listener);
+        // Bound, so that nobody else gets the port, and never listening.
+        let deaf =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        deaf.bind(&local.into()).unwrap();
+        let to = deaf.local_addr().unwrap().as_socket().unwrap();
         let socket = client.bound_connection("127.0.0.1:0");
         assert_eq!(socket.connect(to), STATUS_CONNECTION_REFUSED);
         let local = "127.0.0.1:0".parse().unwrap();

@@ -347,9 +347,12 @@ fn first_data_goes_with_the_connection() {
 #[test]
 fn a_socket_that_is_not_connected_comes_back_with_its_first_data() {
     on_each_kernel(|kernel, s| {
-        let vanished = std::net::TcpListener::bind(LOOPBACK).unwrap();
-        let nobody = vanished.local_addr().unwrap();
-        drop(vanished);
+        // Bound, so that nobody else gets the port, and never listening.
+        let deaf =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        deaf.bind(&LOOPBACK.parse::<std::net::SocketAddr>().unwrap().into())
+            .unwrap();
+        let nobody = deaf.local_addr().unwrap().as_socket().unwrap();
         let call = |status| Error::Call {
             call: Call::WskConnectEx,
             status,

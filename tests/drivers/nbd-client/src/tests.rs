@@ -276,10 +276,11 @@ fn a_load_that_fails_leaves_nothing_behind() {
     let driver = kernel.driver("nbd-client").parameter("Server", wrong);
     let status = driver.load(DriverEntry).unwrap_err();
     assert_eq!(status, STATUS_INVALID_PARAMETER);
-    // There is no server.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // There is no server: the socket is bound, so that nobody else gets the port, and never listens.
+    let deaf = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    deaf.bind(&local.into()).unwrap();
+    let address = deaf.local_addr().unwrap().as_socket().unwrap();
     let status = load(&kernel, address, 1).unwrap_err();
     assert_eq!(status, STATUS_CONNECTION_REFUSED);
     // There is another server.
