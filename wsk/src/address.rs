@@ -1,15 +1,14 @@
 //! Socket addresses: `core::net`'s on the outside, `SOCKADDR_IN` and `SOCKADDR_IN6` for WSK; and [`RemoteAddress`], one that is
 //! encoded once.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::marker::PhantomData;
+use core::mem::offset_of;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use wsk_sys::{
-    AF_INET, AF_INET6, IN_ADDR, IN6_ADDR, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
-    SOCKADDR_IN6_Anonymous1, SOCKADDR_STORAGE,
-};
+use wsk_sys::{AF_INET, AF_INET6, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_STORAGE};
 
 use crate::error::Error;
 pub use crate::family::Family;
@@ -125,7 +124,7 @@ impl Family {
 
     /// Writes `address`, which was checked, as a socket of this family expects it.
     #[inline]
-    pub(crate) fn write(self, address: SocketAddr, to: &mut SOCKADDR_STORAGE) {
+    pub(crate) fn write(self, address: SocketAddr, to: &mut Storage) {
         match (self, &address) {
             (Self::V4, SocketAddr::V4(v4)) => write_v4(*v4, to),
             _ => self.write_longer(&address, to),
@@ -134,7 +133,7 @@ impl Family {
 
     /// As [`write`](Self::write), where an IPv6 address may be written.
     #[inline(never)]
-    pub(crate) fn write_longer(self, address: &SocketAddr, to: &mut SOCKADDR_STORAGE) {
+    pub(crate) fn write_longer(self, address: &SocketAddr, to: &mut Storage) {
         match (self, address) {
             (Self::Dual, SocketAddr::V4(v4)) => {
                 // The wildcard of both families is the IPv6 one.
@@ -175,95 +174,98 @@ const fn is_v4(address: &SocketAddr) -> bool {
 }
 
 #[inline]
-fn write_v4(address: SocketAddrV4, to: &mut SOCKADDR_STORAGE) {
-    let mut v4 = SOCKADDR_IN {
-        sin_family: AF_INET,
-        sin_port: address.port().to_be(),
-        ..SOCKADDR_IN::default()
-    };
-    *seen_mut(&mut v4.sin_addr) = address.ip().octets();
-    *seen_mut(to) = v4;
+fn write_v4(address: SocketAddrV4, to: &mut Storage) {
+    to.put(0, AF_INET.to_ne_bytes());
+    to.put(PORT, address.port().to_be_bytes());
+    to.put(V4, address.ip().octets());
+    to.put(V4_PADDING, [0; 8]);
 }
 
-fn write_v6(address: &SocketAddrV6, to: &mut SOCKADDR_STORAGE) {
-    let mut v6 = SOCKADDR_IN6 {
-        sin6_family: AF_INET6,
-        ..SOCKADDR_IN6::default()
-    };
-    v6.sin6_port = address.port().to_be();
-    v6.sin6_flowinfo = address.flowinfo();
-    *seen_mut(&mut v6.sin6_addr) = address.ip().octets();
-    v6.Anonymous1.sin6_scope_id = address.scope_id();
-    *seen_mut(to) = v6;
+fn write_v6(address: &SocketAddrV6, to: &mut Storage) {
+    to.put(0, AF_INET6.to_ne_bytes());
+    to.put(PORT, address.port().to_be_bytes());
+    to.put(FLOW_INFO, address.flowinfo().to_ne_bytes());
+    to.put(V6, address.ip().octets());
+    to.put(SCOPE, address.scope_id().to_ne_bytes());
 }
 
-/// A number, an address, or a part of one, which may be looked at as another.
-///
-/// # Safety
-///
-/// It has no padding and no cell, and any bytes are a value of it.
-pub(crate) unsafe trait Plain: Copy {}
+/// The bytes of a socket address, which begin with its family: zeros at first.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+pub struct Sockaddr<const N: usize>([u8; N]);
 
-// SAFETY: sixteen bytes and no more: family, port, address, and eight of padding that are a member.
-unsafe impl Plain for SOCKADDR_IN {}
-// SAFETY: 28 bytes and no more: family, port, flow information, address, and the scope, of which any member is 32 bits.
-unsafe impl Plain for SOCKADDR_IN6 {}
-// SAFETY: what the members leave between themselves are members.
-unsafe impl Plain for SOCKADDR_STORAGE {}
-// SAFETY: four bytes in network order.
-unsafe impl Plain for IN_ADDR {}
-// SAFETY: sixteen bytes in network order.
-unsafe impl Plain for IN6_ADDR {}
-// SAFETY: 32 bits, whichever member they are.
-unsafe impl Plain for SOCKADDR_IN6_Anonymous1 {}
-// SAFETY: a number.
-unsafe impl Plain for u8 {}
-// SAFETY: a number.
-unsafe impl Plain for u16 {}
-// SAFETY: a number.
-unsafe impl Plain for u32 {}
-// SAFETY: a number.
-unsafe impl Plain for u64 {}
-// SAFETY: nothing is between the elements of an array.
-unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+/// The bytes of an address of any family: a `SOCKADDR_STORAGE`.
+pub(crate) type Storage = Sockaddr<{ size_of::<SOCKADDR_STORAGE>() }>;
 
-const _: () = assert!(size_of::<SOCKADDR_IN>() == 2 + 2 + 4 + 8);
-const _: () = assert!(size_of::<SOCKADDR_IN6>() == 2 + 2 + 4 + 16 + 4);
-const _: () = assert!(size_of::<SOCKADDR_STORAGE>() == 2 + 6 + 8 + 112);
+/// The bytes of an address of the families that this crate knows: a `SOCKADDR_IN6`, or a `SOCKADDR_IN`, and what is behind.
+pub(crate) type Encoded = Sockaddr<{ size_of::<SOCKADDR_IN6>().next_multiple_of(8) }>;
 
-/// Does not compile unless what one type has begins with what the other has.
-const fn begins_with<A, B>() {
-    const {
-        assert!(size_of::<A>() >= size_of::<B>());
-        assert!(align_of::<A>() >= align_of::<B>());
+const _: () = assert!(size_of::<Storage>() == size_of::<SOCKADDR_STORAGE>());
+const _: () = assert!(align_of::<Storage>() == align_of::<SOCKADDR_STORAGE>());
+
+/// Where the port is, in network order.
+const PORT: usize = offset_of!(SOCKADDR_IN, sin_port);
+/// Where an IPv4 address is, in network order, and its padding.
+const V4: usize = offset_of!(SOCKADDR_IN, sin_addr);
+const V4_PADDING: usize = offset_of!(SOCKADDR_IN, sin_zero);
+/// Where an IPv6 address is, in network order, its flow information and its scope.
+const V6: usize = offset_of!(SOCKADDR_IN6, sin6_addr);
+const FLOW_INFO: usize = offset_of!(SOCKADDR_IN6, sin6_flowinfo);
+const SCOPE: usize = offset_of!(SOCKADDR_IN6, Anonymous1);
+
+const _: () = assert!(PORT == offset_of!(SOCKADDR_IN6, sin6_port));
+const _: () = assert!(V4_PADDING + 8 == size_of::<SOCKADDR_IN>());
+
+impl<const N: usize> Default for Sockaddr<N> {
+    fn default() -> Self {
+        Self([0; N])
     }
 }
 
-/// The beginning of something, looked at as another type.
-#[inline]
-pub(crate) const fn seen<A: Plain, B: Plain>(as_it_is: &A) -> &B {
-    begins_with::<A, B>();
-    // SAFETY: it is large and aligned enough, and by the promises of both its bytes are initialised and a value of the other.
-    unsafe { &*core::ptr::from_ref(as_it_is).cast() }
+impl<const N: usize> Sockaddr<N> {
+    /// The bytes.
+    pub(crate) const fn bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+
+    /// The bytes, to be written.
+    pub(crate) const fn bytes_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+
+    /// The bytes of a member. Callers give its offset: where there is no room for it they get zeros.
+    #[inline]
+    fn at<const M: usize>(&self, offset: usize) -> [u8; M] {
+        let member = self.0.get(offset..).and_then(<[u8]>::first_chunk);
+        member.copied().unwrap_or([0; M])
+    }
+
+    /// Sets the bytes of a member. Callers give its offset, where there is room for it.
+    #[inline]
+    fn put<const M: usize>(&mut self, offset: usize, member: [u8; M]) {
+        let place = self.0.get_mut(offset..);
+        if let Some(place) = place.and_then(<[u8]>::first_chunk_mut) {
+            *place = member;
+        }
+    }
+
+    /// The family.
+    #[inline]
+    pub(crate) fn family(&self) -> u16 {
+        u16::from_ne_bytes(self.at(0))
+    }
+
+    /// Sets the family to 0: what is behind it is no address.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.put(0, [0; 2]);
+    }
 }
-
-/// As [`seen`], to be written.
-#[inline]
-pub(crate) const fn seen_mut<A: Plain, B: Plain>(as_it_is: &mut A) -> &mut B {
-    begins_with::<A, B>();
-    // SAFETY: as for `seen`; and whatever is written there is a value of the first type.
-    unsafe { &mut *core::ptr::from_mut(as_it_is).cast() }
-}
-
-/// The bytes of an address as WSK takes it, of the families that this crate knows.
-pub(crate) type Encoded = [u64; 4];
-
-const _: () = begins_with::<Encoded, SOCKADDR_IN6>();
 
 /// The address at the beginning of a storage.
 #[inline]
-pub(crate) fn encoded(storage: &SOCKADDR_STORAGE) -> &Encoded {
-    seen(storage)
+pub(crate) fn encoded(storage: &Storage) -> Encoded {
+    Sockaddr(storage.at(0))
 }
 
 /// The address of a peer, checked and encoded for WSK once.
@@ -312,16 +314,16 @@ impl RemoteAddress {
     pub fn new(family: Family, address: impl Into<SocketAddr>) -> Result<Self, Error> {
         let address = address.into();
         family.check_remote(&address)?;
-        let mut storage = SOCKADDR_STORAGE::default();
+        let mut storage = Storage::default();
         family.write(address, &mut storage);
-        Ok(Self::of(*encoded(&storage)))
+        Ok(Self::of(encoded(&storage)))
     }
 
     /// The address in a storage, whatever it is.
     fn of(encoded: Encoded) -> Self {
         let (usable, limit) = match decode(&encoded) {
             Ok(address) if address.port() == 0 => (0, 0),
-            Ok(SocketAddr::V4(_)) if family(&encoded) == AF_INET => {
+            Ok(SocketAddr::V4(_)) if encoded.family() == AF_INET => {
                 (Family::V4.bit(), Family::LIMIT_V4)
             }
             Ok(SocketAddr::V4(_)) => (Family::Dual.bit(), Family::LIMIT_V4),
@@ -339,7 +341,7 @@ impl RemoteAddress {
     /// Writes the address as sockets of another family take it than the one that it was encoded for, if they can send there.
     #[cold]
     #[inline(never)]
-    fn put_anew(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+    fn put_anew(&self, ready: u8, length: usize, to: &mut Storage) -> bool {
         self.address()
             .is_ok_and(|address| put_longer(&address, ready, length, to))
     }
@@ -383,8 +385,8 @@ pub(crate) struct Sender(Encoded);
 
 impl Sender {
     #[inline]
-    pub(crate) fn of(storage: &SOCKADDR_STORAGE) -> Self {
-        Self(*encoded(storage))
+    pub(crate) fn of(storage: &Storage) -> Self {
+        Self(encoded(storage))
     }
 
     /// The address.
@@ -440,7 +442,7 @@ pub(crate) mod sealed {
 pub trait Destination: sealed::Sealed {
     /// Writes the address, if sockets of the families in `ready` can send so many bytes there.
     #[doc(hidden)]
-    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool;
+    fn put(&self, ready: u8, length: usize, to: &mut Storage) -> bool;
 
     /// Why a socket of this family cannot send so many bytes there.
     #[doc(hidden)]
@@ -451,14 +453,14 @@ impl sealed::Sealed for RemoteAddress {}
 
 impl Destination for RemoteAddress {
     #[inline]
-    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+    fn put(&self, ready: u8, length: usize, to: &mut Storage) -> bool {
         if self.usable & ready == 0 {
             return self.put_anew(ready, length, to);
         }
         if length > self.limit {
             return false;
         }
-        *seen_mut(to) = self.encoded;
+        to.put(0, self.encoded.0);
         true
     }
 
@@ -476,7 +478,7 @@ impl sealed::Sealed for SocketAddr {}
 
 impl Destination for SocketAddr {
     #[inline]
-    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+    fn put(&self, ready: u8, length: usize, to: &mut Storage) -> bool {
         match self {
             Self::V4(v4)
                 if ready == Family::V4.bit() && length <= Family::LIMIT_V4 && v4.port() != 0 =>
@@ -503,7 +505,7 @@ impl Destination for SocketAddr {
 
 /// As [`Destination::put`], where the address is not an IPv4 one for an IPv4 socket, or something is wrong.
 #[inline(never)]
-fn put_longer(address: &SocketAddr, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+fn put_longer(address: &SocketAddr, ready: u8, length: usize, to: &mut Storage) -> bool {
     let family = if ready & Family::V4.bit() != 0 {
         Family::V4
     } else if ready & Family::V6.bit() != 0 {
@@ -524,7 +526,7 @@ impl<D: Destination> sealed::Sealed for &D {}
 
 impl<D: Destination> Destination for &D {
     #[inline]
-    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+    fn put(&self, ready: u8, length: usize, to: &mut Storage) -> bool {
         (**self).put(ready, length, to)
     }
 
@@ -544,20 +546,20 @@ pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
 
 /// Whether an address that WSK wrote has the IP address and the port of `address`.
 #[inline]
-pub(crate) fn is(from: &SOCKADDR_STORAGE, address: &SocketAddr) -> bool {
-    is_encoded(encoded(from), address)
+pub(crate) fn is(from: &Storage, address: &SocketAddr) -> bool {
+    is_encoded(&encoded(from), address)
 }
 
 #[inline]
 fn is_encoded(from: &Encoded, address: &SocketAddr) -> bool {
     match address {
-        SocketAddr::V4(v4) if from[0] == first_word(*v4) => true,
-        SocketAddr::V4(_) if family(from) == AF_INET => false,
+        SocketAddr::V4(v4) if u64::from_ne_bytes(from.at(0)) == first_word(*v4) => true,
+        SocketAddr::V4(_) if from.family() == AF_INET => false,
         _ => is_longer(*from, address),
     }
 }
 
-/// The first word of an IPv4 address: all of it that says which one it is.
+/// The first eight bytes of an IPv4 address: all that says which one it is.
 #[inline]
 const fn first_word(address: SocketAddrV4) -> u64 {
     let [high, low] = address.port().to_be_bytes();
@@ -573,91 +575,54 @@ fn is_longer(from: Encoded, address: &SocketAddr) -> bool {
     decode(&from).is_ok_and(|from| from.ip() == address.ip() && from.port() == address.port())
 }
 
-/// An address that WSK gives, or none.
+/// Reads an address from its bytes, which begin with the family.
 ///
-/// # Invariants
+/// # Errors
 ///
-/// `place` is null, or a socket address, which is as long as its family says, valid for `'i`.
-#[derive(Clone, Copy)]
-pub(crate) struct Brought<'i> {
-    place: *const SOCKADDR,
-    address: PhantomData<&'i SOCKADDR>,
-}
-
-impl Brought<'_> {
-    /// # Safety
-    ///
-    /// As the invariant asks.
-    #[inline]
-    pub(crate) const unsafe fn new(place: *const SOCKADDR) -> Self {
-        // INVARIANT: the caller says so.
-        Self {
-            place,
-            address: PhantomData,
-        }
+/// [`Error::UnknownAddress`] for another family, or where there are fewer bytes than an address of the family has.
+pub(crate) fn read_bytes(bytes: &[u8]) -> Result<SocketAddr, Error> {
+    /// As many bytes as an address has, and zeros.
+    fn room<const N: usize>(bytes: &[u8]) -> Option<Encoded> {
+        let mut room = Encoded::default();
+        room.put::<N>(0, *bytes.first_chunk()?);
+        Some(room)
     }
 
-    /// Reads it.
-    pub(crate) fn read(self) -> Result<SocketAddr, Error> {
-        let from = self.place;
-        if from.is_null() {
-            return Err(Error::UnknownAddress { family: 0 });
-        }
-        let mut bytes = Encoded::default();
-        // SAFETY: by the invariant it is an address; no more is copied than its family says, for which there is room.
-        unsafe {
-            let length = size_of_family((*from).sa_family)?;
-            let to = (&raw mut bytes).cast::<u8>();
-            core::ptr::copy_nonoverlapping(from.cast::<u8>(), to, length);
-        }
-        decode(&bytes)
-    }
+    let family = bytes.first_chunk().copied().map_or(0, u16::from_ne_bytes);
+    let encoded = match family {
+        AF_INET => room::<{ size_of::<SOCKADDR_IN>() }>(bytes),
+        AF_INET6 => room::<{ size_of::<SOCKADDR_IN6>() }>(bytes),
+        _ => None,
+    };
+    decode(&encoded.ok_or(Error::UnknownAddress { family })?)
 }
 
 /// The type that an address from WSK is read as.
 pub trait ReadAddress: sealed::Sealed + Sized + Send + 'static {
     #[doc(hidden)]
-    fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error>;
+    fn read(from: &Storage) -> Result<Self, Error>;
 }
 
 /// Of IP; v4-mapped IPv6 addresses are IPv4 ones.
 impl ReadAddress for SocketAddr {
-    fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error> {
+    fn read(from: &Storage) -> Result<Self, Error> {
         read(from)
     }
 }
 
 /// Reads an address that WSK wrote; v4-mapped IPv6 addresses become IPv4 ones.
-pub(crate) fn read(from: &SOCKADDR_STORAGE) -> Result<SocketAddr, Error> {
-    decode(encoded(from))
-}
-
-/// The family of an address.
-#[inline]
-#[allow(clippy::cast_possible_truncation)]
-const fn family(from: &Encoded) -> u16 {
-    // The first two bytes, on the machines that there are.
-    from[0].to_le() as u16
-}
-
-/// The bytes as an IPv4 address.
-#[inline]
-fn v4_of(from: &Encoded) -> SocketAddrV4 {
-    let v4: &SOCKADDR_IN = seen(from);
-    let octets: [u8; 4] = *seen(&v4.sin_addr);
-    SocketAddrV4::new(octets.into(), u16::from_be(v4.sin_port))
+pub(crate) fn read(from: &Storage) -> Result<SocketAddr, Error> {
+    decode(&encoded(from))
 }
 
 /// As [`read`], of the bytes.
 #[inline(never)]
 pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
-    match family(from) {
-        AF_INET => Ok(v4_of(from).into()),
+    let port = u16::from_be_bytes(from.at(PORT));
+    match from.family() {
+        AF_INET => Ok(SocketAddrV4::new(from.at::<4>(V4).into(), port).into()),
         AF_INET6 => {
-            let v6: &SOCKADDR_IN6 = seen(from);
-            let octets: [u8; 16] = *seen(&v6.sin6_addr);
-            let scope: u32 = *seen(&v6.Anonymous1);
-            let (ip, port) = (u128::from_be_bytes(octets), u16::from_be(v6.sin6_port));
+            let ip = u128::from_be_bytes(from.at(V6));
             #[allow(
                 clippy::cast_possible_truncation,
                 reason = "the address is in the last bits"
@@ -665,7 +630,9 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
             Ok(if is_mapped(ip) {
                 SocketAddrV4::new(Ipv4Addr::from_bits(ip as u32), port).into()
             } else {
-                SocketAddrV6::new(Ipv6Addr::from_bits(ip), port, v6.sin6_flowinfo, scope).into()
+                let [flow_info, scope] =
+                    [FLOW_INFO, SCOPE].map(|at| u32::from_ne_bytes(from.at(at)));
+                SocketAddrV6::new(Ipv6Addr::from_bits(ip), port, flow_info, scope).into()
             })
         }
         family => Err(Error::UnknownAddress { family }),

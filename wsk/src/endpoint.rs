@@ -5,14 +5,14 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use wsk_sys::{AF_HYPERV, AF_UNIX, SOCKADDR_STORAGE};
+use wsk_sys::{AF_HYPERV, AF_UNIX};
 
-use crate::address::{Destination, ReadAddress, decode, encoded, sealed, seen, seen_mut};
+use crate::address::{Destination, ReadAddress, Storage, decode, encoded, sealed};
 use crate::error::Error;
 use crate::family::{Family, OtherFamily};
 
 /// The largest size of an address in bytes.
-const ROOM: usize = size_of::<SOCKADDR_STORAGE>();
+const ROOM: usize = size_of::<Storage>();
 
 /// A socket address of any family: a `SocketAddr`, or the bytes of a `SOCKADDR_STORAGE`, which begin with the family.
 ///
@@ -109,12 +109,7 @@ impl Endpoint {
     }
 
     /// Writes the address for a socket of a family that binds to it or, if it is `remote`, connects or sends to it.
-    pub(crate) fn put(
-        &self,
-        family: Family,
-        remote: bool,
-        to: &mut SOCKADDR_STORAGE,
-    ) -> Result<(), Error> {
+    pub(crate) fn put(&self, family: Family, remote: bool, to: &mut Storage) -> Result<(), Error> {
         match &self.0 {
             Kind::Ip(address) => {
                 if remote {
@@ -132,18 +127,18 @@ impl Endpoint {
                         address: OtherFamily::new(self.family(), 0).map_or(family, Family::Other),
                     });
                 }
-                *seen_mut(to) = *bytes;
+                *to.bytes_mut() = *bytes;
                 Ok(())
             }
         }
     }
 
     /// Reads an address that WSK has written.
-    pub(crate) fn read(from: &SOCKADDR_STORAGE) -> Self {
-        match decode(encoded(from)) {
+    pub(crate) fn read(from: &Storage) -> Self {
+        match decode(&encoded(from)) {
             Ok(address) => Self(Kind::Ip(address)),
             Err(_) => Self(Kind::Other {
-                bytes: *seen(from),
+                bytes: *from.bytes(),
                 length: ROOM,
             }),
         }
@@ -190,7 +185,7 @@ impl<I: Into<IpAddr>> From<(I, u16)> for Endpoint {
 impl sealed::Sealed for Endpoint {}
 
 impl Destination for Endpoint {
-    fn put(&self, ready: u8, length: usize, to: &mut SOCKADDR_STORAGE) -> bool {
+    fn put(&self, ready: u8, length: usize, to: &mut Storage) -> bool {
         if let Some(address) = self.ip() {
             return Destination::put(&address, ready, length, to);
         }
@@ -218,7 +213,7 @@ impl Destination for Endpoint {
 
 /// Reads an address of any family.
 impl ReadAddress for Endpoint {
-    fn read(from: &SOCKADDR_STORAGE) -> Result<Self, Error> {
+    fn read(from: &Storage) -> Result<Self, Error> {
         Ok(Self::read(from))
     }
 }

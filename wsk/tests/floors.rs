@@ -45,8 +45,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
-const UNSAFE_BLOCKS: usize = 247;
-const UNSAFE_FILES: usize = 30;
+const UNSAFE_BLOCKS: usize = 233;
+const UNSAFE_FILES: usize = 23;
 
 /// If a number is below its limit by this many, the test fails, so that somebody lowers the limit.
 const SLACK: usize = 3;
@@ -234,8 +234,11 @@ fn unsafe_blocks_are_counted() {
 #[test]
 fn upper_floors_forbid_unsafe_code() {
     for name in [
+        "address",
         "buffer/chain",
         "buffer/control",
+        "buffer/nonpaged",
+        "buffer/pieces",
         "buffer/pool",
         "buffer/segments",
         "buffer/slices",

@@ -77,20 +77,6 @@ pub(crate) struct Loan<'x, T: ?Sized> {
 }
 
 impl<'x, T: ?Sized> Loan<'x, T> {
-    /// What lies there.
-    ///
-    /// # Safety
-    ///
-    /// It is there until it is taken back from the operation `'x`, and is only shared meanwhile.
-    #[inline]
-    const unsafe fn new(place: NonNull<T>) -> Self {
-        // INVARIANT: the caller says so.
-        Self {
-            place,
-            _operation: Brand::NEW,
-        }
-    }
-
     /// A part of it.
     pub(crate) fn part<U: ?Sized>(self, part: impl for<'a> FnOnce(&'a T) -> &'a U) -> Loan<'x, U> {
         // INVARIANT: what is found in something for as long as that is there, is there as long; it is only shared.
@@ -233,21 +219,24 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
         // Unlocks when the buffer fails, or unwinds.
         let locks = if OWNED { B::OWNED_LOCKS } else { B::LOCKS };
         let mut undo = UndoLock::new(lock, locks);
-        // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it. An operation that owns it has it in nonpaged memory, for itself.
-        let (extent, control) = unsafe {
-            let buffer = &*carried.as_ptr();
-            let extent = if OWNED {
+        // INVARIANT: the caller keeps the buffer where it is, unused.
+        let buffer = Loan {
+            place: carried,
+            _operation: Brand::<'x>::NEW,
+        };
+        // SAFETY: the same, until it is unlocked, which the caller does. An operation that owns it has it in nonpaged memory, for itself.
+        let extent = unsafe {
+            if OWNED {
                 buffer.lock_owned(undo.lock())?
             } else {
                 buffer.lock(undo.lock())?
-            };
-            (extent, Loan::new(NonNull::from(buffer.control())))
+            }
         };
         // INVARIANT: locked.
         let sent = Sent {
             buffer: extent.place(),
             length: extent.len(),
-            control,
+            control: buffer.part(B::control),
         };
         undo.done();
         Ok(sent)
@@ -304,11 +293,14 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
     ) -> Result<Room<'x>, Error> {
         // Unlocks when the buffer fails, or unwinds.
         let mut undo = UndoLock::new(lock, B::LOCKS);
-        // SAFETY: the caller keeps the buffer where it is, unused, and unlocks it.
-        let (control, extent) = unsafe {
-            let buffer = &mut *carried.as_ptr();
-            (buffer.control_room(), buffer.lock_mut(undo.lock())?)
-        };
+        // INVARIANT: the caller keeps the buffer where it is, unused.
+        let mut buffer = Lending::<'x>(Loan {
+            place: carried,
+            _operation: Brand::NEW,
+        });
+        let control = buffer.control_room();
+        // SAFETY: the same, until it is unlocked, which the caller does.
+        let extent = unsafe { buffer.lock_mut(undo.lock()) }?;
         // INVARIANT: locked.
         let room = Room {
             buffer: extent.place(),
@@ -351,12 +343,11 @@ impl<'x> SentList<'x> {
 }
 
 /// Unlocks a list, should it not get further than that.
-struct Locked<B: SendList>(NonNull<B>);
+struct Locked<'x, B: SendList>(Lending<'x, B>);
 
-impl<B: SendList> Drop for Locked<B> {
+impl<B: SendList> Drop for Locked<'_, B> {
     fn drop(&mut self) {
-        // SAFETY: the list was locked, and nothing was begun, or it is over.
-        unsafe { B::unlock_list(self.0) };
+        self.0.unlock_list();
     }
 }
 
@@ -368,21 +359,30 @@ unsafe impl<B: SendList> Carry<B> for List {
         carried: NonNull<B>,
         _: &mut Lock,
     ) -> Result<SentList<'x>, Error> {
-        // SAFETY: the caller keeps the list where it is, unused, and unlocks it. The control information is looked at once it is locked,
-        // for which it is borrowed exclusively.
-        unsafe {
-            let list = B::lock_list(carried)?;
-            let locked = Locked(carried);
-            let control = Loan::new(NonNull::from(carried.as_ref().control()));
-            core::mem::forget(locked);
-            // INVARIANT: locked.
-            Ok(SentList { list, control })
-        }
+        // INVARIANT: the caller keeps the list where it is, unused.
+        let mut list = Lending::<'x>(Loan {
+            place: carried,
+            _operation: Brand::NEW,
+        });
+        // SAFETY: the same, until it is unlocked, which the caller does.
+        let first = unsafe { list.lock_list() }?;
+        let locked = Locked(list);
+        // The list is borrowed exclusively to be locked, so this is looked at then.
+        let control = locked.0.0.part(B::control);
+        core::mem::forget(locked);
+        // INVARIANT: locked.
+        Ok(SentList {
+            list: first,
+            control,
+        })
     }
 
     unsafe fn take_back<const OWNED: bool>(carried: NonNull<B>, _: &mut Lock) {
-        // The caller has lent the list, whose operation is over.
-        drop(Locked(carried));
+        // INVARIANT: the caller has lent the list, whose operation is over.
+        drop(Locked(Lending(Loan {
+            place: carried,
+            _operation: Brand::NEW,
+        })));
     }
 
     /// The list is the owner's own memory, which may be lent again.
@@ -438,12 +438,13 @@ unsafe impl<B: Ingredient> Carry<B> for Own {
         carried: NonNull<B>,
         _: &mut Lock,
     ) -> Result<Lending<'x, B>, Error> {
-        // SAFETY: the caller gives it, which nothing else uses until it is taken back.
-        unsafe {
-            (*carried.as_ptr()).get_ready()?;
-            // INVARIANT: the same.
-            Ok(Lending(Loan::new(carried)))
-        }
+        // INVARIANT: the caller gives it, which nothing else uses until it is taken back.
+        let mut own = Lending(Loan {
+            place: carried,
+            _operation: Brand::NEW,
+        });
+        own.get_ready()?;
+        Ok(own)
     }
 
     unsafe fn take_back<const OWNED: bool>(_: NonNull<B>, _: &mut Lock) {}
@@ -538,14 +539,41 @@ unsafe impl<B> Carry<B> for Untouched {
         carried: NonNull<B>,
         _: &mut Lock,
     ) -> Result<Lending<'x, B>, Error> {
-        // SAFETY: the caller gives it, which nothing else uses until it is taken back.
-        // INVARIANT: the same.
-        Ok(Lending(unsafe { Loan::new(carried) }))
+        // INVARIANT: the caller gives it, which nothing else uses until it is taken back.
+        Ok(Lending(Loan {
+            place: carried,
+            _operation: Brand::NEW,
+        }))
     }
 
     unsafe fn take_back<const OWNED: bool>(_: NonNull<B>, _: &mut Lock) {}
 
     unsafe fn abandon(_: NonNull<B>) -> bool {
         true
+    }
+}
+
+/// Bytes that are valid while a callback runs, unless the indications that they belong to are released before.
+///
+/// # Invariants
+///
+/// The bytes are valid while this is borrowed. This has no reference to them, because they may be freed before the callback returns.
+pub(crate) struct Meanwhile(Option<NonNull<[u8]>>);
+
+impl Meanwhile {
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    pub(crate) const unsafe fn new(bytes: Option<NonNull<[u8]>>) -> Self {
+        // INVARIANT: the caller says so.
+        Self(bytes)
+    }
+
+    pub(crate) const fn get(&self) -> &[u8] {
+        match &self.0 {
+            // SAFETY: by the invariant they are valid while this is borrowed.
+            Some(bytes) => unsafe { bytes.as_ref() },
+            None => &[],
+        }
     }
 }

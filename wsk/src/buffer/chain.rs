@@ -92,7 +92,7 @@ impl<const N: usize> MdlChain<N> {
             (mdl.as_ptr(), count)
         });
         // By the invariant the MDLs of the chain describe so many bytes.
-        self.extent = Extent::within(mdl, first, self.capacity(), offset, length)?;
+        self.extent = Extent::within(mdl, first, offset, length, |_| self.capacity())?;
         Ok(())
     }
 

@@ -1,11 +1,12 @@
-//! [`DriverMdl`], [`DriverMdlMut`]: MDL chains that a driver gets from elsewhere, for example with an IRP or a packet.
+//! [`DriverMdl`], [`DriverMdlMut`], [`DriverList`]: MDL chains, and lists of them, that a driver gets from elsewhere, for example with an IRP or
+//! a packet, and vouches for.
 
 use core::fmt;
 use core::ptr::NonNull;
 
-use wsk_sys::{MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MmGetSystemAddressForMdlSafe};
+use wsk_sys::{MDL, WSK_BUF_LIST};
 
-use crate::buffer::{Alone, Extent};
+use crate::buffer::{Alone, Control, ControlMessage, Extent, LockedList, Readable};
 use crate::error::{Error, Memory};
 
 /// A driver's own MDL chain to send from: for example of an IRP or of a packet.
@@ -96,22 +97,19 @@ impl DriverMdl {
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned() | MdlMappingNoExecute;
-        let (mut next, end) = (mdl.as_ptr(), offset.saturating_add(length));
+        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used, and that nothing else
+        // maps it now.
+        let (extent, chain) = unsafe { (Extent::new(mdl, offset, length)?, Readable::of(mdl)) };
+        let (mut next, end) = (Some(chain), offset.saturating_add(length));
         let mut seen = 0_usize;
-        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used, and that nobody
-        // else maps it now.
-        let extent = unsafe {
-            let extent = Extent::new(mdl, offset, length)?;
-            while seen < end && !next.is_null() {
-                if MmGetSystemAddressForMdlSafe(next, priority).is_null() {
-                    return Err(Error::NoMemory(Memory::Mapping));
-                }
-                seen = seen.saturating_add((*next).ByteCount as usize);
-                next = (*next).Next;
-            }
-            extent
-        };
+        while let Some(mdl) = next
+            && seen < end
+        {
+            mdl.map(0).ok_or(Error::NoMemory(Memory::Mapping))?;
+            let (count, behind) = mdl.look();
+            seen = seen.saturating_add(count);
+            next = behind;
+        }
         // INVARIANT: mapped.
         Ok(Self {
             alone: Alone::shared(extent),
@@ -192,11 +190,6 @@ impl<O> DriverMdl<O> {
     #[inline]
     pub(super) const fn alone(&self) -> &Alone {
         &self.alone
-    }
-
-    #[inline]
-    pub(super) const fn is_for_one(&self) -> bool {
-        self.alone.is_for_one()
     }
 }
 
@@ -336,6 +329,145 @@ impl<O> fmt::Debug for DriverMdlMut<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DriverMdlMut")
             .field("extent", &self.extent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A driver's own `WSK_BUF_LIST` to send, for one operation at a time.
+///
+/// It keeps the owner of the list, which [comes back](Self::into_owner) when the operation has completed, and has [control
+/// information](Self::control_mut) for all of the datagrams. To make a list from buffers, use [`Messages`](crate::Messages).
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let to = peer.local_addr().unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"two packets")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 11, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     mdl
+/// # };
+/// use core::ptr::NonNull;
+/// use wsk::DriverList;
+/// use wsk_sys::{WSK_BUF, WSK_BUF_LIST};
+///
+/// let mut second = WSK_BUF_LIST {
+///     Next: core::ptr::null_mut(),
+///     Buffer: WSK_BUF { Mdl: mdl, Offset: 4, Length: 7 },
+/// };
+/// let mut first = WSK_BUF_LIST {
+///     Next: &raw mut second,
+///     Buffer: WSK_BUF { Mdl: mdl, Offset: 0, Length: 3 },
+/// };
+/// // SAFETY: the list and its MDL, which is built for nonpaged pool, stay as they are until the list was sent.
+/// let list = unsafe { DriverList::from_raw(NonNull::from(&mut first), ()) };
+/// let mut list = list.map_err(|(error, ())| error)?;
+/// assert_eq!(socket.send_messages(&mut list, to).wait()?, 10);
+/// # let mut got = [0; 16];
+/// # assert_eq!(peer.recv(&mut got).unwrap(), 3);
+/// # assert_eq!(peer.recv(&mut got).unwrap(), 7);
+/// # unsafe { wsk_sys::IoFreeMdl(mdl) };
+/// # drop((bytes, socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// The list, and what it describes, are as [`from_raw`](Self::from_raw) asks, whatever thread has this. Through a shared reference neither the list nor the owner is used.
+#[doc(alias = "WSK_BUF_LIST")]
+pub struct DriverList<O = ()> {
+    list: LockedList,
+    control: Control<{ ControlMessage::SPACE_FOR_ALL }>,
+    owner: O,
+}
+
+// SAFETY: whoever made this has said that the list and the owner may be on any thread.
+unsafe impl<O> Send for DriverList<O> {}
+// SAFETY: through `&DriverList` neither the list nor the owner is used.
+unsafe impl<O> Sync for DriverList<O> {}
+
+impl<O> DriverList<O> {
+    /// The list that begins at `first`, with what owns it. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// With the owner: [`Error::OutOfBounds`] when the offset of a datagram is not inside its first MDL, or its chain ends before the
+    /// datagram does.
+    ///
+    /// # Safety
+    ///
+    /// `first` begins a list in nonpaged memory whose last `Next` is NULL. Each `Buffer` in it has a length of 0, or `Mdl` heads a chain
+    /// of MDLs whose pages are locked for reading, or which were built for nonpaged pool; only the latter, and those that are mapped,
+    /// are in more than one `Buffer`. From now until the result is dropped, or [gives its owner back](Self::into_owner), which
+    /// the completion of the operation that owns it may do on any thread at up to `DISPATCH_LEVEL`:
+    ///
+    /// * neither the list nor an MDL is changed, linked elsewhere, mapped, unlocked, unmapped or freed by anything else;
+    /// * the bytes are not written.
+    ///
+    /// The owner may be given to any thread, and dropped there, even where its type does not say so. A result that is forgotten, or
+    /// that an operation keeps after [`Error::Abandoned`], asks for this for ever.
+    pub unsafe fn from_raw(first: NonNull<WSK_BUF_LIST>, owner: O) -> Result<Self, (Error, O)> {
+        let (mut longest, mut next) = (0_usize, Some(first));
+        while let Some(entry) = next {
+            // SAFETY: the caller vouches for the list, of which this is an entry, and for the chain, if there is one.
+            let checked = unsafe {
+                let WSK_BUF_LIST { Next, Buffer } = entry.read();
+                next = NonNull::new(Next);
+                longest = longest.max(Buffer.Length);
+                match NonNull::new(Buffer.Mdl) {
+                    Some(mdl) => Extent::new(mdl, Buffer.Offset as usize, Buffer.Length).map(drop),
+                    None if Buffer.Length == 0 => Ok(()),
+                    None => Err(Error::OutOfBounds {
+                        end: Buffer.Length,
+                        length: 0,
+                    }),
+                }
+            };
+            if let Err(error) = checked {
+                return Err((error, owner));
+            }
+        }
+        // INVARIANT: the caller says so.
+        Ok(Self {
+            list: LockedList { first, longest },
+            control: Control::new(),
+            owner,
+        })
+    }
+
+    /// Gives the owner back: the list is no longer used.
+    #[must_use]
+    pub fn into_owner(self) -> O {
+        self.owner
+    }
+
+    /// The control information that goes with each of the datagrams; none at first.
+    #[must_use]
+    pub const fn control_mut(&mut self) -> &mut Control<{ ControlMessage::SPACE_FOR_ALL }> {
+        &mut self.control
+    }
+
+    /// The bytes of the control information.
+    pub(super) fn control(&self) -> &[u8] {
+        self.control.as_bytes()
+    }
+
+    /// The list, for WSK.
+    pub(super) const fn list(&self) -> LockedList {
+        self.list
+    }
+}
+
+impl<O> fmt::Debug for DriverList<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DriverList")
+            .field("longest", &self.list.longest)
             .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,7 @@
 use core::fmt;
 use core::ptr::NonNull;
 
-use wsk_sys::MDL;
-
+use crate::buffer::mdl::{Leading, Linked, Part};
 use crate::buffer::{Alone, DriverMdl, DriverMdlMut, Extent, NonPagedBuffer, PooledBuffer};
 use crate::error::Error;
 
@@ -94,54 +93,40 @@ mod sealed {
 use sealed::DriverPart;
 pub(super) use sealed::OwnPart;
 
-/// The last MDL that a part uses, linked to another one: dropped, it is what it was.
-///
-/// # Invariants
-///
-/// The MDL is there as long as this, and nothing else uses it meanwhile. `next` is what its `Next` was, `count` its number of bytes.
-struct Link {
-    tail: NonNull<MDL>,
-    next: *mut MDL,
-    count: u32,
-}
+// SAFETY: the MDL of a buffer is its own.
+unsafe impl Part for NonPagedBuffer {
+    fn extent(&self) -> Result<Extent, Error> {
+        Self::extent(self).copied()
+    }
 
-impl Link {
-    /// Links the end of an extent to an MDL. Where it ends inside an MDL that may be cut, that describes no more for as long; `None` when it
-    /// may not, because what is behind would follow it then.
-    ///
-    /// # Safety
-    ///
-    /// As the invariant asks, for the MDLs of the extent, which has some bytes.
-    unsafe fn from_end(extent: &Extent, next: NonNull<MDL>, may_be_cut: bool) -> Option<Self> {
-        // SAFETY: the caller vouches for the MDLs, in the last of which the last byte lies, and which nothing else uses. To describe fewer
-        // bytes leaves one valid.
-        unsafe {
-            let last = extent.rest(extent.len().saturating_sub(1)).as_wsk_buf();
-            let tail = NonNull::new(last.Mdl)?;
-            let (mdl, end) = (tail.as_ptr(), last.Offset.checked_add(1)?);
-            let count = (*mdl).ByteCount;
-            if end != count && !may_be_cut {
-                return None;
-            }
-            // INVARIANT: what they were.
-            let link = Self {
-                tail,
-                next: (*mdl).Next,
-                count,
-            };
-            (*mdl).Next = next.as_ptr();
-            (*mdl).ByteCount = end;
-            Some(link)
-        }
+    fn may_be_cut(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn own_bytes_mut(&mut self) -> Option<&mut [u8]> {
+        Some(self.as_mut_slice())
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        // SAFETY: by the invariant the MDL is there, and nothing else uses it.
-        unsafe {
-            (*self.tail.as_ptr()).Next = self.next;
-            (*self.tail.as_ptr()).ByteCount = self.count;
+// SAFETY: the MDL of a buffer is its own, and the MDLs of a part of the driver's are as whoever made it has said. Either are used by nothing
+// else while the part is linked.
+unsafe impl<D: DriverPart, H: OwnPart> Part for ChainPart<D, H> {
+    fn extent(&self) -> Result<Extent, Error> {
+        match self {
+            Self::Own(own) => own.buffer().extent().copied(),
+            Self::Driver(driver) => Ok(driver.extent()),
+        }
+    }
+
+    fn may_be_cut(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
+    fn own_bytes_mut(&mut self) -> Option<&mut [u8]> {
+        match self {
+            Self::Own(own) => Some(own.buffer_mut().as_mut_slice()),
+            Self::Driver(_) => None,
         }
     }
 }
@@ -195,20 +180,13 @@ impl Drop for Link {
 ///
 /// # Invariants
 ///
-/// The MDLs of the parts that have bytes form a chain in their order, by `links`, and the extent is
-/// all of their bytes. Through a shared reference the operation that has claimed it is the only one that uses them.
+/// The MDLs of the parts that have bytes form a chain in their order, and the extent is all of their bytes. Through a shared reference the
+/// operation that has claimed it is the only one that uses them.
 #[doc(alias = "MDL")]
 pub struct DriverChain<D: DriverPart, const N: usize, H: OwnPart = NonPagedBuffer> {
-    /// Dropped before the parts whose MDLs they have linked.
-    links: [Option<Link>; N],
-    parts: [ChainPart<D, H>; N],
+    parts: [Linked<ChainPart<D, H>>; N],
     alone: Alone,
 }
-
-// SAFETY: the links are MDLs of the parts, which may be sent.
-unsafe impl<D: DriverPart + Send, const N: usize, H: OwnPart + Send> Send for DriverChain<D, N, H> {}
-// SAFETY: through `&DriverChain` the parts are only shared, and a flag changed, which is atomic.
-unsafe impl<D: DriverPart + Sync, const N: usize, H: OwnPart + Sync> Sync for DriverChain<D, N, H> {}
 
 impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// Links the parts in this order; a buffer is as long as its length is now. IRQL: `<= DISPATCH_LEVEL`.
@@ -222,8 +200,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     pub fn new(parts: [ChainPart<D, H>; N]) -> Result<Self, (Error, [ChainPart<D, H>; N])> {
         // INVARIANT: nothing is linked yet, and no bytes are used.
         let mut chain = Self {
-            links: [const { None }; N],
-            parts,
+            parts: parts.map(Linked::new),
             alone: Alone::new(Extent::empty()),
         };
         match chain.link() {
@@ -235,12 +212,9 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// Establishes the invariant, or tells why it cannot be; some parts are linked then.
     fn link(&mut self) -> Result<(), Error> {
         // From the last part to the first.
-        for (part, link) in self.parts.iter_mut().zip(&mut self.links).rev() {
+        for part in self.parts.iter_mut().rev() {
             let behind = self.alone.extent().as_wsk_buf();
-            let extent = match part {
-                ChainPart::Own(own) => *own.buffer().extent()?,
-                ChainPart::Driver(driver) => driver.extent(),
-            };
+            let extent = part.part().extent()?;
             if extent.is_empty() {
                 continue;
             }
@@ -252,17 +226,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
                         length: 0,
                     });
                 }
-                let is_own = matches!(part, ChainPart::Own(_));
-                // SAFETY: the part is this chain's, which has the link no longer than the part. Nothing else uses the MDL of a buffer, and
-                // whoever made a part of the driver's has said so of its MDLs.
-                *link = unsafe { Link::from_end(&extent, next, is_own) };
-                if link.is_none() {
-                    let length = first.Length;
-                    return Err(Error::OutOfBounds {
-                        end: length,
-                        length,
-                    });
-                }
+                part.link_to(next)?;
             }
             let length = first.Length.saturating_add(behind.Length);
             // INVARIANT: the bytes of this part, and those behind, which are linked to it.
@@ -274,9 +238,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// Gives the parts back, unlinked.
     #[must_use]
     pub fn into_parts(self) -> [ChainPart<D, H>; N] {
-        let Self { links, parts, .. } = self;
-        drop(links);
-        parts
+        self.parts.map(Linked::into_part)
     }
 
     #[inline]
@@ -299,7 +261,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// The bytes of a part that is a buffer.
     #[must_use]
     pub fn own(&self, index: usize) -> Option<&[u8]> {
-        match self.parts.get(index)? {
+        match self.parts.get(index)?.part() {
             ChainPart::Own(own) => Some(own.buffer().as_slice()),
             ChainPart::Driver(_) => None,
         }
@@ -308,10 +270,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// The bytes of a part that is a buffer, to be written.
     #[must_use]
     pub fn own_mut(&mut self, index: usize) -> Option<&mut [u8]> {
-        match self.parts.get_mut(index)? {
-            ChainPart::Own(own) => Some(own.buffer_mut().as_mut_slice()),
-            ChainPart::Driver(_) => None,
-        }
+        self.parts.get_mut(index)?.own_bytes_mut()
     }
 }
 
@@ -375,12 +334,13 @@ impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N,
 ///
 /// # Invariants
 ///
-/// `head` is the extent of the header's bytes, which are not lost. Its MDL leads to the first one of the packet, if there is one, and `extent`
-/// is the bytes of both. Through a shared reference the operation that has claimed it is the only one that uses them.
+/// The header leads to the first MDL of the packet, if there is one, and the extent is the bytes of both. Through a shared reference the
+/// operation that has claimed it is the only one that uses them.
 #[doc(alias("MDL", "NET_BUFFER_LIST"))]
 pub struct Framed<O = ()> {
-    header: NonPagedBuffer,
-    head: Extent,
+    header: Leading<NonPagedBuffer>,
+    /// The bytes of the header.
+    length: usize,
     packet: Option<DriverMdl<O>>,
     alone: Alone,
 }
@@ -392,15 +352,14 @@ impl<O> Framed<O> {
     ///
     /// [`Error::OutOfBounds`] for a header without bytes; [`Error::BufferLost`].
     pub fn new(header: NonPagedBuffer) -> Result<Self, Error> {
-        let mut header = header;
-        let Some((mdl, length)) = header.chain_to(core::ptr::null_mut())? else {
+        let head = *header.extent()?;
+        if head.is_empty() {
             return Err(Error::OutOfBounds { end: 1, length: 0 });
-        };
-        let head = Extent::of(mdl.as_ptr(), 0, length);
-        // INVARIANT: there is no packet. Nobody else has the buffer, so that it can't be lost.
+        }
+        // INVARIANT: there is no packet.
         Ok(Self {
-            header,
-            head,
+            header: Leading::new(header)?,
+            length: head.len(),
             packet: None,
             alone: Alone::new(head),
         })
@@ -409,14 +368,14 @@ impl<O> Framed<O> {
     /// The header.
     #[must_use]
     pub fn header(&self) -> &[u8] {
-        self.header.as_slice()
+        self.header.part().as_slice()
     }
 
     /// The header, to be written.
     #[must_use]
     #[inline]
     pub fn header_mut(&mut self) -> &mut [u8] {
-        self.header.as_mut_slice()
+        self.header.own_bytes_mut().unwrap_or_default()
     }
 
     /// Puts a packet behind the header, and drops the packet that was there. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing.
@@ -447,11 +406,9 @@ impl<O> Framed<O> {
     /// Has the header lead to the bytes of a packet, and describes both.
     #[inline]
     fn lead_to(&mut self, packet: Extent) {
-        let (head, behind) = (self.head.as_wsk_buf(), packet.as_wsk_buf());
-        // SAFETY: by the invariant the MDL is the header's own, which is borrowed exclusively and not lost: nothing uses it.
-        unsafe { (*head.Mdl).Next = behind.Mdl };
+        self.header.lead_to(packet.as_wsk_buf().Mdl);
         // INVARIANT: the bytes of the header, and those behind, which are linked to it. No memory is so large that the sum wraps.
-        let length = head.Length.wrapping_add(behind.Length);
+        let length = self.length.wrapping_add(packet.len());
         self.alone.set(self.alone.extent().of_length(length));
     }
 

@@ -1,18 +1,11 @@
 //! [`Lock`]: the description of a buffer for one operation, and the pages that are locked for it (`MmProbeAndLockPages`).
 
 use core::fmt;
-use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
-use core::ptr::NonNull;
-
-use wsk_sys::{IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MmUnlockPages, TryProbeAndLockPages};
 
 use crate::buffer::Extent;
-use crate::error::{Call, Error, Memory};
+use crate::error::Error;
 pub use crate::irp::Lock;
-use crate::irql::may_touch_pageable;
 use crate::memory::atomic::{AtomicBool, Ordering};
-use crate::memory::objects::KERNEL_MODE;
 
 impl Lock {
     /// A lock that holds nothing.
@@ -59,56 +52,6 @@ impl Lock {
         self.claimed = in_use;
         Ok(())
     }
-
-    /// Locks the bytes of several places, each given by start and length, as one chain, of which `length` bytes from `offset` on
-    /// are used. IRQL: `<= APC_LEVEL`.
-    ///
-    /// # Safety
-    ///
-    /// Until the lock is unlocked the memory of each place is valid for reads, for writes too with `IoWriteAccess`, and is neither freed
-    /// nor unmapped.
-    pub(super) unsafe fn pages(
-        &mut self,
-        places: impl DoubleEndedIterator<Item = (NonNull<u8>, usize)>,
-        access: LOCK_OPERATION,
-        offset: usize,
-        length: usize,
-    ) -> Result<&Extent, Error> {
-        let (mut chain, mut first, mut total) = (None, 0, 0_usize);
-        // From the last to the first. Nothing is locked for nothing.
-        let places = places.filter(|place| length > 0 && place.1 > 0);
-        for (start, length) in places.rev() {
-            // SAFETY: the caller vouches for the memory of each place.
-            let pages = unsafe { Pages::lock(start, length, access, chain) }?;
-            (chain, first, total) = (Some(pages), length, total.saturating_add(length));
-        }
-        let extent = match &chain {
-            Some(pages) => Extent::within(pages.first.as_ptr(), first, total, offset, length)?,
-            None => Extent::empty(),
-        };
-        // INVARIANT: the chain is this lock's own.
-        self.pages = chain.map_or(core::ptr::null_mut(), Pages::into_raw);
-        Ok(self.put(extent))
-    }
-
-    /// Unlocks what was locked. The operation is over, or was not begun.
-    #[inline]
-    pub(crate) fn unlock(&mut self) {
-        let pages = NonNull::new(self.pages);
-        if pages.is_some() {
-            self.pages = core::ptr::null_mut();
-        }
-        let claimed = core::mem::replace(&mut self.claimed, core::ptr::null());
-        // SAFETY: by the invariant the chain is this lock's own, and no longer is in it; and the flag is null, or still there.
-        let (pages, claimed) = unsafe {
-            let pages = pages.map(|pages| Pages::from_raw(pages));
-            (pages, claimed.as_ref())
-        };
-        drop(pages);
-        if let Some(in_use) = claimed {
-            in_use.store(false, Ordering::Release);
-        }
-    }
 }
 
 impl fmt::Debug for Lock {
@@ -119,120 +62,37 @@ impl fmt::Debug for Lock {
 
 /// Unlocks when dropped: for code of others that may fail, or unwind.
 ///
-/// # Invariants
-///
-/// The lock is borrowed exclusively for `'l`. It is not held by reference: to move one would end what an extent in the lock is
-/// pointed at by.
-pub(crate) struct Undo<'l> {
-    lock: NonNull<Lock>,
+/// It is not moved once it has locked something: to move the reference would end what an extent in the lock is pointed at by.
+pub(crate) struct UndoLock<'l> {
+    lock: &'l mut Lock,
     locks: bool,
-    borrowed: PhantomData<&'l mut Lock>,
 }
 
-impl<'l> Undo<'l> {
-    /// Of a buffer that may have locked something, or has not.
+impl<'l> UndoLock<'l> {
+    /// Of a buffer that may lock something, or does not.
     #[inline]
-    pub(crate) fn new(lock: &'l mut Lock, locks: bool) -> Self {
-        Self {
-            lock: NonNull::from(lock),
-            locks,
-            borrowed: PhantomData,
-        }
+    pub(crate) const fn new(lock: &'l mut Lock, locks: bool) -> Self {
+        Self { lock, locks }
     }
 
     /// The lock.
     #[inline]
-    pub(crate) fn lock(&mut self) -> &mut Lock {
-        // SAFETY: by the invariant the lock is borrowed exclusively, and this is.
-        unsafe { self.lock.as_mut() }
+    pub(crate) const fn lock(&mut self) -> &mut Lock {
+        self.lock
     }
 
     /// Leaves the lock as it is.
     #[inline]
-    pub(crate) fn done(self) {
-        core::mem::forget(self);
+    pub(crate) const fn done(&mut self) {
+        self.locks = false;
     }
 }
 
-impl Drop for Undo<'_> {
+impl Drop for UndoLock<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.locks {
-            self.lock().unlock();
-        }
-    }
-}
-
-/// Locked pages, described by MDLs of their own. Dropped, they are unlocked: who unlocks them is done with them.
-///
-/// # Invariants
-///
-/// `first` heads a chain of MDLs that were allocated for this, which nobody else has, each with its pages locked.
-struct Pages {
-    first: NonNull<MDL>,
-}
-
-impl Pages {
-    /// Locks some bytes, in front of others.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Lock::pages`], as long as the result is there.
-    unsafe fn lock(
-        start: NonNull<u8>,
-        length: usize,
-        access: LOCK_OPERATION,
-        behind: Option<Self>,
-    ) -> Result<Self, Error> {
-        may_touch_pageable()?;
-        let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
-        // SAFETY: the MDL is this function's own, and describes memory that the caller vouches for; it is locked at an IRQL that was
-        // checked. Where that fails it is as it was before, has nothing to unlock, and is freed once.
-        unsafe {
-            let start = start.as_ptr().cast();
-            let mdl = IoAllocateMdl(start, described, 0, 0, core::ptr::null_mut());
-            let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
-            let status = TryProbeAndLockPages(mdl.as_ptr(), KERNEL_MODE, access);
-            if status.is_success() {
-                (*mdl.as_ptr()).Next = behind.map_or(core::ptr::null_mut(), Self::into_raw);
-                return Ok(Self { first: mdl });
-            }
-            IoFreeMdl(mdl.as_ptr());
-            Err(Error::Call {
-                call: Call::MmProbeAndLockPages,
-                status,
-            })
-        }
-    }
-
-    /// Gives the chain away: [`from_raw`](Self::from_raw) takes it back.
-    fn into_raw(self) -> *mut MDL {
-        ManuallyDrop::new(self).first.as_ptr()
-    }
-
-    /// Takes a chain back.
-    ///
-    /// # Safety
-    ///
-    /// It came from [`into_raw`](Self::into_raw), and is taken back once.
-    const unsafe fn from_raw(first: NonNull<MDL>) -> Self {
-        // INVARIANT: the caller says so.
-        Self { first }
-    }
-}
-
-impl Drop for Pages {
-    #[cold]
-    #[inline(never)]
-    fn drop(&mut self) {
-        let mut next = self.first.as_ptr();
-        while !next.is_null() {
-            let mdl = next;
-            // SAFETY: by the invariant the MDL is this one's, locked and not freed yet; its `Next` is read before it is.
-            unsafe {
-                next = (*mdl).Next;
-                MmUnlockPages(mdl);
-                IoFreeMdl(mdl);
-            }
+            self.lock.unlock();
         }
     }
 }
@@ -263,11 +123,6 @@ impl Alone {
         }
     }
 
-    #[inline]
-    pub(super) const fn is_for_one(&self) -> bool {
-        self.for_one
-    }
-
     pub(super) const fn extent(&self) -> Extent {
         self.extent
     }
@@ -282,9 +137,13 @@ impl Alone {
         self.extent = extent;
     }
 
-    /// Whether an operation uses it.
+    /// The flag that an operation claims it by, unless any number may use it. No bytes are nobody's.
     #[inline]
-    pub(super) const fn in_use(&self) -> &AtomicBool {
-        &self.in_use
+    pub(super) const fn to_claim(&self) -> Option<&AtomicBool> {
+        if self.for_one && !self.extent.is_empty() {
+            Some(&self.in_use)
+        } else {
+            None
+        }
     }
 }

@@ -1,16 +1,15 @@
 //! [`Messages`]: several datagrams in one request (`WSK_BUF_LIST`).
 
-use core::alloc::Layout;
+use core::cell::Cell;
 use core::fmt;
-use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use wsk_sys::WSK_BUF_LIST;
 
-use crate::buffer::lock::Undo;
-use crate::buffer::{Control, ControlMessage, Lock, PooledBuffer, SendBuffer};
+use crate::buffer::{Control, ControlMessage, Extent, Lock, UndoLock};
 use crate::error::{Error, Memory};
-use crate::memory::{self, Owned, Room};
+use crate::memory::{Head, Row};
 
 /// A list of datagrams that one request sends to one address, with [control information](Self::control_mut) for all of them. It may be dropped
 /// at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
@@ -42,30 +41,27 @@ use crate::memory::{self, Owned, Room};
 ///
 /// # Invariants
 ///
-/// Behind `list` is room for `capacity` nodes, of which the first `length` are initialised. While the list is in flight the nodes are not
-/// touched; else nothing is locked.
+/// The buffers of the last `locked` nodes are locked, by their own locks. While the list is in flight the nodes are not touched.
 #[doc(alias = "WSK_BUF_LIST")]
 pub struct Messages<B> {
-    list: Owned<List>,
-    buffers: PhantomData<B>,
+    list: Row<List, Node<B>>,
 }
 
 /// What the pool block behind [`Messages`] begins with; the nodes lie behind it. Nonpaged, because WSK reads it at up to
 /// `DISPATCH_LEVEL`.
-#[repr(C, align(16))]
 struct List {
     control: Control<{ ControlMessage::SPACE_FOR_ALL }>,
-    capacity: usize,
-    length: usize,
-    /// Of how many nodes the buffers are locked.
+    /// The number of nodes whose buffers are locked.
     locked: usize,
 }
 
+impl Head for List {}
+
 /// A datagram of a list.
-#[repr(C)]
 struct Node<B> {
     entry: WSK_BUF_LIST,
-    lock: Lock,
+    /// A cell: while the lock holds something, WSK or the lock itself may refer to the buffer, so that the node is only shared.
+    lock: Cell<Lock>,
     buffer: B,
 }
 
@@ -90,21 +86,12 @@ impl<B> Messages<B> {
     ///
     /// [`Error::NoMemory`].
     pub fn with_capacity(capacity: usize) -> Result<Self, Error> {
-        // Does not compile for buffers that want more alignment than the pool gives.
-        let _ = memory::layout::<Node<B>>();
-        let none = Error::NoMemory(Memory::Buffer);
-        let nodes = Layout::array::<Node<B>>(capacity).map_err(|_| none)?;
-        // INVARIANT: no node is initialised.
-        let list = Room::reserve_with(nodes).ok_or(none)?.fill(List {
+        let list = List {
             control: Control::new(),
-            capacity,
-            length: 0,
             locked: 0,
-        });
-        Ok(Self {
-            list,
-            buffers: PhantomData,
-        })
+        };
+        let list = Row::with_capacity(list, capacity).ok_or(Error::NoMemory(Memory::Buffer))?;
+        Ok(Self { list })
     }
 
     /// A list of these datagrams, in the order in which they are sent. IRQL: `<= DISPATCH_LEVEL`. Allocates the list.
@@ -121,51 +108,23 @@ impl<B> Messages<B> {
         Ok(messages)
     }
 
-    /// The node of a number, if there is one.
-    fn node(list: &Owned<List>, index: usize) -> *mut Node<B> {
-        list.behind::<Node<B>>().wrapping_add(index)
-    }
-
-    fn nodes(&self) -> &[Node<B>] {
-        // SAFETY: by the invariant so many nodes are initialised, and nobody writes them while this is borrowed.
-        unsafe { core::slice::from_raw_parts(Self::node(&self.list, 0), self.list.length) }
-    }
-
-    fn nodes_mut(&mut self) -> &mut [Node<B>] {
-        // SAFETY: by the invariant so many nodes are initialised; they are this value's own, which is borrowed exclusively.
-        unsafe { core::slice::from_raw_parts_mut(Self::node(&self.list, 0), self.list.length) }
-    }
-
     /// Adds a datagram at the end.
     ///
     /// # Errors
     ///
     /// The buffer, when the list is full.
     pub fn push(&mut self, buffer: B) -> Result<(), B> {
-        let length = self.list.length;
-        if length == self.list.capacity {
-            return Err(buffer);
-        }
         let node = Node {
             entry: WSK_BUF_LIST::default(),
-            lock: Lock::new(),
+            lock: Cell::new(Lock::new()),
             buffer,
         };
-        // SAFETY: by the invariant there is room for this node, which is not initialised.
-        unsafe { Self::node(&self.list, length).write(node) };
-        // INVARIANT: one more is initialised.
-        self.list.length = length + 1;
-        Ok(())
+        self.list.push(node).map_err(|node| node.buffer)
     }
 
     /// Takes the last datagram out.
     pub fn pop(&mut self) -> Option<B> {
-        let last = self.list.length.checked_sub(1)?;
-        // INVARIANT: one less is initialised.
-        self.list.length = last;
-        // SAFETY: by the invariant the node was, and no longer counts as that.
-        let node = unsafe { Self::node(&self.list, last).read() };
-        Some(node.buffer)
+        self.list.pop().map(|node| node.buffer)
     }
 
     /// Removes all datagrams.
@@ -176,7 +135,7 @@ impl<B> Messages<B> {
     /// The number of datagrams.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.list.length
+        self.list.values().len()
     }
 
     /// Whether there are none.
@@ -188,25 +147,26 @@ impl<B> Messages<B> {
     /// The number of datagrams that there is room for.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.list.capacity
+        self.list.capacity()
     }
 
     /// The buffer of a datagram.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&B> {
-        self.nodes().get(index).map(|node| &node.buffer)
+        self.list.values().get(index).map(|node| &node.buffer)
     }
 
     /// The buffer of a datagram, to be changed.
     #[must_use]
     pub fn get_mut(&mut self, index: usize) -> Option<&mut B> {
-        self.nodes_mut().get_mut(index).map(|node| &mut node.buffer)
+        let node = self.list.values_mut().get_mut(index)?;
+        Some(&mut node.buffer)
     }
 
     /// The buffers, in the order in which they are sent.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &B> {
-        self.nodes().iter().map(|node| &node.buffer)
+        self.list.values().iter().map(|node| &node.buffer)
     }
 
     /// The control information that goes with each of the datagrams; none at first.
@@ -218,16 +178,8 @@ impl<B> Messages<B> {
 
 impl<B> Drop for Messages<B> {
     fn drop(&mut self) {
-        /// Those before one whose code has unwound.
-        struct Rest<'m, B>(&'m mut Messages<B>);
-
-        impl<B> Drop for Rest<'_, B> {
-            fn drop(&mut self) {
-                self.0.clear();
-            }
-        }
-
-        Rest(self).0.clear();
+        // From the last to the first. The row drops those that are left where the code of one unwinds.
+        self.clear();
     }
 }
 
@@ -240,131 +192,72 @@ impl<B> fmt::Debug for Messages<B> {
     }
 }
 
-/// A list of datagrams to send: [`Messages`], a driver's own [`DriverList`](crate::DriverList), either of them from a
-/// [pool](crate::BufferPool), or a `&mut` reference to any of these.
-///
-/// # Safety
-///
-/// From a call of [`lock_list`](Self::lock_list) to [`unlock_list`](Self::unlock_list) the list stays as it is, and so does what its
-/// entries describe, as [`SendBuffer`] says.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a list of datagrams",
-    label = "not `Messages`",
-    note = "give `Messages`, or `&mut Messages` in a request that waits or is started in a scope"
-)]
-pub unsafe trait SendList {
-    /// Locks the buffers and links the list.
-    ///
-    /// # Safety
-    ///
-    /// `this` is where the list is until it is unlocked, which happens once; nothing else uses it meanwhile.
-    #[doc(hidden)]
-    unsafe fn lock_list(this: NonNull<Self>) -> Result<LockedList, Error>;
+impl<B> Messages<B> {
+    /// Links the list, and has `lock` lock each of its buffers, which may lock something if `locks` says so. Unlocks them again when that fails,
+    /// or unwinds.
+    pub(super) fn link(
+        &mut self,
+        locks: bool,
+        mut lock: impl FnMut(&B, &mut Lock) -> Result<Extent, Error>,
+    ) -> Result<LockedList, Error> {
+        let mut undo = UndoList {
+            list: &mut self.list,
+            locked: 0,
+        };
+        let (mut longest, mut first) = (0, None);
+        for node in undo.list.values_mut().iter_mut().rev() {
+            let mut undo_one = UndoLock::new(node.lock.get_mut(), locks);
+            let extent = lock(&node.buffer, undo_one.lock())?;
+            undo_one.done();
+            longest = longest.max(extent.len());
+            node.entry = WSK_BUF_LIST {
+                Next: first.map_or(core::ptr::null_mut(), NonNull::as_ptr),
+                Buffer: extent.as_wsk_buf(),
+            };
+            undo.locked += 1;
+            first = Some(NonNull::from(&mut node.entry));
+        }
+        let first = first.ok_or(Error::NoMessages)?;
+        undo.done();
+        Ok(LockedList { first, longest })
+    }
 
     /// Unlocks the buffers.
-    ///
-    /// # Safety
-    ///
-    /// The list is there, and its request over, or not begun.
-    #[doc(hidden)]
-    unsafe fn unlock_list(this: NonNull<Self>);
-
-    /// The control information that goes with each datagram.
-    #[doc(hidden)]
-    fn control(&self) -> &[u8];
-}
-
-// SAFETY: the list lies in memory of its own; its buffers keep their promise while they are locked.
-unsafe impl<B: SendBuffer> SendList for Messages<B> {
-    unsafe fn lock_list(this: NonNull<Self>) -> Result<LockedList, Error> {
-        // SAFETY: the caller gives the list, which nothing else uses. The first `length` nodes have buffers, which stay until they are
-        // unlocked.
-        unsafe {
-            let list = &mut (*this.as_ptr()).list;
-            let length = list.length;
-            // Unlocks what was locked when a lock fails, or unwinds.
-            let undo = UndoList::<B>(list, PhantomData);
-            let (mut longest, mut first) = (0, None);
-            for index in (0..length).rev() {
-                let node = Self::node(undo.0, index);
-                let buffer = &(*node).buffer;
-                if !buffer.control().is_empty() {
-                    return Err(Error::ControlOfOne);
-                }
-                let mut lock = Undo::new(&mut (*node).lock, B::LOCKS);
-                let extent = buffer.lock(lock.lock())?;
-                longest = longest.max(extent.len());
-                (*node).entry = WSK_BUF_LIST {
-                    Next: first.map_or(core::ptr::null_mut(), NonNull::as_ptr),
-                    Buffer: extent.as_wsk_buf(),
-                };
-                lock.done();
-                undo.0.locked += 1;
-                first = NonNull::new(&raw mut (*node).entry);
-            }
-            let first = first.ok_or(Error::NoMessages)?;
-            undo.done();
-            Ok(LockedList { first, longest })
-        }
+    pub(super) fn unlock(&mut self) {
+        // INVARIANT: none will be locked.
+        let locked = core::mem::take(&mut self.list.locked);
+        drop(UndoList {
+            list: &mut self.list,
+            locked,
+        });
     }
 
-    unsafe fn unlock_list(this: NonNull<Self>) {
-        // SAFETY: the caller gives the list.
-        let list = unsafe { &mut (*this.as_ptr()).list };
-        drop(UndoList::<B>(list, PhantomData));
-    }
-
-    fn control(&self) -> &[u8] {
+    /// The bytes of the control information.
+    pub(super) fn control(&self) -> &[u8] {
         self.list.control.as_bytes()
     }
 }
 
-/// Unlocks the buffers of a list when dropped: those at its end, of which the list knows how many they are.
-///
-/// # Invariants
-///
-/// The list is one of [`Messages<B>`](Messages), whose nodes nobody else uses.
-struct UndoList<'l, B>(&'l mut Owned<List>, PhantomData<B>);
+/// Unlocks the buffers of the last nodes of a list when dropped.
+struct UndoList<'l, B> {
+    list: &'l mut Row<List, Node<B>>,
+    /// How many they are.
+    locked: usize,
+}
 
 impl<B> UndoList<'_, B> {
     /// Leaves the buffers as they are.
     fn done(self) {
-        core::mem::forget(self);
+        let mut undo = ManuallyDrop::new(self);
+        // INVARIANT: so many are locked.
+        undo.list.locked = undo.locked;
     }
 }
 
 impl<B> Drop for UndoList<'_, B> {
     fn drop(&mut self) {
-        let List { length, locked, .. } = **self.0;
-        self.0.locked = 0;
-        for index in length - locked..length {
-            // SAFETY: by the invariant the last `locked` nodes of the list have a lock, which is touched by nobody else.
-            unsafe { (*Messages::<B>::node(self.0, index)).lock.unlock() };
+        for node in self.list.values().iter().rev().take(self.locked) {
+            node.lock.replace(Lock::new()).unlock();
         }
     }
 }
-
-/// What leads to a list passes its promise on.
-macro_rules! passes_on {
-    ($Owner:ty) => {
-        // SAFETY: the owner is the one way to the list, which it has, or borrows exclusively, at least as long as it is there.
-        unsafe impl<L: SendList> SendList for $Owner {
-            unsafe fn lock_list(this: NonNull<Self>) -> Result<LockedList, Error> {
-                // SAFETY: the caller keeps the same contract for the owner.
-                unsafe { L::lock_list(NonNull::from(&mut **this.as_ptr())) }
-            }
-
-            unsafe fn unlock_list(this: NonNull<Self>) {
-                // SAFETY: the caller keeps the same contract for the owner.
-                unsafe { L::unlock_list(NonNull::from(&mut **this.as_ptr())) };
-            }
-
-            fn control(&self) -> &[u8] {
-                (**self).control()
-            }
-        }
-    };
-}
-
-passes_on!(&mut L);
-passes_on!(PooledBuffer<L>);

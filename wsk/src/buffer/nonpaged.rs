@@ -1,17 +1,18 @@
 //! [`NonPagedBuffer`]: bytes in nonpaged pool with their MDL (`MmBuildMdlForNonPagedPool`).
 
-use core::alloc::Layout;
+#![forbid(unsafe_code)]
+
 use core::fmt;
-use core::mem::ManuallyDrop;
 use core::ops::{Bound, RangeBounds};
 use core::ptr::NonNull;
 
-use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool};
+use wsk_sys::MDL;
 
 use crate::buffer::Extent;
+use crate::buffer::mdl::OwnMdl;
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicBool, Ordering};
-use crate::memory::{self, Owned, Room};
+use crate::memory::{self, Row};
 
 /// A buffer in nonpaged pool, with an MDL that is built once. It may be dropped at any IRQL up to `DISPATCH_LEVEL`.
 ///
@@ -32,27 +33,27 @@ use crate::memory::{self, Owned, Room};
 ///
 /// # Invariants
 ///
-/// Behind `head` lie `capacity` initialised bytes. With a capacity of zero there is
-/// no MDL; else it describes exactly these and is alone in its chain. The extent is the bytes up to the length, which is no
-/// more than the capacity. Once `lost` is set a provider may use all of it for ever, and this side neither touches nor frees it.
+/// With a capacity of zero there is no MDL; else it describes the bytes that there is room for, and is alone in its chain. The extent is the
+/// bytes of the row. Once `lost` is set a provider may use all of it for ever, and this side
+/// neither touches nor frees it.
 #[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
 pub struct NonPagedBuffer {
-    head: ManuallyDrop<Owned<Head>>,
+    block: Row<Head, u8>,
 }
 
-/// What a [`NonPagedBuffer`]'s block begins with; the bytes lie behind it.
-#[repr(C, align(16))]
+/// What the block of a [`NonPagedBuffer`] begins with. The bytes lie behind it.
 struct Head {
     extent: Extent,
-    mdl: *mut MDL,
-    capacity: usize,
+    mdl: Option<OwnMdl>,
     lost: AtomicBool,
 }
 
-// SAFETY: the buffer owns its block and MDL, which are not bound to a thread.
-unsafe impl Send for NonPagedBuffer {}
-// SAFETY: through `&NonPagedBuffer` the bytes are only read, by this side and by the provider, and the flag is atomic.
-unsafe impl Sync for NonPagedBuffer {}
+impl memory::Head for Head {
+    #[inline]
+    fn is_left(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
 
 impl NonPagedBuffer {
     /// Allocates `length` bytes of zeroes. IRQL: `<= DISPATCH_LEVEL`.
@@ -62,33 +63,21 @@ impl NonPagedBuffer {
     /// [`Error::NoMemory`] when there is no memory for the bytes or for the MDL, or `length` is more than one MDL can
     /// describe.
     pub fn new(length: usize) -> Result<Self, Error> {
-        let (Ok(bytes), Ok(described)) = (Layout::array::<u8>(length), u32::try_from(length))
-        else {
-            return Err(Error::NoMemory(Memory::Buffer));
-        };
-        let room = Room::<Head>::reserve_with(bytes).ok_or(Error::NoMemory(Memory::Buffer))?;
-        let bytes = room.behind::<u8>();
-        // SAFETY: there is room for so many bytes behind that of the head; it is ours alone and nonpaged, as the MDL functions ask.
-        let mdl = unsafe {
-            bytes.write_bytes(0, length);
-            let mut mdl = core::ptr::null_mut();
-            if length > 0 {
-                mdl = IoAllocateMdl(bytes.cast(), described, 0, 0, core::ptr::null_mut());
-                if mdl.is_null() {
-                    return Err(Error::NoMemory(Memory::Mdl));
-                }
-                MmBuildMdlForNonPagedPool(mdl);
-            }
-            mdl
-        };
-        // INVARIANT: `length` initialised bytes, and the MDL over them.
-        let head = ManuallyDrop::new(room.fill(Head {
-            extent: Extent::of(mdl, 0, length),
-            mdl,
-            capacity: length,
+        let none = Error::NoMemory(Memory::Buffer);
+        let described = u32::try_from(length).map_err(|_| none)?;
+        let head = Head {
+            extent: Extent::empty(),
+            mdl: None,
             lost: AtomicBool::new(false),
-        }));
-        Ok(Self { head })
+        };
+        let mut block = Row::zeroed(head, length).ok_or(none)?;
+        if length > 0 {
+            // INVARIANT: it describes all of the bytes.
+            let mdl = OwnMdl::over_row(&block, described)?;
+            block.extent = Extent::of(mdl.place().as_ptr(), 0, length);
+            block.mdl = Some(mdl);
+        }
+        Ok(Self { block })
     }
 
     /// Allocates a buffer that holds a copy of `bytes`. IRQL: `<= DISPATCH_LEVEL`.
@@ -106,7 +95,7 @@ impl NonPagedBuffer {
     #[must_use]
     #[inline]
     pub fn is_lost(&self) -> bool {
-        self.head.lost.load(Ordering::Relaxed)
+        memory::Head::is_left(&*self.block)
     }
 
     /// The number of bytes.
@@ -116,7 +105,7 @@ impl NonPagedBuffer {
         if self.is_lost() {
             0
         } else {
-            self.head.extent.len()
+            self.block.extent.len()
         }
     }
 
@@ -132,7 +121,7 @@ impl NonPagedBuffer {
         if self.is_lost() {
             0
         } else {
-            self.head.capacity
+            self.block.capacity()
         }
     }
 
@@ -157,7 +146,7 @@ impl NonPagedBuffer {
         if self.is_lost() {
             return Err(Error::BufferLost);
         }
-        let capacity = self.head.capacity;
+        let capacity = self.block.capacity();
         if length > capacity {
             return Err(Error::OutOfBounds {
                 end: length,
@@ -165,7 +154,8 @@ impl NonPagedBuffer {
             });
         }
         // INVARIANT: no more than the capacity.
-        self.head.extent = Extent::of(self.head.mdl, 0, length);
+        self.block.set_length(length);
+        self.block.extent = Extent::of(self.raw_mdl(), 0, length);
         Ok(())
     }
 
@@ -193,17 +183,19 @@ impl NonPagedBuffer {
     /// The bytes; an empty slice when the buffer [is lost](Self::is_lost).
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        // SAFETY: by the invariant so many initialised bytes lie behind the head, and nothing writes them while the buffer is borrowed,
-        // unless it is lost: then there are none.
-        unsafe { core::slice::from_raw_parts(self.head.behind(), self.len()) }
+        if self.is_lost() {
+            return &[];
+        }
+        self.block.values()
     }
 
     /// The bytes, to be written; an empty slice when the buffer [is lost](Self::is_lost).
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: by the invariant so many initialised bytes lie behind the head, and are borrowed exclusively with the buffer, unless
-        // it is lost: then there are none.
-        unsafe { core::slice::from_raw_parts_mut(self.head.behind(), self.len()) }
+        if self.is_lost() {
+            return &mut [];
+        }
+        self.block.values_mut()
     }
 
     /// The part of the buffer in `range`, to send.
@@ -233,7 +225,7 @@ impl NonPagedBuffer {
         }
         // No more than the capacity, which fits 32 bits.
         #[allow(clippy::cast_possible_truncation)]
-        let extent = Extent::of(self.head.mdl, start as u32, end - start);
+        let extent = Extent::of(self.raw_mdl(), start as u32, end - start);
         // INVARIANT: the range was checked.
         Ok(BufferSlice {
             buffer: self,
@@ -241,10 +233,25 @@ impl NonPagedBuffer {
         })
     }
 
+    /// The MDL, for WSK: null if there is none.
+    fn raw_mdl(&self) -> *mut MDL {
+        let mdl = self.block.mdl.as_ref();
+        mdl.map_or(core::ptr::null_mut(), |mdl| mdl.place().as_ptr())
+    }
+
     /// The MDL, if there are bytes, and how many.
     pub(super) fn mdl(&self) -> Option<(NonNull<MDL>, usize)> {
-        let mdl = NonNull::new(self.head.mdl).filter(|_| !self.is_empty())?;
-        Some((mdl, self.len()))
+        let mdl = self.block.mdl.as_ref().filter(|_| !self.is_empty())?;
+        Some((mdl.place(), self.len()))
+    }
+
+    /// The MDL to be changed, if there is one that is not lost.
+    #[inline]
+    fn mdl_mut(&mut self) -> Option<&mut OwnMdl> {
+        if self.is_lost() {
+            return None;
+        }
+        self.block.mdl.as_mut()
     }
 
     /// Has the MDL describe the bytes up to the length alone, with `next` behind it in a chain: the MDL and the length; `None`, and
@@ -263,12 +270,11 @@ impl NonPagedBuffer {
         if self.is_lost() {
             return Err(Error::BufferLost);
         }
-        let length = self.head.extent.len();
-        let mdl = if length > 0 {
-            self.describe::<false>(next)
-        } else {
-            None
-        };
+        let length = self.block.extent.len();
+        if length == 0 {
+            return Ok(None);
+        }
+        let mdl = self.describe(next, length);
         Ok(mdl.map(|mdl| (mdl, length)))
     }
 
@@ -276,39 +282,23 @@ impl NonPagedBuffer {
     #[inline]
     pub(super) fn unchain(&mut self) {
         // INVARIANT: it describes exactly that, and is alone.
-        self.describe::<true>(core::ptr::null_mut());
+        self.describe(core::ptr::null_mut(), self.block.capacity());
     }
 
-    /// Has the MDL, if there is one that is not lost, describe all bytes or those up to the length, with `next` behind it.
+    /// Has the MDL, if there is one that is not lost, describe the first `count` bytes, with `next` behind it.
     #[inline]
-    fn describe<const ALL: bool>(&mut self, next: *mut MDL) -> Option<NonNull<MDL>> {
-        let Head {
-            capacity, extent, ..
-        } = **self.head;
-        let count = if ALL { capacity } else { extent.len() };
+    fn describe(&mut self, next: *mut MDL, count: usize) -> Option<NonNull<MDL>> {
         let mdl = self.mdl_mut()?;
-        mdl.Next = next;
-        // It was made for the whole capacity, which fits 32 bits, and to describe fewer bytes leaves it valid.
+        mdl.set_next(next);
+        // It was made for the whole capacity, which fits 32 bits.
         #[allow(clippy::cast_possible_truncation)]
-        {
-            mdl.ByteCount = count as u32;
-        }
-        NonNull::new(self.head.mdl)
-    }
-
-    /// The MDL, if there is one that is not lost.
-    #[inline]
-    fn mdl_mut(&mut self) -> Option<&mut MDL> {
-        if self.is_lost() {
-            return None;
-        }
-        // SAFETY: by the invariant the MDL is the buffer's own, which is borrowed exclusively and not lost: nothing uses it.
-        unsafe { self.head.mdl.as_mut() }
+        mdl.set_count(count as u32);
+        Some(mdl.place())
     }
 
     /// Leaves all of it to a provider that may use it for ever.
     pub(super) fn lose(&self) {
-        self.head.lost.store(true, Ordering::Relaxed);
+        self.block.lost.store(true, Ordering::Relaxed);
     }
 
     #[inline]
@@ -316,24 +306,7 @@ impl NonPagedBuffer {
         if self.is_lost() {
             return Err(Error::BufferLost);
         }
-        Ok(&self.head.extent)
-    }
-}
-
-impl Drop for NonPagedBuffer {
-    fn drop(&mut self) {
-        if self.is_lost() {
-            return;
-        }
-        let mdl = self.head.mdl;
-        // SAFETY: by the invariant MDL and block are the buffer's own, which is gone after this, and nobody uses them. An MDL built for
-        // nonpaged pool has nothing to unlock.
-        unsafe {
-            if !mdl.is_null() {
-                IoFreeMdl(mdl);
-            }
-            ManuallyDrop::drop(&mut self.head);
-        }
+        Ok(&self.block.extent)
     }
 }
 

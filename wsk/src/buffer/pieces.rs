@@ -1,13 +1,10 @@
 //! [`Pieces`]: indicated bytes as they lie in an MDL chain.
 
-use core::marker::PhantomData;
-use core::ptr::NonNull;
+#![forbid(unsafe_code)]
 
-use wsk_sys::{
-    MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute, MdlMappingNoWrite, MmGetMdlByteCount,
-    MmGetSystemAddressForMdlSafe, WSK_BUF,
-};
+use wsk_sys::MdlMappingNoWrite;
 
+use crate::buffer::mdl::{Payload, Readable};
 use crate::memory;
 
 /// Iterates over the pieces of a payload as they lie in its MDL chain.
@@ -42,14 +39,13 @@ use crate::memory;
 ///
 /// # Invariants
 ///
-/// `mdl` is null or heads a chain that is valid for `'d`, of which `rest` bytes behind `offset` are the datagram's.
+/// Of the bytes of the chain at `mdl`, `rest` behind `offset` are the datagram's. There are none where the chain ends.
 #[derive(Debug, Clone)]
 pub struct Pieces<'d> {
-    mdl: *mut MDL,
+    mdl: Option<Readable<'d>>,
     offset: usize,
     rest: usize,
     mapped: bool,
-    datagram: PhantomData<&'d [u8]>,
 }
 
 impl Pieces<'_> {
@@ -73,31 +69,17 @@ impl<'d> Iterator for Pieces<'d> {
     type Item = &'d [u8];
 
     fn next(&mut self) -> Option<&'d [u8]> {
-        while self.rest > 0 && !self.mdl.is_null() {
-            // SAFETY: by the invariant the chain is valid for `'d`, locked or nonpaged.
-            let (mdl, count, next) = unsafe {
-                (
-                    self.mdl,
-                    MmGetMdlByteCount(self.mdl) as usize,
-                    (*self.mdl).Next,
-                )
-            };
-            let (skip, offset) = (self.offset.min(count), self.offset);
+        while self.rest > 0 {
+            let mdl = self.mdl?;
+            let (count, next) = mdl.look();
+            let skip = self.offset.min(count);
             let length = (count - skip).min(self.rest);
             self.mdl = next;
-            self.offset = offset - skip;
+            self.offset -= skip;
             if length == 0 {
                 continue;
             }
-            let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned()
-                | MdlMappingNoExecute
-                | MdlMappingNoWrite;
-            // SAFETY: the MDL's pages are locked or nonpaged, by the invariant, and nobody else maps it: what was indicated is one
-            // callback's, or one value's that is not `Sync`. It describes `count` bytes from `start` on, and this part lies inside.
-            let piece = unsafe {
-                let start = MmGetSystemAddressForMdlSafe(mdl, priority).cast::<u8>();
-                (!start.is_null()).then(|| core::slice::from_raw_parts(start.add(skip), length))
-            };
+            let piece = mdl.bytes(skip, length, MdlMappingNoWrite);
             if piece.is_none() {
                 // It cannot be mapped: what follows would be taken for what is missing.
                 self.rest = 0;
@@ -125,75 +107,16 @@ pub(crate) fn copy<'p>(pieces: impl Iterator<Item = &'p [u8]>, to: &mut [u8]) ->
     copied
 }
 
-/// Indicated bytes, as a `WSK_BUF` describes them.
-///
-/// # Invariants
-///
-/// The chain is valid for `'d`, as [`Pieces`] asks.
-#[derive(Clone, Copy)]
-pub(crate) struct Payload<'d> {
-    buffer: WSK_BUF,
-    bytes: PhantomData<&'d [u8]>,
-}
-
 impl<'d> Payload<'d> {
-    /// # Safety
-    ///
-    /// As the invariant asks.
-    #[inline]
-    pub(crate) const unsafe fn of(buffer: WSK_BUF) -> Self {
-        // INVARIANT: the caller says so.
-        Self {
-            buffer,
-            bytes: PhantomData,
-        }
-    }
-
-    /// The number of bytes.
-    #[inline]
-    pub(crate) const fn len(self) -> usize {
-        self.buffer.Length
-    }
-
-    /// The structure.
-    pub(crate) const fn buffer(self) -> WSK_BUF {
-        self.buffer
-    }
-
     /// The bytes, piece by piece as they lie in the MDL chain.
-    pub(crate) const fn pieces(self) -> Pieces<'d> {
-        // INVARIANT: that of this.
+    pub(crate) fn pieces(self) -> Pieces<'d> {
+        let buffer = self.buffer();
+        // INVARIANT: by that of the payload.
         Pieces {
-            mdl: self.buffer.Mdl,
-            offset: self.buffer.Offset as usize,
-            rest: self.buffer.Length,
+            mdl: self.first(),
+            offset: buffer.Offset as usize,
+            rest: buffer.Length,
             mapped: true,
-            datagram: PhantomData,
-        }
-    }
-}
-
-/// Bytes that are valid while a callback runs, unless the indications that they belong to are released before.
-///
-/// # Invariants
-///
-/// The bytes are valid while this is borrowed. This has no reference to them, because they may be freed before the callback returns.
-pub(crate) struct Meanwhile(Option<NonNull<[u8]>>);
-
-impl Meanwhile {
-    /// # Safety
-    ///
-    /// As the invariant asks.
-    pub(crate) const unsafe fn new(bytes: Option<NonNull<[u8]>>) -> Self {
-        // INVARIANT: the caller says so.
-        Self(bytes)
-    }
-
-    pub(crate) const fn get(&self) -> &[u8] {
-        match &self.0 {
-            // SAFETY: by the invariant they are valid while this is borrowed.
-            Some(bytes) => unsafe { bytes.as_ref() },
-            None => &[],
         }
     }
 }

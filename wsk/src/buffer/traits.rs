@@ -1,4 +1,5 @@
-//! [`SendBuffer`] and [`ReceiveBuffer`]: memory that WSK can send from, or receive into; and why the buffers of this crate are such memory.
+//! [`SendBuffer`], [`ReceiveBuffer`] and [`SendList`]: memory that WSK can send from, or receive into; and why the buffers and lists of this
+//! crate are such memory.
 
 use core::ptr::NonNull;
 
@@ -6,8 +7,8 @@ use wsk_sys::LOCK_OPERATION;
 
 use crate::buffer::driver_chain::OwnPart;
 use crate::buffer::{
-    Alone, BufferSlice, DriverChain, DriverMdl, DriverMdlMut, Extent, Framed, Lock, MdlChain,
-    NonPagedBuffer, PooledBuffer, SliceChain, WithControl,
+    Alone, BufferSlice, DriverChain, DriverList, DriverMdl, DriverMdlMut, Extent, Framed, Lock,
+    LockedList, MdlChain, Messages, NonPagedBuffer, PooledBuffer, SliceChain, WithControl,
 };
 use crate::error::Error;
 
@@ -375,8 +376,10 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
 unsafe impl SendBuffer for Alone {
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
-        // SAFETY: the flag stays until the lock is unlocked: the caller unlocks it before this is moved or its borrow ends.
-        unsafe { lock.claim(self.in_use()) }?;
+        if let Some(in_use) = self.to_claim() {
+            // SAFETY: the flag stays until the lock is unlocked: the caller unlocks it before this is moved or its borrow ends.
+            unsafe { lock.claim(in_use) }?;
+        }
         Ok(lock.put(self.extent()))
     }
 
@@ -608,12 +611,7 @@ unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N
 // borrowed; it is mapped, and may be shared, or claimed by one lock at a time.
 unsafe impl<O> SendBuffer for DriverMdl<O> {
     passes_on!(
-        Alone as SendBuffer: lock(lock: &'l self) {
-            // No bytes are nobody's.
-            if !self.is_for_one() || self.is_empty() {
-                return Ok(lock.put(self.extent()));
-            }
-        } => self.alone(),
+        Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
         at(this) => NonNull::from(this.as_ref().alone())
     );
     passes_on_owned!(Alone: (lock: &'l self) => self.alone());
@@ -628,12 +626,7 @@ unsafe impl<O> SendBuffer for DriverMdl<O> {
 // lock at a time has them.
 unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<O>, N, H> {
     passes_on!(
-        Alone as SendBuffer: lock(lock: &'l self) {
-            // No bytes are nobody's.
-            if self.is_empty() {
-                return Ok(lock.put(self.alone().extent()));
-            }
-        } => self.alone(),
+        Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
         at(this) => NonNull::from(this.as_ref().alone())
     );
     passes_on_owned!(Alone: (lock: &'l self) => self.alone());
@@ -705,3 +698,98 @@ as_slice! {
     [] alloc::boxed::Box<[u8]>,
     at(this) => this.cast::<NonNull<[u8]>>().read()
 }
+
+/// A list of datagrams to send: [`Messages`], a driver's own [`DriverList`](crate::DriverList), either of them from a
+/// [pool](crate::BufferPool), or a `&mut` reference to any of these.
+///
+/// [`Messages`]: crate::Messages
+///
+/// # Safety
+///
+/// From a call of [`lock_list`](Self::lock_list) to [`unlock_list`](Self::unlock_list) the list stays as it is, and so does what its
+/// entries describe, as [`SendBuffer`] says.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of datagrams",
+    label = "not `Messages`",
+    note = "give `Messages`, or `&mut Messages` in a request that waits or is started in a scope"
+)]
+pub unsafe trait SendList {
+    /// Locks the buffers and links the list.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMessages`], [`Error::ControlOfOne`], and those of the buffers.
+    ///
+    /// # Safety
+    ///
+    /// The list stays where it is until it is unlocked, which happens once. Nothing else uses it meanwhile.
+    #[doc(hidden)]
+    unsafe fn lock_list(&mut self) -> Result<LockedList, Error>;
+
+    /// Unlocks the buffers. The request is over, or was not begun.
+    #[doc(hidden)]
+    fn unlock_list(&mut self);
+
+    /// The control information that goes with each datagram.
+    #[doc(hidden)]
+    fn control(&self) -> &[u8];
+}
+
+// SAFETY: the list lies in memory of its own; its buffers keep their promise while they are locked.
+unsafe impl<B: SendBuffer> SendList for Messages<B> {
+    unsafe fn lock_list(&mut self) -> Result<LockedList, Error> {
+        self.link(B::LOCKS, |buffer, lock| {
+            if !buffer.control().is_empty() {
+                return Err(Error::ControlOfOne);
+            }
+            // SAFETY: the caller keeps the list, whose buffers and locks lie in nonpaged memory, and unlocks it. Each lock holds nothing:
+            // it is that of one buffer, which is not locked.
+            unsafe { buffer.lock(lock) }.copied()
+        })
+    }
+
+    fn unlock_list(&mut self) {
+        self.unlock();
+    }
+
+    fn control(&self) -> &[u8] {
+        Self::control(self)
+    }
+}
+
+// SAFETY: by the contract of `from_raw` the list and what it describes stay as they are until this is dropped.
+unsafe impl<O> SendList for DriverList<O> {
+    unsafe fn lock_list(&mut self) -> Result<LockedList, Error> {
+        Ok(self.list())
+    }
+
+    fn unlock_list(&mut self) {}
+
+    fn control(&self) -> &[u8] {
+        Self::control(self)
+    }
+}
+
+/// What leads to a list passes its promise on.
+macro_rules! leads_to_list {
+    ($Owner:ty) => {
+        // SAFETY: the owner is the one way to the list, which it has, or borrows exclusively, at least as long as it is there.
+        unsafe impl<L: SendList> SendList for $Owner {
+            unsafe fn lock_list(&mut self) -> Result<LockedList, Error> {
+                // SAFETY: the caller keeps the same contract for the owner.
+                unsafe { (**self).lock_list() }
+            }
+
+            fn unlock_list(&mut self) {
+                (**self).unlock_list();
+            }
+
+            fn control(&self) -> &[u8] {
+                (**self).control()
+            }
+        }
+    };
+}
+
+leads_to_list!(&mut L);
+leads_to_list!(PooledBuffer<L>);

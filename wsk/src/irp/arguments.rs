@@ -4,8 +4,9 @@
 use core::marker::PhantomData;
 use core::mem::offset_of;
 
-use wsk_sys::{MDL, NPI_WSK_INTERFACE_ID, SOCKADDR_STORAGE, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL};
+use wsk_sys::{MDL, NPI_WSK_INTERFACE_ID, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL};
 
+use crate::address::Storage;
 use crate::memory::atomic::AtomicBool;
 
 /// How many bytes of control information one operation can carry.
@@ -96,7 +97,7 @@ pub struct Arguments {
     whole: WSK_BUF,
     /// A buffer that is not locked: the rest, or none.
     pub(super) buffer: WSK_BUF,
-    pub(crate) address: SOCKADDR_STORAGE,
+    pub(crate) address: Storage,
     pub(crate) control_flags: u32,
     /// How many bytes of control information there are, or room for.
     pub(super) control_length: u32,

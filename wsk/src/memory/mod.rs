@@ -12,4 +12,4 @@ pub(crate) mod shared;
 pub(crate) mod stack;
 pub(crate) mod unicode;
 
-pub(crate) use pool::{Owned, Room, Values, allocate, copy, free, layout};
+pub(crate) use pool::{Head, Owned, Room, Row, Values, allocate, copy, free, layout};

@@ -8,8 +8,6 @@ use core::ptr::NonNull;
 
 use wsk_sys::{ExAllocatePoolWithTag, ExFreePoolWithTag, POOL_TYPE};
 
-use crate::address::Plain;
-
 /// The pool tag, shown as `Wskr` by debuggers and pool tools.
 const TAG: u32 = u32::from_le_bytes(*b"Wskr");
 
@@ -192,42 +190,186 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
-/// Plain values in nonpaged pool, zeros at first and aligned to 16 bytes. Others read and write them by their place.
+/// What a [`Row`] begins with.
+pub(crate) trait Head {
+    /// Whether the row was left to others for ever. Then it is neither dropped nor freed.
+    #[inline]
+    fn is_left(&self) -> bool {
+        false
+    }
+}
+
+impl Head for () {}
+
+/// A head in nonpaged pool, and behind it in the same block values, of which there is room for a fixed number. Dropped as an [`Owned`]: first
+/// the values, then the head.
 ///
 /// # Invariants
 ///
-/// Behind `block` are `count` values; none where there is no block.
-pub(crate) struct Values<T: Plain> {
-    block: Option<Owned<()>>,
-    count: usize,
+/// Behind the front is room for `capacity` values, all of whose bytes are initialised. The first `length` are values. All of it is this one's
+/// alone.
+pub(crate) struct Row<H: Head, T> {
+    front: ManuallyDrop<Owned<Front<H>>>,
     values: PhantomData<T>,
 }
 
-impl<T: Plain> Values<T> {
-    /// Allocates `count` zeros. IRQL: `<= DISPATCH_LEVEL`.
-    pub(crate) fn zeroed(count: usize) -> Option<Self> {
-        let mut block = None;
-        if count > 0 {
-            let room = Room::reserve_with(Layout::array::<T>(count).ok()?)?.fill(());
-            // SAFETY: there is room for so many.
-            unsafe { room.behind::<T>().write_bytes(0, count) };
-            block = Some(room);
-        }
-        // INVARIANT: initialised.
+/// The head of a row, and how many values are behind it.
+#[repr(C, align(16))]
+struct Front<H> {
+    head: H,
+    length: usize,
+    capacity: usize,
+}
+
+// SAFETY: it is the one owner of head and values, in memory that is bound to no thread.
+unsafe impl<H: Head + Send, T: Send> Send for Row<H, T> {}
+// SAFETY: shared, it gives out head and values as shared.
+unsafe impl<H: Head + Sync, T: Sync> Sync for Row<H, T> {}
+
+impl<H: Head, T> Row<H, T> {
+    /// A row without values that has room for `capacity`. IRQL: `<= DISPATCH_LEVEL`. Does not compile for values that want more alignment
+    /// than the pool gives.
+    pub(crate) fn with_capacity(head: H, capacity: usize) -> Option<Self> {
+        let _ = layout::<T>();
+        let room = Room::<Front<H>>::reserve_with(Layout::array::<T>(capacity).ok()?)?;
+        // SAFETY: there is room for so many values.
+        unsafe { room.behind::<T>().write_bytes(0, capacity) };
+        // INVARIANT: zeros, and no values.
         Some(Self {
-            block,
-            count,
+            front: ManuallyDrop::new(room.fill(Front {
+                head,
+                length: 0,
+                capacity,
+            })),
             values: PhantomData,
         })
     }
 
-    /// The place of the values.
+    /// The number of values that there is room for.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.front.capacity
+    }
+
+    /// The place of the values. It stays the same, and others may use it while this side borrows no values.
+    #[inline]
     pub(crate) fn place(&self) -> NonNull<[T]> {
-        let first = self
-            .block
-            .as_ref()
-            .and_then(|block| NonNull::new(block.behind()));
-        NonNull::slice_from_raw_parts(first.unwrap_or(NonNull::dangling()), self.count)
+        // SAFETY: what is behind the front is in its block, or where that ends.
+        let first = unsafe { self.front.as_raw().add(1) };
+        NonNull::slice_from_raw_parts(first.cast(), self.front.length)
+    }
+
+    /// The values.
+    #[inline]
+    pub(crate) fn values(&self) -> &[T] {
+        // SAFETY: by the invariant so many are initialised, and borrowed with this.
+        unsafe { self.place().as_ref() }
+    }
+
+    /// The values, to be written. The head is not borrowed for it: others may use that meanwhile.
+    #[inline]
+    pub(crate) fn values_mut(&mut self) -> &mut [T] {
+        // SAFETY: as for `values`; they are this one's alone, which is borrowed exclusively.
+        unsafe { self.place().as_mut() }
+    }
+
+    /// Adds a value at the end, or gives it back when there is no room.
+    pub(crate) fn push(&mut self, value: T) -> Result<(), T> {
+        let length = self.front.length;
+        if length == self.front.capacity {
+            return Err(value);
+        }
+        // SAFETY: by the invariant there is room for one more.
+        unsafe { self.place().cast::<T>().add(length).write(value) };
+        // INVARIANT: one more is initialised.
+        self.front.length = length + 1;
+        Ok(())
+    }
+
+    /// Takes the last value out.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let last = self.front.length.checked_sub(1)?;
+        // INVARIANT: one less is initialised.
+        self.front.length = last;
+        // SAFETY: by the invariant the value was, and no longer counts as that.
+        Some(unsafe { self.place().cast::<T>().add(last).read() })
+    }
+}
+
+impl<H: Head, T: Plain> Row<H, T> {
+    /// A row of so many zeros. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn zeroed(head: H, count: usize) -> Option<Self> {
+        let mut row = Self::with_capacity(head, count)?;
+        row.set_length(count);
+        Some(row)
+    }
+
+    /// Has so many of the numbers that there is room for be the values, or all of them. They do not change.
+    pub(crate) fn set_length(&mut self, length: usize) {
+        // INVARIANT: any initialised bytes are a value of plain types.
+        self.front.length = length.min(self.front.capacity);
+    }
+}
+
+impl<H: Head, T> Deref for Row<H, T> {
+    type Target = H;
+
+    #[inline]
+    fn deref(&self) -> &H {
+        &self.front.head
+    }
+}
+
+impl<H: Head, T> DerefMut for Row<H, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut H {
+        &mut self.front.head
+    }
+}
+
+impl<H: Head, T> Drop for Row<H, T> {
+    fn drop(&mut self) {
+        if self.front.head.is_left() {
+            return;
+        }
+        let values = self.place();
+        // SAFETY: by the invariant front and values are this one's alone, which is gone after this. The front goes last, also when a value's
+        // code unwinds.
+        unsafe {
+            let _front = ManuallyDrop::take(&mut self.front);
+            values.drop_in_place();
+        }
+    }
+}
+
+/// A number.
+///
+/// # Safety
+///
+/// Any initialised bytes are a value of it. It has no padding.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: a number.
+unsafe impl Plain for u8 {}
+// SAFETY: a number.
+unsafe impl Plain for u16 {}
+
+/// Numbers in nonpaged pool, aligned to 16 bytes, zeros at first: for others to read and write, by their place. No numbers need no memory.
+pub(crate) struct Values<T: Plain>(Option<Row<(), T>>);
+
+impl<T: Plain> Values<T> {
+    /// So many zeros. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn zeroed(count: usize) -> Option<Self> {
+        if count == 0 {
+            return Some(Self(None));
+        }
+        Row::zeroed((), count).map(|row| Self(Some(row)))
+    }
+
+    /// Where they are.
+    pub(crate) fn place(&self) -> NonNull<[T]> {
+        let none = NonNull::from(&[]);
+        self.0.as_ref().map_or(none, Row::place)
     }
 }
 
@@ -235,14 +377,12 @@ impl<T: Plain> Deref for Values<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: by the invariant they are there, and borrowed with this.
-        unsafe { self.place().as_ref() }
+        self.0.as_ref().map_or(&[], Row::values)
     }
 }
 
 impl<T: Plain> DerefMut for Values<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as for `deref`; it is borrowed exclusively.
-        unsafe { self.place().as_mut() }
+        self.0.as_mut().map_or(&mut [], Row::values_mut)
     }
 }

@@ -20,7 +20,7 @@ use wsk_sys::{
     WskQueryProviderCharacteristics, WskRegister, WskReleaseProviderNPI,
 };
 
-use crate::address::{self, Brought};
+use crate::address;
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Observer, Tells};
 use crate::irql::{AtPassiveLevel, at_passive_level};
@@ -395,21 +395,57 @@ impl Iterator for AddressesOf<'_> {
     fn next(&mut self) -> Option<SocketAddr> {
         loop {
             // SAFETY: by the invariant it is null, or an entry of a list that is valid for `'i`. An entry that WSK gave has an address of
-            // so many bytes, which begins with its family; no more of them are read than there are.
-            unsafe {
+            // so many bytes, unless it has none.
+            let address = unsafe {
                 let info = self.next.as_ref()?;
                 self.next = info.ai_next;
-                if info.ai_addr.is_null() || info.ai_addrlen < size_of::<SOCKADDR>() {
+                if info.ai_addr.is_null() {
                     continue;
                 }
-                let size = address::size_of_family((*info.ai_addr).sa_family);
-                if size.is_ok_and(|size| size <= info.ai_addrlen)
-                    && let Ok(address) = Brought::new(info.ai_addr).read()
-                {
-                    return Some(address);
-                }
+                core::slice::from_raw_parts(info.ai_addr.cast::<u8>(), info.ai_addrlen)
+            };
+            if let Ok(address) = address::read_bytes(address) {
+                return Some(address);
             }
         }
+    }
+}
+
+/// An address that WSK gives, or none.
+///
+/// # Invariants
+///
+/// `place` is null, or a socket address, which is as long as its family says, valid for `'i`.
+#[derive(Clone, Copy)]
+pub(crate) struct Brought<'i> {
+    place: *const SOCKADDR,
+    address: PhantomData<&'i SOCKADDR>,
+}
+
+impl Brought<'_> {
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    #[inline]
+    pub(crate) const unsafe fn new(place: *const SOCKADDR) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            place,
+            address: PhantomData,
+        }
+    }
+
+    /// Reads it.
+    pub(crate) fn read(self) -> Result<SocketAddr, Error> {
+        if self.place.is_null() {
+            return Err(Error::UnknownAddress { family: 0 });
+        }
+        // SAFETY: by the invariant it is a socket address, which is as long as its family says.
+        let bytes = unsafe {
+            let length = address::size_of_family((*self.place).sa_family)?;
+            core::slice::from_raw_parts(self.place.cast(), length)
+        };
+        address::read_bytes(bytes)
     }
 }
 

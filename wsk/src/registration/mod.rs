@@ -10,7 +10,7 @@ mod transport;
 
 pub(crate) use address_list::AddressList;
 pub(crate) use capture::{
-    AddressesOf, AtOnce, Capture, ClientCode, OfDriver, StaticEvents, Vouched, bytes, hold,
+    AddressesOf, AtOnce, Brought, Capture, ClientCode, OfDriver, StaticEvents, Vouched, bytes, hold,
 };
 pub(crate) use owner::{Owner, OwnerPointers};
 pub use provider::Provider;

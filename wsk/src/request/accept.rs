@@ -3,9 +3,7 @@
 use core::marker::PhantomData;
 use core::net::SocketAddr;
 
-use wsk_sys::SOCKADDR_STORAGE;
-
-use crate::address::ReadAddress;
+use crate::address::{ReadAddress, Storage};
 use crate::buffer::carry::Lending;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
@@ -65,7 +63,7 @@ impl<A: ReadAddress> Function<Making<ConnectionCategory>> for Accept<A> {
     ) -> Result<Bound<'x, AcceptCall>, Error> {
         listener.require_bound()?;
         // An operation may be used again. Nothing of an earlier address may remain.
-        arguments.address = SOCKADDR_STORAGE::default();
+        arguments.address = Storage::default();
         Ok(AcceptCall::new(listener, lent.lend(), places))
     }
 }

@@ -6,9 +6,7 @@
 use core::marker::PhantomData;
 use core::net::SocketAddr;
 
-use wsk_sys::SOCKADDR_STORAGE;
-
-use crate::address::ReadAddress;
+use crate::address::{ReadAddress, Storage};
 use crate::endpoint::Endpoint;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
@@ -150,7 +148,7 @@ impl<C: Category, A: ReadAddress> Function<()> for LocalAddress<C, A> {
     ) -> Result<Bound<'x, LocalAddressCall<C>>, Error> {
         socket.require_bound()?;
         // An operation may be used again. Nothing of an earlier address may remain.
-        arguments.address = SOCKADDR_STORAGE::default();
+        arguments.address = Storage::default();
         Ok(LocalAddressCall::new(socket, places))
     }
 }
@@ -185,7 +183,7 @@ impl<A: ReadAddress> Function<()> for PeerAddress<A> {
         places: Places<'x>,
     ) -> Result<Bound<'x, RemoteAddressCall>, Error> {
         // An operation may be used again. Nothing of an earlier address may remain.
-        arguments.address = SOCKADDR_STORAGE::default();
+        arguments.address = Storage::default();
         Ok(RemoteAddressCall::new(socket, places))
     }
 }

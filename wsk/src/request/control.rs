@@ -237,14 +237,8 @@ impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O> {
 /// The output of a completed I/O control operation.
 fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output, Error> {
     outcome.check(Call::WskControlSocket)?;
-    let mut address = [0; 4];
-    let words = arguments.control.0.as_chunks().0;
-    for (word, bytes) in address.iter_mut().zip(words) {
-        *word = u64::from_ne_bytes(*bytes);
-    }
     O::output(&Output {
         bytes: &arguments.control.0,
-        address,
     })
 }
 

@@ -19,11 +19,11 @@ use wsk_sys::{
     wsk_client_listen_dispatch_table, wsk_client_stream_dispatch_table,
 };
 
-use crate::address::Brought;
 use crate::buffer::{Meanwhile, Payload};
 use crate::error::Error;
 use crate::memory::list::{Chain, Linked};
 use crate::memory::shared::Shared;
+use crate::registration::Brought;
 use crate::socket::event_context::{Callbacks, Context, Events};
 use crate::socket::indicated_bytes::ByteList;
 use crate::socket::indications::Indicated;

@@ -18,7 +18,7 @@ use wsk_sys::{
 
 use crate::address::{self, Destination};
 use crate::buffer::carry::{Beside, Ingredient, Loan, Room, Sent, SentList};
-use crate::buffer::{Extent, LockedList};
+use crate::buffer::{Described, LockedList};
 use crate::error::{Call as CallName, Error};
 use crate::irp::{Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares};
 use crate::memory;
@@ -616,7 +616,7 @@ impl NameInfoCall {
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
         let capture = provider.capture();
-        let length = address::size_of_family(arguments.address.ss_family)?;
+        let length = address::size_of_family(arguments.address.family())?;
         // INVARIANT: client and table are the captured provider's; the address is in the arguments, the strings in what is carried.
         Ok(Bound::new(Self {
             table: capture.dispatch()?,
@@ -1135,7 +1135,7 @@ impl ReceiveFromCall {
     #[inline]
     pub(crate) fn make_ready(room: usize, arguments: &mut Arguments) {
         arguments.control_flags = 0;
-        arguments.address.ss_family = 0;
+        arguments.address.clear();
         arguments.make_control_ready(room);
     }
 }
@@ -1337,7 +1337,7 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0
             let Some(socket) = Handle::from_open(&progress.socket) else {
                 return Some(Err(STATUS_CANCELLED));
             };
-            arguments.set_buffer(Extent::from_wsk_buf(whole).rest(received).as_wsk_buf());
+            arguments.set_buffer(Described::of(whole).rest(received).as_wsk_buf());
             let call = ReceiveCall::of(&socket, places.buffer(), 0, Wanted::None);
             Some(Ok(More { socket, call }))
         }

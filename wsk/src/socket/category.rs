@@ -5,7 +5,7 @@
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR, SOCKADDR_STORAGE,
+    DispatchError, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM, SOCKADDR,
     WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH,
     WSK_CLIENT_STREAM_DISPATCH, WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET,
     WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET,
@@ -14,6 +14,8 @@ use wsk_sys::{
     WskProviderBasicDispatch, WskProviderConnectionDispatch, WskProviderDatagramDispatch,
     WskProviderListenDispatch, WskProviderStreamDispatch,
 };
+
+use crate::address::Storage;
 
 /// A category of sockets: its constants, its table of functions, and the functions that each category has in a table of its own.
 pub trait Category: Copy + 'static {
@@ -131,7 +133,7 @@ category! {
     /// Connection sockets, for TCP.
     ConnectionCategory: SOCK_STREAM, IPPROTO::IPPROTO_TCP, WSK_FLAG_CONNECTION_SOCKET,
     WskProviderConnectionDispatch(WSK_PROVIDER_CONNECTION_DISPATCH), WSK_CLIENT_CONNECTION_DISPATCH, (), |_, _| (),
-    SOCKADDR_STORAGE, somewhere
+    Storage, somewhere
 }
 
 category! {

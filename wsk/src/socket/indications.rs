@@ -10,9 +10,9 @@ use wsk_sys::{
     WskProviderConnectionDispatch, WskProviderDatagramDispatch,
 };
 
-use crate::address::Brought;
 use crate::buffer::Payload;
 use crate::memory::list::Linked;
+use crate::registration::Brought;
 use crate::socket::category::{Committed, ConnectionCategory, DatagramCategory};
 
 /// A category of sockets whose events have indications.

@@ -35,7 +35,7 @@ use wsk_sys::{
     WSK_CONTROL_SOCKET_TYPE, WSK_INSPECT_ID,
 };
 
-use crate::address::{self, Encoded};
+use crate::address;
 use crate::buffer::carry::Ingredient;
 use crate::error::{Error, Memory};
 use crate::memory::{self, Values};
@@ -57,7 +57,6 @@ pub enum Input {
 #[derive(Debug)]
 pub struct Output<'o> {
     pub(crate) bytes: &'o [u8],
-    pub(crate) address: Encoded,
 }
 
 impl Output<'_> {
@@ -114,7 +113,7 @@ impl Ioctl for RoutingInterface {
     }
 
     fn output(output: &Output<'_>) -> Result<SocketAddr, Error> {
-        address::decode(&output.address)
+        address::read_bytes(output.bytes)
     }
 }
 

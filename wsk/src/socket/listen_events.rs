@@ -8,10 +8,10 @@ use core::net::SocketAddr;
 
 use wsk_sys::{WSK_CLIENT_CONNECTION_DISPATCH, WSK_INSPECT_ACTION};
 
-use crate::address::Brought;
 use crate::error::Error;
 use crate::irp::Idle;
 use crate::memory::shared::Shared;
+use crate::registration::Brought;
 use crate::socket::calls::{InspectCall, launch};
 use crate::socket::event_context::Events;
 use crate::socket::inspection::{InspectId, Pended};

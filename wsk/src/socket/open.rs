@@ -11,7 +11,7 @@ use wsk_sys::{
 };
 
 use crate::address::Family;
-use crate::buffer::{DriverMdl, Extent};
+use crate::buffer::DriverMdl;
 use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle, Observer, Spares, Tells};
 use crate::irql::MayWait;
@@ -717,11 +717,11 @@ pub(crate) unsafe trait Owns: Send + 'static {
 /// [`Error::OutOfBounds`] when there are not that many bytes, with the owner.
 pub(crate) fn into_mdl<O: Owns>(owner: O, from: usize) -> Result<DriverMdl<O>, (Error, O)> {
     let payload = owner.kept().list.first().payload;
-    let (buffer, length) = (payload.buffer(), payload.len());
+    let length = payload.len();
     if from > length {
         return Err((Error::OutOfBounds { end: from, length }, owner));
     }
     // SAFETY: by the invariant of what is kept the indication's chain is valid, locked or nonpaged, and used by nothing else until it is
     // released, which as the owner it is last; it may be so on any thread.
-    Ok(unsafe { DriverMdl::of(Extent::from_wsk_buf(buffer).rest(from), owner) })
+    Ok(unsafe { DriverMdl::of(payload.rest(from), owner) })
 }

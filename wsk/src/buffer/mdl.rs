@@ -1,0 +1,725 @@
+//! [`Extent`]: the bytes of an MDL chain that an operation uses (`WSK_BUF`); and MDLs where they lie: those of a chain, those that this crate
+//! allocates or locks pages with, and the last one of a part, which is linked to the next part.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+
+use wsk_sys::{
+    IoAllocateMdl, IoFreeMdl, LOCK_OPERATION, MDL, MM_PAGE_PRIORITY, MdlMappingNoExecute,
+    MmBuildMdlForNonPagedPool, MmGetMdlByteCount, MmGetSystemAddressForMdlSafe, MmUnlockPages,
+    TryProbeAndLockPages, WSK_BUF,
+};
+
+use crate::error::{Call, Error, Memory};
+use crate::irp::Lock;
+use crate::irql::may_touch_pageable;
+use crate::memory::atomic::Ordering;
+use crate::memory::objects::KERNEL_MODE;
+use crate::memory::{Head, Row};
+
+/// A part of an MDL chain, as WSK takes it: a `WSK_BUF`.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let bytes = wsk::NonPagedBuffer::copy_of(b"a request's memory")?;
+/// # let mdl = unsafe {
+/// #     let mdl = wsk_sys::IoAllocateMdl(bytes.as_slice().as_ptr().cast_mut().cast(), 18, 0, 0, core::ptr::null_mut());
+/// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
+/// #     core::ptr::NonNull::new(mdl).unwrap()
+/// # };
+/// use wsk::{Error, Extent};
+///
+/// // SAFETY: the MDL is over nonpaged pool, and is freed after the extent's last use.
+/// let extent = unsafe { Extent::new(mdl, 2, 7) }?;
+/// assert_eq!(extent.len(), 7);
+/// assert_eq!(extent.as_wsk_buf().Offset, 2);
+/// // SAFETY: as above.
+/// let beyond = unsafe { Extent::new(mdl, 2, 17) };
+/// assert_eq!(beyond.unwrap_err(), Error::OutOfBounds { end: 19, length: 18 });
+/// # drop(bytes);
+/// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+///
+/// # Invariants
+///
+/// It says where memory is, and whoever gives it to WSK vouches for that: with a length of zero the MDL is NULL; else it heads a chain of
+/// locked or nonpaged memory, the offset lies inside its first MDL, and offset and length together inside the chain.
+#[doc(alias = "WSK_BUF")]
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Extent {
+    buffer: WSK_BUF,
+}
+
+// SAFETY: an extent says where memory is; who uses it vouches for that, on whatever thread.
+unsafe impl Send for Extent {}
+// SAFETY: through `&Extent` it is only read.
+unsafe impl Sync for Extent {}
+
+impl Extent {
+    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] when the offset is not inside the first MDL, or the chain ends before the part does.
+    ///
+    /// # Safety
+    ///
+    /// `mdl` heads a valid chain of MDLs over locked or nonpaged memory, which outlives the extent's use.
+    pub unsafe fn new(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
+        // SAFETY: the caller vouches for the chain, which is there for this call.
+        let (first, mut next) = unsafe { Mdl::of(mdl) }.look();
+        Self::within(mdl.as_ptr(), first, offset, length, |end| {
+            let mut total = first;
+            while total < end
+                && let Some(mdl) = next
+            {
+                let (count, behind) = mdl.look();
+                total += count;
+                next = behind;
+            }
+            total
+        })
+    }
+
+    /// The extent that a structure is.
+    #[inline]
+    pub(super) const fn at(buffer: &WSK_BUF) -> &Self {
+        // SAFETY: the same layout, by `transparent`. What it says is vouched for by whoever uses it.
+        unsafe { &*core::ptr::from_ref(buffer).cast() }
+    }
+
+    /// The part of a chain at `mdl` that starts at `offset` and is `length` bytes long. The first MDL has `first` bytes; `total` tells how many
+    /// the chain has, unless they are more than so many.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] when the offset is not inside the first MDL, or the chain ends before the part does.
+    pub(super) fn within(
+        mdl: *mut MDL,
+        first: usize,
+        offset: usize,
+        length: usize,
+        total: impl FnOnce(usize) -> usize,
+    ) -> Result<Self, Error> {
+        let out_of_bounds = |end, length| Err(Error::OutOfBounds { end, length });
+        let Some(end) = offset.checked_add(length) else {
+            return out_of_bounds(usize::MAX, first);
+        };
+        if offset > first || (offset == first && length > 0) {
+            return out_of_bounds(if first > 0 { offset } else { end }, first);
+        }
+        let total = total(end);
+        if end > total {
+            return out_of_bounds(end, total);
+        }
+        // An offset inside one MDL fits its 32-bit byte count.
+        #[allow(clippy::cast_possible_truncation)]
+        // INVARIANT: checked above.
+        Ok(Self::of(mdl, offset as u32, length))
+    }
+
+    /// The extent that begins as this one does, and has so many bytes, which was checked; there are some.
+    pub(super) const fn of_length(self, length: usize) -> Self {
+        let buffer = WSK_BUF {
+            Length: length,
+            ..self.buffer
+        };
+        Self { buffer }
+    }
+
+    /// The extent of what was checked. Where nothing is used the chain stays its owner's, whatever becomes of the operation.
+    pub(super) const fn of(mdl: *mut MDL, offset: u32, length: usize) -> Self {
+        if length == 0 {
+            return Self::empty();
+        }
+        Self {
+            buffer: WSK_BUF {
+                Mdl: mdl,
+                Offset: offset,
+                Length: length,
+            },
+        }
+    }
+
+    /// An extent without bytes, as of an empty datagram.
+    #[must_use]
+    pub const fn empty() -> Self {
+        // INVARIANT: the length is zero.
+        Self {
+            buffer: WSK_BUF {
+                Mdl: core::ptr::null_mut(),
+                Offset: 0,
+                Length: 0,
+            },
+        }
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.buffer.Length
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.buffer.Length == 0
+    }
+
+    /// The structure that WSK takes.
+    #[must_use]
+    pub const fn as_wsk_buf(&self) -> WSK_BUF {
+        self.buffer
+    }
+
+    /// The structure, where it lies.
+    #[inline]
+    pub(crate) fn place(&self) -> NonNull<WSK_BUF> {
+        NonNull::from(self).cast()
+    }
+}
+
+impl fmt::Debug for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extent")
+            .field("offset", &self.buffer.Offset)
+            .field("length", &self.buffer.Length)
+            .finish()
+    }
+}
+
+/// An MDL of a chain.
+///
+/// # Invariants
+///
+/// It and those behind it are there for `'c`. Nothing changes their `Next` or their number of bytes meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mdl<'c> {
+    place: NonNull<MDL>,
+    chain: PhantomData<&'c MDL>,
+}
+
+impl Mdl<'_> {
+    /// The MDL at a place.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    const unsafe fn of(place: NonNull<MDL>) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            place,
+            chain: PhantomData,
+        }
+    }
+
+    /// The number of its bytes, and the MDL behind it, if there is one.
+    fn look(self) -> (usize, Option<Self>) {
+        let mdl = self.place.as_ptr();
+        // SAFETY: by the invariant the MDL is there, and nothing changes what is read.
+        let (count, next) = unsafe { (MmGetMdlByteCount(mdl), (*mdl).Next) };
+        // INVARIANT: `Next` is null, or leads to another one of the chain.
+        let next = NonNull::new(next).map(|place| Self {
+            place,
+            chain: PhantomData,
+        });
+        (count as usize, next)
+    }
+}
+
+/// An MDL of a chain whose bytes can be read.
+///
+/// # Invariants
+///
+/// As for [`Mdl`]; and for `'c` the pages of it and of those behind it are locked or nonpaged, nothing else maps these MDLs, and nothing
+/// writes their bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Readable<'c>(Mdl<'c>);
+
+impl<'c> Readable<'c> {
+    /// The MDL at a place.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    pub(crate) const unsafe fn of(place: NonNull<MDL>) -> Self {
+        // INVARIANT: the caller says so.
+        Self(Mdl {
+            place,
+            chain: PhantomData,
+        })
+    }
+
+    /// The number of its bytes, and the MDL behind it, if there is one.
+    pub(super) fn look(self) -> (usize, Option<Self>) {
+        let (count, next) = self.0.look();
+        // INVARIANT: it is another one of the chain.
+        (count, next.map(Self))
+    }
+
+    /// Maps it, unless it is mapped: where its bytes begin. `None` when it cannot be mapped.
+    pub(super) fn map(self, flags: u32) -> Option<NonNull<u8>> {
+        let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned() | MdlMappingNoExecute;
+        // SAFETY: by the invariant its pages are locked or nonpaged, and nothing else maps it.
+        let start =
+            unsafe { MmGetSystemAddressForMdlSafe(self.0.place.as_ptr(), priority | flags) };
+        NonNull::new(start.cast())
+    }
+
+    /// The bytes from `from` on, `length` or as many as there are. `None` when it cannot be mapped.
+    pub(super) fn bytes(self, from: usize, length: usize, flags: u32) -> Option<&'c [u8]> {
+        let (count, _) = self.look();
+        let from = from.min(count);
+        let length = length.min(count - from);
+        let start = self.map(flags)?;
+        // SAFETY: it describes `count` bytes from `start` on, of which these are some; by the invariant nothing writes them.
+        Some(unsafe { core::slice::from_raw_parts(start.as_ptr().add(from), length) })
+    }
+}
+
+/// The bytes of a chain that a `WSK_BUF` says.
+///
+/// # Invariants
+///
+/// The structure is that of an extent whose chain is there for `'c`, as an [`Mdl`] is.
+#[derive(Clone, Copy)]
+pub(crate) struct Described<'c> {
+    buffer: WSK_BUF,
+    chain: PhantomData<&'c MDL>,
+}
+
+impl<'c> Described<'c> {
+    /// The bytes that a structure says.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    pub(crate) const unsafe fn of(buffer: WSK_BUF) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            buffer,
+            chain: PhantomData,
+        }
+    }
+
+    /// The bytes from byte `from` on: what is left to receive into.
+    pub(crate) fn rest(self, from: usize) -> Extent {
+        let left = self.buffer.Length.saturating_sub(from);
+        let mut offset = self.buffer.Offset as usize + from;
+        // INVARIANT: the chain is there.
+        let mut next = NonNull::new(self.buffer.Mdl).map(|place| Mdl::<'c> {
+            place,
+            chain: PhantomData,
+        });
+        while let Some(mdl) = next
+            && left > 0
+        {
+            let (count, behind) = mdl.look();
+            if offset < count {
+                break;
+            }
+            offset -= count;
+            next = behind;
+        }
+        let mdl = next.map_or(core::ptr::null_mut(), |mdl| mdl.place.as_ptr());
+        // INVARIANT: inside the MDL that was found, and the extent's end is the same. It fits 32 bits, as any offset inside an MDL does.
+        #[allow(clippy::cast_possible_truncation)]
+        Extent::of(mdl, offset as u32, left)
+    }
+}
+
+/// Indicated bytes, as a `WSK_BUF` describes them.
+///
+/// # Invariants
+///
+/// As for [`Described`]; and the first MDL, if there is one, is as [`Readable`] asks: what was indicated is one callback's, or one value's that
+/// is not `Sync`.
+#[derive(Clone, Copy)]
+pub(crate) struct Payload<'d>(Described<'d>);
+
+impl<'d> Payload<'d> {
+    /// The bytes that a structure says.
+    ///
+    /// # Safety
+    ///
+    /// As the invariant asks.
+    #[inline]
+    pub(crate) const unsafe fn of(buffer: WSK_BUF) -> Self {
+        // INVARIANT: the caller says so.
+        Self(Described {
+            buffer,
+            chain: PhantomData,
+        })
+    }
+
+    /// The number of bytes.
+    #[inline]
+    pub(crate) const fn len(self) -> usize {
+        self.0.buffer.Length
+    }
+
+    /// The structure.
+    pub(super) const fn buffer(self) -> WSK_BUF {
+        self.0.buffer
+    }
+
+    /// The first MDL.
+    pub(super) fn first(self) -> Option<Readable<'d>> {
+        // INVARIANT: by that of this.
+        NonNull::new(self.0.buffer.Mdl).map(|place| {
+            Readable(Mdl {
+                place,
+                chain: PhantomData,
+            })
+        })
+    }
+
+    /// The bytes from byte `from` on.
+    pub(crate) fn rest(self, from: usize) -> Extent {
+        self.0.rest(from)
+    }
+}
+
+/// An MDL that nothing else uses.
+///
+/// # Invariants
+///
+/// It is there as long as this is used, and nothing else uses it while this is borrowed exclusively.
+struct Exclusive(NonNull<MDL>);
+
+impl Exclusive {
+    #[inline]
+    fn get(&mut self) -> &mut MDL {
+        // SAFETY: by the invariant it is there, and nothing else uses it.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+/// An MDL that this crate has allocated. It is freed when it is dropped.
+///
+/// # Invariants
+///
+/// It came from `IoAllocateMdl`, and is this one's alone. Whatever was locked with it is unlocked before it is dropped.
+pub(super) struct OwnMdl(Exclusive);
+
+// SAFETY: the MDL is this one's alone, in memory that is bound to no thread.
+unsafe impl Send for OwnMdl {}
+// SAFETY: through `&OwnMdl` only the place of the MDL is given out.
+unsafe impl Sync for OwnMdl {}
+
+impl OwnMdl {
+    /// An MDL over some bytes. Their pages are not looked at. IRQL: `<= DISPATCH_LEVEL`.
+    fn over(start: NonNull<u8>, length: u32) -> Result<Self, Error> {
+        let start = start.as_ptr().cast();
+        // SAFETY: without an IRP nothing but the new MDL is written, and the address is only reckoned with.
+        let mdl = unsafe { IoAllocateMdl(start, length, 0, 0, core::ptr::null_mut()) };
+        // INVARIANT: freshly allocated.
+        let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
+        Ok(Self(Exclusive(mdl)))
+    }
+
+    /// An MDL over the bytes of a row, of which there are `length`, built for nonpaged pool. IRQL: `<= DISPATCH_LEVEL`.
+    pub(super) fn over_row<H: Head>(row: &Row<H, u8>, length: u32) -> Result<Self, Error> {
+        let mdl = Self::over(row.place().cast(), length)?;
+        // SAFETY: the MDL is this function's own, and describes the bytes of a row, which lies in nonpaged pool.
+        unsafe { MmBuildMdlForNonPagedPool(mdl.place().as_ptr()) };
+        Ok(mdl)
+    }
+
+    /// Where it lies, for WSK.
+    #[inline]
+    pub(super) const fn place(&self) -> NonNull<MDL> {
+        self.0.0
+    }
+
+    /// Links it to another one, or none.
+    #[inline]
+    pub(super) fn set_next(&mut self, next: *mut MDL) {
+        self.0.get().Next = next;
+    }
+
+    /// Has it describe so many of the bytes that it was made for.
+    #[inline]
+    pub(super) fn set_count(&mut self, count: u32) {
+        self.0.get().ByteCount = count;
+    }
+}
+
+impl Drop for OwnMdl {
+    fn drop(&mut self) {
+        // SAFETY: by the invariant it was allocated, is this one's alone, which is gone after this, and has nothing to unlock.
+        unsafe { IoFreeMdl(self.place().as_ptr()) };
+    }
+}
+
+/// Locked pages, described by MDLs of their own. They are unlocked when this is dropped: who drops it is done with them.
+///
+/// # Invariants
+///
+/// `first` heads a chain of MDLs that were allocated for this, which nobody else has, each with its pages locked.
+struct Pages {
+    first: NonNull<MDL>,
+}
+
+impl Pages {
+    /// Locks some bytes, in front of others.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Lock::pages`], as long as the result is there.
+    unsafe fn lock(
+        start: NonNull<u8>,
+        length: usize,
+        access: LOCK_OPERATION,
+        behind: Option<Self>,
+    ) -> Result<Self, Error> {
+        may_touch_pageable()?;
+        let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
+        let mut mdl = OwnMdl::over(start, described)?;
+        // SAFETY: the MDL is this function's own, and describes memory that the caller vouches for; it is locked at an IRQL that was
+        // checked. Where that fails it is as it was before, and has nothing to unlock.
+        let status = unsafe { TryProbeAndLockPages(mdl.place().as_ptr(), KERNEL_MODE, access) };
+        if !status.is_success() {
+            return Err(Error::Call {
+                call: Call::MmProbeAndLockPages,
+                status,
+            });
+        }
+        mdl.set_next(behind.map_or(core::ptr::null_mut(), Self::into_raw));
+        // INVARIANT: it is locked, and so are those behind it.
+        let first = ManuallyDrop::new(mdl).place();
+        Ok(Self { first })
+    }
+
+    /// Gives the chain away.
+    fn into_raw(self) -> *mut MDL {
+        ManuallyDrop::new(self).first.as_ptr()
+    }
+}
+
+impl Drop for Pages {
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        let mut next = Some(self.first);
+        while let Some(first) = next {
+            // INVARIANT: by that of the pages it was allocated for them, is nobody else's, and is unlocked before it is freed.
+            let mut mdl = OwnMdl(Exclusive(first));
+            next = NonNull::new(mdl.0.get().Next);
+            // SAFETY: by the invariant its pages are locked.
+            unsafe { MmUnlockPages(first.as_ptr()) };
+        }
+    }
+}
+
+impl Lock {
+    /// Locks the bytes of several places, each given by start and length, as one chain, of which `length` bytes from `offset` on
+    /// are used. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Safety
+    ///
+    /// Until the lock is unlocked the memory of each place is valid for reads, for writes too with `IoWriteAccess`, and is neither freed
+    /// nor unmapped.
+    pub(super) unsafe fn pages(
+        &mut self,
+        places: impl DoubleEndedIterator<Item = (NonNull<u8>, usize)>,
+        access: LOCK_OPERATION,
+        offset: usize,
+        length: usize,
+    ) -> Result<&Extent, Error> {
+        let (mut chain, mut first, mut total) = (None, 0, 0_usize);
+        // From the last to the first. Nothing is locked for nothing.
+        let places = places.filter(|place| length > 0 && place.1 > 0);
+        for (start, length) in places.rev() {
+            // SAFETY: the caller vouches for the memory of each place.
+            let pages = unsafe { Pages::lock(start, length, access, chain) }?;
+            (chain, first, total) = (Some(pages), length, total.saturating_add(length));
+        }
+        let extent = match &chain {
+            Some(pages) => Extent::within(pages.first.as_ptr(), first, offset, length, |_| total)?,
+            None => Extent::empty(),
+        };
+        // INVARIANT: the chain is this lock's own.
+        self.pages = chain.map_or(core::ptr::null_mut(), Pages::into_raw);
+        Ok(self.put(extent))
+    }
+
+    /// Unlocks what was locked. The operation is over, or was not begun.
+    #[inline]
+    pub(crate) fn unlock(&mut self) {
+        if let Some(first) = NonNull::new(self.pages) {
+            self.pages = core::ptr::null_mut();
+            // INVARIANT: by that of the lock the chain is its own, and no longer is in it.
+            drop(Pages { first });
+        }
+        let claimed = core::mem::replace(&mut self.claimed, core::ptr::null());
+        // SAFETY: by the invariant it is null, or a flag that is still there.
+        if let Some(in_use) = unsafe { claimed.as_ref() } {
+            in_use.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// A part of a chain.
+///
+/// # Safety
+///
+/// As long as the part is there, wherever it is moved, the MDLs of its extent are there. While it is [`Linked`] nothing else uses them, and
+/// the extent stays the same.
+pub(super) unsafe trait Part {
+    /// Its bytes.
+    fn extent(&self) -> Result<Extent, Error>;
+
+    /// Whether its last MDL may describe fewer bytes than it did, for as long as it is linked.
+    fn may_be_cut(&self) -> bool;
+
+    /// Its bytes to be written, if they are this crate's. Where they lie stays the same.
+    fn own_bytes_mut(&mut self) -> Option<&mut [u8]>;
+}
+
+/// A part of a chain, perhaps linked to an MDL behind it. When this is dropped its MDLs are as they were.
+pub(super) struct Linked<P: Part> {
+    /// Dropped before the part, whose MDL it has linked.
+    link: Option<Link>,
+    part: P,
+}
+
+// SAFETY: the link is to an MDL of the part, which may be sent.
+unsafe impl<P: Part + Send> Send for Linked<P> {}
+// SAFETY: through `&Linked` the part is only shared, and the link not used.
+unsafe impl<P: Part + Sync> Sync for Linked<P> {}
+
+impl<P: Part> Linked<P> {
+    /// A part that is not linked.
+    pub(super) const fn new(part: P) -> Self {
+        Self { link: None, part }
+    }
+
+    /// The part.
+    pub(super) const fn part(&self) -> &P {
+        &self.part
+    }
+
+    /// Gives the part back, unlinked.
+    pub(super) fn into_part(self) -> P {
+        self.part
+    }
+
+    /// The bytes of the part to be written, if they are this crate's.
+    pub(super) fn own_bytes_mut(&mut self) -> Option<&mut [u8]> {
+        self.part.own_bytes_mut()
+    }
+
+    /// Links the end of the part, which has some bytes, to an MDL behind it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Link::of`]; then nothing is linked.
+    pub(super) fn link_to(&mut self, next: NonNull<MDL>) -> Result<(), Error> {
+        // What was linked before is undone first.
+        self.link = None;
+        // INVARIANT: dropped before the part.
+        self.link = Some(Link::of(&self.part, next.as_ptr())?);
+        Ok(())
+    }
+}
+
+/// A part whose end leads to an MDL, or to none. When this is dropped its MDLs are as they were.
+pub(super) struct Leading<P: Part> {
+    /// Dropped before the part, whose MDL it has linked.
+    link: Link,
+    part: P,
+}
+
+// SAFETY: as for `Linked`.
+unsafe impl<P: Part + Send> Send for Leading<P> {}
+// SAFETY: as for `Linked`.
+unsafe impl<P: Part + Sync> Sync for Leading<P> {}
+
+impl<P: Part> Leading<P> {
+    /// A part, which has some bytes, and leads to none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Link::of`].
+    pub(super) fn new(part: P) -> Result<Self, Error> {
+        // INVARIANT: dropped before the part.
+        let link = Link::of(&part, core::ptr::null_mut())?;
+        Ok(Self { link, part })
+    }
+
+    /// The part.
+    pub(super) const fn part(&self) -> &P {
+        &self.part
+    }
+
+    /// The bytes of the part to be written, if they are this crate's.
+    #[inline]
+    pub(super) fn own_bytes_mut(&mut self) -> Option<&mut [u8]> {
+        self.part.own_bytes_mut()
+    }
+
+    /// Leads to another MDL, or to none.
+    #[inline]
+    pub(super) fn lead_to(&mut self, next: *mut MDL) {
+        self.link.tail.get().Next = next;
+    }
+}
+
+/// The last MDL that a part uses, linked to another one. When this is dropped it is as it was.
+///
+/// # Invariants
+///
+/// `next` is what its `Next` was, `count` its number of bytes.
+struct Link {
+    tail: Exclusive,
+    next: *mut MDL,
+    count: u32,
+}
+
+impl Link {
+    /// Links the end of a part, which has some bytes, to an MDL or to none. Where it ends inside an MDL that may be cut, that describes no more
+    /// for as long. Callers keep the link no longer than the part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`], and nothing is linked, where it may not be cut: what is behind would follow it then. Those of the part.
+    fn of<P: Part>(part: &P, next: *mut MDL) -> Result<Self, Error> {
+        let extent = part.extent()?;
+        let length = extent.len();
+        let inside = Error::OutOfBounds {
+            end: length,
+            length,
+        };
+        // SAFETY: by the promise of the part the MDLs of its extent are there.
+        let bytes = unsafe { Described::of(extent.as_wsk_buf()) };
+        let last = bytes.rest(length.saturating_sub(1)).as_wsk_buf();
+        // INVARIANT: by the promise of the part nothing else uses it, as long as the part is linked.
+        let mut tail = Exclusive(NonNull::new(last.Mdl).ok_or(inside)?);
+        let mdl = tail.get();
+        let count = mdl.ByteCount;
+        let end = last.Offset.saturating_add(1);
+        if end != count && !part.may_be_cut() {
+            return Err(inside);
+        }
+        mdl.ByteCount = end;
+        let next = core::mem::replace(&mut mdl.Next, next);
+        // INVARIANT: what they were.
+        Ok(Self { tail, next, count })
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let (next, count) = (self.next, self.count);
+        let mdl = self.tail.get();
+        mdl.Next = next;
+        mdl.ByteCount = count;
+    }
+}
