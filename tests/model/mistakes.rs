@@ -149,17 +149,22 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "operation/carried.rs",
-        right: "            O::unread(outcome, &mut *place.as_ptr());
+        right: "        let (_, carried) = this.parts();
+        O::unread(outcome, carried);
 ",
-        with: r#"            if made("operation_given_back_early") {
-                drop(core::ptr::read(&raw const operation));
+        with: r#"        if made("operation_given_back_early") {
+            let place = this.load.place();
+            unsafe {
+                drop(core::ptr::read(&raw const this.load.operation));
                 wsk_sys::mistake::pause();
                 O::unread(outcome, &mut *place.as_ptr());
                 place.drop_in_place();
-                core::mem::forget(operation);
-                return;
             }
-            O::unread(outcome, &mut *place.as_ptr());
+            core::mem::forget(this);
+            return;
+        }
+        let (_, carried) = this.parts();
+        O::unread(outcome, carried);
 "#,
     },
     Place {
@@ -168,7 +173,7 @@ const PLACES: &[Place] = &[
 ",
         with: r#"        let finished = O::Way::finished(result, Some(carried));
         if made("told_after_giving_back") {
-            unsafe { H::give_back(operation) };
+            H::give_back(operation);
             completion(finished);
             return;
         }
@@ -189,7 +194,7 @@ const PLACES: &[Place] = &[
         file: "operation/prepared.rs",
         right: "    if prepared.is_abandoned() {",
         with: r#"    if prepared.is_abandoned() && made("not_taken_up_again") {
-        unsafe { give_back::<O, B>(block) };
+        prepared.slot.give_back();
         core::mem::forget(prepared);
         held.tell(wsk_sys::STATUS_SUCCESS);
         return;

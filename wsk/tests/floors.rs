@@ -270,6 +270,8 @@ fn upper_floors_forbid_unsafe_code() {
         "memory/stack",
         "methods",
         "network",
+        "operation/callback",
+        "operation/in_flight",
         "registration/address_list",
         "registration/client_control",
         "registration/security",

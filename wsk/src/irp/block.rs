@@ -417,6 +417,12 @@ impl<P> Idle<P> {
         *self.cell(|header| &header.discard) = discard;
     }
 
+    /// Has `E` end the block when it is left to the routine, of an operation that is launched so.
+    #[inline]
+    pub(super) fn end_when_left_by<E: Unheld>(&mut self) {
+        *self.cell(|header| &header.discard) = E::end;
+    }
+
     /// Makes the IRP ready for its next request, whose completion this routine sees.
     #[inline]
     pub(super) fn set_routine<R: Routine>(&mut self) {
@@ -793,6 +799,8 @@ pub(super) struct Observed;
 pub(crate) trait Unheld {
     /// Whether there is an observer.
     const OBSERVED: bool;
+    /// Whether it may be launched again from its end, and then left to its routine once more.
+    const GOES_ON: bool;
 
     /// Ends the operation.
     ///

@@ -6,11 +6,11 @@ use core::ptr::NonNull;
 use wsk_sys::{DispatchError, IRP, NTSTATUS, STATUS_UNSUCCESSFUL};
 
 use crate::error::Error;
-use crate::irp::block::{EndedBy, Flight, Idle, Observed, Observer, Plain, Routine, Unheld};
+use crate::irp::block::{EndedBy, Flight, Idle, Observed, Observer, Plain, Unheld};
 use crate::irp::flight::Passed;
 
 impl<P> Idle<P> {
-    /// Makes a request: has `invoke` pass the IRP on. IRQL: that of the call.
+    /// Makes a request: has `invoke` pass the IRP on. The observer, if there is one, is told once in any case. IRQL: that of the call.
     ///
     /// # Errors
     ///
@@ -24,25 +24,32 @@ impl<P> Idle<P> {
     #[inline]
     pub(crate) unsafe fn launch(
         self,
+        observer: Option<Observer>,
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Flight<P>, NotLaunched<P>> {
-        // INVARIANT: the caller vouches for the call.
-        let call = Call(invoke);
-        Armed::with::<Plain>(self).pass_on(call).map(Passed::flight)
+        let mut operation = self;
+        operation.arm(observer);
+        // INVARIANT: just armed; the caller vouches for the call.
+        Armed(operation).pass_on(Call(invoke)).map(Passed::flight)
     }
 
     /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before the parameters are known: then fewer values live across the
-    /// calls of the kernel.
+    /// calls of the kernel. The observer, if there is one, is told of the completion.
     #[inline]
-    pub(crate) fn arm(&mut self) {
-        self.set_routine::<Plain>();
+    pub(crate) fn arm(&mut self, observer: Option<Observer>) {
+        if let Some(observer) = observer {
+            self.set_observer(observer);
+            self.set_routine::<Observed>();
+        } else {
+            self.set_routine::<Plain>();
+        }
     }
 
     /// As [`launch`](Self::launch), for an operation that was armed.
     ///
     /// # Safety
     ///
-    /// As for `launch`; and it was [armed](Self::arm), or made ready for another routine, and not in flight since.
+    /// As for `launch`; and it was [armed](Self::arm), and not in flight since.
     #[inline]
     pub(crate) unsafe fn launch_armed(
         self,
@@ -50,25 +57,6 @@ impl<P> Idle<P> {
     ) -> Result<Passed<P>, NotLaunched<P>> {
         // INVARIANT: the caller says that it was armed, and vouches for the call.
         Armed(self).pass_on(Call(invoke))
-    }
-
-    /// As [`launch`](Self::launch), with an observer, who is told once in any case.
-    ///
-    /// # Safety
-    ///
-    /// As for `launch`.
-    #[inline]
-    pub(crate) unsafe fn launch_observed(
-        self,
-        observer: Observer,
-        invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
-    ) -> Result<Flight<P>, NotLaunched<P>> {
-        let mut operation = self;
-        operation.set_observer(observer);
-        // INVARIANT: the caller vouches for the call.
-        let call = Call(invoke);
-        let armed = Armed::with::<Observed>(operation);
-        armed.pass_on(call).map(Passed::flight)
     }
 
     /// As [`launch`](Self::launch), but leaves the block to the routine from the start, which ends it as `E` says. `E` also says whether
@@ -86,6 +74,9 @@ impl<P> Idle<P> {
         let mut operation = self;
         if let Some(observer) = observer {
             operation.set_observer(observer);
+        }
+        if E::GOES_ON {
+            operation.end_when_left_by::<E>();
         }
         operation.set_routine::<EndedBy<E>>();
         let irp = operation.as_irp();
@@ -128,15 +119,6 @@ struct Call<F>(F);
 struct Armed<P>(Idle<P>);
 
 impl<P> Armed<P> {
-    /// Arms an operation with this routine.
-    #[inline]
-    fn with<R: Routine>(operation: Idle<P>) -> Self {
-        let mut operation = operation;
-        operation.set_routine::<R>();
-        // INVARIANT: just set.
-        Self(operation)
-    }
-
     /// Has the call pass the IRP on.
     #[inline]
     fn pass_on<F: FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>>(

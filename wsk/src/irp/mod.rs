@@ -22,12 +22,12 @@ mod state;
 
 pub use arguments::Lock;
 pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM};
-pub(crate) use block::{
-    Block, Flight, Header, Idle, Observer, Places, Spares, Tells, Unheld, initialise,
-};
 #[cfg(doc)]
 #[allow(unused_imports, reason = "what others keep promises to")]
-pub(crate) use block::{Discard, GiveBack};
+pub(crate) use block::GiveBack;
+pub(crate) use block::{
+    Block, Discard, Flight, Header, Idle, Observer, Places, Spares, Tells, Unheld, initialise,
+};
 pub(crate) use flight::{Passed, Polled};
 pub(crate) use launch::NotLaunched;
 pub(crate) use outcome::Outcome;

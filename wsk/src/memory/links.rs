@@ -20,11 +20,6 @@ impl Links {
             after: Cell::new(None),
         }
     }
-
-    /// What comes after something in its list.
-    pub(crate) fn after(&self) -> Option<Pinned<Self>> {
-        self.after.get()
-    }
 }
 
 /// A list that one thread at a time has. It uses what is in it: who frees that has [removed](Self::remove) it before.

@@ -9,7 +9,7 @@ use crate::cancel::Cancel;
 use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle, Spares};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{CarryOf, Lent, WayOf, go_on, lend_and_put};
+use crate::operation::carried::{CarryOf, Completed, Kept, WayOf, lend_and_put};
 use crate::registration::hold;
 use crate::request::{CutShort, Function, Operation, Request, Way};
 use crate::socket::calls::{self, Asked, Call as _};
@@ -237,11 +237,10 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             Ok(operation) => operation,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
-        operation.arm();
+        operation.arm(None);
         // SAFETY: what is carried lies there, and is not used before it is taken back.
-        let mut parameters = match unsafe {
-            lend_and_put::<false, _, _, _>(&mut operation, place, target, function)
-        } {
+        let mut parameters = match unsafe { lend_and_put(&mut operation, place, target, function) }
+        {
             Ok(bound) => bound.into_call(),
             Err(error) => {
                 give_back_after_error(spares, operation);
@@ -280,7 +279,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
             }
         };
         let mut end = passed.end();
-        let ended = loop {
+        let over = loop {
             let operation = match end {
                 Ok(operation) => operation,
                 Err(flight) => {
@@ -297,37 +296,29 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                     }
                 }
             };
+            // SAFETY: it has completed; what is carried lies at its place, and was lent.
+            let completed =
+                unsafe { Completed::<F::Operation, B, _>::of(operation, Kept::at(place)) };
             // Without an observer, as before: the caller keeps the driver, and if it is left it gets one.
-            // SAFETY: it has completed; what is carried lies at its place.
-            match unsafe { go_on::<F::Operation, B, ()>(operation, place, |_| None) } {
-                Ok(next) => end = next.end(),
-                Err(ended) => break ended,
+            match completed.go_on(|_| None) {
+                Ok(over) => break over,
+                Err(next) => end = next.into_flight().end(),
             }
         };
-        let mut operation = ended.operation;
-        // SAFETY: it has completed; what is carried lies at its place, was lent, and is read once.
-        let result = unsafe {
-            let lent = Lent::<F::Operation, B, (), false>::of(&mut operation, place);
-            let (arguments, carried) = (lent.operation.arguments(), &mut *place.as_ptr());
-            <F::Operation as Operation<B>>::Parameters::made(ended.outcome, carried);
+        let (result, operation) = over.read_in_place(|outcome, arguments, carried| {
             let cut_short = if L::LIMITS {
                 ending.and_then(|ending| ending.cut_short)
             } else {
                 None
             };
             if let Some(why) = cut_short
-                && F::Operation::is_timed_out(ended.outcome.status)
+                && F::Operation::is_timed_out(outcome.status)
             {
-                Err(F::Operation::cut_short(
-                    why,
-                    ended.outcome,
-                    arguments,
-                    carried,
-                ))
+                Err(F::Operation::cut_short(why, outcome, arguments, carried))
             } else {
-                F::Operation::read(ended.outcome, arguments, carried)
+                F::Operation::read(outcome, arguments, carried)
             }
-        };
+        });
         match result {
             Ok(output) => {
                 let waited = WayIn::<F, B>::waited(Ok(output), carried);

@@ -1,18 +1,17 @@
 //! Operations that are told at their completion: [`start_with`](Request::start_with). Nobody holds them: they are their completion
 //! routine's from the start.
 
-use core::marker::PhantomData;
-use core::ptr::NonNull;
+#![forbid(unsafe_code)]
 
 use crate::error::Error;
-use crate::irp::{Header, Idle, Unheld};
 use crate::operation::carried::{
-    Carried, Loaded, Over, WayOf, completion_of, refuse_large, refuse_large_completion,
+    ByItself, Completion, End, Home, Inside, Loaded, Over, Unladen, WayOf, refuse_large,
+    refuse_large_completion,
 };
 use crate::operation::in_flight::{FinishedOf, NotStartedOf};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
-use crate::socket::calls::{Asked as _, Call as _};
+use crate::socket::calls::Asked as _;
 
 impl<F: Function<B>, B> Request<'_, F, B> {
     /// Starts the request, and calls `completion` with the result and the buffer when it has completed. IRQL: as for
@@ -63,8 +62,8 @@ impl<F: Function<B>, B> Request<'_, F, B> {
             refuse_large::<B>();
             refuse_large_completion::<C>();
         }
-        let begun = match Idle::new() {
-            Ok(operation) => self.tell_with::<_, Alone>(operation, completion),
+        let begun = match Unladen::new() {
+            Ok(operation) => self.tell_with::<_, ByItself>(operation, completion),
             Err(error) => Err((error, self.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
@@ -76,91 +75,36 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline]
     pub(super) fn tell_with<C, H: Home<B>>(
         self,
-        operation: Idle<Carried<B>>,
+        operation: Unladen<B, Completion, H>,
         completion: C,
     ) -> Result<(), (Error, B)>
     where
         C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
     {
-        let mut loaded = Loaded::of(operation, self)?;
+        let loaded = Loaded::of(operation, self)?;
         let observer = H::HOLDS.then(|| hold(loaded.capture()));
         let _during_call = <F::Operation as Operation<B>>::Asked::during_call(loaded.carried());
-        let told = completion_of(loaded.operation().payload()).cast::<C>();
-        // SAFETY: there is room for the completion, as was asserted; the end, and the discard, is that of what was loaded, with the
-        // completion. Where the request was not made it goes last: it is somebody else's code, which may unwind where that is possible.
-        unsafe {
-            told.write(completion);
-            if <F::Operation as Operation<B>>::Parameters::GOES_ON {
-                // For the part that is not the first.
-                loaded
-                    .operation()
-                    .set_discard(Tell::<F::Operation, B, C, H>::end);
-            }
-            loaded
-                .launch_unheld::<Tell<F::Operation, B, C, H>>(observer)
-                .map_err(|(error, carried, _operation)| {
-                    told.drop_in_place();
-                    (error, carried)
-                })
-        }
+        let launched = loaded.launch_unheld(observer, Callback(completion));
+        // Where the request was not made the completion goes last: it is somebody else's code, which may unwind where that is possible.
+        launched.map_err(|(error, carried, _completion)| (error, carried))
     }
 }
 
-/// Where an operation that carries `B` goes when it is over.
-pub(super) trait Home<B> {
-    /// Whether the operation holds the capture by itself, rather than its pool.
-    const HOLDS: bool;
+/// A completion, which is called when the operation is over.
+struct Callback<C>(C);
 
-    /// Gives it back.
-    ///
-    /// # Safety
-    ///
-    /// It came from there.
-    unsafe fn give_back(operation: Idle<Carried<B>>);
-}
-
-/// Operations that were allocated by themselves.
-struct Alone;
-
-impl<B> Home<B> for Alone {
-    const HOLDS: bool = true;
-
-    unsafe fn give_back(operation: Idle<Carried<B>>) {
-        drop(operation);
-    }
-}
-
-/// How an operation `O` ends that carries `B` and came from `H`: a completion `C` is told.
-struct Tell<O, B, C, H>(PhantomData<(O, B, C, H)>);
-
-impl<O: Operation<B>, B, C, H: Home<B>> Unheld for Tell<O, B, C, H>
+impl<O: Operation<B>, B, C, H: Home<B>> End<O, B, H> for Callback<C>
 where
     C: FnOnce(FinishedOf<O, B>),
 {
-    const OBSERVED: bool = H::HOLDS;
+    const GOES_ON: bool = true;
 
-    /// # Safety
-    ///
-    /// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`, with a `C`, and came from `H`.
     #[inline]
-    unsafe fn end(block: NonNull<Header>) {
-        // SAFETY: the caller gives the block, which has completed, and was loaded for this operation.
-        let mut over = unsafe { Over::<O, B, Carried<B>>::of(Idle::from_block(block.cast())) };
-        let over = loop {
-            match over.go_on(|capture| Some(hold(capture))) {
-                Ok(over) => break over,
-                // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
-                Err(running) => match running.leave_unless_completed() {
-                    None => return,
-                    Some(completed) => over = completed,
-                },
-            }
-        };
-        // SAFETY: as the caller says the completion was written, and it is moved out once.
-        let completion = unsafe { completion_of(over.payload()).cast::<C>().read() };
+    fn end(self, over: Over<O, B, Inside<Completion, H>>) {
+        let Self(completion) = self;
         let (result, carried, operation) = over.unload();
         completion(O::Way::finished(result, Some(carried)));
-        // SAFETY: as the caller says it came from there. Goes back last.
-        unsafe { H::give_back(operation) };
+        // Goes back last.
+        H::give_back(operation);
     }
 }

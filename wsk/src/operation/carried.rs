@@ -1,16 +1,27 @@
-//! What an operation that owns what it uses carries, and how it is loaded and unloaded.
+//! What an operation carries: how it is loaded, made, and unloaded when it is over.
+//!
+//! The types say how far an operation is, and so what may be done with it:
+//!
+//! * [`Unladen`]: it has room for what it is to carry.
+//! * [`Load`]: it is at rest, with what it carries, which is lent to it or not.
+//! * [`Loaded`]: a request was put into it.
+//! * [`Running`]: it was made.
+//! * [`Completed`]: its IRP has come back, and it may go on.
+//! * [`Over`]: it has ended, and carries its load still.
 
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use core::ptr::NonNull;
 
 use wsk_sys::STATUS_CANCELLED;
 
 use crate::buffer::carry::Carry;
-use crate::error::Error;
-use crate::irp::{Flight, Header, Idle, NotLaunched, Observer, Outcome, Unheld};
+use crate::error::{Error, Memory};
+use crate::irp::{
+    Arguments, Discard, Flight, Header, Idle, Lock, NotLaunched, Observer, Outcome, Unheld,
+};
 use crate::memory::shared::Shared;
-use crate::registration::Capture;
+use crate::registration::{Capture, hold};
 pub(crate) use crate::request::{CarryOf, TargetOf};
 use crate::request::{Function, Operation, Request};
 use crate::socket::calls::{Asked, Bound, Call};
@@ -22,36 +33,25 @@ pub(crate) type WayOf<O, B> = <O as Operation<B>>::Way;
 const MOST: usize = 1024;
 
 /// The words of a completion that is told: see [`start_with`](crate::operation::Request::start_with).
-pub(crate) const COMPLETION_WORDS: usize = 4;
+const COMPLETION_WORDS: usize = 4;
 
-/// The payload of an operation that owns `B`: room for it, and for the completion that is told.
+/// Room for a completion that is told.
+pub(crate) type Completion = [usize; COMPLETION_WORDS];
+
+/// The payload of an operation that has what it carries in its block: room for a `B`, and for an `X` beside it.
 #[repr(C)]
-pub(crate) struct Carried<B> {
+pub(crate) struct Carried<B, X = Completion> {
     carried: MaybeUninit<B>,
-    completion: MaybeUninit<[usize; COMPLETION_WORDS]>,
+    beside: MaybeUninit<X>,
 }
 
-/// The payload of an operation, with a place for what the operation carries.
-///
-/// # Safety
-///
-/// `place` gives the place of a `B` in the payload, which nothing else uses.
-pub(crate) unsafe trait Carries<B>: Sized {
-    fn place(payload: NonNull<Self>) -> NonNull<B>;
-}
-
-// SAFETY: it begins with that.
-unsafe impl<B> Carries<B> for Carried<B> {
+impl<B, X> Carried<B, X> {
+    /// The place of what stands beside what is carried.
     #[inline]
-    fn place(payload: NonNull<Self>) -> NonNull<B> {
-        payload.cast()
+    pub(crate) fn beside(payload: NonNull<Self>) -> *mut X {
+        let place = payload.as_ptr();
+        place.wrapping_byte_add(offset_of!(Self, beside)).cast()
     }
-}
-
-/// The place of the completion that is told.
-pub(crate) fn completion_of<B>(payload: NonNull<Carried<B>>) -> NonNull<[usize; COMPLETION_WORDS]> {
-    // SAFETY: whoever has the pointer has the payload's memory; only the address of a member is taken, which is not null.
-    unsafe { NonNull::new_unchecked(&raw mut (*payload.as_ptr()).completion) }.cast()
 }
 
 /// Is not evaluated at compile time for what is too large to be moved into an operation. Finishers do so themselves, so that the
@@ -64,28 +64,402 @@ pub(crate) const fn refuse_large<B>() {
     );
 }
 
+/// Whether a completion has room in an operation.
+const fn fits<C>() -> bool {
+    size_of::<C>() <= size_of::<Completion>() && align_of::<C>() <= align_of::<usize>()
+}
+
 /// As [`refuse_large`], for completions.
 pub(crate) const fn refuse_large_completion<C>() {
     assert!(
-        size_of::<C>() <= size_of::<[usize; COMPLETION_WORDS]>()
-            && align_of::<C>() <= align_of::<usize>(),
+        fits::<C>(),
         "a completion has room for four words: capture a reference, or a reference-counted pointer, instead of values"
     );
 }
 
-/// An operation that is ready to be made: a request was put into it. It is meant to be launched; dropping it leaks what it carries.
+/// Where operations that carry `B` come from, and go back to.
+pub(crate) trait Home<B>: Sized {
+    /// Whether such an operation holds the capture by itself.
+    const HOLDS: bool;
+
+    /// Gives an operation back.
+    fn give_back(operation: Unladen<B, Completion, Self>);
+}
+
+/// Operations that find their way back by themselves: a block of the pool is freed, one of an arena goes there.
+pub(crate) struct ByItself;
+
+impl<B> Home<B> for ByItself {
+    const HOLDS: bool = true;
+
+    fn give_back(operation: Unladen<B, Completion, Self>) {
+        drop(operation);
+    }
+}
+
+/// An operation with room for a `B`, and for an `X` beside it.
 ///
 /// # Invariants
 ///
-/// What lies at its place was written there and is lent, and the parameters are those of the target, the arguments and the loan.
-pub(crate) struct Loaded<'t, O: Operation<B>, B, P: Carries<B>> {
-    operation: Idle<P>,
-    parameters: O::Parameters,
-    target: TargetOf<'t, O, B>,
+/// It came from `H`.
+pub(crate) struct Unladen<B, X = Completion, H = ByItself> {
+    operation: Idle<Carried<B, X>>,
+    home: PhantomData<H>,
+}
+
+// SAFETY: an operation at rest carries nothing, nothing of it is bound to a thread, and through a shared one nothing is done.
+unsafe impl<B, X, H> Sync for Unladen<B, X, H> {}
+
+impl<B, X> Unladen<B, X> {
+    /// Allocates one. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    #[inline]
+    pub(crate) fn new() -> Result<Self, Error> {
+        Ok(Self::finding_back(Idle::new()?))
+    }
+
+    #[inline]
+    fn finding_back(operation: Idle<Carried<B, X>>) -> Self {
+        // INVARIANT: every operation finds its way back by itself.
+        let home = PhantomData;
+        Self { operation, home }
+    }
+}
+
+impl<B, X, H> Unladen<B, X, H> {
+    /// An operation that came from `H`.
+    ///
+    /// # Safety
+    ///
+    /// So it did.
+    #[inline]
+    pub(crate) const unsafe fn of(operation: Idle<Carried<B, X>>) -> Self {
+        // INVARIANT: the caller says so.
+        let home = PhantomData;
+        Self { operation, home }
+    }
+
+    /// The same, which then finds its way back by itself.
+    #[inline]
+    pub(crate) fn by_itself(self) -> Unladen<B, X> {
+        Unladen::finding_back(self.operation)
+    }
+
+    #[inline]
+    pub(crate) fn into_operation(self) -> Idle<Carried<B, X>> {
+        self.operation
+    }
+}
+
+/// Where an operation has what it carries.
+///
+/// # Safety
+///
+/// `place` is the place of a `B`, which nothing else uses, as long as a [`Load`] has this with an operation; and as long as that is in
+/// flight.
+pub(crate) unsafe trait Where<B>: Copy {
+    /// The payload of the operation.
+    type Payload;
+    /// Whether the operation owns what it carries.
+    const OWNED: bool;
+
+    /// The place, of an operation with this payload.
+    fn place(self, payload: NonNull<Self::Payload>) -> NonNull<B>;
+}
+
+/// In the block of the operation, which came from `H`, with an `X` beside it.
+pub(crate) struct Inside<X = Completion, H = ByItself>(PhantomData<fn() -> (X, H)>);
+
+impl<X, H> Clone for Inside<X, H> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<X, H> Copy for Inside<X, H> {}
+
+impl<X, H> Inside<X, H> {
+    const NEW: Self = Self(PhantomData);
+}
+
+// SAFETY: the payload begins with a place for it, where a load has it.
+unsafe impl<B, X, H> Where<B> for Inside<X, H> {
+    type Payload = Carried<B, X>;
+    const OWNED: bool = true;
+
+    #[inline]
+    fn place(self, payload: NonNull<Carried<B, X>>) -> NonNull<B> {
+        payload.cast()
+    }
+}
+
+/// In memory of somebody who waits until the operation is over.
+pub(crate) struct Kept<B>(NonNull<B>);
+
+impl<B> Clone for Kept<B> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Kept<B> {}
+
+impl<B> Kept<B> {
+    #[inline]
+    pub(crate) const fn at(place: NonNull<B>) -> Self {
+        Self(place)
+    }
+}
+
+// SAFETY: who has put it there for an operation keeps it.
+unsafe impl<B> Where<B> for Kept<B> {
+    type Payload = ();
+    const OWNED: bool = false;
+
+    #[inline]
+    fn place(self, _: NonNull<()>) -> NonNull<B> {
+        self.0
+    }
+}
+
+/// Says which types something is of that has none of them inside.
+type Of<O, B> = PhantomData<fn() -> (O, B)>;
+
+/// An operation `O` at rest, with a `B` that it carries, which is `LENT` to it or not. Dropping it takes back what is lent, drops what the
+/// operation owns, and gives the operation back.
+///
+/// # Invariants
+///
+/// A `B` lies at the place, and nothing else uses it. Where it is `LENT`, it was lent with the operation's lock.
+struct Load<O: Operation<B>, B, W: Where<B>, const LENT: bool> {
+    operation: Idle<W::Payload>,
+    at: W,
     of: Of<O, B>,
 }
 
-impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
+impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Load<O, B, W, LENT> {
+    /// How what was lent is taken back.
+    const TAKE_BACK: unsafe fn(NonNull<B>, &mut Lock) = if W::OWNED {
+        CarryOf::<O, B>::take_back::<true>
+    } else {
+        CarryOf::<O, B>::take_back::<false>
+    };
+
+    #[inline]
+    fn place(&self) -> NonNull<B> {
+        self.at.place(self.operation.payload())
+    }
+
+    /// The operation, with what it carries at its place, lent or not.
+    #[inline]
+    fn into_operation(self) -> (Idle<W::Payload>, W) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it is moved out of what is neither used again nor dropped.
+        (
+            unsafe { core::ptr::read(&raw const this.operation) },
+            this.at,
+        )
+    }
+}
+
+impl<O: Operation<B>, B, X, H> Load<O, B, Inside<X, H>, false> {
+    /// Puts what is to be carried into an operation.
+    #[inline]
+    fn put(operation: Unladen<B, X, H>, carried: B) -> Self {
+        let (operation, at) = (operation.into_operation(), Inside::NEW);
+        // SAFETY: the operation is at rest, so the place is not in use.
+        unsafe { at.place(operation.payload()).write(carried) };
+        // INVARIANT: written.
+        Self {
+            operation,
+            at,
+            of: PhantomData,
+        }
+    }
+
+    /// Takes it out again.
+    #[inline]
+    fn take(self) -> (B, Unladen<B, X, H>) {
+        let place = self.place();
+        let (operation, _) = self.into_operation();
+        let home = PhantomData;
+        // SAFETY: by the invariant it lies there; it is moved out this once.
+        // INVARIANT: where it came from is what the place says.
+        (unsafe { place.read() }, Unladen { operation, home })
+    }
+}
+
+impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, false> {
+    /// Lends what it carries to the operation, and puts a request into that.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request; then nothing is lent.
+    // With who looks at the error, which else lies in memory, and the parameters with it.
+    #[expect(clippy::inline_always, reason = "two instructions of a send")]
+    #[inline(always)]
+    fn lend<F: Function<B, Operation = O>>(
+        self,
+        target: TargetOf<'_, O, B>,
+        function: F,
+    ) -> Result<ReadyOf<O, B, W>, (Error, Self)> {
+        let mut this = self;
+        let place = this.place();
+        // SAFETY: by the invariant it lies at the place, which nothing else uses until it is taken back; the operation's lock holds nothing
+        // while it is at rest. The operation's name in types is the lifetime of the target's borrow, of which who puts it together
+        // knows nothing.
+        let (lent, places) = unsafe {
+            let lock = this.operation.locked();
+            let lent = if W::OWNED {
+                CarryOf::<O, B>::lend::<true>(place, lock)
+            } else {
+                CarryOf::<O, B>::lend::<false>(place, lock)
+            };
+            (lent, this.operation.places())
+        };
+        let lent = match lent {
+            Ok(lent) => lent,
+            Err(error) => return Err((error, this)),
+        };
+        let (operation, at) = this.into_operation();
+        // INVARIANT: lent.
+        let mut load = Load {
+            operation,
+            at,
+            of: PhantomData,
+        };
+        match function.put(target, lent, load.operation.arguments(), places) {
+            // INVARIANT: bound to what is lent.
+            Ok(bound) => Ok(Ready {
+                load,
+                call: Bound::into_call(bound),
+            }),
+            Err(error) => Err((error, load.take_back())),
+        }
+    }
+}
+
+impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, true> {
+    /// Takes back what is lent.
+    #[inline]
+    fn take_back(self) -> Load<O, B, W, false> {
+        let (operation, at) = self.into_operation();
+        // INVARIANT: it is not lent from here on, also when code of others unwinds.
+        let mut this = Load {
+            operation,
+            at,
+            of: PhantomData,
+        };
+        let place = this.place();
+        // SAFETY: by the invariant it was lent with this lock, and the operation is at rest.
+        unsafe { Self::TAKE_BACK(place, this.operation.locked()) };
+        this
+    }
+}
+
+impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Drop for Load<O, B, W, LENT> {
+    #[inline]
+    fn drop(&mut self) {
+        let place = self.place();
+        // SAFETY: by the invariant it lies there, and was lent where it is `LENT`; the operation is at rest. It is dropped once.
+        unsafe {
+            if LENT {
+                Self::TAKE_BACK(place, self.operation.locked());
+            }
+            if W::OWNED {
+                place.drop_in_place();
+            }
+        }
+    }
+}
+
+/// An operation that is ready to be made, with the parameters of the call.
+///
+/// # Invariants
+///
+/// The parameters were bound to the operation, to which is lent still what was then; what they lead to is there as long as this is used.
+struct Ready<O: Operation<B>, B, W: Where<B>, C: Call<B>> {
+    load: Load<O, B, W, true>,
+    call: C,
+}
+
+/// An operation that is ready to be made for the first time.
+type ReadyOf<O, B, W> = Ready<O, B, W, <O as Operation<B>>::Parameters>;
+
+impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
+    /// Makes the request. The observer, if there is one, is told of its completion; `discard` ends the operation when it is left to its
+    /// routine.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made, with what it carries.
+    #[inline]
+    fn launch(
+        self,
+        observer: Option<Observer>,
+        discard: Option<Discard>,
+    ) -> Result<Running<O, B, W>, Refused<O, B, W>> {
+        let Self { load, call } = self;
+        let (mut operation, at) = load.into_operation();
+        // SAFETY: by the invariant what the parameters point at is in the arguments, or was lent and stays at its place, until the operation
+        // has completed. Callers give what discards such an operation.
+        let launched = unsafe {
+            if let Some(discard) = discard {
+                operation.set_discard(discard);
+            }
+            operation.launch(observer, |irp| call.submit(irp))
+        };
+        match launched {
+            // INVARIANT: in flight, and loaded.
+            Ok(flight) => Ok(Running {
+                flight,
+                at,
+                of: PhantomData,
+            }),
+            Err(refused) => Err(Refused::of(refused, at)),
+        }
+    }
+}
+
+/// An operation that was not begun, and why.
+struct Refused<O: Operation<B>, B, W: Where<B>> {
+    error: Error,
+    load: Load<O, B, W, true>,
+}
+
+impl<O: Operation<B>, B, W: Where<B>> Refused<O, B, W> {
+    #[inline]
+    fn of(refused: NotLaunched<W::Payload>, at: W) -> Self {
+        // INVARIANT: callers have launched what was loaded.
+        let load = Load {
+            operation: refused.operation,
+            at,
+            of: PhantomData,
+        };
+        let error = refused.error;
+        Self { error, load }
+    }
+
+    /// Takes back what was lent.
+    #[cold]
+    #[inline(never)]
+    fn take_back(self) -> (Error, Load<O, B, W, false>) {
+        (self.error, self.load.take_back())
+    }
+}
+
+/// An operation into which a request was put. It is meant to be launched.
+pub(crate) struct Loaded<'t, O: Operation<B>, B, X = Completion, H = ByItself> {
+    ready: Ready<O, B, Inside<X, H>, O::Parameters>,
+    target: TargetOf<'t, O, B>,
+}
+
+impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
     /// Puts a request into an operation.
     ///
     /// # Errors
@@ -93,7 +467,7 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
     /// What is wrong with the request, with what it carries.
     #[inline]
     pub(crate) fn of<F: Function<B, Operation = O>>(
-        operation: Idle<P>,
+        operation: Unladen<B, X, H>,
         request: Request<'t, F, B>,
     ) -> Result<Self, (Error, B)> {
         let Request {
@@ -101,35 +475,17 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
             function,
             carried,
         } = request;
-        let mut operation = operation;
-        let place = P::place(operation.payload());
-        // SAFETY: the operation is idle, so the place is not in use. What is carried stays there, and is not used while it is lent.
-        let put = unsafe {
-            place.write(carried);
-            // Drops it when code of others unwinds.
-            let undo = Unload(place);
-            let put = lend_and_put::<true, _, _, _>(&mut operation, place, target, function);
-            core::mem::forget(undo);
-            put.map(Bound::into_call)
-        };
-        match put {
-            // INVARIANT: written, lent and put.
-            Ok(parameters) => Ok(Self {
-                operation,
-                parameters,
-                target,
-                of: PhantomData,
-            }),
-            // SAFETY: it was written above; what was lent was taken back.
-            Err(error) => Err((error, unsafe { place.read() })),
+        match Load::put(operation, carried).lend(target, function) {
+            Ok(ready) => Ok(Self { ready, target }),
+            Err((error, load)) => Err((error, load.take().0)),
         }
     }
 
     /// What it carries.
     #[inline]
     pub(crate) fn carried(&self) -> &B {
-        // SAFETY: by the invariant it lies there; whoever uses the loan only does so in flight.
-        unsafe { P::place(self.operation.payload()).as_ref() }
+        // SAFETY: by the invariant of the load it lies there; whoever uses what is lent of it only does so in flight.
+        unsafe { self.ready.load.place().as_ref() }
     }
 
     /// The capture that keeps the driver.
@@ -138,140 +494,189 @@ impl<'t, O: Operation<B>, B, P: Carries<B>> Loaded<'t, O, B, P> {
         O::Asked::capture(self.target, self.carried())
     }
 
-    /// The operation itself.
-    #[inline]
-    pub(crate) const fn operation(&mut self) -> &mut Idle<P> {
-        &mut self.operation
-    }
-
-    /// Makes the request; the observer, if there is one, is told of its completion.
+    /// Makes the request; the observer, if there is one, is told of its completion. It is not to be left to its routine.
     ///
     /// # Errors
     ///
     /// Why it could not be made, with what it carries.
     #[inline]
-    pub(crate) fn launch(self, observer: Option<Observer>) -> Result<Running<O, B, P>, (Error, B)> {
-        let Self {
-            operation,
-            parameters,
-            target: _target,
-            ..
-        } = self;
-        // SAFETY: by the invariant what the parameters point at is in the arguments, or was lent and is in the payload, which stays until
-        // the completion was seen; the target is borrowed for the call. What was not made was loaded, and is unloaded once.
-        let launched = unsafe {
-            let submit = |irp| parameters.submit(irp);
-            match observer {
-                Some(observer) => operation.launch_observed(observer, submit),
-                None => operation.launch(submit),
-            }
-            .map_err(|refused| unload_refused::<O, B, P>(refused))
-        };
-        match launched {
-            // INVARIANT: in flight, and loaded.
-            Ok(flight) => Ok(Running {
-                flight,
-                of: PhantomData,
-            }),
-            Err((error, carried, _)) => Err((error, carried)),
-        }
+    pub(crate) fn launch(self, observer: Option<Observer>) -> Launched<O, B, Inside<X, H>> {
+        self.launch_as(observer, None)
     }
 
-    /// As [`launch`](Self::launch), leaving the operation to its routine from the start, which ends it as `E` says.
+    #[inline]
+    fn launch_as(
+        self,
+        observer: Option<Observer>,
+        discard: Option<Discard>,
+    ) -> Launched<O, B, Inside<X, H>> {
+        match self.ready.launch(observer, discard) {
+            Ok(running) => Ok(running),
+            Err(refused) => {
+                let (error, load) = refused.take_back();
+                Err((error, load.take().0))
+            }
+        }
+    }
+}
+
+/// An operation that was made; or why it was not, with what it carries.
+type Launched<O, B, W> = Result<Running<O, B, W>, (Error, B)>;
+
+impl<O: Operation<B>, B> Loaded<'_, O, B> {
+    /// As [`launch`](Self::launch); the routine drops what it carries when the operation is left to it.
+    #[inline]
+    pub(crate) fn launch_to_be_left(self, observer: Option<Observer>) -> Launched<O, B, Inside> {
+        self.launch_as(observer, Some(Told::<O, B, Dropped, ByItself>::end))
+    }
+}
+
+impl<O: Operation<B>, B, H: Home<B>> Loaded<'_, O, B, Completion, H> {
+    /// As [`launch`](Self::launch), leaving the operation to its routine from the start: `end` ends it. It may do so before this returns.
     ///
     /// # Errors
     ///
-    /// As for that, with the operation.
+    /// As for that, with `end`.
+    #[inline]
+    pub(crate) fn launch_unheld<T: End<O, B, H>>(
+        self,
+        observer: Option<Observer>,
+        end: T,
+    ) -> Result<(), (Error, B, T)> {
+        let Ready { load, call } = self.ready;
+        // Finishers refuse it where they are called.
+        if !fits::<T>() {
+            return Err((Error::NoMemory(Memory::Irp), load.take_back().take().0, end));
+        }
+        let (operation, at) = load.into_operation();
+        let place = Carried::beside(operation.payload()).cast::<T>();
+        // SAFETY: there is room for `end`, and with it and what was loaded the operation ends as `Told` says. The
+        // parameters are as for `Ready::launch`.
+        let launched = unsafe {
+            place.write(end);
+            operation
+                .launch_unheld::<Told<O, B, T, H>>(observer, |irp| call.submit(irp))
+                .map_err(|refused| (refused, place.read()))
+        };
+        launched.map_err(|(refused, end)| {
+            let (error, load) = Refused::<O, B, _>::of(refused, at).take_back();
+            (error, load.take().0, end)
+        })
+    }
+}
+
+/// What becomes of an operation `O` that nobody holds, and that came from `H`, when it has completed. This lies in the operation.
+pub(crate) trait End<O: Operation<B>, B, H>: Sized {
+    /// Whether an operation that may go on does so.
+    const GOES_ON: bool;
+
+    fn end(self, over: Over<O, B, Inside<Completion, H>>);
+}
+
+/// What an operation that was left to its routine carries is dropped.
+struct Dropped;
+
+impl<O: Operation<B>, B> End<O, B, ByItself> for Dropped {
+    const GOES_ON: bool = false;
+
+    fn end(self, over: Over<O, B, Inside>) {
+        over.discard();
+    }
+}
+
+/// How an operation `O` ends that carries `B` and came from `H`: `T` is told.
+struct Told<O, B, T, H>(PhantomData<(O, B, T, H)>);
+
+impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H> {
+    const OBSERVED: bool = H::HOLDS;
+    const GOES_ON: bool = T::GOES_ON && O::Parameters::GOES_ON;
+
+    /// # Safety
+    ///
+    /// As for [`Discard`], of a block that came from `H`, and was loaded for an `O` with a `B`, and with a `T` beside it.
+    #[inline]
+    unsafe fn end(block: NonNull<Header>) {
+        // SAFETY: the caller gives the block, which has completed, and was loaded so.
+        let mut completed = unsafe {
+            let operation = Idle::from_block(block.cast());
+            Completed::<O, B, Inside<Completion, H>>::of(operation, Inside::NEW)
+        };
+        let over = loop {
+            if !T::GOES_ON {
+                break completed.stop();
+            }
+            match completed.go_on(|capture| Some(hold(capture))) {
+                Ok(over) => break over,
+                // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
+                Err(running) => match running.leave_unless_completed() {
+                    None => return,
+                    Some(again) => completed = again,
+                },
+            }
+        };
+        let place = Carried::beside(over.load.operation.payload()).cast::<T>();
+        // SAFETY: as the caller says it was written there, and it is moved out once.
+        let told = unsafe { place.read() };
+        told.end(over);
+    }
+}
+
+/// An operation `O` that was made, and carries `B`. Dropping it leaks both.
+///
+/// # Invariants
+///
+/// The flight is that of an `O` that was loaded with a `B`, which lies at the place, and is lent.
+pub(crate) struct Running<O: Operation<B>, B, W: Where<B> = Inside> {
+    flight: Flight<W::Payload>,
+    at: W,
+    of: Of<O, B>,
+}
+
+// SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
+// thread. All else needs it whole, and with it what it carries, which is `Send`.
+unsafe impl<O: Operation<B>, B: Send> Sync for Running<O, B> {}
+
+impl<O: Operation<B>, B, X, H> Running<O, B, Inside<X, H>> {
+    /// The operation of a flight.
     ///
     /// # Safety
     ///
-    /// What `E` does with the operation may be done as soon as the IRP is passed on.
-    #[inline]
-    pub(crate) unsafe fn launch_unheld<E: Unheld>(
-        self,
-        observer: Option<Observer>,
-    ) -> Result<(), (Error, B, Idle<P>)> {
-        let Self {
-            operation,
-            parameters,
-            target: _target,
-            ..
-        } = self;
-        // SAFETY: as for `launch`; the caller vouches for what `E` does.
-        unsafe {
-            operation
-                .launch_unheld::<E>(observer, |irp| parameters.submit(irp))
-                .map_err(|refused| unload_refused::<O, B, P>(refused))
+    /// It is that of an operation that came from `H`, was loaded for an `O` with a `B`, and made; nothing else ends it.
+    pub(crate) const unsafe fn of(flight: Flight<Carried<B, X>>) -> Self {
+        // INVARIANT: the caller says so.
+        Self {
+            flight,
+            at: Inside::NEW,
+            of: PhantomData,
         }
     }
 }
 
-impl<O: Operation<B>, B> Loaded<'_, O, B, Carried<B>> {
-    /// Has the routine drop what it carries when the operation was left to it.
+impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
     #[inline]
-    pub(crate) fn discard_when_left(&mut self) {
-        // SAFETY: the discard is that of what was loaded, by the invariant.
-        unsafe { self.operation.set_discard(discard::<O, B>) };
-    }
-}
-
-/// Takes back what was lent to an operation that was not begun, and what it carries out of it.
-///
-/// # Safety
-///
-/// The operation was loaded, for an `O`, with a `B`, which nobody else takes out.
-#[cold]
-#[inline(never)]
-unsafe fn unload_refused<O: Operation<B>, B, P: Carries<B>>(
-    refused: NotLaunched<P>,
-) -> (Error, B, Idle<P>) {
-    let mut operation = refused.operation;
-    let place = P::place(operation.payload());
-    // SAFETY: the caller keeps the same contract.
-    let carried = unsafe {
-        CarryOf::<O, B>::take_back::<true>(place, operation.locked());
-        place.read()
-    };
-    (refused.error, carried, operation)
-}
-
-/// An operation `O` that was made, and carries `B` in its payload. Dropping it leaks both.
-///
-/// # Invariants
-///
-/// The flight is that of an `O` that was loaded with a `B`.
-pub(crate) struct Running<O: Operation<B>, B, P: Carries<B>> {
-    flight: Flight<P>,
-    of: Of<O, B>,
-}
-
-impl<O: Operation<B>, B, P: Carries<B>> Running<O, B, P> {
-    #[inline]
-    pub(crate) const fn flight(&self) -> &Flight<P> {
+    pub(crate) const fn flight(&self) -> &Flight<W::Payload> {
         &self.flight
     }
 
     #[inline]
-    pub(crate) const fn flight_mut(&mut self) -> &mut Flight<P> {
+    pub(crate) const fn flight_mut(&mut self) -> &mut Flight<W::Payload> {
         &mut self.flight
     }
 
     #[inline]
-    pub(crate) fn into_flight(self) -> Flight<P> {
+    pub(crate) fn into_flight(self) -> Flight<W::Payload> {
         self.flight
     }
 
     /// The operation when it has completed; else as it is.
     #[inline]
-    fn complete(self) -> Result<Over<O, B, P>, Self> {
-        match self.flight.end() {
-            // SAFETY: by the invariant it was loaded, and it has completed.
-            Ok(operation) => Ok(unsafe { Over::of(operation) }),
+    pub(crate) fn complete(self) -> Result<Completed<O, B, W>, Self> {
+        let Self { flight, at, of } = self;
+        match flight.end() {
+            // INVARIANT: it was loaded, and has completed.
+            Ok(operation) => Ok(Completed(Load { operation, at, of })),
             // INVARIANT: the same.
-            Err(flight) => Err(Self {
-                flight,
-                of: PhantomData,
-            }),
+            Err(flight) => Err(Self { flight, at, of }),
         }
     }
 
@@ -281,98 +686,207 @@ impl<O: Operation<B>, B, P: Carries<B>> Running<O, B, P> {
     pub(crate) fn end(
         self,
         observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
-    ) -> Result<Over<O, B, P>, Self> {
+    ) -> Result<Over<O, B, W>, Self> {
         self.complete()?.go_on(observer)
     }
 
     /// Leaves it to its routine, unless it has completed.
-    pub(crate) fn leave_unless_completed(self) -> Option<Over<O, B, P>> {
-        let flight = self.flight.leave_unless_completed()?;
+    fn leave_unless_completed(self) -> Option<Completed<O, B, W>> {
+        let Self { flight, at, of } = self;
+        let flight = flight.leave_unless_completed()?;
         // INVARIANT: the same.
-        let same = Self {
-            flight,
-            of: PhantomData,
-        };
-        same.complete().ok()
+        Self { flight, at, of }.complete().ok()
+    }
+
+    /// Leaves what it carries to the provider, if that can be: then it is given to be looked at.
+    pub(crate) fn abandon(&self) -> Option<&B> {
+        let place = self.at.place(self.flight.payload());
+        // SAFETY: by the invariant it lies there, and is lent; what was left of it is not inside.
+        unsafe {
+            if CarryOf::<O, B>::abandon(place) {
+                Some(place.as_ref())
+            } else {
+                None
+            }
+        }
     }
 }
 
-/// An operation `O` that is over, and carries `B` in its payload still.
+/// An operation `O` that has completed, and carries `B` still.
 ///
 /// # Invariants
 ///
-/// It was loaded for an `O` with a `B`, and has ended so. Nobody has read it.
-pub(crate) struct Over<O: Operation<B>, B, P: Carries<B>> {
-    ended: Ended<P>,
-    of: Of<O, B>,
-}
+/// It was made with its load, and has completed so. Nobody has read what has come of it.
+pub(crate) struct Completed<O: Operation<B>, B, W: Where<B> = Inside>(Load<O, B, W, true>);
 
-impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
-    /// The operation that was left to its routine, or to who ends it: it has completed.
+impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
+    /// The operation that was left to its routine, or that its holder has waited for.
     ///
     /// # Safety
     ///
-    /// It was loaded for an `O` with a `B`, has completed, and is the caller's, who gives it away.
+    /// It was loaded for an `O` with a `B`, which lies at the place and is lent, and has completed; the caller gives it away.
     #[inline]
-    pub(crate) unsafe fn of(operation: Idle<P>) -> Self {
-        let outcome = operation.outcome();
+    pub(crate) const unsafe fn of(operation: Idle<W::Payload>, at: W) -> Self {
+        let of = PhantomData;
         // INVARIANT: the caller says so.
-        Self {
-            ended: Ended { outcome, operation },
-            of: PhantomData,
-        }
+        Self(Load { operation, at, of })
     }
 
-    /// The operation, if it goes on; else its end.
+    /// The operation, if it goes on, because it has not got all it asks for; else its end. The observer, if there is one, is told of the next
+    /// completion.
     #[inline]
     pub(crate) fn go_on(
         self,
         observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
-    ) -> Result<Self, Running<O, B, P>> {
-        let place = P::place(self.payload());
-        // SAFETY: by the invariant it has completed, and what was loaded lies at the place.
-        match unsafe { go_on::<O, B, P>(self.ended.operation, place, observer) } {
-            // INVARIANT: it goes on as what it was.
-            Ok(flight) => Err(Running {
-                flight,
-                of: PhantomData,
-            }),
-            // INVARIANT: it has ended so.
-            Err(ended) => Ok(Self {
-                ended,
-                of: PhantomData,
-            }),
-        }
+    ) -> Result<Over<O, B, W>, Running<O, B, W>> {
+        let Self(mut load) = self;
+        let (outcome, cancelled) = load.operation.outcome_and_cancelled();
+        let more = if O::Parameters::GOES_ON {
+            let place = load.place();
+            // SAFETY: by the invariant it has completed with this outcome, and what it carries lies at the place, and is lent.
+            unsafe {
+                let places = load.operation.places();
+                O::Parameters::goes_on(outcome, load.operation.arguments(), places, place)
+            }
+        } else {
+            None
+        };
+        let more = match more {
+            None => return Ok(Over::of(load, outcome)),
+            // Who has cancelled it wants no more of it.
+            Some(Ok(_)) if cancelled => Err(STATUS_CANCELLED),
+            Some(more) => more,
+        };
+        let (load, status) = match more {
+            Err(status) => (load, status),
+            Ok(more) => {
+                let observer = observer(more.capture());
+                // INVARIANT: what goes on is that of this operation, which has the rest in its arguments.
+                let call = more.call();
+                match (Ready { load, call }).launch(observer, None) {
+                    Ok(running) => return Err(running),
+                    Err(refused) => (refused.load, refused.error.into()),
+                }
+            }
+        };
+        // What had come is counted where it goes on.
+        let information = 0;
+        let outcome = Outcome {
+            status,
+            information,
+        };
+        Ok(Over::of(load, outcome))
     }
 
+    /// Its end, though it may go on.
     #[inline]
-    pub(crate) fn payload(&self) -> NonNull<P> {
-        self.ended.operation.payload()
+    pub(crate) fn stop(self) -> Over<O, B, W> {
+        let outcome = self.0.operation.outcome();
+        Over::of(self.0, outcome)
     }
 
+    /// Frees the operation, but not what it carries beyond [a part](crate::buffer::carry::Carry::drop_part), which was left to the
+    /// provider: what that borrows may be gone.
+    pub(crate) fn free_abandoned(self) {
+        let (operation, at) = self.0.into_operation();
+        let place = at.place(operation.payload());
+        // SAFETY: by the invariant it has completed; what it carries is used no more.
+        unsafe { CarryOf::<O, B>::drop_part(place) };
+        drop(operation);
+    }
+}
+
+/// An operation `O` that has ended, and carries `B` still.
+///
+/// # Invariants
+///
+/// It has completed, for the last time. Nobody has read what has come of it.
+pub(crate) struct Over<O: Operation<B>, B, W: Where<B> = Inside> {
+    load: Load<O, B, W, true>,
+    outcome: Outcome,
+}
+
+impl<O: Operation<B>, B, W: Where<B>> Over<O, B, W> {
+    /// The end of an operation that has completed, of which nobody has this yet.
+    #[inline]
+    fn of(load: Load<O, B, W, true>, outcome: Outcome) -> Self {
+        let mut this = Self { load, outcome };
+        let (_, carried) = this.parts();
+        // SAFETY: callers have the operation, which has completed, and give its outcome.
+        unsafe { O::Parameters::made(outcome, carried) };
+        this
+    }
+
+    /// The arguments, and what it carries, of which the provider has nothing any more.
+    #[inline]
+    fn parts(&mut self) -> (&mut Arguments, &mut B) {
+        let place = self.load.place();
+        // SAFETY: by the invariant it lies there, and nobody else uses it; both are borrowed exclusively.
+        (self.load.operation.arguments(), unsafe {
+            &mut *place.as_ptr()
+        })
+    }
+
+    /// Has the result read, and takes back what is lent.
+    #[expect(
+        clippy::inline_always,
+        reason = "as for what ends an operation in flight"
+    )]
+    #[inline(always)]
+    fn read<R>(
+        self,
+        read: impl FnOnce(Outcome, &mut Arguments, &mut B) -> R,
+    ) -> (R, Load<O, B, W, false>) {
+        let mut this = self;
+        let outcome = this.outcome;
+        let (arguments, carried) = this.parts();
+        let result = read(outcome, arguments, carried);
+        (result, this.load.take_back())
+    }
+
+    /// Drops what it carries, and gives the operation back, with what has come of it unread.
+    pub(crate) fn discard(self) {
+        let mut this = self;
+        let outcome = this.outcome;
+        let (_, carried) = this.parts();
+        O::unread(outcome, carried);
+        drop(this);
+    }
+}
+
+impl<O: Operation<B>, B> Over<O, B, Kept<B>> {
+    /// Has the result read, and takes back what is lent; with the operation.
+    #[expect(
+        clippy::inline_always,
+        reason = "as for what ends an operation in flight"
+    )]
+    #[inline(always)]
+    pub(crate) fn read_in_place<R>(
+        self,
+        read: impl FnOnce(Outcome, &mut Arguments, &mut B) -> R,
+    ) -> (R, Idle<()>) {
+        let (result, load) = self.read(read);
+        (result, load.into_operation().0)
+    }
+}
+
+/// What comes of an operation: its result, what it carried, and itself.
+type Unloaded<O, B, X, H> = (
+    Result<<O as Operation<B>>::Output, Error>,
+    B,
+    Unladen<B, X, H>,
+);
+
+impl<O: Operation<B>, B, X, H> Over<O, B, Inside<X, H>> {
     /// Reads the result, and takes what was carried out of its place; with the operation, which is to go back last.
     #[expect(
         clippy::inline_always,
         reason = "as for what ends an operation in flight"
     )]
     #[inline(always)]
-    pub(crate) fn unload(self) -> (Result<O::Output, Error>, B, Idle<P>) {
-        let Ended {
-            outcome,
-            mut operation,
-        } = self.ended;
-        let place = P::place(operation.payload());
-        // Drops it when code of others unwinds.
-        let undo = Unload(place);
-        // SAFETY: by the invariant it has completed, and what was loaded lies at its place, out of which it is moved once.
-        let (result, carried) = unsafe {
-            let lent = Lent::<O, B, P, true>::of(&mut operation, place);
-            O::Parameters::made(outcome, &mut *place.as_ptr());
-            let result = O::read(outcome, lent.operation.arguments(), &mut *place.as_ptr());
-            drop(lent);
-            core::mem::forget(undo);
-            (result, place.read())
-        };
+    pub(crate) fn unload(self) -> Unloaded<O, B, X, H> {
+        let (result, load) = self.read(O::read);
+        let (carried, operation) = load.take();
         (result, carried, operation)
     }
 
@@ -382,36 +896,9 @@ impl<O: Operation<B>, B, P: Carries<B>> Over<O, B, P> {
         let (result, carried, _operation) = self.unload();
         (result, carried)
     }
-
-    /// Drops what it carries, and gives the operation back, with what has come of it unread.
-    pub(crate) fn discard(self) {
-        let Ended {
-            outcome,
-            mut operation,
-        } = self.ended;
-        let place = P::place(operation.payload());
-        // SAFETY: by the invariant it has completed, and what was loaded lies at its place, where it is dropped once.
-        unsafe {
-            O::Parameters::made(outcome, &mut *place.as_ptr());
-            O::unread(outcome, &mut *place.as_ptr());
-            CarryOf::<O, B>::take_back::<true>(place, operation.locked());
-            place.drop_in_place();
-        }
-        // Given back last, also when what is dropped unwinds.
-        drop(operation);
-    }
 }
 
-struct Unload<B>(NonNull<B>);
-
-impl<B> Drop for Unload<B> {
-    fn drop(&mut self) {
-        // SAFETY: who makes this has written there, and does not go on.
-        unsafe { self.0.drop_in_place() };
-    }
-}
-
-/// Lends what lies at `place`, and puts the request's arguments into the operation.
+/// Lends what lies at `place`, which is not the operation's own, and puts the request's arguments into the operation.
 ///
 /// # Errors
 ///
@@ -419,11 +906,10 @@ impl<B> Drop for Unload<B> {
 ///
 /// # Safety
 ///
-/// Something lies at the place, which stays there, unused, until it is taken back. An operation that owns it has it in its block, and
-/// nobody else refers to it.
+/// Something lies at the place, which stays there, unused, until it is taken back.
 #[inline]
-pub(crate) unsafe fn lend_and_put<'t, const OWNED: bool, F: Function<B>, B, P>(
-    operation: &mut Idle<P>,
+pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B>(
+    operation: &mut Idle<()>,
     place: NonNull<B>,
     target: TargetOf<'t, F::Operation, B>,
     function: F,
@@ -431,119 +917,13 @@ pub(crate) unsafe fn lend_and_put<'t, const OWNED: bool, F: Function<B>, B, P>(
     // SAFETY: the caller keeps the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
     // The operation's name in types is the lifetime of the target's borrow, of which who puts it together knows nothing.
     let (lent, places) = unsafe {
-        let lent = CarryOf::<F::Operation, B>::lend::<OWNED>(place, operation.locked())?;
+        let lent = CarryOf::<F::Operation, B>::lend::<false>(place, operation.locked())?;
         (lent, operation.places())
     };
     let put = function.put(target, lent, operation.arguments(), places);
     if put.is_err() {
         // SAFETY: lent above, and nothing was begun.
-        unsafe { CarryOf::<F::Operation, B>::take_back::<OWNED>(place, operation.locked()) };
+        unsafe { CarryOf::<F::Operation, B>::take_back::<false>(place, operation.locked()) };
     }
     put
 }
-
-/// What is lent to an operation that is over: taken back when this is dropped, also when code of others unwinds.
-///
-/// # Invariants
-///
-/// What lies at the place was lent to the operation, an `O`, and nothing else takes it back.
-pub(crate) struct Lent<'o, O: Operation<B>, B, P, const OWNED: bool> {
-    pub(crate) operation: &'o mut Idle<P>,
-    place: NonNull<B>,
-    of: Of<O, B>,
-}
-
-impl<'o, O: Operation<B>, B, P, const OWNED: bool> Lent<'o, O, B, P, OWNED> {
-    /// # Safety
-    ///
-    /// The operation is an `O` to which what lies at the place was lent, and which is over; nothing else takes it back.
-    #[inline]
-    pub(crate) const unsafe fn of(operation: &'o mut Idle<P>, place: NonNull<B>) -> Self {
-        // INVARIANT: the caller says so.
-        Self {
-            operation,
-            place,
-            of: PhantomData,
-        }
-    }
-}
-
-impl<O: Operation<B>, B, P, const OWNED: bool> Drop for Lent<'_, O, B, P, OWNED> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: by the invariant it was lent, and is taken back this once.
-        unsafe { CarryOf::<O, B>::take_back::<OWNED>(self.place, self.operation.locked()) };
-    }
-}
-
-/// Goes on with an operation that has completed and has not got all it asks for; or gives it back as it is. `observer`, if there is
-/// one, is told of the next completion.
-///
-/// # Safety
-///
-/// The operation, an `O`, has completed, with what it carries at `place`.
-#[inline]
-pub(crate) unsafe fn go_on<O: Operation<B>, B, P>(
-    operation: Idle<P>,
-    place: NonNull<B>,
-    observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
-) -> Result<Flight<P>, Ended<P>> {
-    let mut operation = operation;
-    let (outcome, cancelled) = operation.outcome_and_cancelled();
-    let more = if O::Parameters::GOES_ON {
-        // SAFETY: it has completed, as the caller says, who gives the place of what is carried, which is lent.
-        unsafe {
-            let places = operation.places();
-            O::Parameters::goes_on(outcome, operation.arguments(), places, place)
-        }
-    } else {
-        None
-    };
-    let more = match more {
-        None => return Err(Ended { outcome, operation }),
-        // Who has cancelled it wants no more of it.
-        Some(Ok(_)) if cancelled => Err(STATUS_CANCELLED),
-        Some(more) => more,
-    };
-    // What had come is counted where it goes on.
-    let ended = |status, operation| {
-        let information = 0;
-        let outcome = Outcome {
-            status,
-            information,
-        };
-        Err(Ended { outcome, operation })
-    };
-    match more {
-        Err(status) => ended(status, operation),
-        // SAFETY: what goes on is that of this operation, which has the rest in its arguments.
-        Ok(more) => unsafe {
-            let submit = |irp| Call::<B>::submit(&more.call(), irp);
-            let launched = match observer(more.capture()) {
-                Some(observer) => operation.launch_observed(observer, submit),
-                None => operation.launch(submit),
-            };
-            launched.or_else(|refused| ended(refused.error.into(), refused.operation))
-        },
-    }
-}
-
-/// An operation that has completed, with what it said.
-pub(crate) struct Ended<P> {
-    pub(crate) outcome: Outcome,
-    pub(crate) operation: Idle<P>,
-}
-
-/// What becomes of an owned operation that is left to its routine: what it carries is dropped, and the block given back.
-///
-/// # Safety
-///
-/// As for [`Discard`](crate::irp::Discard), of a block with a `Carried<B>` that was loaded for an `O`.
-unsafe fn discard<O: Operation<B>, B>(header: NonNull<Header>) {
-    // SAFETY: the caller gives the block, which has completed.
-    let over = unsafe { Over::<O, B, Carried<B>>::of(Idle::from_block(header.cast())) };
-    over.discard();
-}
-
-/// Says which types something is of that has none of them inside.
-pub(crate) type Of<O, B> = PhantomData<fn() -> (O, B)>;

@@ -1,5 +1,7 @@
 //! Operations that own what they use: [`start`](Request::start)ed without waiting, they carry it until the IRP has completed.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 use core::future::{Future, IntoFuture};
 use core::mem::ManuallyDrop;
@@ -9,10 +11,10 @@ use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::irp::{Flight, Idle, Polled};
+use crate::irp::{Flight, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{Carried, Loaded, Over, Running, WayOf, refuse_large};
+use crate::operation::carried::{Loaded, Over, Running, Unladen, WayOf, refuse_large};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::socket::calls::Call as _;
@@ -49,7 +51,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
 impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline]
     pub(super) fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
-        match Idle::new() {
+        match Unladen::new() {
             Ok(operation) => self.begin_with::<true>(operation),
             Err(error) => Err((error, self.carried)),
         }
@@ -61,13 +63,12 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline(always)]
     pub(super) fn begin_with<const HOLDS: bool>(
         self,
-        operation: Idle<Carried<B>>,
+        operation: Unladen<B>,
     ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
-        let mut loaded = Loaded::of(operation, self)?;
+        let loaded = Loaded::of(operation, self)?;
         let observer = HOLDS.then(|| hold(loaded.capture()));
-        loaded.discard_when_left();
         Ok(InFlight {
-            running: Some(loaded.launch(observer)?),
+            running: Some(loaded.launch_to_be_left(observer)?),
         })
     }
 }
@@ -121,15 +122,8 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
 #[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation<B>, B> {
     /// Until it is taken out.
-    running: Option<Running<O, B, Carried<B>>>,
+    running: Option<Running<O, B>>,
 }
-
-// SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
-// thread. All else needs it whole, and with it what it carries, which is `Send`.
-unsafe impl<O: Operation<B>, B: Send> Sync for InFlight<O, B> {}
-
-// SAFETY: holding an operation is holding what it carries; no more of it is bound to a thread.
-unsafe impl<O: Operation<B>, B: Send> Send for InFlight<O, B> {}
 
 // Nothing is pinned: what is carried is in the operation's block, not in the handle.
 impl<O: Operation<B>, B> Unpin for InFlight<O, B> {}
@@ -189,10 +183,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
 
     /// As [`wait`](Self::wait), for what has not completed, or goes on.
     #[inline(never)]
-    fn wait_longer(
-        running: Running<O, B, Carried<B>>,
-        may_wait: MayWait,
-    ) -> Result<Over<O, B, Carried<B>>, Error> {
+    fn wait_longer(running: Running<O, B>, may_wait: MayWait) -> Result<Over<O, B>, Error> {
         let mut this = Self {
             running: Some(running),
         };
@@ -315,7 +306,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
 // With what looks at the result, which else is moved once more.
 #[expect(clippy::inline_always, reason = "thirteen instructions of a receive")]
 #[inline(always)]
-fn finish<O: Operation<B>, B>(over: Over<O, B, Carried<B>>) -> FinishedOf<O, B> {
+fn finish<O: Operation<B>, B>(over: Over<O, B>) -> FinishedOf<O, B> {
     let (result, carried, operation) = over.unload();
     // The operation goes back in either case, each by itself: so the result need not lie in memory.
     match result {
@@ -332,14 +323,14 @@ fn finish<O: Operation<B>, B>(over: Over<O, B, Carried<B>>) -> FinishedOf<O, B> 
 
 #[cold]
 #[inline(never)]
-fn give_back_after_error<B>(operation: Idle<Carried<B>>) {
+fn give_back_after_error<B>(operation: Unladen<B>) {
     drop(operation);
 }
 
 /// The end of an operation, if it has completed and does not go on.
 fn next_or_end<O: Operation<B>, B>(
-    running: Running<O, B, Carried<B>>,
-) -> Result<Running<O, B, Carried<B>>, FinishedOf<O, B>> {
+    running: Running<O, B>,
+) -> Result<Running<O, B>, FinishedOf<O, B>> {
     match running.end(|capture| Some(hold(capture))) {
         Ok(over) => Err(finish(over)),
         Err(running) => Ok(running),
@@ -355,7 +346,7 @@ fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
 /// Gives up a flight whose provider keeps the IRP, against its contract; says so. Should it complete the IRP after all, the routine
 /// drops what it carries.
 #[cold]
-fn give_up<O: Operation<B>, B>(running: Running<O, B, Carried<B>>) -> Error {
+fn give_up<O: Operation<B>, B>(running: Running<O, B>) -> Error {
     let flight = running.into_flight();
     let (call, status) = (O::CALL, flight.returned());
     flight.leave();
@@ -364,7 +355,7 @@ fn give_up<O: Operation<B>, B>(running: Running<O, B, Carried<B>>) -> Error {
 
 /// What is told of an operation that is [given up](give_up).
 #[cold]
-fn abandon<O: Operation<B>, B>(running: Running<O, B, Carried<B>>) -> FinishedOf<O, B> {
+fn abandon<O: Operation<B>, B>(running: Running<O, B>) -> FinishedOf<O, B> {
     WayOf::<O, B>::finished(Err(give_up(running)), None)
 }
 

@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::irp::{Block, Header, Idle, Observer, initialise};
 use crate::memory::arena::{Filling, Handle, Vacant};
 use crate::memory::shared::Shared;
-use crate::operation::callback::Home;
-use crate::operation::carried::{Carried, WayOf, refuse_large, refuse_large_completion};
+use crate::operation::carried::{
+    Carried, Completion, Home, Unladen, WayOf, refuse_large, refuse_large_completion,
+};
 use crate::operation::in_flight::{FinishedOf, InFlight, NotStartedOf, Run};
 use crate::registration::{Capture, Provider, hold};
 use crate::request::{Function, Operation, Request, Way};
@@ -185,15 +186,16 @@ unsafe fn give_back<B>(block: NonNull<Header>) {
 }
 
 /// Operations of pools.
-struct Pooled;
+pub(super) struct Pooled;
 
 impl<B> Home<B> for Pooled {
     const HOLDS: bool = false;
 
     #[inline]
-    unsafe fn give_back(operation: Idle<Carried<B>>) {
-        // SAFETY: the caller gives the operation, which is at rest, and says that it is a pool's.
-        unsafe { give_back::<B>(operation.into_block().cast()) };
+    fn give_back(operation: Unladen<B, Completion, Self>) {
+        let block = operation.into_operation().into_block();
+        // SAFETY: the operation was at rest, and came from a pool of this type.
+        unsafe { give_back::<B>(block.cast()) };
     }
 }
 
@@ -232,17 +234,14 @@ unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
 /// # Ok::<(), wsk::Error>(())
 /// ```
 pub struct Taken<B> {
-    operation: Idle<Carried<B>>,
+    operation: Unladen<B, Completion, Pooled>,
 }
-
-// SAFETY: an operation at rest carries nothing, and nothing of it is bound to a thread.
-unsafe impl<B> Sync for Taken<B> {}
 
 impl<B> Taken<B> {
     #[inline]
     fn of(block: NonNull<Block<Carried<B>>>) -> Self {
-        // SAFETY: the block was just taken, and is at rest.
-        let operation = unsafe { Idle::from_block(block) };
+        // SAFETY: the block was just taken from a pool, and is at rest.
+        let operation = unsafe { Unladen::of(Idle::from_block(block)) };
         Self { operation }
     }
 }
@@ -349,7 +348,9 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     #[inline]
     fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         match self.source.operation() {
-            Some(taken) => self.request.begin_with::<false>(taken.operation),
+            Some(taken) => self
+                .request
+                .begin_with::<false>(taken.operation.by_itself()),
             None => Err((Error::PoolEmpty, self.request.carried)),
         }
     }

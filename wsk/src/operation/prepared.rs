@@ -28,11 +28,11 @@ use crate::memory::arena::{Filled, Filling, Handle, Single, Vacant};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
-    COMPLETION_WORDS, CarryOf, lend_and_put, refuse_large, refuse_large_completion,
+    CarryOf, Completion, lend_and_put, refuse_large, refuse_large_completion,
 };
 use crate::registration::hold;
 use crate::request::{Function, NotStarted, Operation, Repeat, Request, SendingTo, Shown};
-use crate::socket::calls::{Asked, Call as _, Held};
+use crate::socket::calls::{Call as _, Held};
 use crate::time::{Deadline, GRACE};
 
 /// One operation with all that it needs.
@@ -51,7 +51,7 @@ struct Slot<O: Repeat<B>, B> {
     parameters: Cell<O::Parameters>,
     carried: Cell<B>,
     held: HeldOf<O, B>,
-    completion: Cell<MaybeUninit<[usize; COMPLETION_WORDS]>>,
+    completion: Cell<MaybeUninit<Completion>>,
 }
 
 /// Whether an operation can be run.
@@ -135,18 +135,9 @@ impl<O: Repeat<B>, B> Holder<O, B> {
         read_alone(unsafe { &mut (*self.0.as_ptr()).straight })
     }
 
-    /// The place of what is carried.
-    #[inline]
-    fn place(self) -> NonNull<B> {
-        self.carried.place()
-    }
-
     /// An observer that keeps the driver.
     fn keep_driver(self) -> Observer {
-        // SAFETY: by the invariant what is carried lies there, and nobody else changes it; the capture is found without looking at what is
-        // lent.
-        let carried = unsafe { self.place().as_ref() };
-        hold(O::Asked::capture(O::Asked::target(&self.held), carried))
+        hold(O::Asked::captured(&self.held))
     }
 }
 
@@ -279,8 +270,13 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
     fn carried_mut(self) -> &'h mut B {
         let mut this = self;
         this.change();
+        this.whatever_is_carried()
+    }
+
+    /// What is carried, of which nothing is changed that is lent.
+    fn whatever_is_carried(self) -> &'h mut B {
         // SAFETY: by the invariant it is this one's alone, and the holder is borrowed exclusively.
-        unsafe { this.0.slot.carried.place().as_mut() }
+        unsafe { self.0.slot.carried.place().as_mut() }
     }
 
     /// Passes the IRP on, of a slot that is ready.
@@ -293,7 +289,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         let launched = unsafe {
             // Where they lie, to be loaded when they are needed.
             let parameters = self.0.slot.parameters.with(|parameters| &*parameters);
-            operation.arm();
+            operation.arm(None);
             ManuallyDrop::into_inner(operation).launch_armed(|irp| parameters.submit(irp))
         };
         match launched {
@@ -341,22 +337,12 @@ impl<O: Repeat<B>, B> Drop for Slot<O, B> {
     }
 }
 
-/// Gives a slot back.
-///
-/// # Safety
-///
-/// As for [`GiveBack`](crate::irp::GiveBack), of a block that begins a slot.
-unsafe fn give_back<O: Repeat<B>, B>(block: NonNull<Header>) {
-    // SAFETY: the caller gives the block, which is at rest, and begins a slot that was taken.
-    unsafe { Arena::<O, B>::give_back(block.cast()) };
-}
-
 /// Gives a slot back that was left to the routine: with it, perhaps, the last handle of its socket goes, and the driver may, so that
 /// is held meanwhile.
 ///
 /// # Safety
 ///
-/// As for [`Discard`](crate::irp::Discard), of a block that begins a slot.
+/// As for [`Discard`](crate::irp::Discard) and [`GiveBack`](crate::irp::GiveBack), of a block that begins a slot.
 unsafe fn discard<O: Repeat<B>, B>(block: NonNull<Header>) {
     // INVARIANT: the caller is the slot's one holder, and gives it away, at rest.
     let prepared = Prepared::<O, B> {
@@ -459,7 +445,7 @@ where
         unsafe {
             initialise(
                 slot.cast(),
-                give_back::<F::Operation, B>,
+                discard::<F::Operation, B>,
                 Some(hold_driver::<F::Operation, B>),
             );
             let ready = core::cell::Cell::new(Readiness::Ready);
@@ -470,12 +456,11 @@ where
             (&raw mut (*this).held).write(<F::Operation as Operation<B>>::Asked::hold(target));
             let place = (*this).carried.place();
             let mut operation = ManuallyDrop::new(Idle::<()>::from_block(slot.cast()));
-            operation.set_discard(discard::<F::Operation, B>);
             let unmade = Unmade::<F::Operation, B> {
                 carried: place,
                 held: NonNull::new_unchecked(&raw mut (*this).held),
             };
-            let put = lend_and_put::<false, _, _, _>(&mut operation, place, target, function);
+            let put = lend_and_put(&mut operation, place, target, function);
             core::mem::forget(unmade);
             match put {
                 Ok(bound) => {
@@ -588,6 +573,16 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         }
     }
 
+    /// Makes the operation ready, unless nothing has to be looked at.
+    #[inline]
+    fn be_ready(&mut self) -> Result<(), Error> {
+        if self.slot.is_straight() {
+            Ok(())
+        } else {
+            self.make_ready()
+        }
+    }
+
     /// Makes the operation ready, when it is not.
     #[cold]
     #[inline(never)]
@@ -606,9 +601,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     /// Passes the IRP on: the slot is in flight then.
     #[inline]
     fn launch(&mut self) -> Result<Launched<'_, O, B>, Error> {
-        if !self.slot.is_straight() {
-            self.make_ready()?;
-        }
+        self.be_ready()?;
         // INVARIANT: it is ready, and so at rest.
         RestMut::of(&mut self.slot).launch()
     }
@@ -724,7 +717,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     {
         const { refuse_large_completion::<C>() };
         let mut this = self;
-        if let Err(error) = this.make_ready() {
+        if let Err(error) = this.be_ready() {
             return Err(NotStarted {
                 error,
                 buffer: this,
@@ -803,6 +796,7 @@ where
     C: FnOnce(Ended<O, B>),
 {
     const OBSERVED: bool = true;
+    const GOES_ON: bool = false;
 
     /// # Safety
     ///
@@ -828,11 +822,11 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
     /// The bytes of the buffer, to be written, without any cost; an empty slice when the operation [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        if self.is_abandoned() {
-            return &mut [];
+        match self.rest_mut() {
+            // What is lent of it is no part of the bytes.
+            Ok(rest) => rest.whatever_is_carried().as_mut_slice(),
+            Err(_) => &mut [],
         }
-        // SAFETY: at rest, what is carried is the holder's, which is borrowed exclusively. What is lent of it is no part of the bytes.
-        unsafe { self.slot.place().as_mut() }.as_mut_slice()
     }
 
     /// The number of bytes that were allocated.
@@ -872,7 +866,7 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
     ///
     /// [`Error::WrongFamily`], [`Error::DatagramTooLong`], [`Error::PortZero`], [`Error::Abandoned`]; the address stays as it was.
     pub fn set_remote_address(&mut self, to: impl Destination) -> Result<(), Error> {
-        self.make_ready()?;
+        self.be_ready()?;
         let rest = self.rest_mut()?;
         let (mut operation, slot) = (rest.rest().operation(), rest.0.slot);
         // SAFETY: the slot is at rest, and the parameters are those of its operation.

@@ -1,10 +1,12 @@
 //! Scoped operations: in flight at the same time, over memory that is only borrowed, because the scope does not end before the
 //! last of them has completed. They are to WSK what `std::thread::scope` is to threads.
 
+use core::cell::Cell;
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::time::Duration;
 
@@ -13,13 +15,15 @@ use wsk_sys::NTSTATUS;
 use crate::buffer::carry::Carry as _;
 use crate::cancel::Cancel;
 use crate::error::{Error, Memory};
-use crate::irp::{Flight, Idle, Observer};
+use crate::irp::{Flight, Observer};
 use crate::irql::{MayWait, may_wait};
-use crate::memory::atomic::{AtomicBool, AtomicUsize, Cell, Ordering};
+use crate::memory::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::memory::links::{Links, List};
 use crate::memory::shared::{Pinned, Shared, Signalled};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{Carries, CarryOf, Loaded, Over, Running, WayOf, refuse_large};
+use crate::operation::carried::{
+    Carried, CarryOf, Inside, Loaded, Running, Unladen, WayOf, refuse_large,
+};
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Request, Way};
 use crate::socket::calls::Call as _;
@@ -66,7 +70,7 @@ pub fn scope<'env, T>(
     let scope = Scope {
         pending,
         started: Started {
-            list: List::new(),
+            operations: Entries::new(),
             ended: AtomicBool::new(false),
             over: AtomicBool::new(false),
         },
@@ -129,11 +133,11 @@ pub struct Scope<'scope, 'env: 'scope> {
 ///
 /// # Invariants
 ///
-/// `list` has the nodes of the operations that were started and not taken back by a handle. Each is in its block, and only the
-/// thread of the scope, which the list keeps it on, changes the list. Once the scope has `ended` nothing is added, and no handle
-/// touches its operation, which may be gone: only what the scope itself drops at its end can still have handles, or the scope.
+/// `operations` has those that were started and not taken back by a handle. Only the thread of the scope, which the list keeps it on,
+/// changes it. Once the scope has `ended` nothing is added, and no handle touches its operation, which may be gone: only what the scope
+/// itself drops at its end can still have handles, or the scope.
 struct Started {
-    list: List,
+    operations: Entries,
     ended: AtomicBool,
     /// Everything has completed, or was left to its provider. (Both are the thread's own, as the list is, of which the compiler tells
     /// who takes a scope to another thread.)
@@ -144,58 +148,178 @@ struct Started {
 ///
 /// # Invariants
 ///
-/// `kept` is changed by the thread of the scope alone, while it is counted, and read by who makes the count zero.
+/// `kept` is changed by the thread of the scope alone, while it is counted, and taken by who makes the count zero.
 struct Counts {
     count: AtomicUsize,
-    /// The operations that the scope has left to their provider, which keeps their IRPs against its contract.
-    kept: Cell<Option<Pinned<Links>>>,
+    kept: Cell<Option<Kept>>,
 }
 
-// SAFETY: the count is atomic; the nodes of the list may be sent.
+// SAFETY: the count is atomic; the nodes of what is kept may be sent.
 unsafe impl Send for Counts {}
 // SAFETY: so is all use of the count through `&Counts`. By the invariant `kept` is written before the writer's part of the count is given
-// up, and read by who gave up the last.
+// up, and taken by who gave up the last.
 unsafe impl Sync for Counts {}
 
 /// The counts, with the event of the scope's end.
 type Pending = Signalled<Counts>;
 
+/// The operations that a scope has left to their provider, which keeps their IRPs against its contract; each has a reference to its
+/// capture. With a reference to the counts.
+struct Kept {
+    operations: Entries,
+    pending: Shared<Pending>,
+}
+
+impl Kept {
+    /// Frees them, when the last of them has completed after all, and the references: those to captures last, for with them the driver
+    /// may go.
+    #[cold]
+    fn free(self) {
+        let Self {
+            operations,
+            pending,
+        } = self;
+        let mut captures = None;
+        while let Some(operation) = operations.pop() {
+            let capture = operation.kept.take();
+            operation.act(Act::FreeLeft);
+            // Those before go now: this one keeps the driver.
+            drop(core::mem::replace(&mut captures, capture));
+        }
+        drop(pending);
+        drop(captures);
+    }
+}
+
 /// What a scoped operation has besides what it carries.
-///
-/// # Invariants
-///
-/// It is in the block of an operation that was started in a scope, of the types that the functions were made for.
 #[repr(C)]
 struct Node {
     /// First, so that a node is found by its links.
     links: Links,
-    /// The capture of the operation: borrowed, as its target is, until it is kept, when it has a reference.
-    capture: NonNull<c_void>,
-    /// The block of the operation.
-    flight: NonNull<c_void>,
-    /// Leaves what it carries to the provider, if that can be.
-    abandon: unsafe fn(NonNull<Node>) -> bool,
-    /// Ends an operation that has completed, and frees it.
-    free: unsafe fn(NonNull<Node>),
-    /// Frees an operation that has completed after it was left to the provider.
-    free_kept: unsafe fn(NonNull<Node>),
+    /// The operation, to be looked at.
+    flight: Flight<()>,
+    /// The capture of the operation: borrowed, as its target is.
+    capture: ManuallyDrop<Shared<Capture>>,
+    /// A reference to the capture, of an operation that is kept.
+    kept: Cell<Option<Shared<Capture>>>,
+    /// Does something with the operation.
+    act: unsafe fn(NonNull<Node>, Act) -> bool,
 }
 
 // SAFETY: a node only says where things are; who follows it vouches for the thread that it does so on.
 unsafe impl Send for Node {}
 
-/// The payload of a scoped operation.
-#[repr(C)]
-struct Borrowing<B> {
-    node: MaybeUninit<Node>,
-    carried: MaybeUninit<B>,
+/// What a scope does with an operation of any types.
+#[derive(Clone, Copy)]
+enum Act {
+    /// Leaves what it carries to the provider, if that can be.
+    Abandon,
+    /// Ends it, which has completed: what it carries is dropped.
+    Free,
+    /// Frees it, which has completed after it was left to the provider. What it carries is dropped only where it borrows nothing.
+    FreeLeft,
 }
 
-// SAFETY: it has a member for that.
-unsafe impl<B> Carries<B> for Borrowing<B> {
-    fn place(payload: NonNull<Self>) -> NonNull<B> {
-        // SAFETY: whoever has the pointer has the payload's memory, in which the member is.
-        unsafe { payload.byte_add(offset_of!(Self, carried)) }.cast()
+/// An operation of a scope, by its node.
+///
+/// # Invariants
+///
+/// The node is there as long as this is used: in the block of an operation that was started in a scope, with an `act` for its types.
+/// Who has this, rather than a reference, has taken it out of its list, or puts it there.
+struct Entry(NonNull<Node>);
+
+impl Deref for Entry {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        // SAFETY: by the invariant the node is there; what changes in it are cells, which one thread at a time has.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Entry {
+    /// Whether the operation has completed.
+    fn is_completed(&self) -> bool {
+        self.flight.is_completed()
+    }
+
+    /// Whether the provider has answered to it with an error.
+    fn is_refused(&self) -> bool {
+        self.flight.returned().is_error()
+    }
+
+    /// Does something with the operation. Whether it is done.
+    fn act(&self, act: Act) -> bool {
+        let does = self.act;
+        // SAFETY: by the invariant it is for the operation's types. Callers free what they have taken out of the list of a scope that has
+        // ended, whose handles use it no more; and are done with it then.
+        unsafe { does(self.0, act) }
+    }
+}
+
+/// As [`Entry::act`] says, for an `O` that carries `B`.
+///
+/// # Safety
+///
+/// `node` is that of such an operation. Who frees it leaves it alone from then on, as do its handles.
+unsafe fn act<O: Operation<B>, B>(node: NonNull<Node>, act: Act) -> bool {
+    // SAFETY: the caller gives the node, and with it the operation.
+    let running = unsafe {
+        let flight = (*node.as_ptr()).flight.as_raw();
+        Running::<O, B, Inside<Node>>::of(Flight::from_raw(flight))
+    };
+    let left = match act {
+        Act::Abandon => return running.abandon().is_some(),
+        Act::Free => false,
+        Act::FreeLeft => !CarryOf::<O, B>::DROPPED_LATE,
+    };
+    match running.complete() {
+        Ok(completed) if left => completed.free_abandoned(),
+        Ok(completed) => completed.stop().discard(),
+        Err(_) => return false,
+    }
+    true
+}
+
+/// A list of operations of scopes.
+///
+/// # Invariants
+///
+/// The links in it are those of nodes, whose [entries](Entry) were put there.
+struct Entries(List);
+
+impl Entries {
+    const fn new() -> Self {
+        Self(List::new())
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "who has it has put it here")]
+    fn push(&self, entry: Entry) {
+        // SAFETY: by the invariant the node is there, and begins with its links; it stays until it is taken out.
+        self.0.push(unsafe { Pinned::new(entry.0.cast()) });
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.first().is_none()
+    }
+
+    /// Takes one out.
+    fn pop(&self) -> Option<Entry> {
+        let links = self.0.first()?;
+        self.0.remove(links);
+        // INVARIANT: a node begins with its links.
+        Some(Entry(links.as_raw().cast()))
+    }
+
+    /// Whether `holds` of all of them.
+    fn all(&self, holds: impl Fn(&Entry) -> bool) -> bool {
+        // INVARIANT: as above, in the list.
+        self.0.all(|links| holds(&Entry(links.as_raw().cast())))
+    }
+
+    /// Moves all of them to another list.
+    fn take(&self) -> Self {
+        Self(self.0.take())
     }
 }
 
@@ -226,30 +350,27 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
         if scope.started.ended.load(Ordering::Relaxed) {
             return Err(Error::ScopeEnded);
         }
-        let operation = Idle::<Borrowing<B>>::new()?;
+        let operation = Unladen::<B, Node>::new()?;
         let loaded = Loaded::of(operation, self).map_err(|(error, _)| error)?;
         let capture = Shared::as_raw(loaded.capture());
         // The scope's end waits for the observer, who is told once: so long what it carries may borrow.
         let launched = loaded.launch(Some(counting(&scope.pending)));
         let running = launched.map_err(|(error, _)| error)?;
-        let node = running.flight().payload().cast::<Node>();
-        // SAFETY: there is room for the node, of which the provider does not know. It is in the list until it is taken back, or the scope
-        // has ended, and the thread of the scope is this one.
-        unsafe {
+        let node = Carried::beside(running.flight().payload());
+        // SAFETY: there is room for the node, of which the provider does not know. The flight is only looked at, and not used again by who
+        // ends the operation. The capture is borrowed as the target is, which outlives the scope.
+        let entry = unsafe {
             node.write(Node {
                 links: Links::new(),
-                capture,
-                flight: running.flight().as_raw(),
-                abandon: abandon::<F::Operation, B>,
-                free: free::<F::Operation, B>,
-                free_kept: if CarryOf::<F::Operation, B>::DROPPED_LATE {
-                    free::<F::Operation, B>
-                } else {
-                    free_block::<F::Operation, B>
-                },
+                flight: Flight::from_raw(running.flight().as_raw()),
+                capture: ManuallyDrop::new(Shared::from_raw(capture)),
+                kept: Cell::new(None),
+                act: act::<F::Operation, B>,
             });
-            scope.started.list.push(Pinned::new(node.cast()));
-        }
+            Entry(NonNull::new_unchecked(node))
+        };
+        // INVARIANT: the thread of the scope is this one.
+        scope.started.operations.push(entry);
         // INVARIANT: its node is in the list.
         Ok(Scoped {
             running,
@@ -270,100 +391,17 @@ fn counting(pending: &Shared<Pending>) -> Observer {
     unsafe fn one_less(context: NonNull<c_void>, _: NTSTATUS) {
         // SAFETY: the count lives until the scope has seen every operation it counted, the last by way of the event, or until what it
         // has kept is freed.
-        unsafe {
-            let pending = ManuallyDrop::new(Shared::<Pending>::from_raw(context));
-            if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-                match pending.kept.with(|kept| *kept) {
-                    None => pending.event().set(),
-                    Some(first) => free_kept(context, first),
-                }
+        let pending = ManuallyDrop::new(unsafe { Shared::<Pending>::from_raw(context) });
+        if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            match pending.kept.take() {
+                None => pending.event().set(),
+                Some(kept) => kept.free(),
             }
         }
     }
     pending.count.fetch_add(1, Ordering::Relaxed);
     // SAFETY: counted, this once.
     unsafe { Observer::new(one_less, Shared::as_raw(pending)) }
-}
-
-/// Leaves what an operation carries to the provider.
-///
-/// # Safety
-///
-/// `node` is that of an operation that was made for these types.
-unsafe fn abandon<O: Operation<B>, B>(node: NonNull<Node>) -> bool {
-    let place = Borrowing::<B>::place(node.cast());
-    // SAFETY: the caller gives the node, and with it what is carried, whose memory the provider may use.
-    unsafe { CarryOf::<O, B>::abandon(place) }
-}
-
-/// Ends an operation that has completed: what it carries is dropped.
-///
-/// # Safety
-///
-/// `node` is that of an operation that was made for these types and has completed; it is in no list, and no handle of it is used
-/// again.
-unsafe fn free<O: Operation<B>, B>(node: NonNull<Node>) {
-    // SAFETY: the caller gives the node, whose operation was loaded, and has completed.
-    let over = unsafe {
-        let operation = Idle::from_block((*node.as_ptr()).flight.cast());
-        Over::<O, B, Borrowing<B>>::of(operation)
-    };
-    over.discard();
-}
-
-/// Frees an operation that has completed, but not what it carries beyond [a part](crate::buffer::carry::Carry::drop_part), which was left
-/// to the provider: what that borrows may be gone.
-///
-/// # Safety
-///
-/// As for [`free`], of an operation of any types.
-unsafe fn free_block<O: Operation<B>, B>(node: NonNull<Node>) {
-    let place = Borrowing::<B>::place(node.cast());
-    // SAFETY: the caller gives the node, whose operation has completed, and with it what is carried, which is used no more.
-    unsafe {
-        CarryOf::<O, B>::drop_part(place);
-        drop(Idle::<()>::from_block((*node.as_ptr()).flight.cast()));
-    }
-}
-
-/// Whether an operation has completed, or the provider has answered to it with an error.
-///
-/// # Safety
-///
-/// The node is one of a scope.
-unsafe fn look(node: Pinned<Links>) -> (bool, bool) {
-    let node = node.as_raw().cast::<Node>().as_ptr();
-    // SAFETY: the caller gives the node, whose flight is only looked at; what it carries is not.
-    unsafe {
-        let flight = Flight::<()>::from_raw((*node).flight);
-        (flight.is_completed(), flight.returned().is_error())
-    }
-}
-
-/// Frees the operations that a scope has kept, when the last of them has completed after all, and the references that they had:
-/// those to captures last, for with them the driver may go.
-///
-/// # Safety
-///
-/// All operations of the list have completed, and nobody else knows of them. `context` is a reference to the scope's count.
-#[cold]
-unsafe fn free_kept(context: NonNull<c_void>, first: Pinned<Links>) {
-    let (mut next, mut captures) = (Some(first), None);
-    while let Some(links) = next {
-        next = links.after();
-        let node = links.as_raw().cast::<Node>();
-        // SAFETY: the caller gives the list. Its operations have completed, what they carry was left to the provider and is dropped only
-        // where its way says so, and each has a reference to its capture.
-        unsafe {
-            let capture = Shared::<Capture>::from_raw((*node.as_ptr()).capture);
-            ((*node.as_ptr()).free_kept)(node);
-            // Those before go now: this one keeps the driver.
-            drop(captures.replace(capture));
-        }
-    }
-    // SAFETY: the caller gives the reference.
-    drop(unsafe { Shared::<Pending>::from_raw(context) });
-    drop(captures);
 }
 
 /// Waits for the operations of a scope, and frees what handles have left.
@@ -397,12 +435,10 @@ impl Drop for End<'_, '_, '_> {
             core::mem::forget(again);
             started.over.store(true, Ordering::Relaxed);
         }
-        while let Some(links) = started.list.first() {
+        while let Some(operation) = started.operations.pop() {
             let again = again();
-            started.list.remove(links);
-            let node = links.as_raw().cast::<Node>();
-            // SAFETY: no handle of the operation touches it again: the scope has ended. It has completed, and is in no list.
-            unsafe { ((*node.as_ptr()).free)(node) };
+            // It has completed, and no handle touches it again: the scope has ended.
+            operation.act(Act::Free);
             core::mem::forget(again);
         }
     }
@@ -413,20 +449,13 @@ impl Scope<'_, '_> {
     /// the list; `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver
     /// with it, until the last of them has completed after all.
     fn keep_all(&self) -> bool {
-        // SAFETY: the list belongs to the thread of the scope, which is this one and changes nothing meanwhile.
-        let is_refused = |node| unsafe { look(node) };
-        if !self.started.list.all(|node| {
-            let (completed, refused) = is_refused(node);
-            completed || refused
-        }) {
+        // The list belongs to the thread of the scope, which is this one.
+        let operations = &self.started.operations;
+        if !operations.all(|operation| operation.is_completed() || operation.is_refused()) {
             return false;
         }
-        // SAFETY: as above; what an operation carries that was left once stays so.
-        let can_leave = |links: Pinned<Links>| unsafe {
-            let node = links.as_raw().cast::<Node>();
-            look(links).0 || ((*node.as_ptr()).abandon)(node)
-        };
-        if !self.started.list.all(can_leave) {
+        // What an operation carries that was left once stays so.
+        if !operations.all(|operation| operation.is_completed() || operation.act(Act::Abandon)) {
             return false;
         }
         let pending = &self.pending;
@@ -436,38 +465,35 @@ impl Scope<'_, '_> {
             pending.count.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
-        let (kept, completed) = (List::new(), List::new());
-        let started = self.started.list.take();
-        while let Some(links) = started.first() {
-            let node = links.as_raw().cast::<Node>();
-            started.remove(links);
-            // SAFETY: the list is that of this thread, and no handle of the operation is used again. What has completed is freed later;
-            // the capture of what has not, which is borrowed, gets a reference.
-            unsafe {
-                if look(links).0 {
-                    completed.push(links);
-                    continue;
-                }
-                let capture =
-                    ManuallyDrop::new(Shared::<Capture>::from_raw((*node.as_ptr()).capture));
-                let _ = Shared::into_raw(Shared::clone(&capture));
-                kept.push(links);
+        let (kept, completed) = (Entries::new(), Entries::new());
+        let started = operations.take();
+        while let Some(operation) = started.pop() {
+            // What has completed is freed later; the capture of what has not, which is borrowed, gets a reference.
+            if operation.is_completed() {
+                completed.push(operation);
+            } else {
+                let capture = Shared::clone(&operation.capture);
+                operation.kept.set(Some(capture));
+                kept.push(operation);
             }
         }
-        while let Some(links) = completed.first() {
-            completed.remove(links);
-            self.started.list.push(links);
+        while let Some(operation) = completed.pop() {
+            operations.push(operation);
         }
-        let Some(first) = kept.first() else {
+        if kept.is_empty() {
             // All have completed; the event is set by the last, unless it was done before it was counted here.
             return pending.count.fetch_sub(1, Ordering::AcqRel) == 1;
-        };
-        // SAFETY: this thread is counted, so nobody reads it yet.
-        pending.kept.with_mut(|kept| unsafe { *kept = Some(first) });
-        let context = Shared::into_raw(Shared::clone(pending));
-        if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // SAFETY: all have completed, without any of them having been the last; the reference is given away.
-            unsafe { free_kept(context, first) };
+        }
+        // INVARIANT: this thread is counted, so nobody takes it yet.
+        pending.kept.set(Some(Kept {
+            operations: kept,
+            pending: Shared::clone(pending),
+        }));
+        if pending.count.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(kept) = pending.kept.take()
+        {
+            // All have completed, without any of them having been the last.
+            kept.free();
         }
         true
     }
@@ -511,7 +537,7 @@ impl fmt::Debug for Scope<'_, '_> {
 /// The operation's node is in the list of the scope, unless that has ended.
 #[must_use = "the scope waits for the operation, and its result is lost"]
 pub struct Scoped<'scope, O: Operation<B>, B> {
-    running: Running<O, B, Borrowing<B>>,
+    running: Running<O, B, Inside<Node>>,
     pending: &'scope Shared<Pending>,
     started: &'scope Started,
     carried: PhantomData<(&'scope mut &'scope (), B)>,
@@ -637,7 +663,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             started,
             carried,
         } = self;
-        let node = running.flight().payload().cast::<Node>();
+        let node = Carried::<B, Node>::beside(running.flight().payload());
         // While it goes on it is counted again, and stays in the list.
         match running.end(|_| Some(counting(pending))) {
             Err(running) => Err(Self {
@@ -649,7 +675,8 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             Ok(over) => {
                 // SAFETY: the node is in the block, which is there. By the invariant it is in the list, which is that of the calling
                 // thread: neither the scope nor its handles leave it.
-                started.list.remove(unsafe { Pinned::new(node.cast()) });
+                let links = unsafe { Pinned::new(NonNull::new_unchecked(node.cast())) };
+                started.operations.0.remove(links);
                 let (result, carried) = over.finish();
                 Ok(WayOf::<O, B>::scoped(result, Some(carried)))
             }
@@ -685,8 +712,7 @@ mod tests {
         let missing = DispatchError::Absent { entry: "none" };
         let operation = Idle::<()>::new().unwrap();
         // SAFETY: nothing is passed on.
-        let refused =
-            unsafe { operation.launch_observed(counting(&scope.pending), |_| Err(missing)) };
+        let refused = unsafe { operation.launch(Some(counting(&scope.pending)), |_| Err(missing)) };
         assert!(refused.is_err());
         scope.pending.count.load(Ordering::SeqCst)
     }

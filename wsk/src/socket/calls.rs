@@ -222,6 +222,10 @@ pub unsafe trait Held<B>: Asked<B> {
 
     #[doc(hidden)]
     fn target(held: &Self::Held) -> Self::Target<'_>;
+
+    /// The capture that keeps the driver.
+    #[doc(hidden)]
+    fn captured(held: &Self::Held) -> &Shared<Capture>;
 }
 
 /// The target is a socket of the category `C`.
@@ -269,6 +273,10 @@ unsafe impl<C: Committed, B> Held<B> for OfSocket<C> {
     fn target(socket: &Handle<C>) -> &Handle<C> {
         socket
     }
+
+    fn captured(socket: &Handle<C>) -> &Shared<Capture> {
+        socket.capture()
+    }
 }
 
 /// The target is the provider.
@@ -308,6 +316,10 @@ unsafe impl<B> Held<B> for OfProvider {
 
     fn target(provider: &Provider) -> &Provider {
         provider
+    }
+
+    fn captured(provider: &Provider) -> &Shared<Capture> {
+        provider.capture()
     }
 }
 
@@ -373,7 +385,7 @@ pub(crate) fn launch<C: Category, P: Call<()>>(
     let launched = unsafe {
         let places = operation.places();
         let call = put(socket, operation.arguments(), places).into_call();
-        operation.launch_observed(hold(socket.capture()), |irp| call.submit(irp))
+        operation.launch(Some(hold(socket.capture())), |irp| call.submit(irp))
     };
     launched.map_err(|refused| refused.error)
 }

@@ -472,7 +472,7 @@ impl<C: Category> Closing<C> {
         let (place, table) = (socket.as_ptr(), C::basic(socket.dispatch()));
         // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once. There are no parameters to point at
         // anything.
-        match unsafe { operation.launch(|irp| table.wsk_close_socket(place, irp)) } {
+        match unsafe { operation.launch(None, |irp| table.wsk_close_socket(place, irp)) } {
             Ok(flight) => Ok(Closed { socket, flight }),
             Err(refused) => {
                 // If the close cannot even be called, the socket and the reference to it stay for ever.

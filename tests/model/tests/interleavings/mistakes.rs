@@ -111,7 +111,7 @@ found! {
     /// The completion routine writes a slot that it has returned.
     slot_touched_after_giving_back: slot_touched_after_giving_back, prepared_leave_and_start, "Causality violation";
     /// The holder returns a slot that it has left to the completion routine, which returns it, too.
-    slot_given_back_twice: given_back_twice, prepared_leave_and_wait_for, "every slot is back, once";
+    slot_given_back_twice: given_back_twice, prepared_leave_and_wait_for, "Causality violation";
     /// The holder cancels an operation that it has left, and that already belongs to another holder.
     prepared_cancelled_after_leaving: cancelled_after_leaving, prepared_cancel_and_leave, "Causality violation";
     /// The last slot returns to a list that was freed.
