@@ -45,7 +45,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
-const UNSAFE_BLOCKS: usize = 215;
+const UNSAFE_BLOCKS: usize = 216;
 const UNSAFE_FILES: usize = 22;
 
 /// If a number is below its limit by this many, the test fails, so that somebody lowers the limit.
@@ -271,7 +271,6 @@ fn upper_floors_forbid_unsafe_code() {
         "methods",
         "network",
         "operation/callback",
-        "operation/in_flight",
         "registration/address_list",
         "registration/client_control",
         "registration/security",

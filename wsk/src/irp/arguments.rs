@@ -96,15 +96,15 @@ pub struct Arguments {
     /// All of the buffer, of a request that may go on with the rest of it.
     whole: WSK_BUF,
     /// A buffer that is not locked: the rest, or none.
-    pub(super) buffer: WSK_BUF,
+    buffer: WSK_BUF,
     pub(crate) address: Storage,
     pub(crate) control_flags: u32,
     /// How many bytes of control information there are, or room for.
-    pub(super) control_length: u32,
+    control_length: u32,
     /// A copy of the control information: that of the caller may lie in pageable memory.
     pub(crate) control: Aligned<CONTROL_ROOM>,
     /// The events to disable; or a pointer, which is its first member.
-    pub(super) events: WSK_EVENT_CALLBACK_CONTROL,
+    events: WSK_EVENT_CALLBACK_CONTROL,
     /// The bytes of an option or of a control code, where they are few.
     pub(crate) value: Aligned<64>,
 }
@@ -116,6 +116,11 @@ impl core::fmt::Debug for Arguments {
 }
 
 impl Arguments {
+    // Where those members lie that are set by the functions below alone.
+    pub(super) const BUFFER: usize = offset_of!(Self, buffer);
+    pub(super) const CONTROL_LENGTH: usize = offset_of!(Self, control_length);
+    pub(super) const EVENTS: usize = offset_of!(Self, events);
+
     /// Sets the first bytes of the value.
     pub(crate) fn set_value<const N: usize>(&mut self, bytes: &[u8; N]) {
         const { assert!(N <= size_of::<Aligned<64>>()) };

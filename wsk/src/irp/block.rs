@@ -478,7 +478,7 @@ impl Places<'_> {
 
     /// The buffer that is not locked.
     pub(crate) const fn buffer(self) -> NonNull<WSK_BUF> {
-        self.at(offset_of!(Arguments, buffer))
+        self.at(Arguments::BUFFER)
     }
 
     /// The address.
@@ -508,20 +508,20 @@ impl Places<'_> {
     #[inline]
     pub(crate) const fn control_room(self) -> (NonNull<u32>, NonNull<CMSGHDR>) {
         (
-            self.at(offset_of!(Arguments, control_length)),
+            self.at(Arguments::CONTROL_LENGTH),
             self.at(offset_of!(Arguments, control)),
         )
     }
 
     /// The request to enable or disable events.
     pub(crate) const fn events(self) -> NonNull<[u8]> {
-        let events = self.at(offset_of!(Arguments, events));
+        let events = self.at(Arguments::EVENTS);
         NonNull::slice_from_raw_parts(events, size_of::<WSK_EVENT_CALLBACK_CONTROL>())
     }
 
     /// The pointer.
     pub(crate) const fn pointer(self) -> NonNull<[u8]> {
-        let pointer = self.at(offset_of!(Arguments, events));
+        let pointer = self.at(Arguments::EVENTS);
         NonNull::slice_from_raw_parts(pointer, size_of::<usize>())
     }
 
@@ -596,22 +596,6 @@ impl<P> Flight<P> {
         ((!left).then_some(Completed(self)), waker)
     }
 
-    /// Sets the observer of a flight that was made without one, with what tells it: only the routine of a block that was left to it
-    /// looks at both.
-    pub(super) fn set_observer(&self, observer: Observer) {
-        let header = self.header();
-        // SAFETY: this is the block's holder. The routine of an operation without an observer looks at neither place before the block
-        // is left to it.
-        unsafe {
-            header
-                .observer
-                .with_mut(|place| place.write(Some(observer)));
-            header
-                .discard
-                .with_mut(|place| place.write(discard_observed));
-        }
-    }
-
     /// The place of the payload.
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<P> {
@@ -633,6 +617,24 @@ impl<P> Flight<P> {
     #[inline]
     pub(crate) const unsafe fn from_raw(block: NonNull<c_void>) -> Self {
         Self::of(BlockPtr(block.cast()))
+    }
+}
+
+impl Flight<()> {
+    /// Sets the observer of a flight that was made without one, with what tells it: only the routine of a block that was left to it
+    /// looks at both.
+    pub(super) fn set_observer(&self, observer: Observer) {
+        let header = self.header();
+        // SAFETY: this is the block's holder. The routine of an operation without an observer looks at neither place before the block
+        // is left to it.
+        unsafe {
+            header
+                .observer
+                .with_mut(|place| place.write(Some(observer)));
+            header
+                .discard
+                .with_mut(|place| place.write(discard_observed));
+        }
     }
 }
 
@@ -814,10 +816,16 @@ pub(crate) trait Unheld {
 pub(super) struct EndedBy<E>(PhantomData<E>);
 
 /// A routine of operations whose observer, if they have one, was set before they were started, and is the routine's.
-pub(super) trait HasObserver {}
+///
+/// # Safety
+///
+/// So it is: nobody sets an observer while such an operation is in flight.
+pub(super) unsafe trait HasObserver {}
 
-impl HasObserver for Observed {}
-impl<E> HasObserver for EndedBy<E> {}
+// SAFETY: flights that get an observer later are made without one, and so with another routine.
+unsafe impl HasObserver for Observed {}
+// SAFETY: nobody holds such an operation.
+unsafe impl<E> HasObserver for EndedBy<E> {}
 
 /// The completion routine of an operation, as the kernel calls it: at up to `DISPATCH_LEVEL`, on any thread.
 unsafe extern "system" fn routine<R: Routine>(

@@ -156,7 +156,9 @@ impl<P> Flight<P> {
         // Last, because it is somebody else's code, which may unwind where that is possible.
         drop(waker);
     }
+}
 
+impl Flight<()> {
     /// As [`leave`](Self::leave), for a flight that was made without an observer. Sets one, who is told when the block is gone. IRQL:
     /// `<= DISPATCH_LEVEL`.
     #[cold]

@@ -523,7 +523,8 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
 /// An operation that was made; or why it was not, with what it carries.
 type Launched<O, B, W> = Result<Running<O, B, W>, (Error, B)>;
 
-impl<O: Operation<B>, B> Loaded<'_, O, B> {
+// The routine may run on any thread, at any later time.
+impl<O: Operation<B>, B: Send + 'static> Loaded<'_, O, B> {
     /// As [`launch`](Self::launch); the routine drops what it carries when the operation is left to it.
     #[inline]
     pub(crate) fn launch_to_be_left(self, observer: Option<Observer>) -> Launched<O, B, Inside> {
@@ -531,14 +532,14 @@ impl<O: Operation<B>, B> Loaded<'_, O, B> {
     }
 }
 
-impl<O: Operation<B>, B, H: Home<B>> Loaded<'_, O, B, Completion, H> {
+impl<O: Operation<B>, B: Send + 'static, H: Home<B>> Loaded<'_, O, B, Completion, H> {
     /// As [`launch`](Self::launch), leaving the operation to its routine from the start: `end` ends it. It may do so before this returns.
     ///
     /// # Errors
     ///
     /// As for that, with `end`.
     #[inline]
-    pub(crate) fn launch_unheld<T: End<O, B, H>>(
+    pub(crate) fn launch_unheld<T: End<O, B, H> + Send + 'static>(
         self,
         observer: Option<Observer>,
         end: T,
@@ -615,7 +616,7 @@ impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H
             }
         };
         let place = Carried::beside(over.load.operation.payload()).cast::<T>();
-        // SAFETY: as the caller says it was written there, and it is moved out once.
+        // SAFETY: as the caller says it was written there, unless it has no bytes, and it is moved out once.
         let told = unsafe { place.read() };
         told.end(over);
     }
@@ -631,10 +632,6 @@ pub(crate) struct Running<O: Operation<B>, B, W: Where<B> = Inside> {
     at: W,
     of: Of<O, B>,
 }
-
-// SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
-// thread. All else needs it whole, and with it what it carries, which is `Send`.
-unsafe impl<O: Operation<B>, B: Send> Sync for Running<O, B> {}
 
 impl<O: Operation<B>, B, X, H> Running<O, B, Inside<X, H>> {
     /// The operation of a flight.
@@ -698,17 +695,11 @@ impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
         Self { flight, at, of }.complete().ok()
     }
 
-    /// Leaves what it carries to the provider, if that can be: then it is given to be looked at.
-    pub(crate) fn abandon(&self) -> Option<&B> {
+    /// Leaves what it carries to the provider, if that can be: whether it was left.
+    pub(crate) fn abandon(&self) -> bool {
         let place = self.at.place(self.flight.payload());
-        // SAFETY: by the invariant it lies there, and is lent; what was left of it is not inside.
-        unsafe {
-            if CarryOf::<O, B>::abandon(place) {
-                Some(place.as_ref())
-            } else {
-                None
-            }
-        }
+        // SAFETY: by the invariant it lies there, and is lent.
+        unsafe { CarryOf::<O, B>::abandon(place) }
     }
 }
 

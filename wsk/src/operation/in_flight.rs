@@ -1,7 +1,5 @@
 //! Operations that own what they use: [`start`](Request::start)ed without waiting, they carry it until the IRP has completed.
 
-#![forbid(unsafe_code)]
-
 use core::fmt;
 use core::future::{Future, IntoFuture};
 use core::mem::ManuallyDrop;
@@ -124,6 +122,10 @@ pub struct InFlight<O: Operation<B>, B> {
     /// Until it is taken out.
     running: Option<Running<O, B>>,
 }
+
+// SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
+// thread. All else needs it whole, and with it what it carries, which is `Send`.
+unsafe impl<O: Operation<B>, B: Send> Sync for InFlight<O, B> {}
 
 // Nothing is pinned: what is carried is in the operation's block, not in the handle.
 impl<O: Operation<B>, B> Unpin for InFlight<O, B> {}

@@ -203,7 +203,7 @@ impl<B> Home<B> for Pooled {
 ///
 /// # Safety
 ///
-/// As for [`Hold`](crate::irp::Idle), of a block of a pool.
+/// As for `Hold` of the IRP's block, of a block of a pool.
 unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
     // SAFETY: the block is taken, so its pool is there.
     hold(unsafe { Arena::<B>::last_of(block.cast()) })

@@ -361,7 +361,7 @@ unsafe fn discard<O: Repeat<B>, B>(block: NonNull<Header>) {
 ///
 /// # Safety
 ///
-/// As for [`Hold`](crate::irp::Idle), of a block that begins a slot.
+/// As for `Hold` of the IRP's block, of a block that begins a slot.
 unsafe fn hold_driver<O: Repeat<B>, B>(block: NonNull<Header>) -> Observer {
     // INVARIANT: the caller gives the block, which begins a slot, for the time of this call.
     Holder::<O, B>(block.cast()).keep_driver()

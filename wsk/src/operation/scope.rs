@@ -198,7 +198,7 @@ struct Node {
     links: Links,
     /// The operation, to be looked at.
     flight: Flight<()>,
-    /// The capture of the operation: borrowed, as its target is.
+    /// The capture of the operation: borrowed from its target, or from what it carries, which stays as long as it is in flight.
     capture: ManuallyDrop<Shared<Capture>>,
     /// A reference to the capture, of an operation that is kept.
     kept: Cell<Option<Shared<Capture>>>,
@@ -269,7 +269,7 @@ unsafe fn act<O: Operation<B>, B>(node: NonNull<Node>, act: Act) -> bool {
         Running::<O, B, Inside<Node>>::of(Flight::from_raw(flight))
     };
     let left = match act {
-        Act::Abandon => return running.abandon().is_some(),
+        Act::Abandon => return running.abandon(),
         Act::Free => false,
         Act::FreeLeft => !CarryOf::<O, B>::DROPPED_LATE,
     };
@@ -358,7 +358,8 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
         let running = launched.map_err(|(error, _)| error)?;
         let node = Carried::beside(running.flight().payload());
         // SAFETY: there is room for the node, of which the provider does not know. The flight is only looked at, and not used again by who
-        // ends the operation. The capture is borrowed as the target is, which outlives the scope.
+        // ends the operation. The capture is borrowed from the target, which outlives the scope, or from what is carried, and is used
+        // in flight only.
         let entry = unsafe {
             node.write(Node {
                 links: Links::new(),

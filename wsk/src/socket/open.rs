@@ -379,11 +379,20 @@ impl<C: Category> Handle<C> {
     ///
     /// [`Error::InUse`] if there are other handles.
     pub(crate) fn into_closing(self) -> Result<Closing<C>, Error> {
-        // A socket without handles gets no new one, so this handle stays the last.
-        self.handles
-            .compare_exchange(1, 0, Ordering::Acquire, Ordering::Relaxed)
-            .map_err(|_| Error::InUse)?;
-        Closing::of(self.share())
+        let socket = self.into_shared();
+        // Counted off in one step: of handles that are closed at the same time one is the last.
+        if socket.handles.fetch_sub(1, Ordering::Release) != 1 {
+            return Err(Error::InUse);
+        }
+        fence(Ordering::Acquire);
+        Closing::of(socket)
+    }
+
+    /// What the handles share, with this one counted still.
+    fn into_shared(self) -> Shared<Socket<C>> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it is moved out of what is neither used again nor dropped.
+        unsafe { core::ptr::read(&raw const this.shared) }
     }
 }
 

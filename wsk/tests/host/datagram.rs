@@ -1,6 +1,7 @@
 //! Datagram sockets on the host kernel: what arrives at real sockets, and the result of each mistake and failure.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wsk::{
     Call, DatagramSocket, Error, Family, Memory, NTSTATUS, NonPagedBuffer, Registration, Wait,
@@ -315,6 +316,32 @@ fn a_forced_close_says_that_the_socket_is_dead() {
         );
         assert!(error.must_close() && error.to_string().ends_with("the socket is dead, close it"));
         socket.close().unwrap();
+    });
+}
+
+#[test]
+fn of_handles_that_are_closed_at_once_one_waits() {
+    on_each_kernel(|_, provider| {
+        for _ in 0..200 {
+            let socket = DatagramSocket::open(provider, Family::V4).unwrap();
+            let ready = AtomicUsize::new(0);
+            let close = |socket: DatagramSocket| {
+                // At the same moment: a barrier would wake one of them later.
+                ready.fetch_add(1, Ordering::SeqCst);
+                while ready.load(Ordering::SeqCst) < 2 {
+                    std::hint::spin_loop();
+                }
+                socket.close()
+            };
+            let other = socket.clone();
+            let closed = std::thread::scope(|scope| {
+                let other = scope.spawn(|| close(other));
+                [close(socket), other.join().unwrap()]
+            });
+            let waited = closed.iter().filter(|result| result.is_ok()).count();
+            assert_eq!(waited, 1, "{closed:?}");
+            assert!(closed.contains(&Err(Error::InUse)));
+        }
     });
 }
 
