@@ -104,7 +104,7 @@ const WITHOUT: [(&str, &[&str]); 7] = [
         "a trait that only this crate implements, or what belongs to it: its methods are those of requests, which have the examples",
         &[
             "wsk::address::ReadAddress",
-            "wsk::buffer::messages::SendList",
+            "wsk::buffer::traits::SendList",
             "wsk::operation::blocking::Blocking",
             "wsk::operation::pool::Source",
             "wsk::request::CutShort",

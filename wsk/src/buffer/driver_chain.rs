@@ -4,7 +4,7 @@
 use core::fmt;
 use core::ptr::NonNull;
 
-use crate::buffer::mdl::{Leading, Linked, Part};
+use crate::buffer::mdl::{Leading, LinkedParts, Part};
 use crate::buffer::{Alone, DriverMdl, DriverMdlMut, Extent, NonPagedBuffer, PooledBuffer};
 use crate::error::Error;
 
@@ -184,7 +184,7 @@ unsafe impl<D: DriverPart, H: OwnPart> Part for ChainPart<D, H> {
 /// operation that has claimed it is the only one that uses them.
 #[doc(alias = "MDL")]
 pub struct DriverChain<D: DriverPart, const N: usize, H: OwnPart = NonPagedBuffer> {
-    parts: [Linked<ChainPart<D, H>>; N],
+    parts: LinkedParts<ChainPart<D, H>, N>,
     alone: Alone,
 }
 
@@ -200,7 +200,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     pub fn new(parts: [ChainPart<D, H>; N]) -> Result<Self, (Error, [ChainPart<D, H>; N])> {
         // INVARIANT: nothing is linked yet, and no bytes are used.
         let mut chain = Self {
-            parts: parts.map(Linked::new),
+            parts: LinkedParts::new(parts),
             alone: Alone::new(Extent::empty()),
         };
         match chain.link() {
@@ -212,9 +212,10 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// Establishes the invariant, or tells why it cannot be; some parts are linked then.
     fn link(&mut self) -> Result<(), Error> {
         // From the last part to the first.
-        for part in self.parts.iter_mut().rev() {
+        for index in (0..N).rev() {
             let behind = self.alone.extent().as_wsk_buf();
-            let extent = part.part().extent()?;
+            let part = self.parts.get(index).map(Part::extent);
+            let extent = part.unwrap_or(Ok(Extent::empty()))?;
             if extent.is_empty() {
                 continue;
             }
@@ -226,7 +227,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
                         length: 0,
                     });
                 }
-                part.link_to(next)?;
+                self.parts.link_to(index, next)?;
             }
             let length = first.Length.saturating_add(behind.Length);
             // INVARIANT: the bytes of this part, and those behind, which are linked to it.
@@ -238,7 +239,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// Gives the parts back, unlinked.
     #[must_use]
     pub fn into_parts(self) -> [ChainPart<D, H>; N] {
-        self.parts.map(Linked::into_part)
+        self.parts.into_parts()
     }
 
     #[inline]
@@ -261,7 +262,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// The bytes of a part that is a buffer.
     #[must_use]
     pub fn own(&self, index: usize) -> Option<&[u8]> {
-        match self.parts.get(index)?.part() {
+        match self.parts.get(index)? {
             ChainPart::Own(own) => Some(own.buffer().as_slice()),
             ChainPart::Driver(_) => None,
         }
@@ -270,7 +271,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// The bytes of a part that is a buffer, to be written.
     #[must_use]
     pub fn own_mut(&mut self, index: usize) -> Option<&mut [u8]> {
-        self.parts.get_mut(index)?.own_bytes_mut()
+        self.parts.own_bytes_mut(index)
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Lock`]: the description of a buffer for one operation, and the pages that are locked for it (`MmProbeAndLockPages`).
+//! [`Lock`]: the description of a buffer for one operation, and what holds it meanwhile: locked pages, or a claim.
 
 use core::fmt;
 

@@ -424,8 +424,9 @@ impl OwnMdl {
         Ok(Self(Exclusive(mdl)))
     }
 
-    /// An MDL over the bytes of a row, of which there are `length`, built for nonpaged pool. IRQL: `<= DISPATCH_LEVEL`.
-    pub(super) fn over_row<H: Head>(row: &Row<H, u8>, length: u32) -> Result<Self, Error> {
+    /// An MDL over all bytes of a row, built for nonpaged pool. IRQL: `<= DISPATCH_LEVEL`.
+    pub(super) fn over_row<H: Head>(row: &Row<H, u8>) -> Result<Self, Error> {
+        let length = u32::try_from(row.capacity()).map_err(|_| Error::NoMemory(Memory::Mdl))?;
         let mdl = Self::over(row.place().cast(), length)?;
         // SAFETY: the MDL is this function's own, and describes the bytes of a row, which lies in nonpaged pool.
         unsafe { MmBuildMdlForNonPagedPool(mdl.place().as_ptr()) };
@@ -570,7 +571,7 @@ impl Lock {
 ///
 /// # Safety
 ///
-/// As long as the part is there, wherever it is moved, the MDLs of its extent are there. While it is [`Linked`] nothing else uses them, and
+/// As long as the part is there, wherever it is moved, the MDLs of its extent are there. While it is [linked](LinkedParts) nothing else uses them, and
 /// the extent stays the same.
 pub(super) unsafe trait Part {
     /// Its bytes.
@@ -583,49 +584,55 @@ pub(super) unsafe trait Part {
     fn own_bytes_mut(&mut self) -> Option<&mut [u8]>;
 }
 
-/// A part of a chain, perhaps linked to an MDL behind it. When this is dropped its MDLs are as they were.
-pub(super) struct Linked<P: Part> {
-    /// Dropped before the part, whose MDL it has linked.
-    link: Option<Link>,
-    part: P,
+/// Parts of a chain, each perhaps linked to an MDL behind it. When this is dropped the MDLs of all of them are as they were, before any part
+/// goes.
+pub(super) struct LinkedParts<P: Part, const N: usize> {
+    /// Dropped before the parts, whose MDLs they have linked: before all of them, because one may own the MDLs of another.
+    links: [Option<Link>; N],
+    parts: [P; N],
 }
 
-// SAFETY: the link is to an MDL of the part, which may be sent.
-unsafe impl<P: Part + Send> Send for Linked<P> {}
-// SAFETY: through `&Linked` the part is only shared, and the link not used.
-unsafe impl<P: Part + Sync> Sync for Linked<P> {}
+// SAFETY: the links are to MDLs of the parts, which may be sent.
+unsafe impl<P: Part + Send, const N: usize> Send for LinkedParts<P, N> {}
+// SAFETY: through `&LinkedParts` the parts are only shared, and the links not used.
+unsafe impl<P: Part + Sync, const N: usize> Sync for LinkedParts<P, N> {}
 
-impl<P: Part> Linked<P> {
-    /// A part that is not linked.
-    pub(super) const fn new(part: P) -> Self {
-        Self { link: None, part }
+impl<P: Part, const N: usize> LinkedParts<P, N> {
+    /// Parts that are not linked.
+    pub(super) const fn new(parts: [P; N]) -> Self {
+        Self {
+            links: [const { None }; N],
+            parts,
+        }
     }
 
-    /// The part.
-    pub(super) const fn part(&self) -> &P {
-        &self.part
+    /// A part.
+    pub(super) fn get(&self, index: usize) -> Option<&P> {
+        self.parts.get(index)
     }
 
-    /// Gives the part back, unlinked.
-    pub(super) fn into_part(self) -> P {
-        self.part
+    /// Gives the parts back, unlinked.
+    pub(super) fn into_parts(self) -> [P; N] {
+        self.parts
     }
 
-    /// The bytes of the part to be written, if they are this crate's.
-    pub(super) fn own_bytes_mut(&mut self) -> Option<&mut [u8]> {
-        self.part.own_bytes_mut()
+    /// The bytes of a part to be written, if they are this crate's.
+    pub(super) fn own_bytes_mut(&mut self, index: usize) -> Option<&mut [u8]> {
+        self.parts.get_mut(index)?.own_bytes_mut()
     }
 
-    /// Links the end of the part, which has some bytes, to an MDL behind it.
+    /// Links the end of a part, which has some bytes, to an MDL behind it.
     ///
     /// # Errors
     ///
-    /// Those of [`Link::of`]; then nothing is linked.
-    pub(super) fn link_to(&mut self, next: NonNull<MDL>) -> Result<(), Error> {
-        // What was linked before is undone first.
-        self.link = None;
-        // INVARIANT: dropped before the part.
-        self.link = Some(Link::of(&self.part, next.as_ptr())?);
+    /// Those of [`Link::of`]; then it is not linked.
+    pub(super) fn link_to(&mut self, index: usize, next: NonNull<MDL>) -> Result<(), Error> {
+        if let Some((link, part)) = self.links.get_mut(index).zip(self.parts.get(index)) {
+            // What was linked before is undone first.
+            *link = None;
+            // INVARIANT: dropped before the part.
+            *link = Some(Link::of(part, next.as_ptr())?);
+        }
         Ok(())
     }
 }
@@ -637,9 +644,9 @@ pub(super) struct Leading<P: Part> {
     part: P,
 }
 
-// SAFETY: as for `Linked`.
+// SAFETY: as for `LinkedParts`.
 unsafe impl<P: Part + Send> Send for Leading<P> {}
-// SAFETY: as for `Linked`.
+// SAFETY: as for `LinkedParts`.
 unsafe impl<P: Part + Sync> Sync for Leading<P> {}
 
 impl<P: Part> Leading<P> {

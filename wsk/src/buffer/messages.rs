@@ -59,7 +59,7 @@ impl Head for List {}
 
 /// A datagram of a list.
 struct Node<B> {
-    entry: WSK_BUF_LIST,
+    entry: Cell<WSK_BUF_LIST>,
     /// A cell: while the lock holds something, WSK or the lock itself may refer to the buffer, so that the node is only shared.
     lock: Cell<Lock>,
     buffer: B,
@@ -115,7 +115,7 @@ impl<B> Messages<B> {
     /// The buffer, when the list is full.
     pub fn push(&mut self, buffer: B) -> Result<(), B> {
         let node = Node {
-            entry: WSK_BUF_LIST::default(),
+            entry: Cell::new(WSK_BUF_LIST::default()),
             lock: Cell::new(Lock::new()),
             buffer,
         };
@@ -205,17 +205,21 @@ impl<B> Messages<B> {
             locked: 0,
         };
         let (mut longest, mut first) = (0, None);
-        for node in undo.list.values_mut().iter_mut().rev() {
-            let mut undo_one = UndoLock::new(node.lock.get_mut(), locks);
+        // The nodes are shared: a flag of a buffer that is claimed may be changed by others as long as the list is locked.
+        for node in undo.list.values().iter().rev() {
+            let mut its = Lock::new();
+            let mut undo_one = UndoLock::new(&mut its, locks);
             let extent = lock(&node.buffer, undo_one.lock())?;
             undo_one.done();
+            drop(undo_one);
+            node.lock.set(its);
             longest = longest.max(extent.len());
-            node.entry = WSK_BUF_LIST {
+            node.entry.set(WSK_BUF_LIST {
                 Next: first.map_or(core::ptr::null_mut(), NonNull::as_ptr),
                 Buffer: extent.as_wsk_buf(),
-            };
+            });
             undo.locked += 1;
-            first = Some(NonNull::from(&mut node.entry));
+            first = Some(NonNull::from(&node.entry).cast());
         }
         let first = first.ok_or(Error::NoMessages)?;
         undo.done();

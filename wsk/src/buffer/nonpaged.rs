@@ -64,7 +64,9 @@ impl NonPagedBuffer {
     /// describe.
     pub fn new(length: usize) -> Result<Self, Error> {
         let none = Error::NoMemory(Memory::Buffer);
-        let described = u32::try_from(length).map_err(|_| none)?;
+        if u32::try_from(length).is_err() {
+            return Err(none);
+        }
         let head = Head {
             extent: Extent::empty(),
             mdl: None,
@@ -73,7 +75,7 @@ impl NonPagedBuffer {
         let mut block = Row::zeroed(head, length).ok_or(none)?;
         if length > 0 {
             // INVARIANT: it describes all of the bytes.
-            let mdl = OwnMdl::over_row(&block, described)?;
+            let mdl = OwnMdl::over_row(&block)?;
             block.extent = Extent::of(mdl.place().as_ptr(), 0, length);
             block.mdl = Some(mdl);
         }

@@ -99,8 +99,9 @@ pub unsafe trait SendBuffer {
     ///
     /// # Safety
     ///
-    /// `lock` is in nonpaged memory, or on the stack of a thread that waits, and holds nothing. Before the buffer is moved, changed or
-    /// its borrow ends the caller unlocks it, unless the buffer says that it was abandoned.
+    /// `lock` holds nothing. It is in nonpaged memory, or on the stack of a thread that waits; or it may be moved, and the extent is copied,
+    /// before WSK gets that. Before the buffer is moved, changed or its borrow ends the caller unlocks it, unless the buffer says that it was
+    /// abandoned.
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error>;
 
     /// Whether [`lock_owned`](Self::lock_owned) may lock anything, which has to be unlocked.
@@ -742,8 +743,8 @@ unsafe impl<B: SendBuffer> SendList for Messages<B> {
             if !buffer.control().is_empty() {
                 return Err(Error::ControlOfOne);
             }
-            // SAFETY: the caller keeps the list, whose buffers and locks lie in nonpaged memory, and unlocks it. Each lock holds nothing:
-            // it is that of one buffer, which is not locked.
+            // SAFETY: the caller keeps the list, with its buffers, and unlocks it. Each lock holds nothing: it is that of one buffer, which
+            // is not locked. What it gives is copied.
             unsafe { buffer.lock(lock) }.copied()
         })
     }

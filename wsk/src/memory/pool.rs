@@ -206,8 +206,8 @@ impl Head for () {}
 ///
 /// # Invariants
 ///
-/// Behind the front is room for `capacity` values, all of whose bytes are initialised. The first `length` are values. All of it is this one's
-/// alone.
+/// Behind the front is room for `capacity` values, all of whose bytes are initialised where `T` is plain. The first `length` are values. All
+/// of it is this one's alone.
 pub(crate) struct Row<H: Head, T> {
     front: ManuallyDrop<Owned<Front<H>>>,
     values: PhantomData<T>,

@@ -158,3 +158,63 @@ fn lists() {
         unsafe { IoFreeMdl(mdl.as_ptr()) };
     });
 }
+
+/// A part of a list that stays locked is used by somebody else, who is refused and writes its flag all the same.
+#[test]
+fn part_of_a_prepared_list() {
+    everywhere(|_, provider| {
+        let (one, to) = socket(provider);
+        let mut memory = NonPagedBuffer::copy_of(b"onethree").unwrap();
+        let mdl = mdl(&mut memory);
+        // SAFETY: the MDL stays until the end of this test, and nothing else uses it meanwhile.
+        let part = unsafe { DriverMdl::with_owner(mdl, 0, 3, ()) }.unwrap();
+        let list = Messages::new([part]).unwrap();
+        let mut sender = one.send_messages(list, to).prepare().unwrap();
+        for _ in 0..2 {
+            assert_eq!(sender.wait().unwrap(), 3);
+            let part = sender.buffer().unwrap().get(0).unwrap();
+            assert_eq!(one.send_to(part, to).wait(), Err(Error::BufferInUse));
+            assert_eq!(sender.wait().unwrap(), 3);
+            let part = sender.buffer_mut().unwrap().get(0).unwrap();
+            assert_eq!(one.send_to(part, to).wait(), Ok(3));
+        }
+        drop(sender);
+        // SAFETY: nothing uses the MDL any more.
+        unsafe { IoFreeMdl(mdl.as_ptr()) };
+    });
+}
+
+/// Frees MDLs of a driver, which lead to nothing then.
+struct Frees(Vec<NonNull<MDL>>);
+
+impl Drop for Frees {
+    fn drop(&mut self) {
+        for mdl in &self.0 {
+            // SAFETY: the MDLs are those of the test, freed this once.
+            unsafe {
+                assert!((*mdl.as_ptr()).Next.is_null());
+                IoFreeMdl(mdl.as_ptr());
+            }
+        }
+    }
+}
+
+/// A chain restores all MDLs before the first owner goes: one may own the MDLs of several parts.
+#[test]
+fn one_owner_of_two_parts() {
+    everywhere(|_, _| {
+        let mut memory = [(); 2].map(|()| NonPagedBuffer::copy_of(b"abc").unwrap());
+        let [one, two] = memory.each_mut().map(mdl);
+        let part = |mdl: NonNull<MDL>, owner| {
+            // SAFETY: nothing uses the MDL before its owner is dropped.
+            let part = unsafe { DriverMdl::with_owner(mdl, 0, 3, owner) };
+            ChainPart::Driver(part.map_err(|(error, _)| error).unwrap())
+        };
+        let parts: [ChainPart<DriverMdl<Frees>>; 3] = [
+            part(one, Frees(vec![one, two])),
+            part(two, Frees(vec![])),
+            ChainPart::Own(NonPagedBuffer::new(3).unwrap()),
+        ];
+        drop(DriverChain::new(parts).map_err(|(error, _)| error).unwrap());
+    });
+}
