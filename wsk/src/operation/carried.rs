@@ -1,13 +1,14 @@
-//! What an operation carries: how it is loaded, made, and unloaded when it is over.
+//! The load of an operation: how a buffer or another value is put into an operation, how the request is made, and how the load is taken out
+//! at the end.
 //!
-//! The types say how far an operation is, and so what may be done with it:
+//! Each type stands for one stage of an operation, and allows what that stage allows:
 //!
-//! * [`Unladen`]: it has room for what it is to carry.
-//! * [`Load`]: it is at rest, with what it carries, which is lent to it or not.
+//! * [`Unladen`]: it has room for a load.
+//! * [`Load`]: it is at rest with its load, which is lent to it or not.
 //! * [`Loaded`]: a request was put into it.
-//! * [`Running`]: it was made.
-//! * [`Completed`]: its IRP has come back, and it may go on.
-//! * [`Over`]: it has ended, and carries its load still.
+//! * [`Running`]: the request was made.
+//! * [`Completed`]: its IRP has completed, and the operation may go on.
+//! * [`Over`]: it has ended, and still has its load.
 
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
@@ -29,16 +30,16 @@ use crate::socket::calls::{Asked, Bound, Call};
 /// The way in which an operation carries.
 pub(crate) type WayOf<O, B> = <O as Operation<B>>::Way;
 
-/// The most bytes that may be moved into an operation: a kernel stack, over which they go, has 24 KiB in all.
+/// The most bytes that may be moved into an operation. They move over the kernel stack, which has 24 KiB in all.
 const MOST: usize = 1024;
 
-/// The words of a completion that is told: see [`start_with`](crate::operation::Request::start_with).
+/// The words of a completion: see [`start_with`](crate::operation::Request::start_with).
 const COMPLETION_WORDS: usize = 4;
 
-/// Room for a completion that is told.
+/// Room for a completion.
 pub(crate) type Completion = [usize; COMPLETION_WORDS];
 
-/// The payload of an operation that has what it carries in its block: room for a `B`, and for an `X` beside it.
+/// The payload of an operation whose load is in its block: room for a `B`, and for an `X` beside it.
 #[repr(C)]
 pub(crate) struct Carried<B, X = Completion> {
     carried: MaybeUninit<B>,
@@ -46,7 +47,7 @@ pub(crate) struct Carried<B, X = Completion> {
 }
 
 impl<B, X> Carried<B, X> {
-    /// The place of what stands beside what is carried.
+    /// The place of the `X`.
     #[inline]
     pub(crate) fn beside(payload: NonNull<Self>) -> *mut X {
         let place = payload.as_ptr();
@@ -54,8 +55,8 @@ impl<B, X> Carried<B, X> {
     }
 }
 
-/// Is not evaluated at compile time for what is too large to be moved into an operation. Finishers do so themselves, so that the
-/// compiler names the place where they are called.
+/// Fails at compile time if a `B` is too large to be moved into an operation. Finishers call this themselves, so that the compiler names
+/// the line that calls the finisher.
 pub(crate) const fn refuse_large<B>() {
     assert!(
         size_of::<B>() <= MOST,
@@ -64,7 +65,7 @@ pub(crate) const fn refuse_large<B>() {
     );
 }
 
-/// Whether a completion has room in an operation.
+/// Whether a completion fits into an operation.
 const fn fits<C>() -> bool {
     size_of::<C>() <= size_of::<Completion>() && align_of::<C>() <= align_of::<usize>()
 }
@@ -79,14 +80,14 @@ pub(crate) const fn refuse_large_completion<C>() {
 
 /// Where operations that carry `B` come from, and go back to.
 pub(crate) trait Home<B>: Sized {
-    /// Whether such an operation holds the capture by itself.
+    /// Whether such an operation holds a reference to the capture itself.
     const HOLDS: bool;
 
     /// Gives an operation back.
     fn give_back(operation: Unladen<B, Completion, Self>);
 }
 
-/// Operations that find their way back by themselves: a block of the pool is freed, one of an arena goes there.
+/// Operations that go back without help: a block of the pool is freed, a block of an arena returns to the arena.
 pub(crate) struct ByItself;
 
 impl<B> Home<B> for ByItself {
@@ -107,11 +108,11 @@ pub(crate) struct Unladen<B, X = Completion, H = ByItself> {
     home: PhantomData<H>,
 }
 
-// SAFETY: an operation at rest carries nothing, nothing of it is bound to a thread, and through a shared one nothing is done.
+// SAFETY: an operation at rest carries nothing and is bound to no thread; nothing can be done through a shared one.
 unsafe impl<B, X, H> Sync for Unladen<B, X, H> {}
 
 impl<B, X> Unladen<B, X> {
-    /// Allocates one. IRQL: `<= DISPATCH_LEVEL`.
+    /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl<B, X> Unladen<B, X> {
 
     #[inline]
     fn finding_back(operation: Idle<Carried<B, X>>) -> Self {
-        // INVARIANT: every operation finds its way back by itself.
+        // INVARIANT: every operation can go back by itself.
         let home = PhantomData;
         Self { operation, home }
     }
@@ -134,15 +135,15 @@ impl<B, X, H> Unladen<B, X, H> {
     ///
     /// # Safety
     ///
-    /// So it did.
+    /// The operation came from `H`.
     #[inline]
     pub(crate) const unsafe fn of(operation: Idle<Carried<B, X>>) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         let home = PhantomData;
         Self { operation, home }
     }
 
-    /// The same, which then finds its way back by itself.
+    /// The same operation, which then goes back by itself.
     #[inline]
     pub(crate) fn by_itself(self) -> Unladen<B, X> {
         Unladen::finding_back(self.operation)
@@ -154,23 +155,23 @@ impl<B, X, H> Unladen<B, X, H> {
     }
 }
 
-/// Where an operation has what it carries.
+/// The memory in which an operation keeps its load.
 ///
 /// # Safety
 ///
-/// `place` is the place of a `B`, which nothing else uses, as long as a [`Load`] has this with an operation; and as long as that is in
-/// flight.
+/// `place` returns the place of a `B`. Nothing else uses that place as long as a [`Load`] has this value together with an operation, and as
+/// long as that operation is in flight.
 pub(crate) unsafe trait Where<B>: Copy {
     /// The payload of the operation.
     type Payload;
-    /// Whether the operation owns what it carries.
+    /// Whether the operation owns its load.
     const OWNED: bool;
 
-    /// The place, of an operation with this payload.
+    /// The place of the load, for an operation with this payload.
     fn place(self, payload: NonNull<Self::Payload>) -> NonNull<B>;
 }
 
-/// In the block of the operation, which came from `H`, with an `X` beside it.
+/// The load is in the block of the operation, which came from `H`, with an `X` beside it.
 pub(crate) struct Inside<X = Completion, H = ByItself>(PhantomData<fn() -> (X, H)>);
 
 impl<X, H> Clone for Inside<X, H> {
@@ -186,7 +187,7 @@ impl<X, H> Inside<X, H> {
     const NEW: Self = Self(PhantomData);
 }
 
-// SAFETY: the payload begins with a place for it, where a load has it.
+// SAFETY: the payload begins with room for a `B`, which a load uses.
 unsafe impl<B, X, H> Where<B> for Inside<X, H> {
     type Payload = Carried<B, X>;
     const OWNED: bool = true;
@@ -197,7 +198,7 @@ unsafe impl<B, X, H> Where<B> for Inside<X, H> {
     }
 }
 
-/// In memory of somebody who waits until the operation is over.
+/// The load is in the memory of a caller that waits until the operation is over.
 pub(crate) struct Kept<B>(NonNull<B>);
 
 impl<B> Clone for Kept<B> {
@@ -216,7 +217,7 @@ impl<B> Kept<B> {
     }
 }
 
-// SAFETY: who has put it there for an operation keeps it.
+// SAFETY: whoever put the load there for an operation keeps it there.
 unsafe impl<B> Where<B> for Kept<B> {
     type Payload = ();
     const OWNED: bool = false;
@@ -227,15 +228,15 @@ unsafe impl<B> Where<B> for Kept<B> {
     }
 }
 
-/// Says which types something is of that has none of them inside.
+/// Names the types of the operation and of its load in a type that contains neither.
 type Of<O, B> = PhantomData<fn() -> (O, B)>;
 
-/// An operation `O` at rest, with a `B` that it carries, which is `LENT` to it or not. Dropping it takes back what is lent, drops what the
-/// operation owns, and gives the operation back.
+/// An operation `O` at rest with its load, a `B`, which is `LENT` to the operation or not. Dropping it takes back what is lent, drops the
+/// load if the operation owns it, and gives the operation back.
 ///
 /// # Invariants
 ///
-/// A `B` lies at the place, and nothing else uses it. Where it is `LENT`, it was lent with the operation's lock.
+/// A `B` lies at the place, and nothing else uses it. If `LENT`, the `B` was lent with the operation's lock.
 struct Load<O: Operation<B>, B, W: Where<B>, const LENT: bool> {
     operation: Idle<W::Payload>,
     at: W,
@@ -243,7 +244,7 @@ struct Load<O: Operation<B>, B, W: Where<B>, const LENT: bool> {
 }
 
 impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Load<O, B, W, LENT> {
-    /// How what was lent is taken back.
+    /// The function that takes back what was lent.
     const TAKE_BACK: unsafe fn(NonNull<B>, &mut Lock) = if W::OWNED {
         CarryOf::<O, B>::take_back::<true>
     } else {
@@ -255,11 +256,11 @@ impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Load<O, B, W, LENT> {
         self.at.place(self.operation.payload())
     }
 
-    /// The operation, with what it carries at its place, lent or not.
+    /// The operation. Its load stays at its place, lent or not.
     #[inline]
     fn into_operation(self) -> (Idle<W::Payload>, W) {
         let this = ManuallyDrop::new(self);
-        // SAFETY: it is moved out of what is neither used again nor dropped.
+        // SAFETY: the operation is moved out of a value that is neither used again nor dropped.
         (
             unsafe { core::ptr::read(&raw const this.operation) },
             this.at,
@@ -268,13 +269,13 @@ impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Load<O, B, W, LENT> {
 }
 
 impl<O: Operation<B>, B, X, H> Load<O, B, Inside<X, H>, false> {
-    /// Puts what is to be carried into an operation.
+    /// Puts a load into an operation.
     #[inline]
     fn put(operation: Unladen<B, X, H>, carried: B) -> Self {
         let (operation, at) = (operation.into_operation(), Inside::NEW);
         // SAFETY: the operation is at rest, so the place is not in use.
         unsafe { at.place(operation.payload()).write(carried) };
-        // INVARIANT: written.
+        // INVARIANT: the `B` was written.
         Self {
             operation,
             at,
@@ -282,25 +283,25 @@ impl<O: Operation<B>, B, X, H> Load<O, B, Inside<X, H>, false> {
         }
     }
 
-    /// Takes it out again.
+    /// Takes the load out again.
     #[inline]
     fn take(self) -> (B, Unladen<B, X, H>) {
         let place = self.place();
         let (operation, _) = self.into_operation();
         let home = PhantomData;
-        // SAFETY: by the invariant it lies there; it is moved out this once.
-        // INVARIANT: where it came from is what the place says.
+        // SAFETY: by the invariant a `B` lies there; it is moved out this once.
+        // INVARIANT: the type of the place says where the operation came from.
         (unsafe { place.read() }, Unladen { operation, home })
     }
 }
 
 impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, false> {
-    /// Lends what it carries to the operation, and puts a request into that.
+    /// Lends the load to the operation, and puts a request into the operation.
     ///
     /// # Errors
     ///
-    /// What is wrong with the request; then nothing is lent.
-    // With who looks at the error, which else lies in memory, and the parameters with it.
+    /// The error that the checks of the request found; then nothing is lent.
+    // Inlined into the caller that looks at the error. Otherwise the error, and the parameters with it, go through memory.
     #[expect(clippy::inline_always, reason = "two instructions of a send")]
     #[inline(always)]
     fn lend<F: Function<B, Operation = O>>(
@@ -310,9 +311,9 @@ impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, false> {
     ) -> Result<ReadyOf<O, B, W>, (Error, Self)> {
         let mut this = self;
         let place = this.place();
-        // SAFETY: by the invariant it lies at the place, which nothing else uses until it is taken back; the operation's lock holds nothing
-        // while it is at rest. The operation's name in types is the lifetime of the target's borrow, of which who puts it together
-        // knows nothing.
+        // SAFETY: by the invariant the `B` lies at the place, which nothing else uses until the `B` is taken back; the operation's lock
+        // holds nothing while the operation is at rest. In types the operation's name is the lifetime of the target's borrow; the code that
+        // builds an operation does not know that lifetime.
         let (lent, places) = unsafe {
             let lock = this.operation.locked();
             let lent = if W::OWNED {
@@ -334,7 +335,7 @@ impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, false> {
             of: PhantomData,
         };
         match function.put(target, lent, load.operation.arguments(), places) {
-            // INVARIANT: bound to what is lent.
+            // INVARIANT: the parameters are bound to what is lent.
             Ok(bound) => Ok(Ready {
                 load,
                 call: Bound::into_call(bound),
@@ -349,14 +350,14 @@ impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, true> {
     #[inline]
     fn take_back(self) -> Load<O, B, W, false> {
         let (operation, at) = self.into_operation();
-        // INVARIANT: it is not lent from here on, also when code of others unwinds.
+        // INVARIANT: nothing is lent from here on, even if foreign code unwinds.
         let mut this = Load {
             operation,
             at,
             of: PhantomData,
         };
         let place = this.place();
-        // SAFETY: by the invariant it was lent with this lock, and the operation is at rest.
+        // SAFETY: by the invariant the `B` was lent with this lock, and the operation is at rest.
         unsafe { Self::TAKE_BACK(place, this.operation.locked()) };
         this
     }
@@ -366,7 +367,7 @@ impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Drop for Load<O, B, W, L
     #[inline]
     fn drop(&mut self) {
         let place = self.place();
-        // SAFETY: by the invariant it lies there, and was lent where it is `LENT`; the operation is at rest. It is dropped once.
+        // SAFETY: by the invariant a `B` lies there, and was lent if `LENT`; the operation is at rest. It is dropped once.
         unsafe {
             if LENT {
                 Self::TAKE_BACK(place, self.operation.locked());
@@ -378,26 +379,27 @@ impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Drop for Load<O, B, W, L
     }
 }
 
-/// An operation that is ready to be made, with the parameters of the call.
+/// An operation whose request can be made, with the parameters of the call.
 ///
 /// # Invariants
 ///
-/// The parameters were bound to the operation, to which is lent still what was then; what they lead to is there as long as this is used.
+/// The parameters were bound to the operation. What was lent to it then is still lent; what the parameters point at stays there as long as
+/// this value is used.
 struct Ready<O: Operation<B>, B, W: Where<B>, C: Call<B>> {
     load: Load<O, B, W, true>,
     call: C,
 }
 
-/// An operation that is ready to be made for the first time.
+/// An operation whose request can be made for the first time.
 type ReadyOf<O, B, W> = Ready<O, B, W, <O as Operation<B>>::Parameters>;
 
 impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
-    /// Makes the request. The observer, if there is one, is told of its completion; `discard` ends the operation when it is left to its
-    /// routine.
+    /// Makes the request. The observer, if there is one, is told of its completion. If the operation is left to its completion routine,
+    /// `discard` ends it.
     ///
     /// # Errors
     ///
-    /// Why it could not be made, with what it carries.
+    /// The reason why the request could not be made, with the load.
     #[inline]
     fn launch(
         self,
@@ -406,8 +408,8 @@ impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
     ) -> Result<Running<O, B, W>, Refused<O, B, W>> {
         let Self { load, call } = self;
         let (mut operation, at) = load.into_operation();
-        // SAFETY: by the invariant what the parameters point at is in the arguments, or was lent and stays at its place, until the operation
-        // has completed. Callers give what discards such an operation.
+        // SAFETY: by the invariant what the parameters point at is in the arguments, or was lent and stays at its place, until the
+        // operation has completed. The callers pass a `discard` that fits such an operation.
         let launched = unsafe {
             if let Some(discard) = discard {
                 operation.set_discard(discard);
@@ -426,7 +428,7 @@ impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
     }
 }
 
-/// An operation that was not begun, and why.
+/// An operation whose request was not made, and the reason.
 struct Refused<O: Operation<B>, B, W: Where<B>> {
     error: Error,
     load: Load<O, B, W, true>,
@@ -435,7 +437,7 @@ struct Refused<O: Operation<B>, B, W: Where<B>> {
 impl<O: Operation<B>, B, W: Where<B>> Refused<O, B, W> {
     #[inline]
     fn of(refused: NotLaunched<W::Payload>, at: W) -> Self {
-        // INVARIANT: callers have launched what was loaded.
+        // INVARIANT: the callers have launched a loaded operation.
         let load = Load {
             operation: refused.operation,
             at,
@@ -445,7 +447,7 @@ impl<O: Operation<B>, B, W: Where<B>> Refused<O, B, W> {
         Self { error, load }
     }
 
-    /// Takes back what was lent.
+    /// Takes back what is lent.
     #[cold]
     #[inline(never)]
     fn take_back(self) -> (Error, Load<O, B, W, false>) {
@@ -453,7 +455,7 @@ impl<O: Operation<B>, B, W: Where<B>> Refused<O, B, W> {
     }
 }
 
-/// An operation into which a request was put. It is meant to be launched.
+/// An operation into which a request was put, ready to be launched.
 pub(crate) struct Loaded<'t, O: Operation<B>, B, X = Completion, H = ByItself> {
     ready: Ready<O, B, Inside<X, H>, O::Parameters>,
     target: TargetOf<'t, O, B>,
@@ -464,7 +466,7 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
     ///
     /// # Errors
     ///
-    /// What is wrong with the request, with what it carries.
+    /// The error that the checks of the request found, with the load.
     #[inline]
     pub(crate) fn of<F: Function<B, Operation = O>>(
         operation: Unladen<B, X, H>,
@@ -481,10 +483,10 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
         }
     }
 
-    /// What it carries.
+    /// The load.
     #[inline]
     pub(crate) fn carried(&self) -> &B {
-        // SAFETY: by the invariant of the load it lies there; whoever uses what is lent of it only does so in flight.
+        // SAFETY: by the invariant of the load a `B` lies there; whoever uses what is lent of it does so in flight only.
         unsafe { self.ready.load.place().as_ref() }
     }
 
@@ -494,11 +496,12 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
         O::Asked::capture(self.target, self.carried())
     }
 
-    /// Makes the request; the observer, if there is one, is told of its completion. It is not to be left to its routine.
+    /// Makes the request. The observer, if there is one, is told of its completion. The operation must not be left to its completion
+    /// routine.
     ///
     /// # Errors
     ///
-    /// Why it could not be made, with what it carries.
+    /// The reason why the request could not be made, with the load.
     #[inline]
     pub(crate) fn launch(self, observer: Option<Observer>) -> Launched<O, B, Inside<X, H>> {
         self.launch_as(observer, None)
@@ -520,12 +523,12 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
     }
 }
 
-/// An operation that was made; or why it was not, with what it carries.
+/// An operation whose request was made; or the reason why it was not, with the load.
 type Launched<O, B, W> = Result<Running<O, B, W>, (Error, B)>;
 
-// The routine may run on any thread, at any later time.
+// The load must be `Send + 'static`: the completion routine may run on any thread, at any later time.
 impl<O: Operation<B>, B: Send + 'static> Loaded<'_, O, B> {
-    /// As [`launch`](Self::launch); the routine drops what it carries when the operation is left to it.
+    /// As [`launch`](Self::launch). If the operation is left to its completion routine, the routine drops the load.
     #[inline]
     pub(crate) fn launch_to_be_left(self, observer: Option<Observer>) -> Launched<O, B, Inside> {
         self.launch_as(observer, Some(Told::<O, B, Dropped, ByItself>::end))
@@ -533,11 +536,12 @@ impl<O: Operation<B>, B: Send + 'static> Loaded<'_, O, B> {
 }
 
 impl<O: Operation<B>, B: Send + 'static, H: Home<B>> Loaded<'_, O, B, Completion, H> {
-    /// As [`launch`](Self::launch), leaving the operation to its routine from the start: `end` ends it. It may do so before this returns.
+    /// As [`launch`](Self::launch), but leaves the operation to its completion routine from the start: `end` ends it, perhaps before this
+    /// returns.
     ///
     /// # Errors
     ///
-    /// As for that, with `end`.
+    /// Those of [`launch`](Self::launch), with `end`.
     #[inline]
     pub(crate) fn launch_unheld<T: End<O, B, H> + Send + 'static>(
         self,
@@ -545,14 +549,14 @@ impl<O: Operation<B>, B: Send + 'static, H: Home<B>> Loaded<'_, O, B, Completion
         end: T,
     ) -> Result<(), (Error, B, T)> {
         let Ready { load, call } = self.ready;
-        // Finishers refuse it where they are called.
+        // The finishers refuse a larger `T` at compile time.
         if !fits::<T>() {
             return Err((Error::NoMemory(Memory::Irp), load.take_back().take().0, end));
         }
         let (operation, at) = load.into_operation();
         let place = Carried::beside(operation.payload()).cast::<T>();
-        // SAFETY: there is room for `end`, and with it and what was loaded the operation ends as `Told` says. The
-        // parameters are as for `Ready::launch`.
+        // SAFETY: there is room for `end`. With `end` and what was loaded the operation ends as `Told` says. The parameters are as for
+        // `Ready::launch`.
         let launched = unsafe {
             place.write(end);
             operation
@@ -566,15 +570,15 @@ impl<O: Operation<B>, B: Send + 'static, H: Home<B>> Loaded<'_, O, B, Completion
     }
 }
 
-/// What becomes of an operation `O` that nobody holds, and that came from `H`, when it has completed. This lies in the operation.
+/// Ends an operation `O` that nobody holds, and that came from `H`, when it has completed. The value lies in the operation.
 pub(crate) trait End<O: Operation<B>, B, H>: Sized {
-    /// Whether an operation that may go on does so.
+    /// Whether an operation that may go on goes on.
     const GOES_ON: bool;
 
     fn end(self, over: Over<O, B, Inside<Completion, H>>);
 }
 
-/// What an operation that was left to its routine carries is dropped.
+/// Drops the load of an operation that was left to its completion routine.
 struct Dropped;
 
 impl<O: Operation<B>, B> End<O, B, ByItself> for Dropped {
@@ -585,7 +589,7 @@ impl<O: Operation<B>, B> End<O, B, ByItself> for Dropped {
     }
 }
 
-/// How an operation `O` ends that carries `B` and came from `H`: `T` is told.
+/// Ends an operation `O` that carries `B` and came from `H`: passes it to the `T` that lies beside the load.
 struct Told<O, B, T, H>(PhantomData<(O, B, T, H)>);
 
 impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H> {
@@ -594,10 +598,10 @@ impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H
 
     /// # Safety
     ///
-    /// As for [`Discard`], of a block that came from `H`, and was loaded for an `O` with a `B`, and with a `T` beside it.
+    /// As for [`Discard`], for a block that came from `H`, and was loaded for an `O` with a `B`, and with a `T` beside it.
     #[inline]
     unsafe fn end(block: NonNull<Header>) {
-        // SAFETY: the caller gives the block, which has completed, and was loaded so.
+        // SAFETY: the caller gives away the block, which has completed, and was loaded for these types.
         let mut completed = unsafe {
             let operation = Idle::from_block(block.cast());
             Completed::<O, B, Inside<Completion, H>>::of(operation, Inside::NEW)
@@ -608,7 +612,8 @@ impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H
             }
             match completed.go_on(|capture| Some(hold(capture))) {
                 Ok(over) => break over,
-                // The routine that comes is this one again, unless the completion has come already: a loop, so that the stack does not grow.
+                // The next completion calls this function again, unless it has come already. Then a loop takes the place of recursion: the
+                // stack must not grow.
                 Err(running) => match running.leave_unless_completed() {
                     None => return,
                     Some(again) => completed = again,
@@ -616,17 +621,17 @@ impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H
             }
         };
         let place = Carried::beside(over.load.operation.payload()).cast::<T>();
-        // SAFETY: as the caller says it was written there, unless it has no bytes, and it is moved out once.
+        // SAFETY: by the caller's contract the `T` was written there (or has no bytes), and it is moved out once.
         let told = unsafe { place.read() };
         told.end(over);
     }
 }
 
-/// An operation `O` that was made, and carries `B`. Dropping it leaks both.
+/// An operation `O` whose request was made, with its load, a `B`. Dropping it leaks both.
 ///
 /// # Invariants
 ///
-/// The flight is that of an `O` that was loaded with a `B`, which lies at the place, and is lent.
+/// The flight is that of an `O` that was loaded with a `B`; the `B` lies at the place, and is lent.
 pub(crate) struct Running<O: Operation<B>, B, W: Where<B> = Inside> {
     flight: Flight<W::Payload>,
     at: W,
@@ -638,9 +643,10 @@ impl<O: Operation<B>, B, X, H> Running<O, B, Inside<X, H>> {
     ///
     /// # Safety
     ///
-    /// It is that of an operation that came from `H`, was loaded for an `O` with a `B`, and made; nothing else ends it.
+    /// The flight is that of an operation that came from `H`, was loaded for an `O` with a `B`, and whose request was made; nothing else
+    /// ends it.
     pub(crate) const unsafe fn of(flight: Flight<Carried<B, X>>) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self {
             flight,
             at: Inside::NEW,
@@ -665,7 +671,7 @@ impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
         self.flight
     }
 
-    /// The operation when it has completed; else as it is.
+    /// The completed operation; if it has not completed, the operation as it is.
     #[inline]
     pub(crate) fn complete(self) -> Result<Completed<O, B, W>, Self> {
         let Self { flight, at, of } = self;
@@ -687,7 +693,7 @@ impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
         self.complete()?.go_on(observer)
     }
 
-    /// Leaves it to its routine, unless it has completed.
+    /// Leaves the operation to its completion routine, unless it has completed.
     fn leave_unless_completed(self) -> Option<Completed<O, B, W>> {
         let Self { flight, at, of } = self;
         let flight = flight.leave_unless_completed()?;
@@ -695,36 +701,36 @@ impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
         Self { flight, at, of }.complete().ok()
     }
 
-    /// Leaves what it carries to the provider, if that can be: whether it was left.
+    /// Leaves the load to the provider, if the load allows that. Returns whether it was left.
     pub(crate) fn abandon(&self) -> bool {
         let place = self.at.place(self.flight.payload());
-        // SAFETY: by the invariant it lies there, and is lent.
+        // SAFETY: by the invariant a `B` lies there, and is lent.
         unsafe { CarryOf::<O, B>::abandon(place) }
     }
 }
 
-/// An operation `O` that has completed, and carries `B` still.
+/// An operation `O` that has completed, and still has its load, a `B`.
 ///
 /// # Invariants
 ///
-/// It was made with its load, and has completed so. Nobody has read what has come of it.
+/// The request was made with this load, and the operation has completed with it. Nobody has read the result.
 pub(crate) struct Completed<O: Operation<B>, B, W: Where<B> = Inside>(Load<O, B, W, true>);
 
 impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
-    /// The operation that was left to its routine, or that its holder has waited for.
+    /// An operation that was left to its completion routine, or whose holder has waited for it.
     ///
     /// # Safety
     ///
-    /// It was loaded for an `O` with a `B`, which lies at the place and is lent, and has completed; the caller gives it away.
+    /// The operation was loaded for an `O` with a `B`, which lies at the place and is lent, and it has completed; the caller gives it away.
     #[inline]
     pub(crate) const unsafe fn of(operation: Idle<W::Payload>, at: W) -> Self {
         let of = PhantomData;
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self(Load { operation, at, of })
     }
 
-    /// The operation, if it goes on, because it has not got all it asks for; else its end. The observer, if there is one, is told of the next
-    /// completion.
+    /// Makes the next request of an operation that has not got all it asks for, and returns the operation; else its end. The observer, if
+    /// there is one, is told of the next completion.
     #[inline]
     pub(crate) fn go_on(
         self,
@@ -734,7 +740,7 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
         let (outcome, cancelled) = load.operation.outcome_and_cancelled();
         let more = if O::Parameters::GOES_ON {
             let place = load.place();
-            // SAFETY: by the invariant it has completed with this outcome, and what it carries lies at the place, and is lent.
+            // SAFETY: by the invariant the operation has completed with this outcome, and its load lies at the place, and is lent.
             unsafe {
                 let places = load.operation.places();
                 O::Parameters::goes_on(outcome, load.operation.arguments(), places, place)
@@ -744,7 +750,7 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
         };
         let more = match more {
             None => return Ok(Over::of(load, outcome)),
-            // Who has cancelled it wants no more of it.
+            // A cancelled operation does not go on.
             Some(Ok(_)) if cancelled => Err(STATUS_CANCELLED),
             Some(more) => more,
         };
@@ -752,7 +758,7 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
             Err(status) => (load, status),
             Ok(more) => {
                 let observer = observer(more.capture());
-                // INVARIANT: what goes on is that of this operation, which has the rest in its arguments.
+                // INVARIANT: the next call belongs to this operation, whose arguments contain the rest.
                 let call = more.call();
                 match (Ready { load, call }).launch(observer, None) {
                     Ok(running) => return Err(running),
@@ -760,7 +766,7 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
                 }
             }
         };
-        // What had come is counted where it goes on.
+        // `goes_on` has counted the bytes that had come.
         let information = 0;
         let outcome = Outcome {
             status,
@@ -769,56 +775,56 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
         Ok(Over::of(load, outcome))
     }
 
-    /// Its end, though it may go on.
+    /// The end of the operation, even if it could go on.
     #[inline]
     pub(crate) fn stop(self) -> Over<O, B, W> {
         let outcome = self.0.operation.outcome();
         Over::of(self.0, outcome)
     }
 
-    /// Frees the operation, but not what it carries beyond [a part](crate::buffer::carry::Carry::drop_part), which was left to the
-    /// provider: what that borrows may be gone.
+    /// Frees an operation whose load was left to the provider. Of the load it drops only [a part](crate::buffer::carry::Carry::drop_part):
+    /// the memory that the rest borrows may be gone.
     pub(crate) fn free_abandoned(self) {
         let (operation, at) = self.0.into_operation();
         let place = at.place(operation.payload());
-        // SAFETY: by the invariant it has completed; what it carries is used no more.
+        // SAFETY: by the invariant the operation has completed; its load is not used again.
         unsafe { CarryOf::<O, B>::drop_part(place) };
         drop(operation);
     }
 }
 
-/// An operation `O` that has ended, and carries `B` still.
+/// An operation `O` that has ended, and still has its load, a `B`.
 ///
 /// # Invariants
 ///
-/// It has completed, for the last time. Nobody has read what has come of it.
+/// The operation has completed for the last time. Nobody has read the result.
 pub(crate) struct Over<O: Operation<B>, B, W: Where<B> = Inside> {
     load: Load<O, B, W, true>,
     outcome: Outcome,
 }
 
 impl<O: Operation<B>, B, W: Where<B>> Over<O, B, W> {
-    /// The end of an operation that has completed, of which nobody has this yet.
+    /// The end of a completed operation. It is made once for each operation.
     #[inline]
     fn of(load: Load<O, B, W, true>, outcome: Outcome) -> Self {
         let mut this = Self { load, outcome };
         let (_, carried) = this.parts();
-        // SAFETY: callers have the operation, which has completed, and give its outcome.
+        // SAFETY: the callers own the operation, which has completed, and pass its outcome.
         unsafe { O::Parameters::made(outcome, carried) };
         this
     }
 
-    /// The arguments, and what it carries, of which the provider has nothing any more.
+    /// The arguments and the load. The provider has no pointer to either any more.
     #[inline]
     fn parts(&mut self) -> (&mut Arguments, &mut B) {
         let place = self.load.place();
-        // SAFETY: by the invariant it lies there, and nobody else uses it; both are borrowed exclusively.
+        // SAFETY: by the invariant a `B` lies there, and nobody else uses it; both are borrowed exclusively.
         (self.load.operation.arguments(), unsafe {
             &mut *place.as_ptr()
         })
     }
 
-    /// Has the result read, and takes back what is lent.
+    /// Calls `read` for the result, and takes back what is lent.
     #[expect(
         clippy::inline_always,
         reason = "as for what ends an operation in flight"
@@ -835,7 +841,7 @@ impl<O: Operation<B>, B, W: Where<B>> Over<O, B, W> {
         (result, this.load.take_back())
     }
 
-    /// Drops what it carries, and gives the operation back, with what has come of it unread.
+    /// Drops the load and gives the operation back. Nobody reads the result.
     pub(crate) fn discard(self) {
         let mut this = self;
         let outcome = this.outcome;
@@ -846,7 +852,7 @@ impl<O: Operation<B>, B, W: Where<B>> Over<O, B, W> {
 }
 
 impl<O: Operation<B>, B> Over<O, B, Kept<B>> {
-    /// Has the result read, and takes back what is lent; with the operation.
+    /// Calls `read` for the result, takes back what is lent, and returns the operation too.
     #[expect(
         clippy::inline_always,
         reason = "as for what ends an operation in flight"
@@ -861,7 +867,7 @@ impl<O: Operation<B>, B> Over<O, B, Kept<B>> {
     }
 }
 
-/// What comes of an operation: its result, what it carried, and itself.
+/// The result of an operation, its load, and the operation itself.
 type Unloaded<O, B, X, H> = (
     Result<<O as Operation<B>>::Output, Error>,
     B,
@@ -869,7 +875,7 @@ type Unloaded<O, B, X, H> = (
 );
 
 impl<O: Operation<B>, B, X, H> Over<O, B, Inside<X, H>> {
-    /// Reads the result, and takes what was carried out of its place; with the operation, which is to go back last.
+    /// Reads the result and takes the load out of its place. The operation comes with them, and must be given back last.
     #[expect(
         clippy::inline_always,
         reason = "as for what ends an operation in flight"
@@ -889,15 +895,15 @@ impl<O: Operation<B>, B, X, H> Over<O, B, Inside<X, H>> {
     }
 }
 
-/// Lends what lies at `place`, which is not the operation's own, and puts the request's arguments into the operation.
+/// Lends the value at `place`, which the operation does not own, and puts the request's arguments into the operation.
 ///
 /// # Errors
 ///
-/// What is wrong with the request; then nothing is lent.
+/// The error that the checks of the request found; then nothing is lent.
 ///
 /// # Safety
 ///
-/// Something lies at the place, which stays there, unused, until it is taken back.
+/// A `B` lies at the place, and stays there, unused, until it is taken back.
 #[inline]
 pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B>(
     operation: &mut Idle<()>,
@@ -905,15 +911,16 @@ pub(crate) unsafe fn lend_and_put<'t, F: Function<B>, B>(
     target: TargetOf<'t, F::Operation, B>,
     function: F,
 ) -> Result<Bound<'t, <F::Operation as Operation<B>>::Parameters>, Error> {
-    // SAFETY: the caller keeps the place, unused, until it is taken back; the operation's lock holds nothing while it is idle.
-    // The operation's name in types is the lifetime of the target's borrow, of which who puts it together knows nothing.
+    // SAFETY: the caller keeps the place, unused, until the `B` is taken back; the operation's lock holds nothing while the operation is
+    // idle. In types the operation's name is the lifetime of the target's borrow; the code that builds an operation does not know that
+    // lifetime.
     let (lent, places) = unsafe {
         let lent = CarryOf::<F::Operation, B>::lend::<false>(place, operation.locked())?;
         (lent, operation.places())
     };
     let put = function.put(target, lent, operation.arguments(), places);
     if put.is_err() {
-        // SAFETY: lent above, and nothing was begun.
+        // SAFETY: the `B` was lent above, and no request was made.
         unsafe { CarryOf::<F::Operation, B>::take_back::<false>(place, operation.locked()) };
     }
     put
