@@ -1,6 +1,5 @@
-//! Operations that are kept ready: IRP, buffer, MDL, `WSK_BUF`, remote address and control information are put together once and used
-//! again and again, with nothing left to check or to copy for each run. They stand for the preallocated send and receive contexts
-//! of C drivers.
+//! Prepared operations: the IRP, buffer, MDL, `WSK_BUF`, remote address and control information are put together once and used again and
+//! again. A run checks and copies nothing. They correspond to the preallocated send and receive contexts of C drivers.
 
 use core::fmt;
 use core::future::Future;
@@ -39,13 +38,13 @@ use crate::time::{Deadline, GRACE};
 ///
 /// # Invariants
 ///
-/// It is in an arena. While its block is at rest it is free there, or has one holder, which alone touches what is in cells. While its
-/// block is in flight nobody but the provider touches the arguments and what is lent. At rest what is carried is lent, and the
-/// parameters are those for it, unless `readiness` says otherwise.
+/// The slot is in an arena. While its block is at rest, the slot is free there or has one holder, and only the holder touches the contents
+/// of the cells. While its block is in flight, nobody but the provider touches the arguments and what is lent. At rest `carried` is lent
+/// and `parameters` match it, unless `readiness` says otherwise.
 #[repr(C)]
 struct Slot<O: Repeat<B>, B> {
     block: Block<()>,
-    /// Whether it can be run with nothing looked at: it is ready, and what it carries was not shown since the last run.
+    /// Whether the operation can run without any check: it is ready, and `carried` was not shown since the last run.
     straight: AtomicBool,
     readiness: core::cell::Cell<Readiness>,
     parameters: Cell<O::Parameters>,
@@ -58,25 +57,25 @@ struct Slot<O: Repeat<B>, B> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readiness {
     Ready,
-    /// What it carries may have been changed, and is not lent.
+    /// `carried` may have been changed, and is not lent.
     Changed,
-    /// A provider that broke its contract may still use it.
+    /// A provider that broke its contract may still use the operation.
     Abandoned,
 }
 
 type Arena<O, B> = Handle<Slot<O, B>, ()>;
 
-/// What keeps the target of an operation.
+/// The value that keeps the target of an operation.
 type HeldOf<O, B> = <<O as Operation<B>>::Asked as Held<B>>::Held;
 
-/// Whoever has a slot.
+/// The holder of a slot.
 ///
 /// # Invariants
 ///
-/// The slot is there, was taken, and this is its one holder, or one for the time of a call in place of that.
+/// The slot is allocated and was taken. This is its one holder, or stands in for that holder during a call.
 struct Holder<O: Repeat<B>, B>(NonNull<Slot<O, B>>);
 
-// Only for what stands in its place as long as it is borrowed.
+// Only for a value that stands in for the holder while that is borrowed.
 impl<O: Repeat<B>, B> Clone for Holder<O, B> {
     #[inline]
     fn clone(&self) -> Self {
@@ -91,33 +90,33 @@ impl<O: Repeat<B>, B> Deref for Holder<O, B> {
 
     #[inline]
     fn deref(&self) -> &Slot<O, B> {
-        // SAFETY: by the invariant the slot is there; what changes in it is in cells.
+        // SAFETY: by the invariant the slot is allocated; everything in it that changes is in cells.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<O: Repeat<B>, B> Holder<O, B> {
-    /// The slot's flight, to be looked at.
+    /// The slot's flight, only to be looked at.
     #[inline]
     fn flight(self) -> ManuallyDrop<Flight<()>> {
         // SAFETY: by the invariant this is the slot's holder; the slot begins with its block. Only `into_flight` takes it out.
         ManuallyDrop::new(unsafe { Flight::from_raw(self.0.cast()) })
     }
 
-    /// The flight of a slot that is given away with it.
+    /// The flight of the slot, which is given away with it.
     #[inline]
     fn into_flight(self) -> Flight<()> {
         ManuallyDrop::into_inner(self.flight())
     }
 
-    /// Gives a slot back that has completed, with its holder.
+    /// Gives back a slot that has completed, and its holder with it.
     #[inline]
     fn give_back(self) {
-        // SAFETY: by the invariant this is the slot's one holder, and is used no more; callers have seen that it is at rest.
+        // SAFETY: by the invariant this is the slot's one holder, which is not used again; the callers have seen that the slot is at rest.
         unsafe { Arena::<O, B>::give_back(self.0) };
     }
 
-    /// Leaves a slot to its routine, with its holder, perhaps cancelled.
+    /// Leaves the slot, with its holder, to the completion routine, and cancels it before if `cancelled`.
     #[inline(never)]
     fn leave(self, cancelled: bool) {
         let flight = self.into_flight();
@@ -128,14 +127,14 @@ impl<O: Repeat<B>, B> Holder<O, B> {
         }
     }
 
-    /// Whether the slot is at rest and can be run with nothing looked at.
+    /// Whether the slot is at rest and can run without any check.
     #[inline]
     fn is_straight(&mut self) -> bool {
-        // SAFETY: by the invariant this is the slot's one holder, which is borrowed exclusively: nobody is shown what it carries.
+        // SAFETY: by the invariant this is the slot's one holder, which is borrowed exclusively: nobody else has a view of `carried`.
         read_alone(unsafe { &mut (*self.0.as_ptr()).straight })
     }
 
-    /// An observer that keeps the driver.
+    /// An observer that keeps the driver loaded.
     fn keep_driver(self) -> Observer {
         hold(O::Asked::captured(&self.held))
     }
@@ -145,7 +144,7 @@ impl<O: Repeat<B>, B> Holder<O, B> {
 ///
 /// # Invariants
 ///
-/// It is at rest as long as its holder is borrowed.
+/// The slot is at rest as long as its holder is borrowed.
 struct Rest<'h, O: Repeat<B>, B> {
     holder: Holder<O, B>,
     slot: &'h Slot<O, B>,
@@ -161,26 +160,27 @@ impl<O: Repeat<B>, B> Clone for Rest<'_, O, B> {
 impl<O: Repeat<B>, B> Copy for Rest<'_, O, B> {}
 
 impl<'h, O: Repeat<B>, B> Rest<'h, O, B> {
-    /// Of a slot at rest.
+    /// The slot of `holder` must be at rest.
     #[inline]
     fn of(holder: &'h Holder<O, B>) -> Self {
-        // INVARIANT: callers say so.
+        // INVARIANT: the callers have made sure of it.
         Self {
             holder: *holder,
             slot: holder,
         }
     }
 
-    /// The operation of the slot, which is not given back.
+    /// The operation of the slot. Dropping this does not give it back.
     #[inline]
     fn operation(self) -> ManuallyDrop<Idle<()>> {
-        // SAFETY: by the invariant the slot, which begins with its block, is at rest; this is used as long as the holder is borrowed.
+        // SAFETY: by the invariant the slot, which begins with its block, is at rest; the operation is used only while the holder is
+        // borrowed.
         ManuallyDrop::new(unsafe { Idle::from_block(self.holder.0.cast()) })
     }
 
     #[inline]
     fn carried(self) -> &'h B {
-        // SAFETY: by the invariant nobody changes what is carried, which is borrowed with the holder; what is lent is only read.
+        // SAFETY: by the invariant nobody changes `carried`, which is borrowed with the holder; what is lent is only read.
         unsafe { self.slot.carried.place().as_ref() }
     }
 
@@ -190,20 +190,20 @@ impl<'h, O: Repeat<B>, B> Rest<'h, O, B> {
         unsafe { self.operation().places().arguments().as_ref() }
     }
 
-    /// What is carried, for somebody who may lend it to another request meanwhile.
+    /// `carried`, for a caller that may lend it to another request meanwhile.
     #[inline]
     fn shown(self) -> Shown<'h, B> {
         Shown::new(self.carried(), &self.slot.straight)
     }
 
-    /// What has come of the last run.
+    /// The result of the last run.
     #[inline]
     fn seen(self) -> Result<O::Seen<'h>, Error> {
         O::look(self.operation().outcome(), self.arguments(), self.shown())
     }
 }
 
-/// A slot at rest, to be changed.
+/// A slot at rest that may be changed.
 ///
 /// # Invariants
 ///
@@ -211,10 +211,10 @@ impl<'h, O: Repeat<B>, B> Rest<'h, O, B> {
 struct RestMut<'h, O: Repeat<B>, B>(Rest<'h, O, B>, PhantomData<&'h mut ()>);
 
 impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
-    /// Of a slot at rest.
+    /// The slot of `holder` must be at rest.
     #[inline]
     fn of(holder: &'h mut Holder<O, B>) -> Self {
-        // INVARIANT: callers say so.
+        // INVARIANT: the callers have made sure of it.
         Self(Rest::of(holder), PhantomData)
     }
 
@@ -223,14 +223,14 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         self.0
     }
 
-    /// Makes what is carried ready to be used: lends it, and finds the parameters. It was changed.
+    /// Makes changed contents ready for a run: lends them, and builds the parameters.
     #[cold]
     #[inline(never)]
     fn renew(&mut self) -> Result<(), Error> {
         let (mut operation, slot) = (self.rest().operation(), self.0.slot);
         let place = slot.carried.place();
-        // SAFETY: by the invariant the slot is this one's alone. What is carried is not lent; it stays where it is, and is not touched,
-        // until it is taken back.
+        // SAFETY: by the invariant nobody else uses the slot. `carried` is not lent; it stays where it is, and is not touched, until it is
+        // taken back.
         unsafe {
             let lent = CarryOf::<O, B>::lend::<false>(place, operation.locked())?;
             let places = operation.places();
@@ -252,12 +252,12 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         }
     }
 
-    /// Takes back what is lent, so that it can be changed.
+    /// Takes back what is lent, so that `carried` can be changed.
     fn change(&mut self) {
         let slot = self.0.slot;
         if slot.readiness.get() == Readiness::Ready {
             let mut operation = self.rest().operation();
-            // SAFETY: by the invariant the slot is this one's alone; where it is ready, what is carried is lent.
+            // SAFETY: by the invariant nobody else uses the slot; if it is ready, `carried` is lent.
             unsafe {
                 CarryOf::<O, B>::take_back::<false>(slot.carried.place(), operation.locked());
             };
@@ -266,28 +266,28 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         }
     }
 
-    /// What is carried, not lent any more.
+    /// `carried`, after taking back what was lent.
     fn carried_mut(self) -> &'h mut B {
         let mut this = self;
         this.change();
         this.whatever_is_carried()
     }
 
-    /// What is carried, of which nothing is changed that is lent.
+    /// `carried`, perhaps still lent: the caller must not change any part that is lent.
     fn whatever_is_carried(self) -> &'h mut B {
-        // SAFETY: by the invariant it is this one's alone, and the holder is borrowed exclusively.
+        // SAFETY: by the invariant nobody else uses `carried`, and the holder is borrowed exclusively.
         unsafe { self.0.slot.carried.place().as_mut() }
     }
 
-    /// Passes the IRP on, of a slot that is ready.
+    /// Passes the IRP on. The slot must be ready.
     #[inline]
     fn launch(self) -> Result<Launched<'h, O, B>, Error> {
         let mut operation = self.rest().operation();
         O::again(operation.arguments(), self.rest().carried());
-        // SAFETY: by the invariant the slot is at rest. What the parameters point at is in the slot, or was lent, which stays as long as
-        // there is a holder: this one, or the routine.
+        // SAFETY: by the invariant the slot is at rest. What the parameters point at is in the slot, or was lent; it stays as long as there
+        // is a holder: this one, or the completion routine.
         let launched = unsafe {
-            // Where they lie, to be loaded when they are needed.
+            // A reference, not a copy: each parameter is loaded when the call needs it.
             let parameters = self.0.slot.parameters.with(|parameters| &*parameters);
             operation.arm(None);
             ManuallyDrop::into_inner(operation).launch_armed(|irp| parameters.submit(irp))
@@ -295,7 +295,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         match launched {
             Ok(passed) => Ok(Launched { slot: self, passed }),
             Err(refused) => {
-                // It is the slot's.
+                // The slot keeps the operation.
                 core::mem::forget(refused.operation);
                 Err(refused.error)
             }
@@ -307,20 +307,20 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
 ///
 /// # Invariants
 ///
-/// The flight is that of the slot, which is at rest again once it has completed.
+/// The flight is the slot's. The slot is at rest again once the flight has completed.
 struct Launched<'h, O: Repeat<B>, B> {
     slot: RestMut<'h, O, B>,
     passed: Passed<()>,
 }
 
 impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
-    /// Waits until it has completed: the slot at rest.
+    /// Waits until the flight has completed, and returns the slot at rest.
     #[inline]
     fn outlast<L: Limit>(self, may_wait: MayWait, limit: &L) -> Result<Rest<'h, O, B>, Error> {
-        // INVARIANT: it has completed.
+        // INVARIANT: only returned after the flight has completed.
         let rest = self.slot.0;
         match self.passed.end() {
-            // It is the slot's.
+            // The slot keeps the operation.
             Ok(operation) => core::mem::forget(operation),
             Err(flight) => outlast(rest.slot, flight, may_wait, limit)?,
         }
@@ -330,40 +330,40 @@ impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
 
 impl<O: Repeat<B>, B> Drop for Slot<O, B> {
     fn drop(&mut self) {
-        // INVARIANT: nobody has the slot but who drops it.
+        // INVARIANT: only this function has the slot, which is being dropped.
         let mut holder = Holder(NonNull::from(&mut *self));
-        // INVARIANT: it is at rest. What is lent is taken back before it goes.
+        // INVARIANT: the slot is at rest. What is lent is taken back before the slot goes.
         RestMut::of(&mut holder).change();
     }
 }
 
-/// Gives a slot back that was left to the routine: with it, perhaps, the last handle of its socket goes, and the driver may, so that
-/// is held meanwhile.
+/// Gives back a slot that was left to the completion routine. The last handle of its socket may go with the slot, and the driver may then
+/// be unloaded: an observer keeps the driver until the end of this function.
 ///
 /// # Safety
 ///
-/// As for [`Discard`](crate::irp::Discard) and [`GiveBack`](crate::irp::GiveBack), of a block that begins a slot.
+/// As for [`Discard`](crate::irp::Discard) and [`GiveBack`](crate::irp::GiveBack), for a block that begins a slot.
 unsafe fn discard<O: Repeat<B>, B>(block: NonNull<Header>) {
-    // INVARIANT: the caller is the slot's one holder, and gives it away, at rest.
+    // INVARIANT: the caller is the slot's one holder, and gives the slot away, at rest.
     let prepared = Prepared::<O, B> {
         slot: Holder(block.cast()),
     };
     let held = prepared.slot.keep_driver();
     if prepared.is_abandoned() {
-        // What was abandoned has completed after all.
+        // The abandoned operation has completed after all.
         prepared.slot.readiness.set(Readiness::Ready);
     }
     drop(prepared);
     held.tell(wsk_sys::STATUS_SUCCESS);
 }
 
-/// Keeps the driver while the routine wakes somebody.
+/// Keeps the driver loaded while the completion routine wakes a task.
 ///
 /// # Safety
 ///
-/// As for `Hold` of the IRP's block, of a block that begins a slot.
+/// As for `Hold` of the IRP's block, for a block that begins a slot.
 unsafe fn hold_driver<O: Repeat<B>, B>(block: NonNull<Header>) -> Observer {
-    // INVARIANT: the caller gives the block, which begins a slot, for the time of this call.
+    // INVARIANT: the caller lends the block, which begins a slot, for the time of this call.
     Holder::<O, B>(block.cast()).keep_driver()
 }
 
@@ -416,7 +416,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
             }
         };
         match single.make((), |slot| self.make(slot)) {
-            // INVARIANT: made, taken, and at rest.
+            // INVARIANT: the slot was made and taken, and is at rest.
             Ok(slot) => Ok(Prepared::taken(slot)),
             Err((error, buffer)) => Err(NotStarted { error, buffer }),
         }
@@ -427,11 +427,11 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B>
 where
     F::Operation: Repeat<B>,
 {
-    /// Makes a slot of the request.
+    /// Fills a slot with the request.
     ///
     /// # Errors
     ///
-    /// What is wrong with the request, with what it carries: then there is no slot.
+    /// The error that the checks of the request found, with the buffer; the slot stays vacant.
     fn make(self, vacant: Vacant<'_, Slot<F::Operation, B>>) -> Result<Filled<'_>, (Error, B)> {
         let Request {
             target,
@@ -440,8 +440,8 @@ where
         } = self;
         let slot = vacant.value();
         let this = slot.as_ptr();
-        // SAFETY: the slot is vacant memory, where it stays; its block may be given back, discarded and held as a slot's. What was written is moved out
-        // again, or dropped, when there is no request to be made of it.
+        // SAFETY: the slot is vacant memory that stays where it is; `discard` and `hold_driver` fit a block that begins a slot. If no
+        // operation can be made of the request, what was written is moved out again, or dropped.
         unsafe {
             initialise(
                 slot.cast(),
@@ -476,11 +476,11 @@ where
     }
 }
 
-/// The parts of a slot that is not made yet, which are dropped when code of others unwinds.
+/// The parts of an unfinished slot, which are dropped if foreign code unwinds.
 ///
 /// # Invariants
 ///
-/// Both were written, and who made this does not go on when it is dropped.
+/// Both parts were written. If this value is dropped, the function that made it does not go on.
 struct Unmade<O: Repeat<B>, B> {
     carried: NonNull<B>,
     held: NonNull<HeldOf<O, B>>,
@@ -502,15 +502,15 @@ impl<O: Repeat<B>, B> Drop for Unmade<O, B> {
 ///
 /// # Invariants
 ///
-/// This is the slot's one holder. The slot is at rest, unless it says that it was abandoned: then a provider that broke its contract
-/// may still use it, and nothing of it is touched.
+/// This is the slot's one holder. The slot is at rest, unless it is marked as abandoned: then a provider that broke its contract may still
+/// use the slot, and nothing of it is touched.
 pub struct Prepared<O: Repeat<B>, B> {
     slot: Holder<O, B>,
 }
 
 // SAFETY: whoever holds a slot may use it on any thread.
 unsafe impl<O: Repeat<B>, B: Send> Send for Prepared<O, B> {}
-// SAFETY: through `&Prepared` the slot, which is at rest, is only read, by this side alone.
+// SAFETY: through `&Prepared` the slot, which is at rest, is only read, and nothing but this value has the slot.
 unsafe impl<O: Repeat<B>, B: Sync> Sync for Prepared<O, B> {}
 
 impl<O: Repeat<B>, B> Prepared<O, B> {
@@ -520,17 +520,17 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         self.slot.readiness.get() == Readiness::Abandoned
     }
 
-    /// The operation of a slot that was just taken.
+    /// The operation of a slot that was just taken from its arena.
     #[inline]
     const fn taken(slot: NonNull<Slot<O, B>>) -> Self {
-        // INVARIANT: what is free is at rest.
+        // INVARIANT: a free slot is at rest.
         let slot = Holder(slot);
         Self { slot }
     }
 
     #[inline]
     fn rest(&self) -> Option<Rest<'_, O, B>> {
-        // INVARIANT: by that of this.
+        // INVARIANT: by the invariant of `Prepared`.
         (!self.is_abandoned()).then(|| Rest::of(&self.slot))
     }
 
@@ -539,11 +539,11 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         if self.is_abandoned() {
             return Err(self.abandoned());
         }
-        // INVARIANT: by that of this.
+        // INVARIANT: by the invariant of `Prepared`.
         Ok(RestMut::of(&mut self.slot))
     }
 
-    /// The holder of its slot, which is not given back.
+    /// The holder of the slot. The slot is not given back.
     #[inline]
     fn into_slot(self) -> Holder<O, B> {
         ManuallyDrop::new(self).slot
@@ -573,7 +573,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         }
     }
 
-    /// Makes the operation ready, unless nothing has to be looked at.
+    /// Makes the operation ready for a run. Costs one test if nothing has changed.
     #[inline]
     fn be_ready(&mut self) -> Result<(), Error> {
         if self.slot.is_straight() {
@@ -583,7 +583,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         }
     }
 
-    /// Makes the operation ready, when it is not.
+    /// Checks or renews the contents, which were shown or changed since the last run.
     #[cold]
     #[inline(never)]
     fn make_ready(&mut self) -> Result<(), Error> {
@@ -598,11 +598,11 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         Ok(())
     }
 
-    /// Passes the IRP on: the slot is in flight then.
+    /// Passes the IRP on. The slot is in flight then.
     #[inline]
     fn launch(&mut self) -> Result<Launched<'_, O, B>, Error> {
         self.be_ready()?;
-        // INVARIANT: it is ready, and so at rest.
+        // INVARIANT: the slot is ready, and so at rest.
         RestMut::of(&mut self.slot).launch()
     }
 
@@ -621,15 +621,15 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     ///
     /// # Errors
     ///
-    /// Besides those of `wait`, [`Error::TimedOut`]. A run that was cancelled is waited for too; if it was done at the last moment that
-    /// is no error.
+    /// Besides those of `wait`, [`Error::TimedOut`]. The call waits for the cancelled run to end; if the run succeeded at the last moment,
+    /// its result is returned.
     pub fn wait_timeout(&mut self, limit: Duration) -> Result<O::Seen<'_>, Error> {
         self.run(&Deadline::after(limit, false))
     }
 
     /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
     ///
-    /// The run is then brought to its end as by [`wait_timeout`](Self::wait_timeout). Where it is cancelled already, nothing is run.
+    /// The run then ends as with [`wait_timeout`](Self::wait_timeout). If `cancel` was cancelled before the call, nothing runs.
     ///
     /// ```
     /// # let kernel = wsk_host::Kernel::boot();
@@ -691,9 +691,9 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         let mut this = self;
         match this.launch() {
             Ok(Launched { passed, .. }) => {
-                // It is the slot's.
+                // The slot keeps the operation.
                 let _ = passed.flight();
-                // INVARIANT: the one holder of the slot, whose operation is in flight.
+                // INVARIANT: this is the one holder of the slot, whose operation is in flight.
                 Ok(Started {
                     slot: Some(this.into_slot()),
                 })
@@ -705,8 +705,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         }
     }
 
-    /// Runs the operation, without waiting; `completion` is called once it is over, with its end. IRQL: `<= DISPATCH_LEVEL`. Allocates
-    /// nothing. All else is as for [`Request::start_with`].
+    /// Runs the operation without waiting, and calls `completion` with its end. IRQL: `<= DISPATCH_LEVEL`. Allocates nothing. Everything
+    /// else is as for [`Request::start_with`].
     ///
     /// # Errors
     ///
@@ -723,19 +723,19 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
                 buffer: this,
             });
         }
-        // INVARIANT: it is ready, and so at rest.
+        // INVARIANT: the slot is ready, and so at rest.
         let rest = RestMut::of(&mut this.slot);
         let mut operation = rest.rest().operation();
-        // What may unwind comes first.
+        // This may unwind, so it comes before the slot is taken out of `this`.
         O::again(operation.arguments(), rest.rest().carried());
         let slot = this.into_slot();
         let told = slot.completion.place().cast::<C>();
         let observer = slot.keep_driver();
-        // WSK lets nobody close a socket while it is called: whoever is told, which may be before the call returns, may drop the operation,
-        // and with it the last handle.
+        // WSK does not allow closing a socket during a call on it. The completion may run before the call returns, and may drop the
+        // operation and with it the last handle: this handle keeps the socket open.
         let _during_call = O::Asked::hold(O::Asked::target(&slot.held));
-        // SAFETY: as for `launch`; the slot is the routine's from the call on. There is room for the completion, as was asserted, which
-        // nobody else has where nothing was begun.
+        // SAFETY: as for `launch`; from the call on the slot belongs to the completion routine. There is room for the completion, as was
+        // asserted. If no request was made, nobody else has the completion.
         unsafe {
             told.write(completion);
             let parameters = slot.parameters.with(|parameters| *parameters);
@@ -745,7 +745,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
                 core::mem::forget(refused.operation);
                 let back = NotStarted {
                     error: refused.error,
-                    // INVARIANT: nothing was begun.
+                    // INVARIANT: no request was made.
                     buffer: Self { slot },
                 };
                 told.drop_in_place();
@@ -755,8 +755,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     }
 }
 
-/// Waits for a run that had not completed when the call returned: the slot is at rest then. Where that fails with
-/// [`Error::Abandoned`] it says so itself.
+/// Waits for a run that had not completed when the call returned. The slot is at rest then. If this fails with [`Error::Abandoned`], it
+/// marks the slot as abandoned.
 #[inline(never)]
 fn outlast<O: Repeat<B>, B, L: Limit>(
     slot: &Slot<O, B>,
@@ -772,7 +772,7 @@ fn outlast<O: Repeat<B>, B, L: Limit>(
     flight.wait(may_wait, grace);
     match flight.end() {
         Ok(operation) => {
-            // It is the slot's.
+            // The slot keeps the operation.
             let operation = ManuallyDrop::new(operation);
             match cut_short {
                 Some(why) if O::is_timed_out(operation.outcome().status) => Err(why.error(O::CALL)),
@@ -788,7 +788,7 @@ fn outlast<O: Repeat<B>, B, L: Limit>(
     }
 }
 
-/// How a prepared operation ends of which a completion `C` is told.
+/// Ends a prepared operation with a call of its completion, a `C`.
 struct Tell<O, B, C>(PhantomData<(O, B, C)>);
 
 impl<O: Repeat<B>, B, C> Unheld for Tell<O, B, C>
@@ -800,12 +800,12 @@ where
 
     /// # Safety
     ///
-    /// As for [`Discard`](crate::irp::Discard), of a block that begins a slot, with a `C` in it.
+    /// As for [`Discard`](crate::irp::Discard), for a block that begins a slot, with a `C` in it.
     unsafe fn end(block: NonNull<Header>) {
-        // INVARIANT: the caller gives the block, which has completed: the slot's one holder.
+        // INVARIANT: the caller gives away the block, which has completed: this is the slot's one holder.
         let slot = Holder::<O, B>(block.cast());
         let told = slot.completion.place().cast::<C>();
-        // SAFETY: as the caller says the completion was written, and it is moved out once.
+        // SAFETY: by the caller's contract the completion was written, and it is moved out once.
         let completion = unsafe { told.read() };
         completion(Ended::of(slot));
     }
@@ -815,7 +815,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
     /// The bytes of the buffer; an empty slice when the operation [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        // Its bytes cannot be lent as the buffer can, which the next run would have to look after.
+        // Unlike the buffer, its bytes cannot be lent to another request. So the next run has nothing to check.
         self.rest().map_or(&[], |rest| rest.carried().as_slice())
     }
 
@@ -823,7 +823,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         match self.rest_mut() {
-            // What is lent of it is no part of the bytes.
+            // The bytes are not part of what is lent.
             Ok(rest) => rest.whatever_is_carried().as_mut_slice(),
             Err(_) => &mut [],
         }
@@ -854,7 +854,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
 }
 
 impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
-    /// The address that it sends to; `None` when it [was abandoned](Self::is_abandoned).
+    /// The address that the operation sends to; `None` when it [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn remote_address(&self) -> Option<SocketAddr> {
         crate::address::read(&self.rest()?.arguments().address).ok()
@@ -880,10 +880,10 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
 impl<O: Repeat<B>, B> Drop for Prepared<O, B> {
     #[inline]
     fn drop(&mut self) {
-        // INVARIANT: this is it no more.
+        // INVARIANT: this value does not use the holder again.
         let slot = self.slot;
         if self.is_abandoned() {
-            // It has completed after all, or is left to the routine.
+            // The routine gives the slot back when the provider completes the IRP. If it has completed by now, that happens at once.
             slot.leave(false);
         } else {
             slot.give_back();
@@ -920,7 +920,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 /// let started = sender.start()?;
 /// let ended = started.wait()?;
 /// assert_eq!(ended.result()?, 5);
-/// // To be started once more.
+/// Start it once more.
 /// let sender = ended.into_operation();
 /// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
 /// # drop((sender, socket, provider, registration));
@@ -930,7 +930,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 ///
 /// # Invariants
 ///
-/// The slot, until it was taken out, is in flight or has completed; this is its one holder.
+/// The slot, until it is taken out, is in flight or has completed. This is its one holder.
 #[must_use = "dropping a receive cancels it"]
 pub struct Started<O: Repeat<B>, B> {
     slot: Option<Holder<O, B>>,
@@ -938,7 +938,8 @@ pub struct Started<O: Repeat<B>, B> {
 
 // SAFETY: whoever holds a slot may use it on any thread.
 unsafe impl<O: Repeat<B>, B: Send> Send for Started<O, B> {}
-// SAFETY: shared, an operation can be looked at and cancelled, which the kernel allows on any thread; all else needs it whole.
+// SAFETY: a shared operation can be looked at and cancelled, which the kernel allows on any thread; everything else needs the operation by
+// value or exclusively.
 unsafe impl<O: Repeat<B>, B: Send> Sync for Started<O, B> {}
 
 impl<O: Repeat<B>, B> Unpin for Started<O, B> {}
@@ -952,8 +953,8 @@ impl<O: Repeat<B>, B> Started<O, B> {
         slot.is_none_or(|slot| slot.flight().is_completed())
     }
 
-    /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
-    /// `<= DISPATCH_LEVEL`.
+    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL: `<=
+    /// DISPATCH_LEVEL`.
     ///
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
@@ -976,7 +977,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
         };
         let mut this = self;
         if let Some(slot) = &this.slot {
-            // A waker may unwind: the slot stays where it is dropped.
+            // A waker may unwind. So the slot stays in `this`, which drops it.
             slot.flight().wait_or_give_up(may_wait);
         }
         Ok(this.conclude())
@@ -1047,7 +1048,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
         Ok(this.conclude())
     }
 
-    /// Its end, which is that it was given up when it has not completed; nothing, when that was taken before.
+    /// Takes the end of the operation: its result if it has completed, `Abandoned` if it has not, `Taken` if the end was taken before.
     #[inline]
     fn conclude(&mut self) -> Ended<O, B> {
         match self.slot.take() {
@@ -1058,8 +1059,8 @@ impl<O: Repeat<B>, B> Started<O, B> {
     }
 }
 
-/// Gives up a slot whose provider keeps the IRP, against its contract. Should it complete the IRP after all, the routine puts the slot
-/// back.
+/// Gives up a slot whose provider keeps the IRP, against its contract. If the provider completes the IRP after all, the completion routine
+/// puts the slot back.
 #[cold]
 fn abandon<O: Repeat<B>, B>(slot: Holder<O, B>) -> Ended<O, B> {
     let flight = slot.into_flight();
@@ -1106,7 +1107,7 @@ fn abandon<O: Repeat<B>, B>(slot: Holder<O, B>) -> Ended<O, B> {
 #[must_use = "the result may be an error"]
 pub struct Ended<O: Repeat<B>, B> {
     operation: Option<Prepared<O, B>>,
-    /// What the call of one that was left to its provider returned.
+    /// The status that the call returned, if the operation was left to its provider.
     returned: Option<NTSTATUS>,
 }
 
@@ -1118,10 +1119,10 @@ impl<O: Repeat<B>, B> Ended<O, B> {
         }
     }
 
-    /// The end of an operation that has completed.
+    /// The end of an operation that must have completed.
     #[inline]
     const fn of(slot: Holder<O, B>) -> Self {
-        // INVARIANT: callers have seen that it has.
+        // INVARIANT: the callers have seen that it has.
         Self {
             operation: Some(Prepared { slot }),
             returned: None,
@@ -1141,7 +1142,7 @@ impl<O: Repeat<B>, B> Ended<O, B> {
         }
     }
 
-    /// The operation; `None` only after [`Error::Abandoned`], when the provider may still use it, and [`Error::Taken`].
+    /// The operation. `None` only after [`Error::Abandoned`], when the provider may still use it, and after [`Error::Taken`].
     #[must_use]
     #[inline]
     pub fn into_operation(self) -> Option<Prepared<O, B>> {
@@ -1234,7 +1235,7 @@ pub struct PreparedPool<O: Repeat<B>, B> {
     arena: Arena<O, B>,
 }
 
-// SAFETY: slots are taken and given back by atomic exchange, on any thread, and who has one may use it on any.
+// SAFETY: slots are taken and given back by atomic exchange, on any thread; whoever has a slot may use it on any thread.
 unsafe impl<O: Repeat<B>, B: Send> Send for PreparedPool<O, B> {}
 // SAFETY: as above.
 unsafe impl<O: Repeat<B>, B: Send> Sync for PreparedPool<O, B> {}
@@ -1310,7 +1311,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
         self.arena.wait_until_idle(None).map(|_| ())
     }
 
-    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`; says whether it is. IRQL: `<= APC_LEVEL`.
+    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`. Returns whether every operation is back. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Scoped operations: in flight at the same time, over memory that is only borrowed, because the scope does not end before the
-//! last of them has completed. They are to WSK what `std::thread::scope` is to threads.
+//! Scoped operations. They may be in flight at the same time and may use memory that is only borrowed, because the scope does not end
+//! before the last of them has completed. They are to WSK what `std::thread::scope` is to threads.
 
 use core::cell::Cell;
 use core::ffi::c_void;
@@ -29,11 +29,11 @@ use crate::request::{Function, Operation, Request, Way};
 use crate::socket::calls::Call as _;
 use crate::time::{Deadline, GRACE};
 
-/// Runs `body` with a scope in which operations may borrow what outlives it; waits until all of them have completed. IRQL:
-/// `<= APC_LEVEL`; waits.
+/// Runs `body` with a scope, in which operations may borrow everything that outlives the scope; then waits until all of them have
+/// completed. IRQL: `<= APC_LEVEL`; waits.
 ///
-/// It is the scope that waits, not the handles: they may be leaked, dropped or forgotten, and `body` may unwind where that is
-/// possible. Allocates the scope's state.
+/// The scope waits, not the handles: they may be leaked, dropped or forgotten, and `body` may unwind where that is possible. Allocates the
+/// scope's state.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -57,7 +57,7 @@ use crate::time::{Deadline, GRACE};
 ///
 /// # Errors
 ///
-/// [`Error::WrongIrql`] and [`Error::NoMemory`], without `body` having run.
+/// [`Error::WrongIrql`] and [`Error::NoMemory`]; `body` has not run then.
 pub fn scope<'env, T>(
     body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 ) -> Result<T, Error> {
@@ -77,7 +77,7 @@ pub fn scope<'env, T>(
         scope: PhantomData,
         env: PhantomData,
     };
-    // Waits also when `body` unwinds.
+    // Waits even if `body` unwinds.
     let end = End {
         scope: &scope,
         may_wait,
@@ -100,7 +100,7 @@ pub fn scope<'env, T>(
 /// use core::net::SocketAddr;
 /// use wsk::{DatagramSocket, Error, Scope};
 ///
-/// /// Sends every line, and does not wait for any.
+/// /// Sends every line, and waits for none.
 /// fn send_lines<'scope, 'env>(
 ///     scope: &'scope Scope<'scope, 'env>,
 ///     socket: &'env DatagramSocket,
@@ -133,14 +133,14 @@ pub struct Scope<'scope, 'env: 'scope> {
 ///
 /// # Invariants
 ///
-/// `operations` has those that were started and not taken back by a handle. Only the thread of the scope, which the list keeps it on,
-/// changes it. Once the scope has `ended` nothing is added, and no handle touches its operation, which may be gone: only what the scope
-/// itself drops at its end can still have handles, or the scope.
+/// `operations` has the operations that were started and that no handle has taken back. Only the thread of the scope changes it: the type
+/// of the list keeps the scope on one thread. Once the scope has `ended`, nothing is added, and no handle touches its operation, which may
+/// be gone: from then on only what the scope itself drops at its end can still have handles, or the scope.
 struct Started {
     operations: Entries,
     ended: AtomicBool,
-    /// Everything has completed, or was left to its provider. (Both are the thread's own, as the list is, of which the compiler tells
-    /// who takes a scope to another thread.)
+    /// Everything has completed, or was left to its provider. (Only the thread of the scope uses the two flags and the list. If a scope is
+    /// moved to another thread, the compiler names the list as the reason for its error.)
     over: AtomicBool,
 }
 
@@ -148,31 +148,31 @@ struct Started {
 ///
 /// # Invariants
 ///
-/// `kept` is changed by the thread of the scope alone, while it is counted, and taken by who makes the count zero.
+/// Only the thread of the scope sets `kept`, while it is counted itself. The thread that makes the count zero takes it.
 struct Counts {
     count: AtomicUsize,
     kept: Cell<Option<Kept>>,
 }
 
-// SAFETY: the count is atomic; the nodes of what is kept may be sent.
+// SAFETY: the count is atomic; the nodes of the kept operations may be sent.
 unsafe impl Send for Counts {}
-// SAFETY: so is all use of the count through `&Counts`. By the invariant `kept` is written before the writer's part of the count is given
-// up, and taken by who gave up the last.
+// SAFETY: all use of the count through `&Counts` is atomic too. By the invariant `kept` is written before the writer gives up its part of
+// the count, and taken by the thread that gave up the last part.
 unsafe impl Sync for Counts {}
 
 /// The counts, with the event of the scope's end.
 type Pending = Signalled<Counts>;
 
-/// The operations that a scope has left to their provider, which keeps their IRPs against its contract; each has a reference to its
-/// capture. With a reference to the counts.
+/// The operations that a scope has left to their provider, which keeps their IRPs against its contract, and a reference to the counts. Each
+/// operation has a reference to its capture.
 struct Kept {
     operations: Entries,
     pending: Shared<Pending>,
 }
 
 impl Kept {
-    /// Frees them, when the last of them has completed after all, and the references: those to captures last, for with them the driver
-    /// may go.
+    /// Frees the operations, when the last of them has completed after all, and the references. Those to captures go last: the driver may
+    /// be unloaded after them.
     #[cold]
     fn free(self) {
         let Self {
@@ -183,7 +183,7 @@ impl Kept {
         while let Some(operation) = operations.pop() {
             let capture = operation.kept.take();
             operation.act(Act::FreeLeft);
-            // Those before go now: this one keeps the driver.
+            // The capture before may go now: this one keeps the driver.
             drop(core::mem::replace(&mut captures, capture));
         }
         drop(pending);
@@ -191,48 +191,49 @@ impl Kept {
     }
 }
 
-/// What a scoped operation has besides what it carries.
+/// The part of a scoped operation that stands beside its load.
 #[repr(C)]
 struct Node {
-    /// First, so that a node is found by its links.
+    /// The first field, so that the links of a node are found at the address of the node.
     links: Links,
-    /// The operation, to be looked at.
+    /// The flight of the operation, only to be looked at.
     flight: Flight<()>,
-    /// The capture of the operation: borrowed from its target, or from what it carries, which stays as long as it is in flight.
+    /// The capture of the operation. It is borrowed from the operation's target, or from its load, which stays as long as the operation is
+    /// in flight.
     capture: ManuallyDrop<Shared<Capture>>,
-    /// A reference to the capture, of an operation that is kept.
+    /// A reference to the capture, if the operation is kept.
     kept: Cell<Option<Shared<Capture>>>,
-    /// Does something with the operation.
+    /// The function for the operation's types that [`Entry::act`] calls.
     act: unsafe fn(NonNull<Node>, Act) -> bool,
 }
 
-// SAFETY: a node only says where things are; who follows it vouches for the thread that it does so on.
+// SAFETY: a node only contains addresses; whoever follows them vouches for doing so on the right thread.
 unsafe impl Send for Node {}
 
-/// What a scope does with an operation of any types.
+/// What a scope can do with an operation of any types.
 #[derive(Clone, Copy)]
 enum Act {
-    /// Leaves what it carries to the provider, if that can be.
+    /// Leaves the load to the provider, if the load allows that.
     Abandon,
-    /// Ends it, which has completed: what it carries is dropped.
+    /// Ends a completed operation and drops its load.
     Free,
-    /// Frees it, which has completed after it was left to the provider. What it carries is dropped only where it borrows nothing.
+    /// Frees an operation that has completed after it was left to the provider. The load is dropped only if it borrows nothing.
     FreeLeft,
 }
 
-/// An operation of a scope, by its node.
+/// An operation of a scope, found by its node.
 ///
 /// # Invariants
 ///
 /// The node is there as long as this is used: in the block of an operation that was started in a scope, with an `act` for its types.
-/// Who has this, rather than a reference, has taken it out of its list, or puts it there.
+/// Whoever owns an `Entry`, rather than a reference to one, has taken it out of its list, or puts it there.
 struct Entry(NonNull<Node>);
 
 impl Deref for Entry {
     type Target = Node;
 
     fn deref(&self) -> &Node {
-        // SAFETY: by the invariant the node is there; what changes in it are cells, which one thread at a time has.
+        // SAFETY: by the invariant the node is there; what changes in it is in cells, which one thread at a time has.
         unsafe { self.0.as_ref() }
     }
 }
@@ -243,27 +244,27 @@ impl Entry {
         self.flight.is_completed()
     }
 
-    /// Whether the provider has answered to it with an error.
+    /// Whether the provider's call returned an error.
     fn is_refused(&self) -> bool {
         self.flight.returned().is_error()
     }
 
-    /// Does something with the operation. Whether it is done.
+    /// Does something with the operation. Returns whether it was done.
     fn act(&self, act: Act) -> bool {
         let does = self.act;
-        // SAFETY: by the invariant it is for the operation's types. Callers free what they have taken out of the list of a scope that has
-        // ended, whose handles use it no more; and are done with it then.
+        // SAFETY: by the invariant the function is for the operation's types. The callers free only operations that they have taken out of
+        // the list of a scope that has ended, so that no handle uses them any more; and the callers do not use them afterwards.
         unsafe { does(self.0, act) }
     }
 }
 
-/// As [`Entry::act`] says, for an `O` that carries `B`.
+/// Implements [`Entry::act`] for an `O` that carries `B`.
 ///
 /// # Safety
 ///
-/// `node` is that of such an operation. Who frees it leaves it alone from then on, as do its handles.
+/// `node` is that of such an operation. After an act that frees the operation neither the caller nor its handles use it.
 unsafe fn act<O: Operation<B>, B>(node: NonNull<Node>, act: Act) -> bool {
-    // SAFETY: the caller gives the node, and with it the operation.
+    // SAFETY: the caller passes the node, and with it the operation.
     let running = unsafe {
         let flight = (*node.as_ptr()).flight.as_raw();
         Running::<O, B, Inside<Node>>::of(Flight::from_raw(flight))
@@ -285,7 +286,7 @@ unsafe fn act<O: Operation<B>, B>(node: NonNull<Node>, act: Act) -> bool {
 ///
 /// # Invariants
 ///
-/// The links in it are those of nodes, whose [entries](Entry) were put there.
+/// The links in the list are those of nodes, whose [entries](Entry) were pushed.
 struct Entries(List);
 
 impl Entries {
@@ -303,7 +304,7 @@ impl Entries {
         self.0.first().is_none()
     }
 
-    /// Takes one out.
+    /// Takes one operation out.
     fn pop(&self) -> Option<Entry> {
         let links = self.0.first()?;
         self.0.remove(links);
@@ -311,9 +312,9 @@ impl Entries {
         Some(Entry(links.as_raw().cast()))
     }
 
-    /// Whether `holds` of all of them.
+    /// Whether `holds` returns `true` for all of them.
     fn all(&self, holds: impl Fn(&Entry) -> bool) -> bool {
-        // INVARIANT: as above, in the list.
+        // INVARIANT: as above, and the node is in the list.
         self.0.all(|links| holds(&Entry(links.as_raw().cast())))
     }
 
@@ -353,12 +354,12 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
         let operation = Unladen::<B, Node>::new()?;
         let loaded = Loaded::of(operation, self).map_err(|(error, _)| error)?;
         let capture = Shared::as_raw(loaded.capture());
-        // The scope's end waits for the observer, who is told once: so long what it carries may borrow.
+        // The scope's end waits until the observer is told, which happens once. Until then the load may borrow.
         let launched = loaded.launch(Some(counting(&scope.pending)));
         let running = launched.map_err(|(error, _)| error)?;
         let node = Carried::beside(running.flight().payload());
-        // SAFETY: there is room for the node, of which the provider does not know. The flight is only looked at, and not used again by who
-        // ends the operation. The capture is borrowed from the target, which outlives the scope, or from what is carried, and is used
+        // SAFETY: there is room for the node, which the provider does not know. The flight is only looked at; the owner that ends the
+        // operation does not use it again. The capture is borrowed from the target, which outlives the scope, or from the load, and is used
         // in flight only.
         let entry = unsafe {
             node.write(Node {
@@ -370,9 +371,9 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
             });
             Entry(NonNull::new_unchecked(node))
         };
-        // INVARIANT: the thread of the scope is this one.
+        // INVARIANT: this is the thread of the scope.
         scope.started.operations.push(entry);
-        // INVARIANT: its node is in the list.
+        // INVARIANT: the operation's node is in the list.
         Ok(Scoped {
             running,
             pending: &scope.pending,
@@ -384,14 +385,14 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
 
 /// Counts one more operation of a scope, until the observer is told.
 fn counting(pending: &Shared<Pending>) -> Observer {
-    /// One operation less. The last one, once the scope is at its end, sets the event, or frees what the scope has kept.
+    /// Counts down. The last operation to complete after the scope has reached its end sets the event, or frees the kept operations.
     ///
     /// # Safety
     ///
-    /// `context` is the pending count of a scope that has counted this operation.
+    /// `context` is the count of a scope that has counted this operation.
     unsafe fn one_less(context: NonNull<c_void>, _: NTSTATUS) {
-        // SAFETY: the count lives until the scope has seen every operation it counted, the last by way of the event, or until what it
-        // has kept is freed.
+        // SAFETY: the count lives until the scope has seen every operation that it counted, the last one through the event, or until the
+        // kept operations are freed.
         let pending = ManuallyDrop::new(unsafe { Shared::<Pending>::from_raw(context) });
         if pending.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             match pending.kept.take() {
@@ -405,7 +406,7 @@ fn counting(pending: &Shared<Pending>) -> Observer {
     unsafe { Observer::new(one_less, Shared::as_raw(pending)) }
 }
 
-/// Waits for the operations of a scope, and frees what handles have left.
+/// Waits for the operations of a scope, and frees those that handles have left.
 struct End<'s, 'scope, 'env> {
     scope: &'s Scope<'scope, 'env>,
     may_wait: MayWait,
@@ -416,7 +417,7 @@ impl Drop for End<'_, '_, '_> {
         let Scope {
             pending, started, ..
         } = self.scope;
-        // Goes on should code of others, which is called below, unwind.
+        // If foreign code that is called below unwinds, this goes on where it stopped.
         let again = || End {
             scope: self.scope,
             may_wait: self.may_wait,
@@ -438,7 +439,7 @@ impl Drop for End<'_, '_, '_> {
         }
         while let Some(operation) = started.operations.pop() {
             let again = again();
-            // It has completed, and no handle touches it again: the scope has ended.
+            // The operation has completed, and the scope has ended, so no handle touches it again.
             operation.act(Act::Free);
             core::mem::forget(again);
         }
@@ -446,30 +447,30 @@ impl Drop for End<'_, '_, '_> {
 }
 
 impl Scope<'_, '_> {
-    /// Leaves every operation that has not completed to the provider, if it was refused and its memory can be left, and takes it out of
-    /// the list; `false` when that is not so for all of them, and nothing was kept. The provider's capture is kept too, as is the driver
-    /// with it, until the last of them has completed after all.
+    /// Leaves every operation that has not completed to the provider, if the provider has refused the operation and its memory can be left,
+    /// and takes it out of the list. Returns `false`, and keeps nothing, unless that holds for all of them. The provider's capture, and the
+    /// driver with it, is kept too until the last of them has completed after all.
     fn keep_all(&self) -> bool {
-        // The list belongs to the thread of the scope, which is this one.
+        // This is the thread of the scope, which owns the list.
         let operations = &self.started.operations;
         if !operations.all(|operation| operation.is_completed() || operation.is_refused()) {
             return false;
         }
-        // What an operation carries that was left once stays so.
+        // A load that was left once stays so, even if this returns `false`.
         if !operations.all(|operation| operation.is_completed() || operation.act(Act::Abandon)) {
             return false;
         }
         let pending = &self.pending;
-        // Counted again, so that no operation is the last meanwhile.
+        // Counts this thread again, so that no operation counts down to zero meanwhile.
         if pending.count.fetch_add(1, Ordering::AcqRel) == 0 {
-            // The last has just completed: the event is about to be set.
+            // The last operation has just completed, and is about to set the event.
             pending.count.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
         let (kept, completed) = (Entries::new(), Entries::new());
         let started = operations.take();
         while let Some(operation) = started.pop() {
-            // What has completed is freed later; the capture of what has not, which is borrowed, gets a reference.
+            // A completed operation is freed later. The capture of any other is only borrowed, so it gets a reference.
             if operation.is_completed() {
                 completed.push(operation);
             } else {
@@ -482,10 +483,10 @@ impl Scope<'_, '_> {
             operations.push(operation);
         }
         if kept.is_empty() {
-            // All have completed; the event is set by the last, unless it was done before it was counted here.
+            // All have completed. The last operation sets the event, unless it completed while this thread was counted.
             return pending.count.fetch_sub(1, Ordering::AcqRel) == 1;
         }
-        // INVARIANT: this thread is counted, so nobody takes it yet.
+        // INVARIANT: this thread is counted, so nobody takes `kept` yet.
         pending.kept.set(Some(Kept {
             operations: kept,
             pending: Shared::clone(pending),
@@ -493,7 +494,7 @@ impl Scope<'_, '_> {
         if pending.count.fetch_sub(1, Ordering::AcqRel) == 1
             && let Some(kept) = pending.kept.take()
         {
-            // All have completed, without any of them having been the last.
+            // All have completed, and none of them made the count zero.
             kept.free();
         }
         true
@@ -535,7 +536,7 @@ impl fmt::Debug for Scope<'_, '_> {
 ///
 /// # Invariants
 ///
-/// The operation's node is in the list of the scope, unless that has ended.
+/// The operation's node is in the list of the scope, unless the scope has ended.
 #[must_use = "the scope waits for the operation, and its result is lost"]
 pub struct Scoped<'scope, O: Operation<B>, B> {
     running: Running<O, B, Inside<Node>>,
@@ -544,7 +545,7 @@ pub struct Scoped<'scope, O: Operation<B>, B> {
     carried: PhantomData<(&'scope mut &'scope (), B)>,
 }
 
-/// What a scoped operation ends in: what it gives, with the buffer that it carried.
+/// The end of a scoped operation: its result, with its buffer.
 type EndOf<O, B> = <WayOf<O, B> as Way<B>>::Scoped<<O as Operation<B>>::Output>;
 
 impl<O: Operation<B>, B> Scoped<'_, O, B> {
@@ -554,8 +555,8 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         self.started.ended.load(Ordering::Relaxed) || self.running.flight().is_completed()
     }
 
-    /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
-    /// `<= DISPATCH_LEVEL`.
+    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL: `<=
+    /// DISPATCH_LEVEL`.
     ///
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
@@ -588,7 +589,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         loop {
             let flight = this.running.flight();
             if !flight.wait_or_give_up(may_wait) {
-                // The scope keeps it.
+                // The scope keeps the operation.
                 let (call, status) = (O::CALL, flight.returned());
                 return WayOf::<O, B>::scoped(Err(Error::Abandoned { call, status }), None);
             }
@@ -613,7 +614,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
     /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel), and gives the result with the buffer.
     /// IRQL: `<= APC_LEVEL`.
     ///
-    /// The inner result is that of WSK. The scope waits all the same: [`cancel`](Self::cancel) the operation that comes back.
+    /// The inner result is that of WSK. The scope still waits for the operation that comes back: [`cancel`](Self::cancel) it.
     ///
     /// # Errors
     ///
@@ -665,7 +666,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             carried,
         } = self;
         let node = Carried::<B, Node>::beside(running.flight().payload());
-        // While it goes on it is counted again, and stays in the list.
+        // If the operation goes on, it is counted again and stays in the list.
         match running.end(|_| Some(counting(pending))) {
             Err(running) => Err(Self {
                 running,
@@ -675,7 +676,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             }),
             Ok(over) => {
                 // SAFETY: the node is in the block, which is there. By the invariant it is in the list, which is that of the calling
-                // thread: neither the scope nor its handles leave it.
+                // thread: neither the scope nor its handles leave that thread.
                 let links = unsafe { Pinned::new(NonNull::new_unchecked(node.cast())) };
                 started.operations.0.remove(links);
                 let (result, carried) = over.finish();
@@ -705,20 +706,20 @@ mod tests {
     use crate::irp::Idle;
     use crate::{DatagramSocket, Error, Family, Registration, Wait};
 
-    /// Starts what cannot be started; how many operations the scope then waits for, and itself.
+    /// Tries to start operations that cannot be started. Returns the count of the scope afterwards, in which the scope itself is one.
     fn refuse<'scope>(scope: &'scope Scope<'scope, '_>, socket: &'scope DatagramSocket) -> usize {
         let wrong = "[::1]:9".parse::<core::net::SocketAddr>().unwrap();
         let refused = socket.send_to(b"unsent", wrong).start_in(scope);
         assert!(matches!(refused, Err(Error::WrongFamily { .. })));
         let missing = DispatchError::Absent { entry: "none" };
         let operation = Idle::<()>::new().unwrap();
-        // SAFETY: nothing is passed on.
+        // SAFETY: no IRP is passed on.
         let refused = unsafe { operation.launch(Some(counting(&scope.pending)), |_| Err(missing)) };
         assert!(refused.is_err());
         scope.pending.count.load(Ordering::SeqCst)
     }
 
-    /// An operation that could not be started is counted out once: the scope waits for what is in flight, and for nothing else.
+    /// An operation that could not be started is counted out once: the scope waits for the operations in flight only.
     #[test]
     fn what_is_refused_counts_once() {
         let kernel = Kernel::boot();
