@@ -1,5 +1,5 @@
-//! The block of an operation, and the types that stand for who has it. All that touches a block is here; what is done with it when, and
-//! in which order, is in the files beside this one.
+//! The block of an operation, and the types that say who has it. All accesses to a block are in this file. The files beside it say when an
+//! access happens, and in which order.
 //!
 //! | type | who has the block |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | [`Flight`] | its holder, who shares it with the provider and the completion routine |
 //! | [`Completed`] | the holder of a flight whose IRP has completed, or the routine when no holder is left |
 //! | [`Completing`] | the completion routine, before it publishes the completion |
-//! | [`Published`] | the completion routine, after that: as far as the state says |
+//! | [`Published`] | the completion routine, after it has published the completion: the part that the state leaves it |
 
 use core::alloc::Layout;
 use core::ffi::c_void;
@@ -47,48 +47,49 @@ const _: () = assert!(offset_of!(Irp, stack) == size_of::<IRP>());
 ///
 /// # Invariants
 ///
-/// The block is nonpaged and 16-aligned. While its [`State`] is at rest only the holder touches it. While the IRP is in flight the
-/// provider has the IRP and `arguments`; the holder touches only `state`, the waker while none is announced, and `event`;
-/// the routine touches what the state gives it.
+/// The block is nonpaged and 16-aligned. While its [`State`] is at rest only the holder touches it. While the IRP is in flight the provider
+/// has the IRP and `arguments`; the holder touches only `state`, the waker while none is announced, and `event`; the completion routine
+/// touches what the state gives it.
 #[repr(C)]
 pub(crate) struct Header {
     irp: Cell<Irp>,
     pub(super) state: State<AtomicU32>,
     pub(super) event: Event,
-    /// Empty unless a waker is announced, or its holder waits.
+    /// Empty unless a waker is announced, or the holder of one waits.
     waker: Cell<Option<Waker>>,
     /// The waker that was announced last. Only the holder uses it, to compare it with others.
     pub(super) announced: core::cell::Cell<Option<(*const (), *const RawWakerVTable)>>,
-    /// What the call returned. Only the holder uses it.
+    /// The answer of the call. Only the holder uses it.
     pub(super) answer: core::cell::Cell<Answer>,
-    /// Told when the IRP has completed, after the state was: it may outlive the block.
+    /// Told when the IRP has completed, after the state says so. It may outlive the block.
     observer: Cell<Option<Observer>>,
-    /// Ends a block that was left to the routine.
+    /// Ends a block that was left to the completion routine.
     discard: Cell<Discard>,
-    /// Frees the memory of a block that nobody has, or lets others have it.
+    /// Frees the memory of a block that nobody has, or makes the block available to others.
     give_back: GiveBack,
-    /// Keeps the driver loaded while the routine of an operation without observer wakes somebody.
+    /// Keeps the driver loaded while the completion routine of an operation without observer wakes a task.
     hold: Option<Hold>,
-    /// What the buffer is locked by. Apart from the arguments because they point at it.
+    /// The lock of the buffer. It is not one of the arguments, because they point at it.
     locked: Cell<Lock>,
     arguments: Cell<Arguments>,
 }
 
-/// Ends what a completed block, which nobody else has, carries, and gives the block back.
+/// Ends the operation of a completed block that nobody else has, drops its payload, and gives the block back.
 pub(crate) type Discard = unsafe fn(NonNull<Header>);
 
-/// Frees the memory of a block at rest that nobody has, or lets others have it.
+/// Frees the memory of a block at rest that nobody has, or makes the block available to others.
 pub(crate) type GiveBack = unsafe fn(NonNull<Header>);
 
-/// Keeps the driver from being unloaded until the observer that this gives is told. The routine calls it with a block that is there: its
-/// holder has not seen the completion, or has left it to the routine.
+/// Returns an observer that keeps the driver from being unloaded until it is told. The completion routine calls it with a block that is
+/// there: its holder has not seen the completion, or has left the block to the routine.
 pub(crate) type Hold = unsafe fn(NonNull<Header>) -> Observer;
 
-/// Somebody who is told of a completion without holding the operation, once.
+/// An observer: code that is told of a completion, once, without holding the operation.
 ///
 /// # Invariants
 ///
-/// `completed` may be called with `context`, once, on any thread at up to `DISPATCH_LEVEL`: what that needs is there until then.
+/// `completed` may be called with `context`, once, on any thread at up to `DISPATCH_LEVEL`: everything that the call needs is there until
+/// then.
 #[must_use = "an observer that is not told keeps what it has for ever"]
 pub(crate) struct Observer {
     completed: unsafe fn(NonNull<c_void>, NTSTATUS),
@@ -100,43 +101,44 @@ impl Observer {
     ///
     /// # Safety
     ///
-    /// That may be done once, on any thread at up to `DISPATCH_LEVEL`.
+    /// `completed` may be called with `context`, once, on any thread at up to `DISPATCH_LEVEL`.
     #[inline]
     pub(crate) const unsafe fn new(
         completed: unsafe fn(NonNull<c_void>, NTSTATUS),
         context: NonNull<c_void>,
     ) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self { completed, context }
     }
 
-    /// Keeps a reference until the completion, and then tells `W` of it.
+    /// Keeps a reference until the completion, and then passes it to `W`.
     #[inline]
     pub(crate) fn of<W: Tells<T>, T: Counted + Send + Sync>(shared: Shared<T>) -> Self {
         /// # Safety
         ///
         /// `context` came from `Shared::<T>::into_raw` and is used this once, when the request has completed with this status.
         unsafe fn completed<W: Tells<T>, T: Counted>(context: NonNull<c_void>, status: NTSTATUS) {
-            // SAFETY: the caller gives the reference that `into_raw` made the context of, this once, and tells of the completion.
+            // SAFETY: the caller passes the reference that `into_raw` turned into the context, this once, and tells of the completion.
             unsafe { W::tell(Shared::from_raw(context), status) };
         }
-        // INVARIANT: the reference is the observer's until it is told. It may be sent, and `W` takes it at any IRQL up to DISPATCH_LEVEL.
+        // INVARIANT: the observer owns the reference until it is told. The reference may be sent, and `W` takes it at any IRQL up to
+        // DISPATCH_LEVEL.
         Self {
             completed: completed::<W, T>,
             context: Shared::into_raw(shared),
         }
     }
 
-    /// Tells of the completion, with the IRP's status, or another error when the request could not be made.
+    /// Tells of the completion, with the status of the IRP, or with another error if the request could not be made.
     #[inline]
     pub(crate) fn tell(self, status: NTSTATUS) {
-        // SAFETY: by the invariant; this is the one time, as it takes the observer.
+        // SAFETY: by the invariant; this is the only time, as it takes the observer.
         unsafe { (self.completed)(self.context, status) };
     }
 }
 
-/// Ends what a reference was kept for: the observer of a request that is [made with it](Observer::of) calls this once, at any IRQL up to
-/// `DISPATCH_LEVEL`.
+/// Takes back a reference that an observer has kept: the observer of a request that is [made with it](Observer::of) calls this once, at any
+/// IRQL up to `DISPATCH_LEVEL`.
 pub(crate) trait Tells<T: Counted> {
     /// # Safety
     ///
@@ -159,7 +161,7 @@ impl Header {
     }
 }
 
-/// Frees a block that came from the pool by itself.
+/// Frees a block that was allocated from the pool alone, not as part of something larger.
 ///
 /// # Safety
 ///
@@ -169,14 +171,14 @@ unsafe fn free_heap(block: NonNull<Header>) {
     unsafe { memory::free(block.cast()) };
 }
 
-/// Allocates and initialises a block of this layout, which is that of some [`Block`]. Out of line: where it matters there is one
+/// Allocates and initialises a block of this layout, which is that of some [`Block`]. Out of line: where speed matters, a block exists
 /// already.
 #[cold]
 #[inline(never)]
 fn new_block(layout: Layout) -> Option<NonNull<Block<()>>> {
     let block = memory::allocate(layout)?.cast();
-    // SAFETY: freshly allocated nonpaged pool, in blocks that are aligned to 16 bytes, which may be freed as such. Of a block only the
-    // header is initialised, with which all of them begin.
+    // SAFETY: freshly allocated nonpaged pool, in blocks that are aligned to 16 bytes, which `free_heap` may free. Only the header is
+    // initialised, with which every block begins.
     unsafe { initialise(block.cast(), free_heap, None) };
     Some(block)
 }
@@ -190,8 +192,8 @@ fn new_block(layout: Layout) -> Option<NonNull<Block<()>>> {
 #[inline(never)]
 pub(crate) unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<Hold>) {
     let header = header.as_ptr();
-    // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are C's, and mean at rest
-    // for the state; the members for which they are not are written here before anything reads them.
+    // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are types of C, and mean at rest
+    // for the state; the members for which zero bytes are not valid are written here before anything reads them.
     unsafe {
         header.write_bytes(0, 1);
         (&raw mut (*header).state).write(State::default());
@@ -230,13 +232,13 @@ impl<P> Deref for BlockPtr<P> {
 
     #[inline]
     fn deref(&self) -> &Block<P> {
-        // SAFETY: by the invariant the block is there; what changes in it is in cells.
+        // SAFETY: by the invariant the block is there; everything in it that changes is in cells.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<P> BlockPtr<P> {
-    /// The block with its payload's type forgotten, for code that is there once.
+    /// The block without the type of its payload, for code that is compiled once for all types.
     #[inline]
     const fn erased(self) -> BlockPtr<()> {
         // INVARIANT: all blocks begin with the same header.
@@ -260,15 +262,15 @@ impl<P> BlockPtr<P> {
 ///
 /// # Invariants
 ///
-/// Nobody else touches the IRP, but whoever still asks to cancel it, or the observer.
+/// Nobody else touches the IRP, except a thread that still asks to cancel it; nobody else touches the observer.
 struct WithIrp<P>(BlockPtr<P>);
 
 impl<P> WithIrp<P> {
-    /// What the completed IRP says.
+    /// The outcome that the completed IRP contains.
     #[inline]
     fn outcome(&self) -> Outcome {
         let irp = self.0.header.irp();
-        // SAFETY: by the invariant the IRP is not with the provider, and who asks to cancel it does not touch its status.
+        // SAFETY: by the invariant the IRP is not with the provider; a thread that asks to cancel it does not touch its status.
         let io_status = unsafe { (*irp).IoStatus };
         Outcome {
             status: io_status.status(),
@@ -295,14 +297,14 @@ pub struct Idle<P> {
     payload: PhantomData<P>,
 }
 
-// SAFETY: by the invariant it is memory that its one holder may use on any thread; whatever payload is in it is its holder's.
+// SAFETY: by the invariant it is memory that its one holder may use on any thread; the payload, if there is one, belongs to the holder.
 unsafe impl<P> Send for Idle<P> {}
 
 impl<P> Idle<P> {
     /// Allocates an operation. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
         let block = new_block(memory::layout::<Block<P>>()).ok_or(Error::NoMemory(Memory::Irp))?;
-        // INVARIANT: initialised with the layout of such a block, at rest, and ours alone.
+        // INVARIANT: initialised with the layout of such a block, at rest, and nobody else has it.
         Ok(Self::of(block.cast()))
     }
 
@@ -314,17 +316,18 @@ impl<P> Idle<P> {
         }
     }
 
-    /// The operation of a block that is part of something larger.
+    /// The operation of a block that is part of a larger structure.
     ///
     /// # Safety
     ///
-    /// `block` was initialised, is at rest, and is touched by nothing else until the result, and what it becomes, is gone.
+    /// `block` was initialised, is at rest, and is touched by nothing else until the result, and every value that it is turned into, is
+    /// gone.
     #[inline]
     pub(crate) const unsafe fn from_block(block: NonNull<Block<P>>) -> Self {
         Self::of(block)
     }
 
-    /// The block, which is not given back.
+    /// The block. It is not given back.
     #[inline]
     pub(crate) fn into_block(self) -> NonNull<Block<P>> {
         ManuallyDrop::new(self).block.0.0
@@ -336,7 +339,7 @@ impl<P> Idle<P> {
         &self.block.0.header
     }
 
-    /// The place of the IRP, which is the block's own.
+    /// The place of the IRP, which is also the place of the block.
     #[inline]
     pub(super) const fn as_irp(&self) -> NonNull<IRP> {
         self.block.0.0.cast()
@@ -349,54 +352,56 @@ impl<P> Idle<P> {
         cell(self.header()).with_mut(|content| unsafe { &mut *content })
     }
 
-    /// What the parameters of the next request point at, or those of the last pointed at.
+    /// The arguments: the parameters of the next request, or of the last one, point at them.
     #[inline]
     pub(crate) fn arguments(&mut self) -> &mut Arguments {
         self.cell(|header| &header.arguments)
     }
 
-    /// What the buffer is locked by.
+    /// The lock of the buffer.
     #[inline]
     pub(crate) fn locked(&mut self) -> &mut Lock {
         self.cell(|header| &header.locked)
     }
 
-    /// Sets the observer, for a routine that tells observers. There is none left from before.
+    /// Sets the observer, for a completion routine that tells observers. There must be none left from before.
     #[inline]
     pub(super) fn set_observer(&mut self, observer: Observer) {
         *self.cell(|header| &header.observer) = Some(observer);
     }
 
-    /// The observer of a request that is over, or was not made, if it was not told.
+    /// The observer of a request that is over, or was not made, if the observer was not told.
     pub(super) fn take_observer(&mut self) -> Option<Observer> {
         self.block.take_observer()
     }
 
-    /// Where the arguments are, which stay as long as the block.
+    /// The place of the arguments, which stay as long as the block.
     ///
     /// # Safety
     ///
     /// `'x` stands for this operation alone; the result is used for its next request.
     #[inline]
     pub(crate) unsafe fn places<'x>(&self) -> Places<'x> {
-        // INVARIANT: the arguments are a member of the block, which stays for its next request. The caller says that the result is for that.
+        // INVARIANT: the arguments are a member of the block, which stays for its next request. By the contract of this function the result
+        // is used for that.
         Places {
             arguments: self.header().arguments.place(),
             _operation: Brand::NEW,
         }
     }
 
-    /// What the IRP says of the last request that has completed.
+    /// The outcome of the last request, which has completed.
     #[inline]
     pub(crate) fn outcome(&self) -> Outcome {
         self.block.outcome()
     }
 
-    /// The same, with whether the provider was asked to cancel the request, which has completed all the same.
+    /// The outcome, and whether the provider was asked to cancel the request, which may have succeeded all the same.
     #[inline]
     pub(crate) fn outcome_and_cancelled(&self) -> (Outcome, bool) {
         let irp = self.header().irp();
-        // SAFETY: by the invariant nothing else touches the IRP. What was asked before it completed is there until it is reused.
+        // SAFETY: by the invariant nothing else touches the IRP. The flag that a cancellation set before the completion stays until the IRP
+        // is reused.
         let cancelled = unsafe { (*irp).Cancel != 0 };
         (self.outcome(), cancelled)
     }
@@ -407,38 +412,38 @@ impl<P> Idle<P> {
         self.block.0.payload()
     }
 
-    /// Sets what ends the block when it is left to the routine.
+    /// Sets the function that ends the block if it is left to the completion routine.
     ///
     /// # Safety
     ///
-    /// `discard` may be called with the block once it has completed, when nobody else has it; the payload is there then.
+    /// `discard` may be called with the block once the block has completed and nobody else has it; the payload is there then.
     #[inline]
     pub(crate) unsafe fn set_discard(&mut self, discard: Discard) {
         *self.cell(|header| &header.discard) = discard;
     }
 
-    /// Has `E` end the block when it is left to the routine, of an operation that is launched so.
+    /// Sets `E` as the end of the block if it is left to the completion routine, for an operation that is launched so.
     #[inline]
     pub(super) fn end_when_left_by<E: Unheld>(&mut self) {
         *self.cell(|header| &header.discard) = E::end;
     }
 
-    /// Makes the IRP ready for its next request, whose completion this routine sees.
+    /// Makes the IRP ready for its next request, with `R` as its completion routine.
     #[inline]
     pub(super) fn set_routine<R: Routine>(&mut self) {
         let irp = self.as_irp().as_ptr();
-        // SAFETY: by the invariant the block is ours, at rest, its IRP initialised with one stack location and not in use. Routine and
-        // context stay until the IRP has completed.
+        // SAFETY: by the invariant nobody else has the block, which is at rest, and its IRP is initialised with one stack location and not
+        // in use. Routine and context stay until the IRP has completed.
         unsafe {
             IoReuseIrp(irp, STATUS_UNSUCCESSFUL);
             IoSetCompletionRoutine(irp, Some(routine::<R>), irp.cast(), true, true, true);
         }
     }
 
-    /// The operation in flight. Its payload is there, and its IRP was passed on, as the caller says.
+    /// The operation in flight. The callers make sure that its payload is there and its IRP was passed on.
     #[inline]
     pub(super) fn into_flight(self) -> Flight<P> {
-        // INVARIANT: the caller says so, and nobody else holds the block.
+        // INVARIANT: the callers make sure of it, and nobody else holds the block.
         Flight::of(BlockPtr(self.into_block()))
     }
 }
@@ -451,7 +456,7 @@ impl<P> Drop for Idle<P> {
     }
 }
 
-/// The place of the [`Arguments`] of the operation `'x`. Parameters are made of it.
+/// The place of the [`Arguments`] of the operation `'x`. Parameters are built from it.
 ///
 /// # Invariants
 ///
@@ -472,11 +477,11 @@ impl Places<'_> {
     /// The place of a member.
     #[inline]
     const fn at<T>(self, offset: usize) -> NonNull<T> {
-        // SAFETY: by the invariant the arguments are there; callers' offsets are those of members.
+        // SAFETY: by the invariant the arguments are there; the callers pass offsets of members.
         unsafe { self.arguments.byte_add(offset) }.cast()
     }
 
-    /// The buffer that is not locked.
+    /// The `WSK_BUF` of a buffer that needs no lock.
     pub(crate) const fn buffer(self) -> NonNull<WSK_BUF> {
         self.at(Arguments::BUFFER)
     }
@@ -504,7 +509,7 @@ impl Places<'_> {
         NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, control)), length)
     }
 
-    /// The room for control information that is received: its length, and its bytes.
+    /// The room for received control information: its length, and its bytes.
     #[inline]
     pub(crate) const fn control_room(self) -> (NonNull<u32>, NonNull<CMSGHDR>) {
         (
@@ -531,7 +536,7 @@ impl Places<'_> {
     }
 }
 
-/// A request that was made: its IRP is with the provider, or has come back.
+/// A request that was made: its IRP is with the provider, or has completed.
 ///
 /// Dropping it leaks block and payload; it is meant to end in [`end`](Self::end) or [`leave`](Self::leave).
 ///
@@ -562,21 +567,22 @@ impl<P> Flight<P> {
         &self.block.header
     }
 
-    /// The header, for a method of this type that has code which is there once.
+    /// The header, for a method of this type whose code is compiled once for all payloads.
     #[inline]
     pub(super) fn held(&self) -> Held<'_> {
-        // INVARIANT: this is the one holder, and on one thread as long as it is borrowed. The methods of a flight have one at a time.
+        // INVARIANT: this is the one holder, and stays on one thread while it is borrowed. The methods of a flight make one `Held` at a
+        // time.
         Held(self.header())
     }
 
-    /// Asks the provider to cancel the request. Its completion comes all the same, exactly once. IRQL: `<= DISPATCH_LEVEL`.
+    /// Asks the provider to cancel the request. The request still completes, exactly once. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn cancel(&self) {
-        // SAFETY: the IRP is initialised, and by the invariant it is neither reused nor freed as long as this exists. Where it
-        // has completed, and the provider's cancel routine is gone from it, the call only sets a flag.
+        // SAFETY: the IRP is initialised, and by the invariant it is neither reused nor freed as long as this exists. If the IRP has
+        // completed, and the provider's cancel routine is gone from it, the call only sets a flag.
         unsafe { IoCancelIrp(self.header().irp()) };
     }
 
-    /// The flight as one that has completed, if that is so.
+    /// The completed flight; if it has not completed, the flight as it is.
     #[inline]
     pub(super) fn completed(self) -> Result<Completed<P>, Self> {
         if self.header().state.is_completed() {
@@ -587,12 +593,12 @@ impl<P> Flight<P> {
         }
     }
 
-    /// Leaves a flight that had not completed to the routine. When it has completed meanwhile it is given back. With the waker that was
+    /// Leaves a flight to the completion routine. If the flight has completed meanwhile, returns it. Also returns the waker that was
     /// announced.
     #[inline]
     pub(super) fn leave_to_routine(self) -> (Option<Completed<P>>, Option<Waker>) {
         let (left, waker) = leave_to_routine(self.block.erased());
-        // INVARIANT: it was not left, because it has completed.
+        // INVARIANT: if it was not left, it has completed.
         ((!left).then_some(Completed(self)), waker)
     }
 
@@ -608,7 +614,7 @@ impl<P> Flight<P> {
         self.block.0.cast()
     }
 
-    /// The flight of a block, in place of the one that it was taken from.
+    /// The flight of a block, in place of the flight that the block was taken from.
     ///
     /// # Safety
     ///
@@ -621,12 +627,12 @@ impl<P> Flight<P> {
 }
 
 impl Flight<()> {
-    /// Sets the observer of a flight that was made without one, with what tells it: only the routine of a block that was left to it
-    /// looks at both.
+    /// Sets the observer of a flight that was made without one, and the function that tells it. The completion routine looks at both only
+    /// if the block is left to it.
     pub(super) fn set_observer(&self, observer: Observer) {
         let header = self.header();
-        // SAFETY: this is the block's holder. The routine of an operation without an observer looks at neither place before the block
-        // is left to it.
+        // SAFETY: this is the block's holder. The completion routine of an operation without an observer looks at neither place before the
+        // block is left to it.
         unsafe {
             header
                 .observer
@@ -638,23 +644,23 @@ impl Flight<()> {
     }
 }
 
-/// Leaves the block of a flight, which its holder uses no more when it was left: whether that was in time, and the waker that was
-/// announced. It does not know the payload, so that it is there once.
+/// Leaves the block of a flight to the completion routine. Returns whether this was in time, and the waker that was announced. If it was in
+/// time, the holder must not use the block again. Without the type of the payload, so that the code is compiled once.
 #[inline(never)]
 fn leave_to_routine(block: BlockPtr<()>) -> (bool, Option<Waker>) {
-    // Not borrowed for the whole call: the block may be gone before that returns.
-    // INVARIANT: the caller is its holder.
+    // Borrows nothing for the whole call: the block may be gone before `detach` returns.
+    // INVARIANT: the caller is the holder of the block.
     let waker = Held(&block.header).take_waker();
     (block.header.state.detach(), waker)
 }
 
-/// Gives a block back that has got an observer since its request was made, and tells that.
+/// Gives back a block that got its observer after its request was made, and tells the observer.
 ///
 /// # Safety
 ///
-/// As for [`Discard`], of a block without payload that came from the pool by itself.
+/// As for [`Discard`], for a block without payload that was allocated from the pool alone.
 unsafe fn discard_observed(block: NonNull<Header>) {
-    // INVARIANT: the caller gives the block away, which has completed.
+    // INVARIANT: the caller gives away the block, which has completed.
     let mut operation = Idle::<()>::of(block.cast());
     let (observer, status) = (operation.take_observer(), operation.outcome().status);
     drop(operation);
@@ -667,7 +673,7 @@ unsafe fn discard_observed(block: NonNull<Header>) {
 ///
 /// # Invariants
 ///
-/// Provider and routine are done with the block.
+/// The provider and the completion routine do not use the block any more.
 pub(super) struct Completed<P>(Flight<P>);
 
 impl<P> Completed<P> {
@@ -684,7 +690,7 @@ impl<P> Completed<P> {
         self.0
     }
 
-    /// Ends what the block carries, and gives it back.
+    /// Ends the operation of the block, drops its payload, and gives the block back.
     #[inline]
     pub(super) fn discard(self) {
         let block = self.0.block;
@@ -693,11 +699,11 @@ impl<P> Completed<P> {
     }
 }
 
-/// The header of a flight, for its holder. Without the payload's type, for code that is there once.
+/// The header of a flight, for its holder. Without the type of the payload, for code that is compiled once.
 ///
 /// # Invariants
 ///
-/// Whoever has this holds the flight, on one thread, and has neither another one nor the place of the waker.
+/// Whoever has this holds the flight, on one thread, and has no other `Held` of it, nor the place of the waker.
 pub(super) struct Held<'h>(&'h Header);
 
 impl<'h> Held<'h> {
@@ -709,7 +715,7 @@ impl<'h> Held<'h> {
 
     /// Takes the waker back, if one was announced.
     pub(super) fn retract(self) -> Retracted<'h> {
-        // INVARIANT: the holder has taken back what was announced.
+        // INVARIANT: the holder has taken back the announcement.
         match self.0.state.retract() {
             Retract::InFlight => Retracted::InFlight(WakerPlace(self.0)),
             Retract::Completed => Retracted::Completed(WakerPlace(self.0)),
@@ -717,7 +723,7 @@ impl<'h> Held<'h> {
         }
     }
 
-    /// Takes the waker out, if one was announced or left in its place and is not about to be woken.
+    /// Takes the waker out, if one was announced or left in its place. A waker that is about to be woken stays.
     pub(super) fn take_waker(self) -> Option<Waker> {
         match self.retract() {
             Retracted::Waking(_) => None,
@@ -732,22 +738,23 @@ pub(super) enum Retracted<'h> {
     InFlight(WakerPlace<'h>),
     /// It has completed.
     Completed(WakerPlace<'h>),
-    /// It has completed, and the routine is taking the waker out at this moment.
+    /// The operation has completed, and the completion routine is taking the waker out at this moment.
     Waking(Held<'h>),
 }
 
-/// The place of a waker that is not announced, or that the routine takes out.
+/// The place of a waker. Either no waker is announced, or the completion routine takes it out.
 ///
 /// # Invariants
 ///
-/// Whoever has this has the place, on one thread: the holder while no waker is announced, nor about to be woken; else the routine.
+/// Whoever has this has the place, on one thread: the holder while no waker is announced, nor about to be woken; else the completion
+/// routine.
 pub(super) struct WakerPlace<'h>(&'h Header);
 
 impl WakerPlace<'_> {
-    /// Gives the content of the place to `change`, which calls nobody else's code.
+    /// Passes the content of the place to `change`, which must not call foreign code.
     #[inline]
     fn with<R>(&mut self, change: impl FnOnce(&mut Option<Waker>) -> R) -> R {
-        // SAFETY: by the invariant the place is this party's, and nothing that is called here comes back to it.
+        // SAFETY: by the invariant nobody else has the place, and nothing that is called here comes back to it.
         self.0
             .waker
             .with_mut(|waker| change(unsafe { &mut *waker }))
@@ -759,7 +766,7 @@ impl WakerPlace<'_> {
         self.with(Option::take)
     }
 
-    /// Puts a waker there. Gives the one that was there before.
+    /// Puts a waker there. Returns the one that was there before.
     #[inline]
     pub(super) fn replace(&mut self, waker: Waker) -> Option<Waker> {
         self.with(|place| place.replace(waker))
@@ -777,52 +784,53 @@ impl WakerPlace<'_> {
         self.with(|place| place.as_ref().is_some_and(|place| place.will_wake(waker)))
     }
 
-    /// Announces the waker that is in the place. Gives the place back when the IRP has completed.
+    /// Announces the waker that is in the place. Returns the place if the IRP has completed.
     pub(super) fn announce(self) -> Option<Self> {
-        // INVARIANT: where nothing was announced the place is the holder's still.
+        // INVARIANT: if nothing was announced, the place still belongs to the holder.
         (!self.0.state.wake()).then_some(self)
     }
 }
 
-/// What sees the completion of an operation: a kind of completion routine.
+/// A kind of completion routine, which sees the completion of an operation.
 pub(super) trait Routine: Sized {
     /// Does what the routine does.
     fn run(block: Completing<Self>);
 }
 
-/// The routine of an operation without an observer.
+/// The completion routine of an operation without an observer.
 pub(super) struct Plain;
 
-/// The routine of an operation with an observer from the start. The observer is told after the state, and so may outlive the block.
+/// The completion routine of an operation with an observer from the start. It tells the observer after it has set the state, so the
+/// observer may outlive the block.
 pub(super) struct Observed;
 
-/// What an operation that nobody holds ends with: it is its routine's from the start. A type by itself, so that the routine has it
-/// inside.
+/// The end of an operation that nobody holds, which belongs to its completion routine from the start. A type, not a function pointer, so
+/// that it is compiled into the routine.
 pub(crate) trait Unheld {
-    /// Whether there is an observer.
+    /// Whether the operation has an observer.
     const OBSERVED: bool;
-    /// Whether it may be launched again from its end, and then left to its routine once more.
+    /// Whether `end` may launch the operation again, and then leave it to its completion routine once more.
     const GOES_ON: bool;
 
     /// Ends the operation.
     ///
     /// # Safety
     ///
-    /// As for [`Discard`], of the block of an operation that was [made so](Idle::launch_unheld).
+    /// As for [`Discard`], for the block of an operation that was [launched so](Idle::launch_unheld).
     unsafe fn end(block: NonNull<Header>);
 }
 
-/// The routine of an operation that nobody holds, and that ends as `E` says.
+/// The completion routine of an operation that nobody holds, and that `E` ends.
 pub(super) struct EndedBy<E>(PhantomData<E>);
 
-/// A routine of operations whose observer, if they have one, was set before they were started, and is the routine's.
+/// A completion routine of operations whose observer, if they have one, was set before they were started, and belongs to the routine.
 ///
 /// # Safety
 ///
-/// So it is: nobody sets an observer while such an operation is in flight.
+/// Nobody sets an observer while such an operation is in flight.
 pub(super) unsafe trait HasObserver {}
 
-// SAFETY: flights that get an observer later are made without one, and so with another routine.
+// SAFETY: a flight that gets an observer later is made without one, and so with another routine.
 unsafe impl HasObserver for Observed {}
 // SAFETY: nobody holds such an operation.
 unsafe impl<E> HasObserver for EndedBy<E> {}
@@ -833,10 +841,10 @@ unsafe extern "system" fn routine<R: Routine>(
     _: *mut IRP,
     context: *mut c_void,
 ) -> NTSTATUS {
-    // SAFETY: the context is the block that the routine was set for, and not null.
+    // SAFETY: the context is the block that the routine was set for, and is not null.
     let block = unsafe { NonNull::new_unchecked(context.cast()) };
     R::run(Completing {
-        // INVARIANT: the operation is in flight, so its block stays until the completion is published. The IRP has come back.
+        // INVARIANT: the operation is in flight, so its block stays until the completion is published. The provider has completed the IRP.
         block: WithIrp(BlockPtr(block)),
         routine: PhantomData,
     });
@@ -859,7 +867,7 @@ impl<R> Completing<R> {
     pub(super) fn publish(self) -> Published {
         let block = self.block.0;
         let notify = block.header.state.complete();
-        // INVARIANT: the state has just given it.
+        // INVARIANT: the state has just returned `notify`.
         Published { block, notify }
     }
 }
@@ -882,7 +890,7 @@ impl<E: Unheld> Completing<EndedBy<E>> {
     /// Ends the operation.
     #[inline]
     pub(super) fn end(self) {
-        // SAFETY: by the invariant the operation was made so, and the block is its routine's.
+        // SAFETY: by the invariant the operation was launched so, and the block belongs to its completion routine.
         unsafe { E::end(self.block.0.as_header()) };
     }
 }
@@ -891,14 +899,14 @@ impl<E: Unheld> Completing<EndedBy<E>> {
 ///
 /// # Invariants
 ///
-/// The state gave `notify` to the routine, which has done nothing of it yet. The block is there if the state says that the routine still
-/// has something of it.
+/// The state gave `notify` to the completion routine, which has not acted on it yet. The block is there if the state says that the routine
+/// still has a part of it.
 pub(super) struct Published {
     block: BlockPtr<()>,
     notify: Notify,
 }
 
-/// What the routine still has of a block, and is to do with it.
+/// The part of a block that the completion routine still has, and has to act on.
 pub(super) enum Rest {
     /// Nothing.
     Nothing,
@@ -906,7 +914,7 @@ pub(super) enum Rest {
     Event(Waiting),
     /// The waker.
     Waker(Waking),
-    /// All of it.
+    /// The whole block.
     Block(Completed<()>),
 }
 
@@ -917,7 +925,7 @@ impl Published {
         self.notify
     }
 
-    /// What the routine still has.
+    /// The part of the block that the completion routine still has.
     #[inline]
     pub(super) fn rest(self) -> Rest {
         // INVARIANT: as the state says.
@@ -930,7 +938,7 @@ impl Published {
     }
 }
 
-/// The block of a holder that waits.
+/// The block of a holder that waits for the event.
 ///
 /// # Invariants
 ///
@@ -945,15 +953,15 @@ impl Waiting {
     }
 }
 
-/// The block of an operation whose waker the routine takes out.
+/// The block of an operation whose waker the completion routine takes out.
 ///
 /// # Invariants
 ///
-/// The waker was announced, and its place is the routine's. The block is there until the routine says that it is done.
+/// The waker was announced, and its place belongs to the completion routine. The block is there until the routine calls `done`.
 pub(super) struct Waking(BlockPtr<()>);
 
 impl Waking {
-    /// Keeps the driver from being unloaded until the observer is told, if the operation has a way to do so.
+    /// Keeps the driver from being unloaded until the observer is told, if the operation has a function for that.
     #[inline]
     pub(super) fn hold_driver(&self) -> Option<Observer> {
         let hold = self.0.header.hold;
@@ -967,7 +975,7 @@ impl Waking {
         WakerPlace(&self.0.header).take()
     }
 
-    /// Says that the waker was taken out. The operation, when its holder has left it meanwhile.
+    /// Says that the waker was taken out. Returns the operation if its holder has left it meanwhile.
     #[inline]
     pub(super) fn done(self) -> Option<Completed<()>> {
         let left = self.0.header.state.waking_done() == Notify::Free;
@@ -986,15 +994,15 @@ pub struct Spares<const N: usize> {
 }
 
 impl<const N: usize> Spares<N> {
-    /// Places with nothing in them.
+    /// Empty places.
     pub(crate) fn none() -> Self {
-        // INVARIANT: null.
+        // INVARIANT: all pointers are null.
         Self {
             blocks: [(); N].map(|()| AtomicPtr::new(core::ptr::null_mut())),
         }
     }
 
-    /// Takes all that is in others, as far as there is a place for it.
+    /// Moves the operations of `others` here. Those for which there is no place are freed.
     pub(crate) fn put_all(&self, others: &Self) {
         while let Some(operation) = others.take() {
             self.put(operation);
@@ -1011,7 +1019,7 @@ impl<const N: usize> Spares<N> {
         }
     }
 
-    /// Puts an operation here; if there is no place for it, one is freed. IRQL: `<= DISPATCH_LEVEL`.
+    /// Puts an operation here. If all places are taken, one operation is freed. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn put(&self, operation: Idle<()>) {
         let Some((first, others)) = self.blocks.split_first() else {
@@ -1019,7 +1027,7 @@ impl<const N: usize> Spares<N> {
         };
         let before = first.swap(operation.into_block().as_ptr(), Ordering::AcqRel);
         if let Some(before) = NonNull::new(before) {
-            // INVARIANT: what was put here was idle, and no longer is here.
+            // INVARIANT: the operation that was put here was idle, and is not here any more.
             put_elsewhere(others, Idle::of(before));
         }
     }
@@ -1028,7 +1036,7 @@ impl<const N: usize> Spares<N> {
 #[inline]
 fn take_from(place: &AtomicPtr<Block<()>>) -> Option<Idle<()>> {
     let block = place.swap(core::ptr::null_mut(), Ordering::Acquire);
-    // INVARIANT: what was put there was idle, and no longer is there.
+    // INVARIANT: the operation that was put there was idle, and is not there any more.
     NonNull::new(block).map(Idle::of)
 }
 
@@ -1048,7 +1056,7 @@ fn put_elsewhere(places: &[AtomicPtr<Block<()>>], operation: Idle<()>) {
             return;
         }
     }
-    // INVARIANT: what was put there was idle, and no longer is there.
+    // INVARIANT: the operation that was put there was idle, and is not there any more.
     drop(NonNull::new(block).map(Idle::of));
 }
 

@@ -15,7 +15,7 @@ use crate::request::{CutShort, Function, Operation, Request, Way};
 use crate::socket::calls::{self, Asked, Call as _};
 use crate::time::{Deadline, GRACE};
 
-/// What waiting for a request gives.
+/// The result of waiting for a request.
 type Waited<F, B> = <WayOf<<F as Function<B>>::Operation, B> as Way<B>>::Waited<
     <<F as Function<B>>::Operation as Operation<B>>::Output,
 >;
@@ -117,24 +117,24 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     const GOES_ON: bool = <F::Operation as Operation<B>>::Parameters::GOES_ON;
 }
 
-/// What ends a wait before the request is over. Each has functions of its own, so that a wait without a limit has nothing to do with
-/// one.
+/// A limit of a wait, which ends it before the request is over. Each limit is compiled into functions of its own, so that a wait without
+/// one has nothing to check.
 pub trait Limit {
-    /// Whether there is any.
+    /// Whether this limits anything.
     #[doc(hidden)]
     const LIMITS: bool = true;
 
-    /// Waits until the flight has completed, or this ends it: whether it has.
+    /// Waits until the flight has completed, or the limit ends the wait. Returns whether the flight has completed.
     #[doc(hidden)]
     fn wait<P>(&self, flight: &Flight<P>, may_wait: MayWait) -> bool;
 
-    /// Why it was ended.
+    /// The reason why the wait was ended.
     #[doc(hidden)]
     fn reason(&self) -> CutShort {
         CutShort::OutOfTime
     }
 
-    /// Whether the wait may begin.
+    /// Checks whether the wait may begin.
     #[doc(hidden)]
     #[inline]
     fn begin(&self, call: Call) -> Result<MayWait, Error> {
@@ -143,7 +143,7 @@ pub trait Limit {
     }
 }
 
-/// A request that is waited for as long as it takes.
+/// No limit: the wait lasts as long as the request.
 pub(super) struct Unlimited;
 
 impl Limit for Unlimited {
@@ -162,14 +162,14 @@ impl Limit for Deadline {
     }
 }
 
-/// A request that another thread may end, or the time.
+/// A limit that another thread, or the time, sets.
 pub(super) struct Stopped<'c> {
     cancel: &'c Cancel,
     deadline: Option<Deadline>,
 }
 
 impl<'c> Stopped<'c> {
-    /// By another thread alone.
+    /// A limit that only another thread sets.
     pub(super) const fn by(cancel: &'c Cancel) -> Self {
         let deadline = None;
         Self { cancel, deadline }
@@ -183,7 +183,7 @@ impl Limit for Stopped<'_> {
     }
 
     fn reason(&self) -> CutShort {
-        // Where there is no deadline it was cancelled, and may have been reset meanwhile.
+        // A wait without a deadline was cancelled, even if `cancel` was reset meanwhile.
         if self.cancel.is_cancelled() || self.deadline.is_none() {
             CutShort::Cancelled
         } else {
@@ -202,7 +202,7 @@ impl Limit for Stopped<'_> {
 
 /// A way to wait for a request.
 pub trait Blocking<F: Function<B>, B> {
-    /// Makes it and waits, until it is over or `limit` ends it.
+    /// Makes the request, and waits until it is over or `limit` ends it.
     #[doc(hidden)]
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B>;
 }
@@ -210,7 +210,7 @@ pub trait Blocking<F: Function<B>, B> {
 pub use crate::request::{InPlace, Owning};
 
 impl<F: Function<B>, B> Blocking<F, B> for InPlace {
-    // What is usual, in one piece.
+    // The usual path, in one piece.
     #[expect(clippy::too_many_lines, reason = "errors leave where they arise")]
     #[inline]
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
@@ -224,21 +224,21 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         }
         let (target, function, mut carried) = (request.target, request.function, request.carried);
         let place = NonNull::from(&mut carried);
-        // What is usual goes straight through; whatever else happens leaves by a way of its own.
+        // The usual path goes straight through. Everything else leaves it early.
         let may_wait = match limit.begin(F::Operation::CALL) {
             Ok(may_wait) => may_wait,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
         let near = <F::Operation as Operation<B>>::Asked::near(target);
         let target = <F::Operation as Operation<B>>::Asked::far(&near);
-        // An operation goes back where it was found.
+        // The operation goes back to the place that it came from.
         let spares = <F::Operation as Operation<B>>::Asked::spares(target);
         let mut operation = match spares.and_then(Spares::take).map_or_else(Idle::new, Ok) {
             Ok(operation) => operation,
             Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
         };
         operation.arm(None);
-        // SAFETY: what is carried lies there, and is not used before it is taken back.
+        // SAFETY: `carried` lies there, and is not used before it is taken back.
         let mut parameters = match unsafe { lend_and_put(&mut operation, place, target, function) }
         {
             Ok(bound) => bound.into_call(),
@@ -250,7 +250,7 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
         let mut ending = None;
         if L::LIMITS {
             parameters.may_end_early();
-            // Before anything is in flight, so that it cannot fail later.
+            // Allocates before anything is in flight, because ending the request must not fail.
             match F::Operation::before_time_out(target) {
                 Ok(means) => {
                     ending = Some(Ending {
@@ -266,8 +266,8 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                 }
             }
         }
-        // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; else the block stays
-        // behind. It was armed above.
+        // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; otherwise the block is left
+        // behind. The block was armed above.
         let launched = unsafe { operation.launch_armed(|irp| parameters.submit(irp)) };
         let passed = match launched {
             Ok(passed) => passed,
@@ -296,10 +296,10 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
                     }
                 }
             };
-            // SAFETY: it has completed; what is carried lies at its place, and was lent.
+            // SAFETY: the operation has completed; `carried` lies at its place, and was lent.
             let completed =
                 unsafe { Completed::<F::Operation, B, _>::of(operation, Kept::at(place)) };
-            // Without an observer, as before: the caller keeps the driver, and if it is left it gets one.
+            // No observer, as before: the caller keeps the driver loaded. If the operation is left behind, `outlast` gives it an observer.
             match completed.go_on(|_| None) {
                 Ok(over) => break over,
                 Err(next) => end = next.into_flight().end(),
@@ -333,19 +333,19 @@ impl<F: Function<B>, B> Blocking<F, B> for InPlace {
     }
 }
 
-/// How a request ends before it is over.
+/// The means to end a request before it is over.
 struct Ending<L> {
     limit: L,
-    /// What it takes, if it takes any.
+    /// The operation that ending the request takes, if it takes one.
     means: Option<Idle<()>>,
-    /// Why it was asked to end, if it was.
+    /// The reason why the request was asked to end, if it was.
     cut_short: Option<CutShort>,
 }
 
 /// Takes back what was lent.
 #[inline]
 fn take_back<O: Operation<B>, B>(operation: &mut Idle<()>, place: NonNull<B>) {
-    // SAFETY: it was lent, and the operation is over, or was not begun.
+    // SAFETY: the value was lent, and the operation is over, or its request was not made.
     unsafe { CarryOf::<O, B>::take_back::<false>(place, operation.locked()) };
 }
 
@@ -365,11 +365,11 @@ fn give_back_after_error(spares: Option<&Spares<2>>, operation: Idle<()>) {
     give_back(spares, operation);
 }
 
-/// Waits for a request that had not completed when the call returned: the operation, when it has.
+/// Waits for a request that had not completed when the call returned, and returns its operation when it has completed.
 ///
 /// # Errors
 ///
-/// When what it carries was left to the provider.
+/// The error that says that the buffer was left to the provider.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "else it would lie in memory also where nothing is outlasted"
@@ -387,17 +387,17 @@ fn outlast<O: Operation<B>, B, L: Limit>(
     if let Some(ending) = ending
         && !ending.limit.wait(&flight, may_wait)
     {
-        // Of a request that goes on it is asked once.
+        // If a request goes on several times, the first reason is kept.
         ending.cut_short.get_or_insert(ending.limit.reason());
         O::time_out(target, &flight, ending.means.take());
         asked = true;
     }
-    // A provider that has answered with an error, or was asked to cancel, has a while to complete the IRP.
+    // A provider that has returned an error, or was asked to cancel, gets a limited time to complete the IRP.
     let grace = (asked || flight.returned().is_error()).then_some(GRACE);
     if !flight.wait(may_wait, grace) {
-        // Waits should the buffer's own code unwind: what is only borrowed must not go before the IRP has completed.
+        // If the buffer's own code unwinds, this waits: borrowed memory must not go before the IRP has completed.
         let outlasted = Outlasted(&flight, may_wait);
-        // SAFETY: what is carried lies there, and was lent; what was left of it is not inside.
+        // SAFETY: the `B` lies there, and was lent; the memory that is left to the provider is not inside it.
         let abandoned = unsafe {
             if CarryOf::<O, B>::abandon(place) {
                 Some(place.as_ref())
@@ -408,7 +408,7 @@ fn outlast<O: Operation<B>, B, L: Limit>(
         core::mem::forget(outlasted);
         if let Some(carried) = abandoned {
             let (call, status) = (O::CALL, flight.returned());
-            // Whenever the IRP completes, if it does, the routine is run: the driver has to be there.
+            // The completion routine runs when the IRP completes, if it ever does. The driver must still be loaded then.
             flight.leave_observed(hold(O::Asked::capture(target, carried)));
             return Err(Error::Abandoned { call, status });
         }

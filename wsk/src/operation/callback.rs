@@ -1,5 +1,5 @@
-//! Operations that are told at their completion: [`start_with`](Request::start_with). Nobody holds them: they are their completion
-//! routine's from the start.
+//! Operations that call a completion: [`start_with`](Request::start_with). Nobody holds them: they belong to their completion routine from
+//! the start.
 
 #![forbid(unsafe_code)]
 
@@ -17,9 +17,9 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     /// Starts the request, and calls `completion` with the result and the buffer when it has completed. IRQL: as for
     /// [`start`](Self::start).
     ///
-    /// `completion` is called at up to `DISPATCH_LEVEL`, on any thread, perhaps before this returns. It must not wait. It may capture at most
-    /// four words, such as a reference or a counted one. There is no handle: only closing the socket cancels the operation.
-    /// Allocates the operation; with [`from`](Self::from) it comes from a pool.
+    /// `completion` is called at up to `DISPATCH_LEVEL`, on any thread, perhaps before this returns. It must not wait. It may capture at
+    /// most four words, such as a reference or a reference-counted pointer. There is no handle: only closing the socket cancels the
+    /// operation. Allocates the operation; with [`from`](Self::from) it comes from a pool.
     ///
     /// A panic in `completion` aborts. In a driver, which is built with `panic = "abort"`, its panic handler decides what follows, which should
     /// be a bug check. On a host, where a panic can unwind, the process ends.
@@ -85,7 +85,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         let observer = H::HOLDS.then(|| hold(loaded.capture()));
         let _during_call = <F::Operation as Operation<B>>::Asked::during_call(loaded.carried());
         let launched = loaded.launch_unheld(observer, Callback(completion));
-        // Where the request was not made the completion goes last: it is somebody else's code, which may unwind where that is possible.
+        // If the request was not made, the completion is dropped last: it is foreign code, which may unwind where that is possible.
         launched.map_err(|(error, carried, _completion)| (error, carried))
     }
 }
@@ -104,7 +104,7 @@ where
         let Self(completion) = self;
         let (result, carried, operation) = over.unload();
         completion(O::Way::finished(result, Some(carried)));
-        // Goes back last.
+        // The operation goes back last.
         H::give_back(operation);
     }
 }

@@ -1,4 +1,5 @@
-//! Operations that own what they use: [`start`](Request::start)ed without waiting, they carry it until the IRP has completed.
+//! Operations that own their buffer: [`start`](Request::start) does not wait, and the operation keeps the buffer until the IRP has
+//! completed.
 
 use core::fmt;
 use core::future::{Future, IntoFuture};
@@ -18,10 +19,10 @@ use crate::request::{Function, Operation, Request, Way};
 use crate::socket::calls::Call as _;
 use crate::time::{Deadline, GRACE};
 
-/// What an operation ends in.
+/// The end of an operation.
 pub(crate) type FinishedOf<O, B> = <WayOf<O, B> as Way<B>>::Finished<<O as Operation<B>>::Output>;
 
-/// What is given back when an operation is not started.
+/// The error of an operation that was not started, with the buffer.
 pub(crate) type NotStartedOf<F, B> =
     <WayOf<<F as Function<B>>::Operation, B> as Way<B>>::NotStarted;
 
@@ -55,8 +56,8 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
         }
     }
 
-    /// Makes the request with an operation, which `HOLDS` the capture by itself unless its pool does.
-    // Only the two finishers call it, for which the compiler else makes one function of it, with what each does not need.
+    /// Makes the request with an operation, which `HOLDS` the capture itself unless its pool does.
+    // Inlined into its only two callers. Otherwise the compiler makes one function of it, in which each caller pays for the other.
     #[allow(clippy::inline_always)]
     #[inline(always)]
     pub(super) fn begin_with<const HOLDS: bool>(
@@ -71,7 +72,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     }
 }
 
-/// A request that is made when it is awaited, and waited for by being polled.
+/// A request that `into_future` makes, and that is polled for its result.
 impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
     type Output = FinishedOf<F::Operation, B>;
     type IntoFuture = Run<F::Operation, B>;
@@ -105,7 +106,7 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
 /// use wsk::{Error, NonPagedBuffer};
 ///
 /// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start()?;
-/// // Meanwhile something else is done; and then nobody waits for ever.
+/// Do something else meanwhile, and then wait for a limited time only.
 /// let finished = match receiving.wait_timeout(Duration::from_millis(20)) {
 ///     Ok(finished) => finished,
 ///     Err((Error::TimedOut { .. }, receiving)) => receiving.give_up()?,
@@ -119,15 +120,15 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
 /// ```
 #[must_use = "dropping anything but a send or a disconnect cancels it"]
 pub struct InFlight<O: Operation<B>, B> {
-    /// Until it is taken out.
+    /// `None` once it was taken out.
     running: Option<Running<O, B>>,
 }
 
-// SAFETY: shared, an operation can be looked at, which is to read its state, an atomic, and cancelled, which the kernel allows on any
-// thread. All else needs it whole, and with it what it carries, which is `Send`.
+// SAFETY: a shared operation can be looked at, which only reads its state, an atomic, and cancelled, which the kernel allows on any thread.
+// Everything else needs the operation itself, and with it its buffer, which is `Send`.
 unsafe impl<O: Operation<B>, B: Send> Sync for InFlight<O, B> {}
 
-// Nothing is pinned: what is carried is in the operation's block, not in the handle.
+// Nothing is pinned: the buffer is in the operation's block, not in the handle.
 impl<O: Operation<B>, B> Unpin for InFlight<O, B> {}
 
 impl<O: Operation<B>, B> InFlight<O, B> {
@@ -139,8 +140,8 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         flight.is_none_or(Flight::is_completed)
     }
 
-    /// Asks the provider to cancel the operation, which then completes soon, perhaps with success all the same. IRQL:
-    /// `<= DISPATCH_LEVEL`.
+    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL: `<=
+    /// DISPATCH_LEVEL`.
     ///
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]
@@ -163,10 +164,10 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         }
     }
 
-    /// As [`wait`](Self::wait); the IRQL was checked.
+    /// As [`wait`](Self::wait). The caller has checked the IRQL.
     #[inline]
     pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
-        // What is usual goes straight through, and what comes of it is read in one place.
+        // The usual path goes straight through, and the result is read in one place.
         let mut this = ManuallyDrop::new(self);
         let over = match this
             .running
@@ -183,14 +184,14 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         }
     }
 
-    /// As [`wait`](Self::wait), for what has not completed, or goes on.
+    /// As [`wait`](Self::wait), for an operation that has not completed, or goes on.
     #[inline(never)]
     fn wait_longer(running: Running<O, B>, may_wait: MayWait) -> Result<Over<O, B>, Error> {
         let mut this = Self {
             running: Some(running),
         };
         while let Some(running) = &this.running {
-            // A waker may unwind: the operation stays where it is dropped.
+            // A waker may unwind. So the operation stays in `this`, which drops it.
             let completed = running.flight().wait_or_give_up(may_wait);
             let Some(running) = this.running.take() else {
                 break;
@@ -206,7 +207,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         Err(Error::Taken)
     }
 
-    /// Waits until it is over or `limit` ends it, and drops the operation then.
+    /// Waits until the operation is over or `limit` ends the wait; then drops the operation.
     pub(super) fn drop_after(self, limit: &impl Limit, may_wait: MayWait) -> FinishedOf<O, B> {
         match self.wait_within(limit, may_wait) {
             Ok(finished) => finished,
@@ -250,7 +251,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     ) -> Result<FinishedOf<O, B>, (Error, Self)> {
         let mut this = self;
         while let Some(running) = &this.running {
-            // A waker may unwind: the operation stays where it is dropped.
+            // A waker may unwind. So the operation stays in `this`, which drops it.
             if !limit.wait(running.flight(), may_wait) {
                 return Err((limit.reason().error(O::CALL), this));
             }
@@ -305,12 +306,12 @@ impl<O: Operation<B>, B> InFlight<O, B> {
 }
 
 /// Reads the end of an operation.
-// With what looks at the result, which else is moved once more.
+// Inlined into the code that looks at the result. Otherwise the result is moved once more.
 #[expect(clippy::inline_always, reason = "thirteen instructions of a receive")]
 #[inline(always)]
 fn finish<O: Operation<B>, B>(over: Over<O, B>) -> FinishedOf<O, B> {
     let (result, carried, operation) = over.unload();
-    // The operation goes back in either case, each by itself: so the result need not lie in memory.
+    // Each branch gives the operation back itself, so that the result need not be stored in memory.
     match result {
         Ok(output) => {
             drop(operation);
@@ -339,14 +340,14 @@ fn next_or_end<O: Operation<B>, B>(
     }
 }
 
-/// What is told of an operation that was taken before.
+/// The end of an operation whose end was taken before.
 #[cold]
 fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
     WayOf::<O, B>::finished(Err(Error::Taken), None)
 }
 
-/// Gives up a flight whose provider keeps the IRP, against its contract; says so. Should it complete the IRP after all, the routine
-/// drops what it carries.
+/// Gives up a flight whose provider keeps the IRP, against its contract, and returns the error that says so. If the provider completes the
+/// IRP after all, the completion routine drops the buffer.
 #[cold]
 fn give_up<O: Operation<B>, B>(running: Running<O, B>) -> Error {
     let flight = running.into_flight();
@@ -355,7 +356,7 @@ fn give_up<O: Operation<B>, B>(running: Running<O, B>) -> Error {
     Error::Abandoned { call, status }
 }
 
-/// What is told of an operation that is [given up](give_up).
+/// The end of an operation that is [given up](give_up).
 #[cold]
 fn abandon<O: Operation<B>, B>(running: Running<O, B>) -> FinishedOf<O, B> {
     WayOf::<O, B>::finished(Err(give_up(running)), None)
@@ -409,9 +410,10 @@ impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
     }
 }
 
-/// The future of a request: an operation in flight, or the error why there is none.
+/// The future of a request: an operation in flight, or the error that kept it from starting.
 ///
-/// `into_future` starts the request, not the first poll. Dropping the future is dropping an [`InFlight`], even before it was polled.
+/// `into_future` starts the request, not the first poll. Dropping the future has the same effect as dropping an [`InFlight`], even before
+/// the first poll.
 ///
 /// ```
 /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -441,7 +443,7 @@ impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
 /// use wsk::request::SendingTo;
 ///
 /// let request = socket.send_to(NonPagedBuffer::copy_of(b"hello")?, to);
-/// // What `request.await` polls. The datagram is on its way already.
+/// This is the future that `request.await` polls. The datagram is on its way already.
 /// let run: Run<SendingTo, NonPagedBuffer> = request.into_future();
 /// # assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
 /// assert_eq!(block_on(run).result, Ok(5));

@@ -1,5 +1,5 @@
-//! [`Operations`]: a pool of operations, from which requests are started and told without allocating. Stands for the preallocated
-//! IRPs of C drivers.
+//! [`Operations`]: a pool of operations. A request that uses one is started without allocating. Corresponds to the preallocated IRPs of C
+//! drivers.
 
 use core::fmt;
 use core::future::IntoFuture;
@@ -18,11 +18,11 @@ use crate::operation::in_flight::{FinishedOf, InFlight, NotStartedOf, Run};
 use crate::registration::{Capture, Provider, hold};
 use crate::request::{Function, Operation, Request, Way};
 
-/// The arena of operations that carry `B`, which holds the capture once for all of them.
+/// The arena of operations that carry `B`. It holds one reference to the capture for all of them.
 type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
 
-/// A pool with a fixed number of operations, for any request with a buffer `B`. An operation carries the buffer, which may belong to somebody
-/// else. When it has completed, it gives the buffer back and returns to the pool.
+/// A pool with a fixed number of operations, for any request with a buffer `B`. The buffer moves into the operation, and may belong to
+/// another component. When the operation has completed, it gives the buffer back and returns to the pool.
 ///
 /// This is a handle. Clones refer to the same pool, whose memory is freed with the last handle and the last operation. Taking an operation and
 /// giving it back take no lock. It may be dropped at any IRQL up to `DISPATCH_LEVEL`, and keeps the provider captured.
@@ -42,7 +42,7 @@ type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
 /// for number in 0..3 {
 ///     let packet = NonPagedBuffer::copy_of(&[number])?;
 ///     socket.send_to(packet, to).from(&operations).start_with(|finished| {
-///         // The packet's owner gets it back here, with what became of it.
+/// The packet's owner gets it back here, with the result.
 ///         drop(finished.buffer);
 ///     })?;
 /// }
@@ -58,7 +58,7 @@ pub struct Operations<B> {
     arena: Arena<B>,
 }
 
-// SAFETY: nothing of an operation is bound to a thread; at rest it carries nothing, and in flight what may be sent.
+// SAFETY: an operation is bound to no thread; at rest it carries nothing, and in flight a `B`, which may be sent.
 unsafe impl<B: Send> Send for Operations<B> {}
 // SAFETY: through a shared pool operations are taken and given back, by atomic exchange.
 unsafe impl<B: Send> Sync for Operations<B> {}
@@ -75,8 +75,8 @@ impl<B: Send + 'static> Operations<B> {
         for _ in 0..depth {
             filling.add(|block: Vacant<'_, Block<Carried<B>>>| {
                 let header = block.value().cast();
-                // SAFETY: the block is initialised at its place, in nonpaged memory where it stays; it may be given back to its pool,
-                // whose capture may be held.
+                // SAFETY: the block is initialised at its place, in nonpaged memory where it stays; `give_back` and `hold_driver` fit a
+                // block of a pool.
                 unsafe {
                     initialise(header, give_back::<B>, Some(hold_driver::<B>));
                     Ok::<_, Error>(block.assume_filled())
@@ -136,7 +136,7 @@ impl<B: Send + 'static> Operations<B> {
         self.arena.wait_until_idle(None).map(|_| ())
     }
 
-    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`; says whether it is. IRQL: `<= APC_LEVEL`.
+    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`. Returns whether every operation is back. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -178,14 +178,14 @@ impl<B> fmt::Debug for Operations<B> {
 ///
 /// # Safety
 ///
-/// As for [`GiveBack`](crate::irp::GiveBack), of a block of a pool.
+/// As for [`GiveBack`](crate::irp::GiveBack), for a block of a pool.
 #[inline]
 unsafe fn give_back<B>(block: NonNull<Header>) {
-    // SAFETY: the caller gives the block, which is at rest and was taken from a pool of this type.
+    // SAFETY: the caller gives the block away, which is at rest and was taken from a pool of this type.
     unsafe { Arena::<B>::give_back(block.cast()) };
 }
 
-/// Operations of pools.
+/// The home of operations that come from a pool.
 pub(super) struct Pooled;
 
 impl<B> Home<B> for Pooled {
@@ -199,11 +199,11 @@ impl<B> Home<B> for Pooled {
     }
 }
 
-/// Keeps the driver while the routine wakes somebody: with the operation the last of the pool may go.
+/// Keeps the driver loaded while the completion routine wakes a task: the last reference to the pool may go with the operation.
 ///
 /// # Safety
 ///
-/// As for `Hold` of the IRP's block, of a block of a pool.
+/// As for `Hold` of the IRP's block, for a block of a pool.
 unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
     // SAFETY: the block is taken, so its pool is there.
     hold(unsafe { Arena::<B>::last_of(block.cast()) })
@@ -223,7 +223,7 @@ unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
 /// use wsk::operation::Operations;
 ///
 /// let operations = Operations::new(&provider, 8)?;
-/// // With an operation at hand, the request cannot fail for want of one.
+/// With an operation at hand, the request cannot fail because the pool is empty.
 /// if let Some(taken) = operations.take() {
 ///     let packet = NonPagedBuffer::copy_of(b"hello")?;
 ///     drop(socket.send_to(packet, to).from(taken).start()?);
@@ -319,7 +319,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
 ///
 /// let operations = Operations::new(&provider, 1)?;
 /// let first = socket.send_to(NonPagedBuffer::copy_of(b"one")?, to).from(&operations).start()?;
-/// // The only operation is taken, as long as its result is.
+/// The only operation stays taken until its result is.
 /// let second = socket.send_to(NonPagedBuffer::copy_of(b"two")?, to).from(&operations).start();
 /// assert_eq!(second.map(drop).unwrap_err().error, Error::PoolEmpty);
 /// # drop(first);
@@ -334,7 +334,7 @@ pub struct RequestFrom<'s, F: Function<B>, B, S> {
 }
 
 impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
-    /// [`Request::start`], with an operation of a pool. IRQL: as for that.
+    /// [`Request::start`], with an operation of a pool. IRQL: as for `Request::start`.
     ///
     /// # Errors
     ///
@@ -355,7 +355,8 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
         }
     }
 
-    /// [`Request::start_with`], with an operation of a pool, to which it goes back when `completion` has returned. IRQL: as for that.
+    /// [`Request::start_with`], with an operation of a pool, which goes back when `completion` has returned. IRQL: as for
+    /// `Request::start_with`.
     ///
     /// # Errors
     ///
@@ -376,7 +377,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     }
 }
 
-/// A request that runs when it is awaited.
+/// A request that `into_future` starts.
 impl<F: Function<B>, B: Send + 'static, S: Source<B>> IntoFuture for RequestFrom<'_, F, B, S> {
     type Output = FinishedOf<F::Operation, B>;
     type IntoFuture = Run<F::Operation, B>;
