@@ -1,4 +1,5 @@
-//! How an operation carries what it uses: what of it is lent until the operation is over, and for which operation.
+//! How an operation carries a buffer or another value: the part that is lent until the operation is over, and the operation that it is lent
+//! to.
 
 use core::mem::offset_of;
 use core::ops::{Deref, DerefMut};
@@ -14,50 +15,52 @@ use crate::irp::Brand;
 ///
 /// # Safety
 ///
-/// What `lend` gives is valid until `take_back`, or for ever once `abandon` has said so.
+/// The value that `lend` returns is valid until `take_back`, or for ever once `abandon` has returned `true`.
 pub unsafe trait Carry<B>: 'static {
-    /// What a function gets of it for the operation `'x`.
+    /// The view of `B` that the function of the operation `'x` gets.
     #[doc(hidden)]
     type Lent<'x>;
 
-    /// Locks it for an operation, which owns it or borrows it.
+    /// Locks the value for an operation, which owns it or borrows it.
     ///
     /// # Safety
     ///
     /// `carried` stays where it is, and is not used, until it is [taken back](Self::take_back); `lock` is the operation's, and holds
-    /// nothing. An operation that owns it has it in nonpaged memory, and nobody else refers to it. `'x` stands for this operation alone.
+    /// nothing. If the operation owns the value, it is in nonpaged memory, and nobody else refers to it. `'x` stands for this operation
+    /// alone.
     #[doc(hidden)]
     unsafe fn lend<'x, const OWNED: bool>(
         carried: NonNull<B>,
         lock: &mut Lock,
     ) -> Result<Self::Lent<'x>, Error>;
 
-    /// Unlocks it.
+    /// Unlocks the value.
     ///
     /// # Safety
     ///
-    /// It was lent so with this lock, and the operation is over, or was not begun.
+    /// The value was lent with this lock and this `OWNED`, and the operation is over, or its request was not made.
     #[doc(hidden)]
     unsafe fn take_back<const OWNED: bool>(carried: NonNull<B>, lock: &mut Lock);
 
-    /// Leaves it to a provider for ever; `false` when that cannot be. It is not borrowed where the provider may write into it.
+    /// Leaves the value to a provider for ever. Returns `false` if that is not possible. Takes a pointer: no reference may exist to memory
+    /// that the provider may write.
     ///
     /// # Safety
     ///
-    /// It is there, and lent.
+    /// The value is there, and lent.
     #[doc(hidden)]
     unsafe fn abandon(carried: NonNull<B>) -> bool;
 
-    /// Whether what a scope has left to a provider is dropped once the IRP has completed after all, by whoever completes it: then it
-    /// borrows nothing, and may be sent.
+    /// Whether the value is dropped if a scope has left it to a provider and the IRP then completes after all. The thread that completes
+    /// the IRP drops it, so it must borrow nothing and may be sent.
     #[doc(hidden)]
     const DROPPED_LATE: bool = false;
 
-    /// Drops the part that borrows nothing and may be sent, where the whole may not be [dropped late](Self::DROPPED_LATE).
+    /// Drops the part that borrows nothing and may be sent, if the whole value may not be [dropped late](Self::DROPPED_LATE).
     ///
     /// # Safety
     ///
-    /// The operation has completed, and what it carries is neither used again nor dropped.
+    /// The operation has completed, and its load is neither used again nor dropped.
     #[doc(hidden)]
     #[inline]
     unsafe fn drop_part(carried: NonNull<B>) {
@@ -65,11 +68,11 @@ pub unsafe trait Carry<B>: 'static {
     }
 }
 
-/// Something that lies still until the operation `'x` is over.
+/// A value that stays where it is, unchanged, until the operation `'x` is over.
 ///
 /// # Invariants
 ///
-/// It is there until it is taken back, and nobody writes it meanwhile but, where it allows that through a shared reference, WSK.
+/// The value is there until it is taken back. Nobody writes it meanwhile, except WSK, if the value allows that through a shared reference.
 #[derive(Debug)]
 pub(crate) struct Loan<'x, T: ?Sized> {
     place: NonNull<T>,
@@ -77,16 +80,16 @@ pub(crate) struct Loan<'x, T: ?Sized> {
 }
 
 impl<'x, T: ?Sized> Loan<'x, T> {
-    /// A part of it.
+    /// A part of the value.
     pub(crate) fn part<U: ?Sized>(self, part: impl for<'a> FnOnce(&'a T) -> &'a U) -> Loan<'x, U> {
-        // INVARIANT: what is found in something for as long as that is there, is there as long; it is only shared.
+        // INVARIANT: a part that was found in a value stays as long as the value; it is only shared.
         Loan {
             place: NonNull::from(part(&self)),
             _operation: Brand::NEW,
         }
     }
 
-    /// A part of it that it may have.
+    /// A part of the value, or the error of `part`.
     pub(crate) fn try_part<U: ?Sized, E>(
         self,
         part: impl for<'a> FnOnce(&'a T) -> Result<&'a U, E>,
@@ -98,7 +101,7 @@ impl<'x, T: ?Sized> Loan<'x, T> {
         })
     }
 
-    /// Where it lies, to be read by WSK.
+    /// The place of the value, for WSK to read.
     #[inline]
     pub(crate) const fn place(this: Self) -> NonNull<T> {
         this.place
@@ -110,7 +113,7 @@ impl<T: ?Sized> Deref for Loan<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: by the invariant it is there, and only shared.
+        // SAFETY: by the invariant the value is there, and only shared.
         unsafe { self.place.as_ref() }
     }
 }
@@ -124,16 +127,16 @@ impl<T: ?Sized> Clone for Loan<'_, T> {
 
 impl<T: ?Sized> Copy for Loan<'_, T> {}
 
-/// Something that can be changed still, and then lies still until the operation `'x` is over.
+/// A value that can still be changed, and then stays unchanged until the operation `'x` is over.
 ///
 /// # Invariants
 ///
-/// As for [`Loan`], and nobody else has it.
+/// As for [`Loan`], and nobody else has the value.
 #[derive(Debug)]
 pub struct Lending<'x, T>(Loan<'x, T>);
 
 impl<'x, T> Lending<'x, T> {
-    /// It is shared from here on, as it is with WSK.
+    /// Ends the changes: from here on the value is shared, with WSK too.
     pub(crate) const fn lend(self) -> Loan<'x, T> {
         self.0
     }
@@ -149,12 +152,12 @@ impl<T> Deref for Lending<'_, T> {
 
 impl<T> DerefMut for Lending<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: by the invariant it is there, and nobody else has it.
+        // SAFETY: by the invariant the value is there, and nobody else has it.
         unsafe { self.0.place.as_mut() }
     }
 }
 
-/// What becomes of a buffer that was locked, whichever way it is carried: whether anything may have been.
+/// The rest of `Carry` for each way of carrying a buffer. `$locks` says whether anything may be locked.
 macro_rules! a_buffer {
     ($locks:expr) => {
         #[inline]
@@ -171,11 +174,11 @@ macro_rules! a_buffer {
     };
 }
 
-/// Bytes are sent from a buffer.
+/// The way of a buffer that bytes are sent from.
 #[derive(Debug)]
 pub struct Outgoing;
 
-/// A buffer to send from, as a function gets it.
+/// The view of a buffer to send from that the function of an operation gets.
 ///
 /// # Invariants
 ///
@@ -200,14 +203,14 @@ impl<'x> Sent<'x> {
         self.length
     }
 
-    /// The control information that goes with them.
+    /// The control information that goes with the bytes.
     #[inline]
     pub(crate) const fn control(self) -> Loan<'x, [u8]> {
         self.control
     }
 }
 
-// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked.
+// SAFETY: the buffer keeps the promise of its trait from when it is locked until it is unlocked.
 unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
     type Lent<'x> = Sent<'x>;
 
@@ -216,7 +219,7 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
         carried: NonNull<B>,
         lock: &mut Lock,
     ) -> Result<Sent<'x>, Error> {
-        // Unlocks when the buffer fails, or unwinds.
+        // Unlocks if the buffer fails, or unwinds.
         let locks = if OWNED { B::OWNED_LOCKS } else { B::LOCKS };
         let mut undo = UndoLock::new(lock, locks);
         // INVARIANT: the caller keeps the buffer where it is, unused.
@@ -224,7 +227,8 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
             place: carried,
             _operation: Brand::<'x>::NEW,
         };
-        // SAFETY: the same, until it is unlocked, which the caller does. An operation that owns it has it in nonpaged memory, for itself.
+        // SAFETY: the same, until the caller unlocks the buffer. If the operation owns the buffer, it is in nonpaged memory, and nobody
+        // else refers to it.
         let extent = unsafe {
             if OWNED {
                 buffer.lock_owned(undo.lock())?
@@ -245,11 +249,11 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
     a_buffer!(if OWNED { B::OWNED_LOCKS } else { B::LOCKS });
 }
 
-/// Bytes are received into a buffer.
+/// The way of a buffer that bytes are received into.
 #[derive(Debug)]
 pub struct Incoming;
 
-/// A buffer to receive into, as a function gets it.
+/// The view of a buffer to receive into that the function of an operation gets.
 ///
 /// # Invariants
 ///
@@ -269,20 +273,20 @@ impl Room<'_> {
         self.buffer
     }
 
-    /// What it says.
+    /// The extent that the structure describes.
     #[inline]
     pub(crate) const fn extent(self) -> Extent {
         self.extent
     }
 
-    /// The bytes of control information that there is room for.
+    /// The number of bytes of control information that there is room for.
     #[inline]
     pub(crate) const fn control(self) -> usize {
         self.control
     }
 }
 
-// SAFETY: the buffer keeps its promise from when it is locked to when it is unlocked.
+// SAFETY: the buffer keeps the promise of its trait from when it is locked until it is unlocked.
 unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
     type Lent<'x> = Room<'x>;
 
@@ -291,7 +295,7 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
         carried: NonNull<B>,
         lock: &mut Lock,
     ) -> Result<Room<'x>, Error> {
-        // Unlocks when the buffer fails, or unwinds.
+        // Unlocks if the buffer fails, or unwinds.
         let mut undo = UndoLock::new(lock, B::LOCKS);
         // INVARIANT: the caller keeps the buffer where it is, unused.
         let mut buffer = Lending::<'x>(Loan {
@@ -299,7 +303,7 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
             _operation: Brand::NEW,
         });
         let control = buffer.control_room();
-        // SAFETY: the same, until it is unlocked, which the caller does.
+        // SAFETY: the same, until the caller unlocks the buffer.
         let extent = unsafe { buffer.lock_mut(undo.lock()) }?;
         // INVARIANT: locked.
         let room = Room {
@@ -315,11 +319,11 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
     a_buffer!(B::LOCKS);
 }
 
-/// Several datagrams are sent.
+/// The way of a list of datagrams to send.
 #[derive(Debug)]
 pub struct List;
 
-/// A list of datagrams, as a function gets it.
+/// The view of a list of datagrams that the function of an operation gets.
 ///
 /// # Invariants
 ///
@@ -342,7 +346,7 @@ impl<'x> SentList<'x> {
     }
 }
 
-/// Unlocks a list, should it not get further than that.
+/// Unlocks a list when it is dropped, if `lend` does not finish.
 struct Locked<'x, B: SendList>(Lending<'x, B>);
 
 impl<B: SendList> Drop for Locked<'_, B> {
@@ -351,7 +355,7 @@ impl<B: SendList> Drop for Locked<'_, B> {
     }
 }
 
-// SAFETY: the list keeps its promise from when it is locked to when it is unlocked.
+// SAFETY: the list keeps the promise of its trait from when it is locked until it is unlocked.
 unsafe impl<B: SendList> Carry<B> for List {
     type Lent<'x> = SentList<'x>;
 
@@ -364,10 +368,10 @@ unsafe impl<B: SendList> Carry<B> for List {
             place: carried,
             _operation: Brand::NEW,
         });
-        // SAFETY: the same, until it is unlocked, which the caller does.
+        // SAFETY: the same, until the caller unlocks the list.
         let first = unsafe { list.lock_list() }?;
         let locked = Locked(list);
-        // The list is borrowed exclusively to be locked, so this is looked at then.
+        // The list is borrowed exclusively while it is locked, so the control information is read afterwards.
         let control = locked.0.0.part(B::control);
         core::mem::forget(locked);
         // INVARIANT: locked.
@@ -385,13 +389,13 @@ unsafe impl<B: SendList> Carry<B> for List {
         })));
     }
 
-    /// The list is the owner's own memory, which may be lent again.
+    /// `false`: the list is the owner's own memory, which may be lent again.
     unsafe fn abandon(_: NonNull<B>) -> bool {
         false
     }
 }
 
-/// Nothing is carried.
+/// The way of an operation that carries nothing.
 #[derive(Debug)]
 pub struct Nothing;
 
@@ -416,21 +420,21 @@ unsafe impl Carry<()> for Nothing {
     }
 }
 
-/// Something that an operation uses besides buffers. It borrows nothing, and may be sent: it goes when the operation is over, whoever
-/// sees to that.
+/// A value that an operation uses besides a buffer. It borrows nothing, and may be sent: it is dropped when the operation is over, by
+/// whatever thread ends the operation.
 pub trait Ingredient: Sized + Send + 'static {
-    /// Makes it ready.
+    /// Makes the value ready for the operation.
     #[doc(hidden)]
     fn get_ready(&mut self) -> Result<(), Error> {
         Ok(())
     }
 }
 
-/// An ingredient is carried.
+/// The way of an ingredient.
 #[derive(Debug)]
 pub struct Own;
 
-// SAFETY: what is lent is where it lies, which the caller keeps.
+// SAFETY: the place of the value is lent, which the caller keeps.
 unsafe impl<B: Ingredient> Carry<B> for Own {
     type Lent<'x> = Lending<'x, B>;
 
@@ -438,7 +442,7 @@ unsafe impl<B: Ingredient> Carry<B> for Own {
         carried: NonNull<B>,
         _: &mut Lock,
     ) -> Result<Lending<'x, B>, Error> {
-        // INVARIANT: the caller gives it, which nothing else uses until it is taken back.
+        // INVARIANT: the caller passes the value, which nothing else uses until it is taken back.
         let mut own = Lending(Loan {
             place: carried,
             _operation: Brand::NEW,
@@ -451,14 +455,14 @@ unsafe impl<B: Ingredient> Carry<B> for Own {
 
     const DROPPED_LATE: bool = true;
 
-    /// It lies in the operation, which stays; or with who waits for that, and is forgotten: then no parameters point into it, but at most at
-    /// memory that it has.
+    /// `true`: the value lies in the operation, which stays. Or it lies in the frame of a caller that waits and then forgets it: in that
+    /// case no parameters point into the value, at most at memory that it owns.
     unsafe fn abandon(_: NonNull<B>) -> bool {
         true
     }
 }
 
-/// An ingredient, and something else: what a request carries besides a buffer.
+/// An ingredient beside a buffer, if a request carries both.
 #[derive(Debug)]
 pub struct Beside<S, B> {
     pub(crate) ingredient: S,
@@ -466,7 +470,7 @@ pub struct Beside<S, B> {
 }
 
 impl<S, B> Beside<S, B> {
-    /// The place of the ingredient in what is carried, whose buffer may be lent.
+    /// The place of the ingredient. The buffer beside it may be lent.
     pub(crate) fn ingredient(carried: NonNull<Self>) -> NonNull<S> {
         member(carried, offset_of!(Self, ingredient))
     }
@@ -477,7 +481,7 @@ impl<S, B> Beside<S, B> {
     }
 }
 
-/// The place of a member: only addresses are reckoned with.
+/// The place of a member. Only computes with addresses.
 fn member<T, U>(place: NonNull<T>, offset: usize) -> NonNull<U> {
     place
         .cast::<u8>()
@@ -485,12 +489,12 @@ fn member<T, U>(place: NonNull<T>, offset: usize) -> NonNull<U> {
         .cast()
 }
 
-/// An ingredient is carried beside something that is carried as `W` says.
+/// The way of an ingredient beside a value that is carried in the way `W`.
 #[derive(Debug)]
 pub struct With<W>(W);
 
-// SAFETY: what is beside the ingredient keeps the promise of its own way; what else is lent is where the ingredient lies, which the caller
-// keeps.
+// SAFETY: the value beside the ingredient keeps the promise of its own way. The only other thing that is lent is the place of the
+// ingredient, which the caller keeps.
 unsafe impl<S: Ingredient, B, W: Carry<B>> Carry<Beside<S, B>> for With<W> {
     type Lent<'x> = (Lending<'x, S>, W::Lent<'x>);
 
@@ -498,10 +502,10 @@ unsafe impl<S: Ingredient, B, W: Carry<B>> Carry<Beside<S, B>> for With<W> {
         carried: NonNull<Beside<S, B>>,
         lock: &mut Lock,
     ) -> Result<Self::Lent<'x>, Error> {
-        // The ingredient first: where it is not ready nothing was locked.
+        // The ingredient first: if it is not ready, nothing has been locked.
         let (ingredient, buffer) = (Beside::ingredient(carried), Beside::buffer(carried));
         let mut none = Lock::new();
-        // SAFETY: the caller keeps what is carried, and so its parts, where they are; only the buffer locks anything.
+        // SAFETY: the caller keeps both parts where they are; only the buffer locks anything.
         unsafe {
             Ok((
                 Own::lend::<OWNED>(ingredient, &mut none)?,
@@ -511,27 +515,27 @@ unsafe impl<S: Ingredient, B, W: Carry<B>> Carry<Beside<S, B>> for With<W> {
     }
 
     unsafe fn take_back<const OWNED: bool>(carried: NonNull<Beside<S, B>>, lock: &mut Lock) {
-        // SAFETY: the caller has lent it, and so the buffer, with this lock.
+        // SAFETY: the caller has lent both parts, and so the buffer, with this lock.
         unsafe { W::take_back::<OWNED>(Beside::buffer(carried), lock) };
     }
 
     unsafe fn abandon(carried: NonNull<Beside<S, B>>) -> bool {
-        // SAFETY: the caller gives it, whose buffer is lent.
+        // SAFETY: the caller passes the value, whose buffer is lent.
         unsafe { W::abandon(Beside::buffer(carried)) }
     }
 
-    /// The ingredient.
+    /// Drops the ingredient.
     unsafe fn drop_part(carried: NonNull<Beside<S, B>>) {
-        // SAFETY: the caller gives what is carried away, so the ingredient is dropped once; the buffer, which may borrow, is left alone.
+        // SAFETY: the caller gives the value away, so the ingredient is dropped once; the buffer, which may borrow, is left alone.
         unsafe { Beside::ingredient(carried).drop_in_place() };
     }
 }
 
-/// Something is carried that WSK is given nothing of.
+/// The way of a value of which WSK gets nothing.
 #[derive(Debug)]
 pub struct Untouched;
 
-// SAFETY: what is lent is where it lies, which the caller keeps.
+// SAFETY: the place of the value is lent, which the caller keeps.
 unsafe impl<B> Carry<B> for Untouched {
     type Lent<'x> = Lending<'x, B>;
 
@@ -539,7 +543,7 @@ unsafe impl<B> Carry<B> for Untouched {
         carried: NonNull<B>,
         _: &mut Lock,
     ) -> Result<Lending<'x, B>, Error> {
-        // INVARIANT: the caller gives it, which nothing else uses until it is taken back.
+        // INVARIANT: the caller passes the value, which nothing else uses until it is taken back.
         Ok(Lending(Loan {
             place: carried,
             _operation: Brand::NEW,
@@ -553,7 +557,7 @@ unsafe impl<B> Carry<B> for Untouched {
     }
 }
 
-/// Bytes that are valid while a callback runs, unless the indications that they belong to are released before.
+/// Bytes that are valid while a callback runs, unless the indications that they belong to are released earlier.
 ///
 /// # Invariants
 ///
@@ -563,15 +567,15 @@ pub(crate) struct Meanwhile(Option<NonNull<[u8]>>);
 impl Meanwhile {
     /// # Safety
     ///
-    /// As the invariant asks.
+    /// The bytes are valid as the invariant says.
     pub(crate) const unsafe fn new(bytes: Option<NonNull<[u8]>>) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self(bytes)
     }
 
     pub(crate) const fn get(&self) -> &[u8] {
         match &self.0 {
-            // SAFETY: by the invariant they are valid while this is borrowed.
+            // SAFETY: by the invariant the bytes are valid while this is borrowed.
             Some(bytes) => unsafe { bytes.as_ref() },
             None => &[],
         }

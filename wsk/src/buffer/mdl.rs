@@ -1,4 +1,4 @@
-//! [`Extent`]: the bytes of an MDL chain that an operation uses (`WSK_BUF`); and MDLs where they lie: those of a chain, those that this crate
+//! [`Extent`]: the bytes of an MDL chain that an operation uses (`WSK_BUF`). And types for MDLs: the MDLs of a chain, those that this crate
 //! allocates or locks pages with, and the last one of a part, which is linked to the next part.
 
 use core::fmt;
@@ -46,8 +46,8 @@ use crate::memory::{Head, Row};
 ///
 /// # Invariants
 ///
-/// It says where memory is, and whoever gives it to WSK vouches for that: with a length of zero the MDL is NULL; else it heads a chain of
-/// locked or nonpaged memory, the offset lies inside its first MDL, and offset and length together inside the chain.
+/// An extent only contains an address; whoever passes it to WSK vouches for the memory. With a length of zero the MDL is NULL; else it
+/// heads a chain of locked or nonpaged memory, the offset lies inside its first MDL, and offset and length together inside the chain.
 #[doc(alias = "WSK_BUF")]
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -55,7 +55,7 @@ pub struct Extent {
     buffer: WSK_BUF,
 }
 
-// SAFETY: an extent says where memory is; who uses it vouches for that, on whatever thread.
+// SAFETY: an extent only contains an address; whoever uses it vouches for the memory, on whatever thread.
 unsafe impl Send for Extent {}
 // SAFETY: through `&Extent` it is only read.
 unsafe impl Sync for Extent {}
@@ -86,15 +86,15 @@ impl Extent {
         })
     }
 
-    /// The extent that a structure is.
+    /// The structure as an extent.
     #[inline]
     pub(super) const fn at(buffer: &WSK_BUF) -> &Self {
-        // SAFETY: the same layout, by `transparent`. What it says is vouched for by whoever uses it.
+        // SAFETY: the same layout, by `transparent`. Whoever uses the extent vouches for what it describes.
         unsafe { &*core::ptr::from_ref(buffer).cast() }
     }
 
-    /// The part of a chain at `mdl` that starts at `offset` and is `length` bytes long. The first MDL has `first` bytes; `total` tells how many
-    /// the chain has, unless they are more than so many.
+    /// The part of a chain at `mdl` that starts at `offset` and is `length` bytes long. The first MDL has `first` bytes. `total` returns
+    /// the number of bytes in the chain; it may stop counting at its argument.
     ///
     /// # Errors
     ///
@@ -117,13 +117,13 @@ impl Extent {
         if end > total {
             return out_of_bounds(end, total);
         }
-        // An offset inside one MDL fits its 32-bit byte count.
+        // An offset inside an MDL fits its 32-bit byte count.
         #[allow(clippy::cast_possible_truncation)]
         // INVARIANT: checked above.
         Ok(Self::of(mdl, offset as u32, length))
     }
 
-    /// The extent that begins as this one does, and has so many bytes, which was checked; there are some.
+    /// The extent with the same beginning and this length, which must be checked and not zero.
     pub(super) const fn of_length(self, length: usize) -> Self {
         let buffer = WSK_BUF {
             Length: length,
@@ -132,7 +132,8 @@ impl Extent {
         Self { buffer }
     }
 
-    /// The extent of what was checked. Where nothing is used the chain stays its owner's, whatever becomes of the operation.
+    /// The extent of checked values. Without bytes it does not refer to the chain, which stays its owner's whatever becomes of the
+    /// operation.
     pub(super) const fn of(mdl: *mut MDL, offset: u32, length: usize) -> Self {
         if length == 0 {
             return Self::empty();
@@ -178,7 +179,7 @@ impl Extent {
         self.buffer
     }
 
-    /// The structure, where it lies.
+    /// The place of the structure.
     #[inline]
     pub(crate) fn place(&self) -> NonNull<WSK_BUF> {
         NonNull::from(self).cast()
@@ -198,7 +199,7 @@ impl fmt::Debug for Extent {
 ///
 /// # Invariants
 ///
-/// It and those behind it are there for `'c`. Nothing changes their `Next` or their number of bytes meanwhile.
+/// The MDL and those behind it are there for `'c`. Nothing changes their `Next` or their number of bytes meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mdl<'c> {
     place: NonNull<MDL>,
@@ -212,19 +213,19 @@ impl Mdl<'_> {
     ///
     /// As the invariant asks.
     const unsafe fn of(place: NonNull<MDL>) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self {
             place,
             chain: PhantomData,
         }
     }
 
-    /// The number of its bytes, and the MDL behind it, if there is one.
+    /// The number of bytes of the MDL, and the MDL behind it, if there is one.
     fn look(self) -> (usize, Option<Self>) {
         let mdl = self.place.as_ptr();
         // SAFETY: by the invariant the MDL is there, and nothing changes what is read.
         let (count, next) = unsafe { (MmGetMdlByteCount(mdl), (*mdl).Next) };
-        // INVARIANT: `Next` is null, or leads to another one of the chain.
+        // INVARIANT: `Next` is null, or points to another MDL of the chain.
         let next = NonNull::new(next).map(|place| Self {
             place,
             chain: PhantomData,
@@ -237,7 +238,7 @@ impl Mdl<'_> {
 ///
 /// # Invariants
 ///
-/// As for [`Mdl`]; and for `'c` the pages of it and of those behind it are locked or nonpaged, nothing else maps these MDLs, and nothing
+/// As for [`Mdl`]. For `'c` the pages of the MDL and of those behind it are locked or nonpaged, nothing else maps these MDLs, and nothing
 /// writes their bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Readable<'c>(Mdl<'c>);
@@ -249,45 +250,45 @@ impl<'c> Readable<'c> {
     ///
     /// As the invariant asks.
     pub(crate) const unsafe fn of(place: NonNull<MDL>) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self(Mdl {
             place,
             chain: PhantomData,
         })
     }
 
-    /// The number of its bytes, and the MDL behind it, if there is one.
+    /// The number of bytes of the MDL, and the MDL behind it, if there is one.
     pub(super) fn look(self) -> (usize, Option<Self>) {
         let (count, next) = self.0.look();
-        // INVARIANT: it is another one of the chain.
+        // INVARIANT: the next MDL is another one of the chain.
         (count, next.map(Self))
     }
 
-    /// Maps it, unless it is mapped: where its bytes begin. `None` when it cannot be mapped.
+    /// Maps the MDL, unless it is mapped, and returns the address of its first byte. `None` if it cannot be mapped.
     pub(super) fn map(self, flags: u32) -> Option<NonNull<u8>> {
         let priority = MM_PAGE_PRIORITY::NormalPagePriority.0.cast_unsigned() | MdlMappingNoExecute;
-        // SAFETY: by the invariant its pages are locked or nonpaged, and nothing else maps it.
+        // SAFETY: by the invariant the pages are locked or nonpaged, and nothing else maps the MDL.
         let start =
             unsafe { MmGetSystemAddressForMdlSafe(self.0.place.as_ptr(), priority | flags) };
         NonNull::new(start.cast())
     }
 
-    /// The bytes from `from` on, `length` or as many as there are. `None` when it cannot be mapped.
+    /// At most `length` bytes from `from` on. `None` if the MDL cannot be mapped.
     pub(super) fn bytes(self, from: usize, length: usize, flags: u32) -> Option<&'c [u8]> {
         let (count, _) = self.look();
         let from = from.min(count);
         let length = length.min(count - from);
         let start = self.map(flags)?;
-        // SAFETY: it describes `count` bytes from `start` on, of which these are some; by the invariant nothing writes them.
+        // SAFETY: the MDL describes `count` bytes from `start` on, and these are some of them; by the invariant nothing writes them.
         Some(unsafe { core::slice::from_raw_parts(start.as_ptr().add(from), length) })
     }
 }
 
-/// The bytes of a chain that a `WSK_BUF` says.
+/// The bytes of a chain that a `WSK_BUF` describes.
 ///
 /// # Invariants
 ///
-/// The structure is that of an extent whose chain is there for `'c`, as an [`Mdl`] is.
+/// The structure is that of an extent. Its chain is there for `'c` as the invariant of [`Mdl`] says.
 #[derive(Clone, Copy)]
 pub(crate) struct Described<'c> {
     buffer: WSK_BUF,
@@ -295,13 +296,13 @@ pub(crate) struct Described<'c> {
 }
 
 impl<'c> Described<'c> {
-    /// The bytes that a structure says.
+    /// The bytes that a structure describes.
     ///
     /// # Safety
     ///
     /// As the invariant asks.
     pub(crate) const unsafe fn of(buffer: WSK_BUF) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self {
             buffer,
             chain: PhantomData,
@@ -328,7 +329,8 @@ impl<'c> Described<'c> {
             next = behind;
         }
         let mdl = next.map_or(core::ptr::null_mut(), |mdl| mdl.place.as_ptr());
-        // INVARIANT: inside the MDL that was found, and the extent's end is the same. It fits 32 bits, as any offset inside an MDL does.
+        // INVARIANT: the offset lies inside the MDL that was found, and the extent's end is the same. It fits 32 bits, as any offset inside
+        // an MDL does.
         #[allow(clippy::cast_possible_truncation)]
         Extent::of(mdl, offset as u32, left)
     }
@@ -338,20 +340,20 @@ impl<'c> Described<'c> {
 ///
 /// # Invariants
 ///
-/// As for [`Described`]; and the first MDL, if there is one, is as [`Readable`] asks: what was indicated is one callback's, or one value's that
-/// is not `Sync`.
+/// As for [`Described`]. The first MDL, if there is one, is as the invariant of [`Readable`] says: the indicated bytes belong to one
+/// callback, or to one value that is not `Sync`.
 #[derive(Clone, Copy)]
 pub(crate) struct Payload<'d>(Described<'d>);
 
 impl<'d> Payload<'d> {
-    /// The bytes that a structure says.
+    /// The bytes that a structure describes.
     ///
     /// # Safety
     ///
     /// As the invariant asks.
     #[inline]
     pub(crate) const unsafe fn of(buffer: WSK_BUF) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self(Described {
             buffer,
             chain: PhantomData,
@@ -371,7 +373,7 @@ impl<'d> Payload<'d> {
 
     /// The first MDL.
     pub(super) fn first(self) -> Option<Readable<'d>> {
-        // INVARIANT: by that of this.
+        // INVARIANT: by the invariant of `Payload`.
         NonNull::new(self.0.buffer.Mdl).map(|place| {
             Readable(Mdl {
                 place,
@@ -390,13 +392,13 @@ impl<'d> Payload<'d> {
 ///
 /// # Invariants
 ///
-/// It is there as long as this is used, and nothing else uses it while this is borrowed exclusively.
+/// The MDL is there as long as this is used, and nothing else uses it while this is borrowed exclusively.
 struct Exclusive(NonNull<MDL>);
 
 impl Exclusive {
     #[inline]
     fn get(&mut self) -> &mut MDL {
-        // SAFETY: by the invariant it is there, and nothing else uses it.
+        // SAFETY: by the invariant the MDL is there, and nothing else uses it.
         unsafe { self.0.as_mut() }
     }
 }
@@ -405,19 +407,19 @@ impl Exclusive {
 ///
 /// # Invariants
 ///
-/// It came from `IoAllocateMdl`, and is this one's alone. Whatever was locked with it is unlocked before it is dropped.
+/// The MDL came from `IoAllocateMdl`, and nobody else has it. Whatever was locked with it is unlocked before this is dropped.
 pub(super) struct OwnMdl(Exclusive);
 
-// SAFETY: the MDL is this one's alone, in memory that is bound to no thread.
+// SAFETY: nobody else has the MDL, which lies in memory that is bound to no thread.
 unsafe impl Send for OwnMdl {}
-// SAFETY: through `&OwnMdl` only the place of the MDL is given out.
+// SAFETY: `&OwnMdl` only gives out the place of the MDL.
 unsafe impl Sync for OwnMdl {}
 
 impl OwnMdl {
-    /// An MDL over some bytes. Their pages are not looked at. IRQL: `<= DISPATCH_LEVEL`.
+    /// An MDL over some bytes. Does not access their pages. IRQL: `<= DISPATCH_LEVEL`.
     fn over(start: NonNull<u8>, length: u32) -> Result<Self, Error> {
         let start = start.as_ptr().cast();
-        // SAFETY: without an IRP nothing but the new MDL is written, and the address is only reckoned with.
+        // SAFETY: without an IRP nothing but the new MDL is written, and the address is only computed with.
         let mdl = unsafe { IoAllocateMdl(start, length, 0, 0, core::ptr::null_mut()) };
         // INVARIANT: freshly allocated.
         let mdl = NonNull::new(mdl).ok_or(Error::NoMemory(Memory::Mdl))?;
@@ -428,24 +430,24 @@ impl OwnMdl {
     pub(super) fn over_row<H: Head>(row: &Row<H, u8>) -> Result<Self, Error> {
         let length = u32::try_from(row.capacity()).map_err(|_| Error::NoMemory(Memory::Mdl))?;
         let mdl = Self::over(row.place().cast(), length)?;
-        // SAFETY: the MDL is this function's own, and describes the bytes of a row, which lies in nonpaged pool.
+        // SAFETY: only this function has the MDL, which describes the bytes of a row, which lies in nonpaged pool.
         unsafe { MmBuildMdlForNonPagedPool(mdl.place().as_ptr()) };
         Ok(mdl)
     }
 
-    /// Where it lies, for WSK.
+    /// The place of the MDL, for WSK.
     #[inline]
     pub(super) const fn place(&self) -> NonNull<MDL> {
         self.0.0
     }
 
-    /// Links it to another one, or none.
+    /// Links the MDL to another one, or to none.
     #[inline]
     pub(super) fn set_next(&mut self, next: *mut MDL) {
         self.0.get().Next = next;
     }
 
-    /// Has it describe so many of the bytes that it was made for.
+    /// Sets how many of the bytes that the MDL was made for it describes.
     #[inline]
     pub(super) fn set_count(&mut self, count: u32) {
         self.0.get().ByteCount = count;
@@ -454,12 +456,12 @@ impl OwnMdl {
 
 impl Drop for OwnMdl {
     fn drop(&mut self) {
-        // SAFETY: by the invariant it was allocated, is this one's alone, which is gone after this, and has nothing to unlock.
+        // SAFETY: by the invariant the MDL was allocated, nobody else has it, and it has nothing to unlock; this is its end.
         unsafe { IoFreeMdl(self.place().as_ptr()) };
     }
 }
 
-/// Locked pages, described by MDLs of their own. They are unlocked when this is dropped: who drops it is done with them.
+/// Locked pages, described by MDLs of their own. Dropping this unlocks them: nothing may use them then.
 ///
 /// # Invariants
 ///
@@ -469,11 +471,11 @@ struct Pages {
 }
 
 impl Pages {
-    /// Locks some bytes, in front of others.
+    /// Locks some bytes, and puts their MDL in front of `behind`.
     ///
     /// # Safety
     ///
-    /// As for [`Lock::pages`], as long as the result is there.
+    /// As for [`Lock::pages`], as long as the result exists.
     unsafe fn lock(
         start: NonNull<u8>,
         length: usize,
@@ -483,8 +485,8 @@ impl Pages {
         may_touch_pageable()?;
         let described = u32::try_from(length).map_err(|_| Error::NoMemory(Memory::Mdl))?;
         let mut mdl = OwnMdl::over(start, described)?;
-        // SAFETY: the MDL is this function's own, and describes memory that the caller vouches for; it is locked at an IRQL that was
-        // checked. Where that fails it is as it was before, and has nothing to unlock.
+        // SAFETY: only this function has the MDL, which describes memory that the caller vouches for; the IRQL was checked. If locking
+        // fails, the MDL is as it was before, and has nothing to unlock.
         let status = unsafe { TryProbeAndLockPages(mdl.place().as_ptr(), KERNEL_MODE, access) };
         if !status.is_success() {
             return Err(Error::Call {
@@ -493,7 +495,7 @@ impl Pages {
             });
         }
         mdl.set_next(behind.map_or(core::ptr::null_mut(), Self::into_raw));
-        // INVARIANT: it is locked, and so are those behind it.
+        // INVARIANT: the MDL is locked, and so are those behind it.
         let first = ManuallyDrop::new(mdl).place();
         Ok(Self { first })
     }
@@ -510,7 +512,8 @@ impl Drop for Pages {
     fn drop(&mut self) {
         let mut next = Some(self.first);
         while let Some(first) = next {
-            // INVARIANT: by that of the pages it was allocated for them, is nobody else's, and is unlocked before it is freed.
+            // INVARIANT: by the invariant of the pages the MDL was allocated for them, nobody else has it, and it is unlocked before it is
+            // freed.
             let mut mdl = OwnMdl(Exclusive(first));
             next = NonNull::new(mdl.0.get().Next);
             // SAFETY: by the invariant its pages are locked.
@@ -520,8 +523,8 @@ impl Drop for Pages {
 }
 
 impl Lock {
-    /// Locks the bytes of several places, each given by start and length, as one chain, of which `length` bytes from `offset` on
-    /// are used. IRQL: `<= APC_LEVEL`.
+    /// Locks the bytes of several places as one chain, of which `length` bytes from `offset` on are used. Each place is given by its start
+    /// and length. IRQL: `<= APC_LEVEL`.
     ///
     /// # Safety
     ///
@@ -535,7 +538,7 @@ impl Lock {
         length: usize,
     ) -> Result<&Extent, Error> {
         let (mut chain, mut first, mut total) = (None, 0, 0_usize);
-        // From the last to the first. Nothing is locked for nothing.
+        // From the last place to the first. An empty place is not locked, and neither is any place if no bytes are used.
         let places = places.filter(|place| length > 0 && place.1 > 0);
         for (start, length) in places.rev() {
             // SAFETY: the caller vouches for the memory of each place.
@@ -546,21 +549,21 @@ impl Lock {
             Some(pages) => Extent::within(pages.first.as_ptr(), first, offset, length, |_| total)?,
             None => Extent::empty(),
         };
-        // INVARIANT: the chain is this lock's own.
+        // INVARIANT: the lock owns the chain.
         self.pages = chain.map_or(core::ptr::null_mut(), Pages::into_raw);
         Ok(self.put(extent))
     }
 
-    /// Unlocks what was locked. The operation is over, or was not begun.
+    /// Unlocks everything that was locked. The operation must be over, or its request not made.
     #[inline]
     pub(crate) fn unlock(&mut self) {
         if let Some(first) = NonNull::new(self.pages) {
             self.pages = core::ptr::null_mut();
-            // INVARIANT: by that of the lock the chain is its own, and no longer is in it.
+            // INVARIANT: by the invariant of the lock it owned the chain, which is not in it any more.
             drop(Pages { first });
         }
         let claimed = core::mem::replace(&mut self.claimed, core::ptr::null());
-        // SAFETY: by the invariant it is null, or a flag that is still there.
+        // SAFETY: by the invariant it is null, or points to a flag that is still there.
         if let Some(in_use) = unsafe { claimed.as_ref() } {
             in_use.store(false, Ordering::Release);
         }
@@ -571,30 +574,30 @@ impl Lock {
 ///
 /// # Safety
 ///
-/// As long as the part is there, wherever it is moved, the MDLs of its extent are there. While it is [linked](LinkedParts) nothing else uses them, and
-/// the extent stays the same.
+/// As long as the part exists, wherever it is moved, the MDLs of its extent are there. While the part is [linked](LinkedParts) nothing else
+/// uses them, and the extent stays the same.
 pub(super) unsafe trait Part {
-    /// Its bytes.
+    /// The bytes of the part.
     fn extent(&self) -> Result<Extent, Error>;
 
-    /// Whether its last MDL may describe fewer bytes than it did, for as long as it is linked.
+    /// Whether the last MDL may describe fewer bytes than before, for as long as the part is linked.
     fn may_be_cut(&self) -> bool;
 
-    /// Its bytes to be written, if they are this crate's. Where they lie stays the same.
+    /// The bytes of the part to be written, if they are in memory of this crate. Their place stays the same.
     fn own_bytes_mut(&mut self) -> Option<&mut [u8]>;
 }
 
-/// Parts of a chain, each perhaps linked to an MDL behind it. When this is dropped the MDLs of all of them are as they were, before any part
-/// goes.
+/// Parts of a chain, each perhaps linked to an MDL behind it. When this is dropped the MDLs of all parts are restored before any part is
+/// dropped.
 pub(super) struct LinkedParts<P: Part, const N: usize> {
-    /// Dropped before the parts, whose MDLs they have linked: before all of them, because one may own the MDLs of another.
+    /// Dropped before the parts, whose MDLs the links have changed: before all of them, because one part may own the MDLs of another.
     links: [Option<Link>; N],
     parts: [P; N],
 }
 
-// SAFETY: the links are to MDLs of the parts, which may be sent.
+// SAFETY: the links point to MDLs of the parts, which may be sent.
 unsafe impl<P: Part + Send, const N: usize> Send for LinkedParts<P, N> {}
-// SAFETY: through `&LinkedParts` the parts are only shared, and the links not used.
+// SAFETY: through `&LinkedParts` the parts are only shared, and the links are not used.
 unsafe impl<P: Part + Sync, const N: usize> Sync for LinkedParts<P, N> {}
 
 impl<P: Part, const N: usize> LinkedParts<P, N> {
@@ -616,30 +619,30 @@ impl<P: Part, const N: usize> LinkedParts<P, N> {
         self.parts
     }
 
-    /// The bytes of a part to be written, if they are this crate's.
+    /// The bytes of a part to be written, if they are in memory of this crate.
     pub(super) fn own_bytes_mut(&mut self, index: usize) -> Option<&mut [u8]> {
         self.parts.get_mut(index)?.own_bytes_mut()
     }
 
-    /// Links the end of a part, which has some bytes, to an MDL behind it.
+    /// Links the end of a part, which must have bytes, to an MDL behind it.
     ///
     /// # Errors
     ///
-    /// Those of [`Link::of`]; then it is not linked.
+    /// Those of [`Link::of`]; then the part is not linked.
     pub(super) fn link_to(&mut self, index: usize, next: NonNull<MDL>) -> Result<(), Error> {
         if let Some((link, part)) = self.links.get_mut(index).zip(self.parts.get(index)) {
-            // What was linked before is undone first.
+            // Undoes the link before.
             *link = None;
-            // INVARIANT: dropped before the part.
+            // INVARIANT: the link is dropped before the part.
             *link = Some(Link::of(part, next.as_ptr())?);
         }
         Ok(())
     }
 }
 
-/// A part whose end leads to an MDL, or to none. When this is dropped its MDLs are as they were.
+/// A part whose end is linked to an MDL, or to none. When this is dropped the MDLs of the part are restored.
 pub(super) struct Leading<P: Part> {
-    /// Dropped before the part, whose MDL it has linked.
+    /// Dropped before the part, whose MDL the link has changed.
     link: Link,
     part: P,
 }
@@ -650,13 +653,13 @@ unsafe impl<P: Part + Send> Send for Leading<P> {}
 unsafe impl<P: Part + Sync> Sync for Leading<P> {}
 
 impl<P: Part> Leading<P> {
-    /// A part, which has some bytes, and leads to none.
+    /// A part, which must have bytes, linked to no MDL.
     ///
     /// # Errors
     ///
     /// Those of [`Link::of`].
     pub(super) fn new(part: P) -> Result<Self, Error> {
-        // INVARIANT: dropped before the part.
+        // INVARIANT: the link is dropped before the part.
         let link = Link::of(&part, core::ptr::null_mut())?;
         Ok(Self { link, part })
     }
@@ -666,24 +669,24 @@ impl<P: Part> Leading<P> {
         &self.part
     }
 
-    /// The bytes of the part to be written, if they are this crate's.
+    /// The bytes of the part to be written, if they are in memory of this crate.
     #[inline]
     pub(super) fn own_bytes_mut(&mut self) -> Option<&mut [u8]> {
         self.part.own_bytes_mut()
     }
 
-    /// Leads to another MDL, or to none.
+    /// Links the part to another MDL, or to none.
     #[inline]
     pub(super) fn lead_to(&mut self, next: *mut MDL) {
         self.link.tail.get().Next = next;
     }
 }
 
-/// The last MDL that a part uses, linked to another one. When this is dropped it is as it was.
+/// The last MDL that a part uses, linked to another one. When this is dropped the MDL is restored.
 ///
 /// # Invariants
 ///
-/// `next` is what its `Next` was, `count` its number of bytes.
+/// `next` and `count` are what the `Next` of the MDL and its number of bytes were.
 struct Link {
     tail: Exclusive,
     next: *mut MDL,
@@ -691,12 +694,13 @@ struct Link {
 }
 
 impl Link {
-    /// Links the end of a part, which has some bytes, to an MDL or to none. Where it ends inside an MDL that may be cut, that describes no more
-    /// for as long. Callers keep the link no longer than the part.
+    /// Links the end of a part, which must have bytes, to an MDL or to none. If the part ends inside an MDL that may be cut, the MDL
+    /// describes no bytes behind that end while the link exists. The callers keep the link no longer than the part.
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfBounds`], and nothing is linked, where it may not be cut: what is behind would follow it then. Those of the part.
+    /// [`Error::OutOfBounds`] if the part ends inside an MDL that may not be cut: the rest of that MDL would come before the next part.
+    /// Then nothing is linked. Also those of the part.
     fn of<P: Part>(part: &P, next: *mut MDL) -> Result<Self, Error> {
         let extent = part.extent()?;
         let length = extent.len();
@@ -707,7 +711,7 @@ impl Link {
         // SAFETY: by the promise of the part the MDLs of its extent are there.
         let bytes = unsafe { Described::of(extent.as_wsk_buf()) };
         let last = bytes.rest(length.saturating_sub(1)).as_wsk_buf();
-        // INVARIANT: by the promise of the part nothing else uses it, as long as the part is linked.
+        // INVARIANT: by the promise of the part nothing else uses the MDL, as long as the part is linked.
         let mut tail = Exclusive(NonNull::new(last.Mdl).ok_or(inside)?);
         let mdl = tail.get();
         let count = mdl.ByteCount;
@@ -717,7 +721,7 @@ impl Link {
         }
         mdl.ByteCount = end;
         let next = core::mem::replace(&mut mdl.Next, next);
-        // INVARIANT: what they were.
+        // INVARIANT: these are the values from before.
         Ok(Self { tail, next, count })
     }
 }

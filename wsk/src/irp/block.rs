@@ -55,7 +55,7 @@ pub(crate) struct Header {
     irp: Cell<Irp>,
     pub(super) state: State<AtomicU32>,
     pub(super) event: Event,
-    /// Empty unless a waker is announced, or the holder of one waits.
+    /// Empty unless a waker is announced, or the block's holder waits.
     waker: Cell<Option<Waker>>,
     /// The waker that was announced last. Only the holder uses it, to compare it with others.
     pub(super) announced: core::cell::Cell<Option<(*const (), *const RawWakerVTable)>>,
@@ -74,7 +74,7 @@ pub(crate) struct Header {
     arguments: Cell<Arguments>,
 }
 
-/// Ends the operation of a completed block that nobody else has, drops its payload, and gives the block back.
+/// Ends a completed block that nobody else has, with everything in it, and gives it back.
 pub(crate) type Discard = unsafe fn(NonNull<Header>);
 
 /// Frees the memory of a block at rest that nobody has, or makes the block available to others.
@@ -690,7 +690,7 @@ impl<P> Completed<P> {
         self.0
     }
 
-    /// Ends the operation of the block, drops its payload, and gives the block back.
+    /// Ends the block with everything in it, and gives it back.
     #[inline]
     pub(super) fn discard(self) {
         let block = self.0.block;
@@ -1002,7 +1002,7 @@ impl<const N: usize> Spares<N> {
         }
     }
 
-    /// Moves the operations of `others` here. Those for which there is no place are freed.
+    /// Moves the operations of `others` here. As many as have no place are freed.
     pub(crate) fn put_all(&self, others: &Self) {
         while let Some(operation) = others.take() {
             self.put(operation);
