@@ -42,9 +42,9 @@ use crate::memory::atomic::{AtomicBool, Ordering};
 ///
 /// # Invariants
 ///
-/// The MDLs of the parts that are not empty are linked in order, with a null `Next` at the end, and each describes its
-/// part's length. The extent lies in this chain. Once `lost` is set a provider may use the chain for ever, and this side
-/// neither touches nor frees it: the parts are lost too.
+/// The MDLs of the parts that are not empty are linked in order, with a null `Next` at the end, and each describes its part's length. The
+/// extent lies in this chain. Once `lost` is set a provider may use the chain for ever, and this crate neither touches nor frees it: the
+/// parts are lost too.
 pub struct MdlChain<const N: usize> {
     parts: [NonPagedBuffer; N],
     extent: Extent,
@@ -159,7 +159,7 @@ impl<const N: usize> MdlChain<N> {
         parts
     }
 
-    /// Leaves all of it to a provider that may use it for ever.
+    /// Leaves the chain and its parts to a provider that may use them for ever.
     pub(super) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
         for part in &self.parts {

@@ -1,5 +1,5 @@
-//! [`DriverMdl`], [`DriverMdlMut`], [`DriverList`]: MDL chains, and lists of them, that a driver gets from elsewhere, for example with an IRP or
-//! a packet, and vouches for.
+//! [`DriverMdl`], [`DriverMdlMut`], [`DriverList`]: MDL chains, and lists of them, that a driver gets from elsewhere, for example with an
+//! IRP or a packet. The driver vouches for them.
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -48,7 +48,7 @@ use crate::error::{Error, Memory};
 /// let request = socket.send_to(carried, to);
 /// let started = request.start_with(|done| {
 ///     if let Some(carried) = done.buffer {
-///         // SAFETY: it was sent, or not; either way it is this driver's again.
+///         // SAFETY: whether it was sent or not, the packet is this driver's again.
 ///         unsafe { complete(carried.into_owner()) };
 ///     }
 /// });
@@ -62,16 +62,16 @@ use crate::error::{Error, Memory};
 ///
 /// # Invariants
 ///
-/// The extent, and its chain, are as [`from_raw`](Self::from_raw) asks, whatever thread has this, and through a shared reference the
-/// chain, which is mapped, is only read; or as [`with_owner`](Self::with_owner) asks, and `alone` is for one operation: then the one that has
-/// claimed it is the only one that uses the chain. The owner is not reached through a shared reference.
+/// The extent and its chain satisfy one of two contracts. [`from_raw`](Self::from_raw): on any thread; through a shared reference the
+/// chain, which is mapped, is only read. [`with_owner`](Self::with_owner): on any thread; `alone` is for one operation, and only the
+/// operation that has claimed it uses the chain. The owner is not reached through a shared reference.
 #[doc(alias("IoAllocateMdl", "MDL", "NET_BUFFER_LIST", "WDFREQUEST"))]
 pub struct DriverMdl<O = ()> {
     alone: Alone,
     owner: O,
 }
 
-// SAFETY: whoever made this has said that the chain and the owner may be on any thread.
+// SAFETY: by the contracts of the constructors the chain and the owner may be on any thread.
 unsafe impl<O> Send for DriverMdl<O> {}
 // SAFETY: through `&DriverMdl` the extent is read, and a flag changed, which is atomic; the owner is not reached.
 unsafe impl<O> Sync for DriverMdl<O> {}
@@ -97,8 +97,8 @@ impl DriverMdl {
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used, and that nothing else
-        // maps it now.
+        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used, and vouches that
+        // nothing else maps the chain now.
         let (extent, chain) = unsafe { (Extent::new(mdl, offset, length)?, Readable::of(mdl)) };
         let (mut next, end) = (Some(chain), offset.saturating_add(length));
         let mut seen = 0_usize;
@@ -110,7 +110,7 @@ impl DriverMdl {
             seen = seen.saturating_add(count);
             next = behind;
         }
-        // INVARIANT: mapped.
+        // INVARIANT: the chain is mapped.
         Ok(Self {
             alone: Alone::shared(extent),
             owner: (),
@@ -119,8 +119,8 @@ impl DriverMdl {
 }
 
 impl<O> DriverMdl<O> {
-    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long, to be sent from by one operation at a time,
-    /// with what owns it. IRQL: `<= DISPATCH_LEVEL`.
+    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long, with the owner of the chain. One operation at a
+    /// time may send from it. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -152,20 +152,20 @@ impl<O> DriverMdl<O> {
         }
     }
 
-    /// The extent of a chain that was checked, with what owns it.
+    /// The extent of a chain that was checked, with the owner of the chain.
     ///
     /// # Safety
     ///
     /// As for [`with_owner`](Self::with_owner).
     pub(crate) unsafe fn of(extent: Extent, owner: O) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self {
             alone: Alone::new(extent),
             owner,
         }
     }
 
-    /// Gives the owner back: the chain is no longer used.
+    /// Gives the owner back. The chain is not used any more.
     #[must_use]
     pub fn into_owner(self) -> O {
         self.owner
@@ -222,13 +222,13 @@ impl<O> fmt::Debug for DriverMdl<O> {
 /// use wsk::DriverMdlMut;
 ///
 /// # let request = 7;
-/// // SAFETY: the MDL is locked for writing, and this driver's alone until it completes the request, which is the owner.
+/// // SAFETY: the MDL is locked for writing. Nothing else uses it until this driver completes the request, which is the owner.
 /// let mut room = unsafe { DriverMdlMut::with_owner(mdl, 0, 18, request) }.map_err(|(error, _)| error)?;
 /// # peer.send_to(b"hello", socket.local_address()?).unwrap();
 /// let received = socket.receive_from(&mut room).wait()?;
 /// assert_eq!(received.length(), 5);
 /// let request = room.into_owner();
-/// // Now it is completed.
+/// // Now the request can be completed.
 /// # assert_eq!((request, &bytes.as_slice()[..5]), (7, &b"hello"[..]));
 /// # drop(bytes);
 /// # unsafe { wsk_sys::IoFreeMdl(mdl.as_ptr()) };
@@ -247,7 +247,7 @@ pub struct DriverMdlMut<O = ()> {
     owner: O,
 }
 
-// SAFETY: whoever made this has said that the chain and the owner may be on any thread.
+// SAFETY: by the contracts of the constructors the chain and the owner may be on any thread.
 unsafe impl<O> Send for DriverMdlMut<O> {}
 // SAFETY: through `&DriverMdlMut` the extent is read; the owner is not reached.
 unsafe impl<O> Sync for DriverMdlMut<O> {}
@@ -278,7 +278,7 @@ impl DriverMdlMut {
 }
 
 impl<O> DriverMdlMut<O> {
-    /// As [`from_raw`](DriverMdlMut::from_raw), with what owns the chain. IRQL: `<= DISPATCH_LEVEL`.
+    /// As [`from_raw`](DriverMdlMut::from_raw), with the owner of the chain. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -296,13 +296,13 @@ impl<O> DriverMdlMut<O> {
     ) -> Result<Self, (Error, O)> {
         // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
         match unsafe { Extent::new(mdl, offset, length) } {
-            // INVARIANT: the caller says so.
+            // INVARIANT: by the contract of this function.
             Ok(extent) => Ok(Self { extent, owner }),
             Err(error) => Err((error, owner)),
         }
     }
 
-    /// Gives the owner back: the chain is no longer used.
+    /// Gives the owner back. The chain is not used any more.
     #[must_use]
     pub fn into_owner(self) -> O {
         self.owner
@@ -379,7 +379,8 @@ impl<O> fmt::Debug for DriverMdlMut<O> {
 ///
 /// # Invariants
 ///
-/// The list, and what it describes, are as [`from_raw`](Self::from_raw) asks, whatever thread has this. Through a shared reference neither the list nor the owner is used.
+/// The list, and the memory that it describes, satisfy the contract of [`from_raw`](Self::from_raw), on any thread. Through a shared
+/// reference neither the list nor the owner is used.
 #[doc(alias = "WSK_BUF_LIST")]
 pub struct DriverList<O = ()> {
     list: LockedList,
@@ -387,13 +388,13 @@ pub struct DriverList<O = ()> {
     owner: O,
 }
 
-// SAFETY: whoever made this has said that the list and the owner may be on any thread.
+// SAFETY: by the contract of the constructor the list and the owner may be on any thread.
 unsafe impl<O> Send for DriverList<O> {}
 // SAFETY: through `&DriverList` neither the list nor the owner is used.
 unsafe impl<O> Sync for DriverList<O> {}
 
 impl<O> DriverList<O> {
-    /// The list that begins at `first`, with what owns it. IRQL: `<= DISPATCH_LEVEL`.
+    /// The list that begins at `first`, with the owner of the list. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
@@ -415,7 +416,7 @@ impl<O> DriverList<O> {
     pub unsafe fn from_raw(first: NonNull<WSK_BUF_LIST>, owner: O) -> Result<Self, (Error, O)> {
         let (mut longest, mut next) = (0_usize, Some(first));
         while let Some(entry) = next {
-            // SAFETY: the caller vouches for the list, of which this is an entry, and for the chain, if there is one.
+            // SAFETY: the caller vouches for the list, of which this is an entry, and for the entry's chain, if there is one.
             let checked = unsafe {
                 let WSK_BUF_LIST { Next, Buffer } = entry.read();
                 next = NonNull::new(Next);
@@ -433,7 +434,7 @@ impl<O> DriverList<O> {
                 return Err((error, owner));
             }
         }
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Ok(Self {
             list: LockedList { first, longest },
             control: Control::new(),
@@ -441,7 +442,7 @@ impl<O> DriverList<O> {
         })
     }
 
-    /// Gives the owner back: the list is no longer used.
+    /// Gives the owner back. The list is not used any more.
     #[must_use]
     pub fn into_owner(self) -> O {
         self.owner

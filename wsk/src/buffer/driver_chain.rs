@@ -1,5 +1,5 @@
-//! [`DriverChain`]: buffers and a driver's own MDL chains as one buffer, such as a header before the memory of a request; [`Framed`]: a
-//! header that a pool keeps, in front of one packet after the other.
+//! [`DriverChain`]: buffers and a driver's own MDL chains as one buffer, such as a header before the memory of a request. [`Framed`]: a
+//! header that a pool keeps and that is put in front of one packet after another.
 
 use core::fmt;
 use core::ptr::NonNull;
@@ -93,7 +93,7 @@ mod sealed {
 use sealed::DriverPart;
 pub(super) use sealed::OwnPart;
 
-// SAFETY: the MDL of a buffer is its own.
+// SAFETY: the buffer owns its MDL.
 unsafe impl Part for NonPagedBuffer {
     fn extent(&self) -> Result<Extent, Error> {
         Self::extent(self).copied()
@@ -109,8 +109,8 @@ unsafe impl Part for NonPagedBuffer {
     }
 }
 
-// SAFETY: the MDL of a buffer is its own, and the MDLs of a part of the driver's are as whoever made it has said. Either are used by nothing
-// else while the part is linked.
+// SAFETY: a buffer owns its MDL. The MDLs of a driver's part are there by the contract of the part's constructor. Nothing else uses either
+// while the part is linked.
 unsafe impl<D: DriverPart, H: OwnPart> Part for ChainPart<D, H> {
     fn extent(&self) -> Result<Extent, Error> {
         match self {
@@ -165,7 +165,7 @@ unsafe impl<D: DriverPart, H: OwnPart> Part for ChainPart<D, H> {
 ///     if let Some([_header, ChainPart::Driver(body)]) = parts {
 ///         let request = body.into_owner();
 /// #       assert_eq!(request, 7);
-///         // Now it is completed.
+///         // Now the request can be completed.
 ///     }
 /// });
 /// started?;
@@ -180,8 +180,8 @@ unsafe impl<D: DriverPart, H: OwnPart> Part for ChainPart<D, H> {
 ///
 /// # Invariants
 ///
-/// The MDLs of the parts that have bytes form a chain in their order, and the extent is all of their bytes. Through a shared reference the
-/// operation that has claimed it is the only one that uses them.
+/// The MDLs of the parts that have bytes form a chain in the order of the parts, and the extent is all of their bytes. Through a shared
+/// reference only the operation that has claimed the chain uses them.
 #[doc(alias = "MDL")]
 pub struct DriverChain<D: DriverPart, const N: usize, H: OwnPart = NonPagedBuffer> {
     parts: LinkedParts<ChainPart<D, H>, N>,
@@ -193,10 +193,9 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     ///
     /// # Errors
     ///
-    /// With the parts, each as it was: [`Error::OutOfBounds`] for a part of the driver's that begins inside an MDL, unless it comes
-    /// first, or ends inside one, unless it comes last: a chain has whole MDLs in its middle. Such a part can be described by a
-    /// [partial MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl).
-    /// [`Error::BufferLost`].
+    /// With the parts, unchanged: [`Error::OutOfBounds`] for a driver's part that begins inside an MDL, unless it comes first, or that ends
+    /// inside one, unless it comes last: a chain has whole MDLs in its middle. Describe such a part with a [partial
+    /// MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl). [`Error::BufferLost`].
     pub fn new(parts: [ChainPart<D, H>; N]) -> Result<Self, (Error, [ChainPart<D, H>; N])> {
         // INVARIANT: nothing is linked yet, and no bytes are used.
         let mut chain = Self {
@@ -209,7 +208,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
         }
     }
 
-    /// Establishes the invariant, or tells why it cannot be; some parts are linked then.
+    /// Establishes the invariant. If this fails, some parts are linked.
     fn link(&mut self) -> Result<(), Error> {
         // From the last part to the first.
         for index in (0..N).rev() {
@@ -230,7 +229,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
                 self.parts.link_to(index, next)?;
             }
             let length = first.Length.saturating_add(behind.Length);
-            // INVARIANT: the bytes of this part, and those behind, which are linked to it.
+            // INVARIANT: the bytes of this part, and those behind them, to which the part is linked.
             self.alone.set(Extent::of(first.Mdl, first.Offset, length));
         }
         Ok(())
@@ -284,7 +283,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N,
     }
 }
 
-/// A header in front of a driver's own MDL chain, for one packet after the other, each with its owner.
+/// A header in front of a driver's own MDL chain, for one packet after another, each with its owner.
 ///
 /// The header remains, so a pool can keep it. Putting a packet behind it writes one pointer. A [`DriverChain`] has any number of parts in any
 /// order, but is made for one operation.
@@ -316,11 +315,11 @@ impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N,
 ///     let packet = unsafe { DriverMdl::with_owner(mdl, 0, 8, packet) }?;
 ///     frame.put(packet)?;
 ///     socket.send_to(frame, to).from(&operations).start_with(|finished| {
-///         // The frame goes back to its pool by itself.
+///         // The frame goes back to its pool when it is dropped.
 ///         if let Some(packet) = finished.buffer.and_then(|mut frame| frame.take()) {
 ///             let packet = packet.into_owner();
 /// #           assert_eq!(packet, 7);
-///             // Now it is given back.
+///             // Now the packet can be given back.
 ///         }
 ///     })?;
 /// }
@@ -335,12 +334,12 @@ impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N,
 ///
 /// # Invariants
 ///
-/// The header leads to the first MDL of the packet, if there is one, and the extent is the bytes of both. Through a shared reference the
-/// operation that has claimed it is the only one that uses them.
+/// The header is linked to the first MDL of the packet, if there is one, and the extent is the bytes of both. Through a shared reference
+/// only the operation that has claimed the frame uses them.
 #[doc(alias("MDL", "NET_BUFFER_LIST"))]
 pub struct Framed<O = ()> {
     header: Leading<NonPagedBuffer>,
-    /// The bytes of the header.
+    /// The number of bytes of the header.
     length: usize,
     packet: Option<DriverMdl<O>>,
     alone: Alone,
@@ -383,8 +382,8 @@ impl<O> Framed<O> {
     ///
     /// # Errors
     ///
-    /// With the packet: [`Error::OutOfBounds`] where it begins inside an MDL, which cannot follow another one. Such a packet can be described
-    /// by a [partial MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl).
+    /// With the packet: [`Error::OutOfBounds`] if it begins inside an MDL, because it cannot follow another MDL then. Describe such a
+    /// packet with a [partial MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl).
     #[inline]
     pub fn put(&mut self, packet: DriverMdl<O>) -> Result<(), (Error, DriverMdl<O>)> {
         let extent = packet.extent();
@@ -404,11 +403,12 @@ impl<O> Framed<O> {
         self.packet.take()
     }
 
-    /// Has the header lead to the bytes of a packet, and describes both.
+    /// Links the header to the bytes of a packet, and sets the extent to both.
     #[inline]
     fn lead_to(&mut self, packet: Extent) {
         self.header.lead_to(packet.as_wsk_buf().Mdl);
-        // INVARIANT: the bytes of the header, and those behind, which are linked to it. No memory is so large that the sum wraps.
+        // INVARIANT: the bytes of the header, and those behind them, to which the header is linked. No memory is so large that the sum
+        // wraps.
         let length = self.length.wrapping_add(packet.len());
         self.alone.set(self.alone.extent().of_length(length));
     }

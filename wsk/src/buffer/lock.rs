@@ -1,4 +1,4 @@
-//! [`Lock`]: the description of a buffer for one operation, and what holds it meanwhile: locked pages, or a claim.
+//! [`Lock`]: the extent of a buffer for one operation, and what the operation holds for it: locked pages, or a claim.
 
 use core::fmt;
 
@@ -27,22 +27,22 @@ impl Lock {
         self.put(extent)
     }
 
-    /// The extent, in the operation: whoever gives it to WSK vouches for what it says.
+    /// Keeps the extent in the operation. Whoever passes it to WSK vouches for what it describes.
     #[inline]
     pub(super) fn put(&mut self, extent: Extent) -> &Extent {
         self.buffer = extent.as_wsk_buf();
         Extent::at(&self.buffer)
     }
 
-    /// Claims a buffer that one operation at a time may use, for this one.
+    /// Claims a buffer that one operation at a time may use, for the operation of this lock.
     ///
     /// # Errors
     ///
-    /// [`Error::BufferInUse`] while another one has it.
+    /// [`Error::BufferInUse`] while another operation has it.
     ///
     /// # Safety
     ///
-    /// The flag, which is for nothing else, is there until the lock is unlocked.
+    /// The flag serves this purpose only, and is there until the lock is unlocked.
     #[inline]
     pub(super) unsafe fn claim(&mut self, in_use: &AtomicBool) -> Result<(), Error> {
         if in_use.swap(true, Ordering::Acquire) {
@@ -60,16 +60,16 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// Unlocks when dropped: for code of others that may fail, or unwind.
+/// Unlocks when dropped: for foreign code that may fail, or unwind.
 ///
-/// It is not moved once it has locked something: to move the reference would end what an extent in the lock is pointed at by.
+/// It must not be moved once it has locked something: moving the reference would invalidate pointers to the extent in the lock.
 pub(crate) struct UndoLock<'l> {
     lock: &'l mut Lock,
     locks: bool,
 }
 
 impl<'l> UndoLock<'l> {
-    /// Of a buffer that may lock something, or does not.
+    /// For a lock that may lock something if `locks`.
     #[inline]
     pub(crate) const fn new(lock: &'l mut Lock, locks: bool) -> Self {
         Self { lock, locks }
@@ -97,10 +97,10 @@ impl Drop for UndoLock<'_> {
     }
 }
 
-/// An extent that one operation at a time may use, which claims it, unless it may be shared.
+/// An extent that one operation at a time may claim and use, or that any number may use.
 pub(super) struct Alone {
     extent: Extent,
-    /// Whether it is for one operation at a time.
+    /// Whether only one operation at a time may use it.
     for_one: bool,
     in_use: AtomicBool,
 }
@@ -127,17 +127,17 @@ impl Alone {
         self.extent
     }
 
-    /// Where it lies, for an operation that nobody else can use it beside.
+    /// The place of the extent, for an operation that owns it: no other operation can use it.
     pub(super) const fn owned(&self) -> &Extent {
         &self.extent
     }
 
-    /// Another extent, while no operation uses this.
+    /// Changes the extent. No operation may use it.
     pub(super) const fn set(&mut self, extent: Extent) {
         self.extent = extent;
     }
 
-    /// The flag that an operation claims it by, unless any number may use it. No bytes are nobody's.
+    /// The flag by which an operation claims the extent, unless any number may use it. An extent without bytes need not be claimed.
     #[inline]
     pub(super) const fn to_claim(&self) -> Option<&AtomicBool> {
         if self.for_one && !self.extent.is_empty() {

@@ -41,13 +41,13 @@ use crate::memory::{Head, Row};
 ///
 /// # Invariants
 ///
-/// The buffers of the last `locked` nodes are locked, by their own locks. While the list is in flight the nodes are not touched.
+/// The buffers of the last `locked` nodes are locked, each by its node's lock. While the list is in flight nothing touches the nodes.
 #[doc(alias = "WSK_BUF_LIST")]
 pub struct Messages<B> {
     list: Row<List, Node<B>>,
 }
 
-/// What the pool block behind [`Messages`] begins with; the nodes lie behind it. Nonpaged, because WSK reads it at up to
+/// The head of the pool block behind [`Messages`]; the nodes lie behind it. Nonpaged, because WSK reads the block at up to
 /// `DISPATCH_LEVEL`.
 struct List {
     control: Control<{ ControlMessage::SPACE_FOR_ALL }>,
@@ -60,7 +60,7 @@ impl Head for List {}
 /// A datagram of a list.
 struct Node<B> {
     entry: Cell<WSK_BUF_LIST>,
-    /// A cell: while the lock holds something, WSK or the lock itself may refer to the buffer, so that the node is only shared.
+    /// A cell: while the lock holds something, WSK or the lock itself may refer to the buffer, so the node may only be shared.
     lock: Cell<Lock>,
     buffer: B,
 }
@@ -74,7 +74,7 @@ pub struct LockedList {
     pub(crate) longest: usize,
 }
 
-// SAFETY: the list is this value's own memory, bound to no thread, and so are the buffers in it.
+// SAFETY: the list is in memory that only this value has and that is bound to no thread; the buffers in it may be sent.
 unsafe impl<B: Send> Send for Messages<B> {}
 // SAFETY: through `&Messages` the buffers are only shared.
 unsafe impl<B: Sync> Sync for Messages<B> {}
@@ -102,7 +102,7 @@ impl<B> Messages<B> {
     pub fn new<const N: usize>(buffers: [B; N]) -> Result<Self, Error> {
         let mut messages = Self::with_capacity(N)?;
         for buffer in buffers {
-            // There is room for all.
+            // There is room for all of them.
             let _ = messages.push(buffer);
         }
         Ok(messages)
@@ -178,7 +178,7 @@ impl<B> Messages<B> {
 
 impl<B> Drop for Messages<B> {
     fn drop(&mut self) {
-        // From the last to the first. The row drops those that are left where the code of one unwinds.
+        // From the last datagram to the first. If the code of a buffer unwinds, the row drops the rest.
         self.clear();
     }
 }
@@ -193,8 +193,8 @@ impl<B> fmt::Debug for Messages<B> {
 }
 
 impl<B> Messages<B> {
-    /// Links the list, and has `lock` lock each of its buffers, which may lock something if `locks` says so. Unlocks them again when that fails,
-    /// or unwinds.
+    /// Links the list, and calls `lock` to lock each of its buffers. If `locks`, it may lock something. If a call fails or unwinds, unlocks
+    /// the buffers again.
     pub(super) fn link(
         &mut self,
         locks: bool,
@@ -205,7 +205,7 @@ impl<B> Messages<B> {
             locked: 0,
         };
         let (mut longest, mut first) = (0, None);
-        // The nodes are shared: a flag of a buffer that is claimed may be changed by others as long as the list is locked.
+        // The nodes are only shared: while the list is locked, other threads may change the flag of a claimed buffer.
         for node in undo.list.values().iter().rev() {
             let mut its = Lock::new();
             let mut undo_one = UndoLock::new(&mut its, locks);
@@ -228,7 +228,7 @@ impl<B> Messages<B> {
 
     /// Unlocks the buffers.
     pub(super) fn unlock(&mut self) {
-        // INVARIANT: none will be locked.
+        // INVARIANT: no buffer is locked after this.
         let locked = core::mem::take(&mut self.list.locked);
         drop(UndoList {
             list: &mut self.list,
@@ -245,7 +245,7 @@ impl<B> Messages<B> {
 /// Unlocks the buffers of the last nodes of a list when dropped.
 struct UndoList<'l, B> {
     list: &'l mut Row<List, Node<B>>,
-    /// How many they are.
+    /// The number of these nodes.
     locked: usize,
 }
 
@@ -253,7 +253,7 @@ impl<B> UndoList<'_, B> {
     /// Leaves the buffers as they are.
     fn done(self) {
         let mut undo = ManuallyDrop::new(self);
-        // INVARIANT: so many are locked.
+        // INVARIANT: the buffers of this many nodes are locked.
         undo.list.locked = undo.locked;
     }
 }

@@ -28,20 +28,20 @@ use crate::memory::{self, Row};
 /// # Ok::<(), wsk::Error>(())
 /// ```
 ///
-/// After [`Error::Abandoned`] a provider may use the memory for ever. The buffer then has no bytes, [is lost](Self::is_lost), and
-/// answers [`Error::BufferLost`] whenever it is to be used.
+/// After [`Error::Abandoned`] a provider may use the memory for ever. The buffer then [is lost](Self::is_lost) and has no bytes, and every
+/// use of it fails with [`Error::BufferLost`].
 ///
 /// # Invariants
 ///
-/// With a capacity of zero there is no MDL; else it describes the bytes that there is room for, and is alone in its chain. The extent is the
-/// bytes of the row. Once `lost` is set a provider may use all of it for ever, and this side
-/// neither touches nor frees it.
+/// With a capacity of zero there is no MDL; else the MDL describes all the bytes that there is room for, and is alone in its chain. The
+/// extent is the bytes of the row. Once `lost` is set a provider may use the whole block for ever, and this crate neither touches nor frees
+/// it.
 #[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
 pub struct NonPagedBuffer {
     block: Row<Head, u8>,
 }
 
-/// What the block of a [`NonPagedBuffer`] begins with. The bytes lie behind it.
+/// The head of the block of a [`NonPagedBuffer`]. The bytes lie behind it.
 struct Head {
     extent: Extent,
     mdl: Option<OwnMdl>,
@@ -74,7 +74,7 @@ impl NonPagedBuffer {
         };
         let mut block = Row::zeroed(head, length).ok_or(none)?;
         if length > 0 {
-            // INVARIANT: it describes all of the bytes.
+            // INVARIANT: the MDL describes all of the bytes.
             let mdl = OwnMdl::over_row(&block)?;
             block.extent = Extent::of(mdl.place().as_ptr(), 0, length);
             block.mdl = Some(mdl);
@@ -241,13 +241,13 @@ impl NonPagedBuffer {
         mdl.map_or(core::ptr::null_mut(), |mdl| mdl.place().as_ptr())
     }
 
-    /// The MDL, if there are bytes, and how many.
+    /// The MDL and the number of bytes, if there are bytes.
     pub(super) fn mdl(&self) -> Option<(NonNull<MDL>, usize)> {
         let mdl = self.block.mdl.as_ref().filter(|_| !self.is_empty())?;
         Some((mdl.place(), self.len()))
     }
 
-    /// The MDL to be changed, if there is one that is not lost.
+    /// The MDL to be changed. `None` if there is none, or if the buffer is lost.
     #[inline]
     fn mdl_mut(&mut self) -> Option<&mut OwnMdl> {
         if self.is_lost() {
@@ -256,10 +256,10 @@ impl NonPagedBuffer {
         self.block.mdl.as_mut()
     }
 
-    /// Has the MDL describe the bytes up to the length alone, with `next` behind it in a chain: the MDL and the length; `None`, and
-    /// nothing done, when there are no bytes.
+    /// Makes the MDL describe only the bytes up to the length, and links it to `next`. Returns the MDL and the length. Returns `None`, and
+    /// does nothing, if there are no bytes.
     ///
-    /// Callers have nothing use the buffer by itself until [`unchain`](Self::unchain).
+    /// Until [`unchain`](Self::unchain) the callers let nothing use the buffer alone.
     ///
     /// # Errors
     ///
@@ -283,22 +283,22 @@ impl NonPagedBuffer {
     /// Undoes [`chain_to`](Self::chain_to).
     #[inline]
     pub(super) fn unchain(&mut self) {
-        // INVARIANT: it describes exactly that, and is alone.
+        // INVARIANT: the MDL describes the whole capacity, and is alone.
         self.describe(core::ptr::null_mut(), self.block.capacity());
     }
 
-    /// Has the MDL, if there is one that is not lost, describe the first `count` bytes, with `next` behind it.
+    /// Makes the MDL describe the first `count` bytes, and links it to `next`. Does nothing if there is no MDL, or the buffer is lost.
     #[inline]
     fn describe(&mut self, next: *mut MDL, count: usize) -> Option<NonNull<MDL>> {
         let mdl = self.mdl_mut()?;
         mdl.set_next(next);
-        // It was made for the whole capacity, which fits 32 bits.
+        // The MDL was made for the whole capacity, which fits 32 bits.
         #[allow(clippy::cast_possible_truncation)]
         mdl.set_count(count as u32);
         Some(mdl.place())
     }
 
-    /// Leaves all of it to a provider that may use it for ever.
+    /// Leaves the whole buffer to a provider that may use it for ever.
     pub(super) fn lose(&self) {
         self.block.lost.store(true, Ordering::Relaxed);
     }

@@ -21,7 +21,7 @@ use crate::memory;
 /// let (told, heard) = channel();
 /// let handler = move |indication: &mut Indication<'_>| {
 ///     for datagram in indication.datagrams() {
-///         // The bytes where they lie, without a copy.
+///         // Reads the bytes in their place, without a copy.
 ///         let sum: u32 = datagram.pieces().flatten().map(|&byte| u32::from(byte)).sum();
 ///         let _ = told.send(sum);
 ///     }
@@ -39,7 +39,7 @@ use crate::memory;
 ///
 /// # Invariants
 ///
-/// Of the bytes of the chain at `mdl`, `rest` behind `offset` are the datagram's. There are none where the chain ends.
+/// `rest` bytes of the chain at `mdl`, from `offset` on, belong to the datagram. There are none where the chain ends.
 #[derive(Debug, Clone)]
 pub struct Pieces<'d> {
     mdl: Option<Readable<'d>>,
@@ -49,9 +49,9 @@ pub struct Pieces<'d> {
 }
 
 impl Pieces<'_> {
-    /// What is left of `length` bytes from `from` on.
+    /// At most `length` of the remaining bytes, from `from` on.
     pub(crate) fn part(self, from: usize, length: usize) -> Self {
-        // INVARIANT: no more than the rest, and where the chain ends there are no pieces.
+        // INVARIANT: no more than the rest. Where the chain ends there are no pieces.
         Self {
             offset: self.offset.saturating_add(from),
             rest: self.rest.saturating_sub(from).min(length),
@@ -59,7 +59,7 @@ impl Pieces<'_> {
         }
     }
 
-    /// Whether all that was asked for could be mapped.
+    /// Whether all requested bytes could be mapped.
     pub(crate) fn is_complete(&self) -> bool {
         self.mapped
     }
@@ -81,7 +81,7 @@ impl<'d> Iterator for Pieces<'d> {
             }
             let piece = mdl.bytes(skip, length, MdlMappingNoWrite);
             if piece.is_none() {
-                // It cannot be mapped: what follows would be taken for what is missing.
+                // The MDL cannot be mapped. Stops here, because the bytes behind it would be taken for the missing ones.
                 self.rest = 0;
                 self.mapped = false;
                 return None;
@@ -95,7 +95,7 @@ impl<'d> Iterator for Pieces<'d> {
 
 impl core::iter::FusedIterator for Pieces<'_> {}
 
-/// Copies pieces to `to`, as much as fits; the number of bytes that were copied.
+/// Copies pieces to `to`, as much as fits. Returns the number of copied bytes.
 pub(crate) fn copy<'p>(pieces: impl Iterator<Item = &'p [u8]>, to: &mut [u8]) -> usize {
     let mut copied = 0;
     for piece in pieces {
@@ -108,10 +108,10 @@ pub(crate) fn copy<'p>(pieces: impl Iterator<Item = &'p [u8]>, to: &mut [u8]) ->
 }
 
 impl<'d> Payload<'d> {
-    /// The bytes, piece by piece as they lie in the MDL chain.
+    /// The bytes, piece by piece, as they lie in the MDL chain.
     pub(crate) fn pieces(self) -> Pieces<'d> {
         let buffer = self.buffer();
-        // INVARIANT: by that of the payload.
+        // INVARIANT: by the invariant of the payload.
         Pieces {
             mdl: self.first(),
             offset: buffer.Offset as usize,

@@ -1,5 +1,5 @@
-//! [`SendBuffer`], [`ReceiveBuffer`] and [`SendList`]: memory that WSK can send from, or receive into; and why the buffers and lists of this
-//! crate are such memory.
+//! [`SendBuffer`], [`ReceiveBuffer`] and [`SendList`]: memory that WSK can send from or receive into. The implementations for the buffers
+//! and lists of this crate say why each of them is such memory.
 
 use core::ptr::NonNull;
 
@@ -39,7 +39,7 @@ use crate::error::Error;
 ///     number: u64,
 /// }
 ///
-/// // SAFETY: the buffer's promise is passed on.
+/// // SAFETY: keeps the promise of the buffer inside.
 /// unsafe impl SendBuffer for Packet {
 ///     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
 ///         // SAFETY: the caller keeps the same contract.
@@ -86,7 +86,7 @@ use crate::error::Error;
     note = "send the bytes of a `Vec` as `&v[..]`"
 )]
 pub unsafe trait SendBuffer {
-    /// Whether [`lock`](Self::lock) may lock anything, which has to be unlocked.
+    /// Whether [`lock`](Self::lock) may lock something that must be unlocked.
     #[doc(hidden)]
     const LOCKS: bool = true;
 
@@ -95,7 +95,7 @@ pub unsafe trait SendBuffer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; why pages cannot be locked; [`Error::BufferLost`].
+    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; the error of locking the pages; [`Error::BufferLost`].
     ///
     /// # Safety
     ///
@@ -104,11 +104,11 @@ pub unsafe trait SendBuffer {
     /// abandoned.
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error>;
 
-    /// Whether [`lock_owned`](Self::lock_owned) may lock anything, which has to be unlocked.
+    /// Whether [`lock_owned`](Self::lock_owned) may lock something that must be unlocked.
     #[doc(hidden)]
     const OWNED_LOCKS: bool = Self::LOCKS;
 
-    /// As [`lock`](Self::lock), of a buffer that an operation owns, which so need be neither claimed nor described anew.
+    /// As [`lock`](Self::lock), for a buffer that an operation owns. Such a buffer need not be claimed, and its extent need not be copied.
     ///
     /// # Errors
     ///
@@ -138,15 +138,16 @@ pub unsafe trait SendBuffer {
         false
     }
 
-    /// [Abandons](Self::abandon) the memory of the buffer that lies there. Memory that WSK may write meanwhile is not borrowed for it.
+    /// [Abandons](Self::abandon) the memory of the buffer at this place. Takes a pointer: no reference may exist to memory that WSK may
+    /// write.
     ///
     /// # Safety
     ///
-    /// It is there, and locked.
+    /// The buffer is there, and locked.
     #[doc(hidden)]
     #[must_use]
     unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives it, whose memory is not inside.
+        // SAFETY: the caller passes a buffer that is there; the memory that WSK may use is not inside it.
         unsafe { this.as_ref() }.abandon()
     }
 }
@@ -172,7 +173,7 @@ pub unsafe trait SendBuffer {
 /// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
 /// use wsk::NonPagedBuffer;
 ///
-/// // On the stack, for as long as the call waits; or owned by the operation, which gives it back.
+/// // On the stack, for as long as the call waits. Or owned by the operation, which gives it back.
 /// let mut room = [0; 1500];
 /// # peer.send_to(b"hello", socket.local_address()?).unwrap();
 /// let length = socket.receive_from(&mut room).wait()?.length();
@@ -208,7 +209,7 @@ pub unsafe trait SendBuffer {
     note = "receive into the bytes of a `Vec` as `&mut v[..]`"
 )]
 pub unsafe trait ReceiveBuffer {
-    /// Whether [`lock_mut`](Self::lock_mut) may lock anything, which has to be unlocked.
+    /// Whether [`lock_mut`](Self::lock_mut) may lock something that must be unlocked.
     #[doc(hidden)]
     const LOCKS: bool = true;
 
@@ -217,21 +218,21 @@ pub unsafe trait ReceiveBuffer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; why pages cannot be locked; [`Error::BufferLost`].
+    /// [`Error::NoMemory`] for the MDL; [`Error::WrongIrql`]; the error of locking the pages; [`Error::BufferLost`].
     ///
     /// # Safety
     ///
     /// As for [`SendBuffer::lock`].
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error>;
 
-    /// The bytes of control information that there is room for.
+    /// The number of bytes of control information that there is room for.
     #[doc(hidden)]
     #[inline]
     fn control_room(&self) -> usize {
         0
     }
 
-    /// Takes the control information of what was received: no more than there is room for.
+    /// Takes the control information of the received bytes: no more than there is room for.
     #[doc(hidden)]
     fn set_control(&mut self, control: &[u8]) {
         let _ = control;
@@ -242,19 +243,20 @@ pub unsafe trait ReceiveBuffer {
         false
     }
 
-    /// [Abandons](Self::abandon) the memory of the buffer that lies there. Memory that WSK may write meanwhile is not borrowed for it.
+    /// [Abandons](Self::abandon) the memory of the buffer at this place. Takes a pointer: no reference may exist to memory that WSK may
+    /// write.
     ///
     /// # Safety
     ///
-    /// It is there, and locked.
+    /// The buffer is there, and locked.
     #[doc(hidden)]
     #[must_use]
     unsafe fn abandon_at(this: NonNull<Self>) -> bool {
-        // SAFETY: the caller gives it, whose memory is not inside.
+        // SAFETY: the caller passes a buffer that is there; the memory that WSK may use is not inside it.
         unsafe { this.as_ref() }.abandon()
     }
 
-    /// Whether it was abandoned: also as a buffer to send from, by a shared reference, while it was locked to be received into.
+    /// Whether the buffer was abandoned, even as a buffer to send from, through a shared reference, while it was locked for receiving.
     #[doc(hidden)]
     #[inline]
     fn was_abandoned(&self) -> bool {
@@ -262,7 +264,7 @@ pub unsafe trait ReceiveBuffer {
     }
 }
 
-/// What a buffer does that stays for ever when it is left to a provider.
+/// The methods of a buffer whose memory stays for ever if it is left to a provider.
 macro_rules! stays_when_abandoned {
     (SendBuffer) => {
         fn abandon(&self) -> bool {
@@ -280,8 +282,8 @@ macro_rules! stays_when_abandoned {
     };
 }
 
-// SAFETY: the extent and its MDL, which was built for nonpaged pool, lie in the buffer's own memory, and while it is borrowed its
-// bytes stay as they are; what is lost stays for ever.
+// SAFETY: the extent and its MDL, which was built for nonpaged pool, lie in the buffer's own memory, and while the buffer is borrowed its
+// bytes stay as they are; a lost buffer's memory stays for ever.
 unsafe impl SendBuffer for NonPagedBuffer {
     const LOCKS: bool = false;
 
@@ -305,7 +307,7 @@ unsafe impl ReceiveBuffer for NonPagedBuffer {
     stays_when_abandoned!(ReceiveBuffer);
 }
 
-// SAFETY: by its invariant the slice is a part of the buffer, which it borrows, and whose promise it passes on.
+// SAFETY: by its invariant the slice is a part of the buffer. It borrows the buffer and keeps the buffer's promise.
 unsafe impl SendBuffer for BufferSlice<'_> {
     const LOCKS: bool = false;
 
@@ -317,7 +319,7 @@ unsafe impl SendBuffer for BufferSlice<'_> {
     stays_when_abandoned!(SendBuffer);
 }
 
-// SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; what is lost
+// SAFETY: while the chain is borrowed its MDLs, which were built for nonpaged pool, and its bytes stay as they are; a lost chain's memory
 // stays for ever.
 unsafe impl<const N: usize> SendBuffer for MdlChain<N> {
     const LOCKS: bool = false;
@@ -343,7 +345,7 @@ unsafe impl<const N: usize> ReceiveBuffer for MdlChain<N> {
 }
 
 // SAFETY: by the contract of its constructor the chain stays as it is until this is dropped, and nothing else uses its bytes while an
-// operation has it, which borrows it exclusively.
+// operation has this, which the operation borrows exclusively.
 unsafe impl<O> ReceiveBuffer for DriverMdlMut<O> {
     const LOCKS: bool = false;
 
@@ -352,14 +354,14 @@ unsafe impl<O> ReceiveBuffer for DriverMdlMut<O> {
         Ok(lock.put(self.extent()))
     }
 
-    /// No bytes are described without the chain, which stays its owner's.
+    /// Only if there are no bytes: otherwise WSK has a pointer to the chain, which belongs to the driver.
     fn abandon(&self) -> bool {
         self.is_empty()
     }
 }
 
-// SAFETY: by the invariant the extent lies in the chain, which is borrowed exclusively; its MDLs and its bytes stay as they are as long, as
-// whoever made the driver's parts has said of them.
+// SAFETY: by the invariant the extent lies in the chain, which is borrowed exclusively. Its MDLs and its bytes stay as they are while it is
+// borrowed, by the contracts of the constructors of the driver's parts.
 unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverMdlMut<O>, N, H> {
     const LOCKS: bool = false;
 
@@ -367,13 +369,14 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
         Ok(lock.put(self.alone().extent()))
     }
 
-    /// No bytes are described without the chain, which stays its owner's.
+    /// Only if there are no bytes: otherwise WSK has a pointer to the chain, which belongs to the driver.
     fn abandon(&self) -> bool {
         self.is_empty()
     }
 }
 
-// SAFETY: while it is borrowed what it describes stays as it is, as whoever made it has said; one lock at a time has it.
+// SAFETY: while this is borrowed the memory that it describes stays as it is, by the contract under which it was made; one lock at a time
+// has it.
 unsafe impl SendBuffer for Alone {
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
@@ -396,32 +399,32 @@ unsafe impl SendBuffer for Alone {
     }
 }
 
-/// Locks the pages of bytes: how they are borrowed, for what, which part of them, and the places that they are in.
+/// Locks the pages of bytes. The arguments: how the bytes are borrowed, the access, the part that is used, and the places of the bytes.
 macro_rules! locks_pages {
     ($lock:ident($($receiver:tt)*), $access:ident, ($offset:expr, $length:expr) => $places:expr) => {
         unsafe fn $lock<'l>($($receiver)*, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
             let (offset, length) = ($offset, $length);
             let places = $places;
-            // SAFETY: slices are valid for reads while they are borrowed, and for writes while they are borrowed exclusively, which is
-            // until they are unlocked, as the caller says.
+            // SAFETY: slices are valid for reads while they are borrowed, and for writes while they are borrowed exclusively. By the
+            // caller's contract they are borrowed until they are unlocked.
             unsafe { lock.pages(places, LOCK_OPERATION::$access, offset, length) }
         }
 
-        /// Nothing is locked for nothing.
+        /// Only if there are no bytes: nothing is locked then.
         fn abandon(&self) -> bool {
             self.is_empty()
         }
     };
 }
 
-/// Bytes anywhere, whose pages are locked for the operation, at up to `APC_LEVEL`.
+/// Bytes in any memory. Their pages are locked for the operation, at up to `APC_LEVEL`.
 ///
-/// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages) raises an
-/// exception when there is nothing to lock pages with; it is caught, and becomes an error. A page can be locked some tens of
-/// thousands of times at once, no more. Use a [`NonPagedBuffer`](crate::NonPagedBuffer), which needs no lock, for what is sent often
-/// or many times at once.
-// SAFETY: the slice is borrowed until the operation is over, so nothing writes or frees it; its pages are locked, by an MDL of the
-// lock's own.
+/// [`MmProbeAndLockPages`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-mmprobeandlockpages) raises an exception
+/// when there is nothing to lock pages with; it is caught, and becomes an error. A page can be locked some tens of thousands of times at
+/// once, no more. For bytes that are sent often, or many times at once, use a [`NonPagedBuffer`](crate::NonPagedBuffer), which needs no
+/// lock.
+// SAFETY: the slice is borrowed until the operation is over, so nothing writes or frees it; its pages are locked, by an MDL of the lock's
+// own.
 unsafe impl SendBuffer for [u8] {
     locks_pages! {
         lock(&'l self), IoReadAccess, (0, self.len()) =>
@@ -465,7 +468,7 @@ unsafe impl<const N: usize> ReceiveBuffer for SliceChain<&mut [u8], N> {
     }
 }
 
-/// Passes the promise of a buffer on to which nobody but its owner refers: its type, and the reference to it that is locked.
+/// Keeps the promise of a buffer that only its owner refers to. The arguments: the buffer's type, and the reference to it that is locked.
 macro_rules! passes_on_owned {
     ($Buffer:ty: ($lock:ident: $($receiver:tt)*) => $buffer:expr) => {
         const OWNED_LOCKS: bool = <$Buffer as SendBuffer>::OWNED_LOCKS;
@@ -473,13 +476,13 @@ macro_rules! passes_on_owned {
         #[inline]
         unsafe fn lock_owned<'l>($($receiver)*, $lock: &'l mut Lock) -> Result<&'l Extent, Error> {
             let buffer = $buffer;
-            // SAFETY: the caller keeps the same contract: the buffer is part of this one, or in nonpaged memory that is this one's.
+            // SAFETY: the caller keeps the same contract: the buffer is part of this one, or in nonpaged memory that belongs to this one.
             unsafe { buffer.lock_owned($lock) }
         }
     };
 }
 
-/// Passes the promise of a buffer on: its type, the reference to it that is locked, and where it lies.
+/// Keeps the promise of a buffer. The arguments: the buffer's type, the reference to it that is locked, and its place.
 macro_rules! passes_on {
     (
         $Buffer:ty as $Trait:ident:
@@ -497,13 +500,13 @@ macro_rules! passes_on {
         }
 
         unsafe fn abandon_at($place: NonNull<Self>) -> bool {
-            // SAFETY: the caller gives the owner, which has the buffer. Of what WSK may write only the address is taken.
+            // SAFETY: the caller passes the owner, which has the buffer. Only the address is taken of memory that WSK may write.
             unsafe { <$Buffer as $Trait>::abandon_at($at) }
         }
     };
 }
 
-/// Passes on the rest of what a buffer has, for what leads to it.
+/// The remaining methods of an owner that dereferences to a buffer.
 macro_rules! leads_to {
     (SendBuffer) => {
         #[inline]
@@ -548,7 +551,7 @@ unsafe impl<B: ReceiveBuffer + ?Sized> ReceiveBuffer for &mut B {
     leads_to!(ReceiveBuffer);
 }
 
-// SAFETY: the buffer's promise is passed on by its one holder.
+// SAFETY: this is the one holder of the buffer, and keeps the buffer's promise.
 unsafe impl<B: SendBuffer> SendBuffer for PooledBuffer<B> {
     passes_on!(B as SendBuffer: lock(lock: &'l self) => &**self, at(this) => this.as_ref().0.as_raw());
     passes_on_owned!(B: (lock: &'l self) => &**self);
@@ -561,7 +564,7 @@ unsafe impl<B: ReceiveBuffer> ReceiveBuffer for PooledBuffer<B> {
     leads_to!(ReceiveBuffer);
 }
 
-// SAFETY: the buffer's promise is passed on.
+// SAFETY: keeps the promise of the buffer inside.
 unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
     passes_on!(
         B as SendBuffer: lock(lock: &'l self) => &self.buffer,
@@ -569,7 +572,7 @@ unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
     );
     passes_on_owned!(B: (lock: &'l self) => &self.buffer);
 
-    /// This one's; the buffer's own where there is none here.
+    /// The control information here. If there is none, the buffer's own.
     fn control(&self) -> &[u8] {
         match self.control.as_bytes() {
             [] => self.buffer.control(),
@@ -582,7 +585,7 @@ unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
     }
 }
 
-// SAFETY: the buffer's promise is passed on.
+// SAFETY: keeps the promise of the buffer inside.
 unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N> {
     passes_on!(
         B as ReceiveBuffer: lock_mut(lock: &'l mut self) { self.control.clear() } => &mut self.buffer,
@@ -608,8 +611,8 @@ unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N
     }
 }
 
-// SAFETY: by the contract of its constructor the chain and its bytes stay as they are until this is dropped, and so while it is
-// borrowed; it is mapped, and may be shared, or claimed by one lock at a time.
+// SAFETY: by the contract of its constructor the chain and its bytes stay as they are until this is dropped, and so while it is borrowed;
+// it is mapped, and may be shared, or one lock at a time claims it.
 unsafe impl<O> SendBuffer for DriverMdl<O> {
     passes_on!(
         Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
@@ -617,14 +620,14 @@ unsafe impl<O> SendBuffer for DriverMdl<O> {
     );
     passes_on_owned!(Alone: (lock: &'l self) => self.alone());
 
-    /// No bytes are described without the chain, which stays its owner's.
+    /// Only if there are no bytes: otherwise WSK has a pointer to the chain, which belongs to the driver.
     fn abandon(&self) -> bool {
         self.is_empty()
     }
 }
 
-// SAFETY: while the chain is borrowed its MDLs and its bytes stay as they are, as whoever made the driver's parts has said of them; one
-// lock at a time has them.
+// SAFETY: while the chain is borrowed its MDLs and its bytes stay as they are, by the contracts of the constructors of the driver's parts;
+// one lock at a time has them.
 unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<O>, N, H> {
     passes_on!(
         Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
@@ -632,13 +635,13 @@ unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<
     );
     passes_on_owned!(Alone: (lock: &'l self) => self.alone());
 
-    /// No bytes are described without the chain, which stays its owner's.
+    /// Only if there are no bytes: otherwise WSK has a pointer to the chain, which belongs to the driver.
     fn abandon(&self) -> bool {
         self.is_empty()
     }
 }
 
-// SAFETY: while the frame is borrowed its MDLs and its bytes stay as they are, as whoever made the packet has said of it; one lock at a
+// SAFETY: while the frame is borrowed its MDLs and its bytes stay as they are, by the contract of the packet's constructor; one lock at a
 // time has them.
 unsafe impl<O> SendBuffer for Framed<O> {
     passes_on!(
@@ -648,7 +651,7 @@ unsafe impl<O> SendBuffer for Framed<O> {
     passes_on_owned!(Alone: (lock: &'l self) => self.alone());
 }
 
-/// What is locked as all of its bytes are, as a slice.
+/// A buffer that is locked as a slice of all of its bytes.
 macro_rules! as_slice {
     ($(#[$attribute:meta])* [$($generics:tt)*] $Owner:ty, at($this:ident) => $at:expr) => {
         $(#[$attribute])*
@@ -657,7 +660,7 @@ macro_rules! as_slice {
         unsafe impl<$($generics)*> SendBuffer for $Owner {
             passes_on!([u8] as SendBuffer: lock(lock: &'l self) => &self[..], at($this) => $at);
 
-            /// Nothing is locked for nothing.
+            /// Only if there are no bytes: nothing is locked then.
             fn abandon(&self) -> bool {
                 self.is_empty()
             }
@@ -668,7 +671,7 @@ macro_rules! as_slice {
         unsafe impl<$($generics)*> ReceiveBuffer for $Owner {
             passes_on!([u8] as ReceiveBuffer: lock_mut(lock: &'l mut self) => &mut self[..], at($this) => $at);
 
-            /// Nothing is locked for nothing.
+            /// Only if there are no bytes: nothing is locked then.
             fn abandon(&self) -> bool {
                 self.is_empty()
             }
@@ -679,11 +682,11 @@ macro_rules! as_slice {
 as_slice!([const N: usize] [u8; N], at(this) => NonNull::slice_from_raw_parts(this.cast(), N));
 
 as_slice! {
-    /// Bytes from the global allocator, as many as there are; a vector does not grow. With the feature `alloc`.
+    /// The bytes of a vector, from the global allocator; the vector does not grow. With the feature `alloc`.
     ///
-    /// Their pages are locked for each operation, as those of a slice, at up to `APC_LEVEL`: the allocator may give memory of any kind,
-    /// and only that of a [`NonPagedBuffer`](crate::NonPagedBuffer) needs no lock. What an operation owns that nobody takes back is
-    /// dropped at up to `DISPATCH_LEVEL`, where the allocator has to be able to free it.
+    /// Their pages are locked for each operation, as those of a slice, at up to `APC_LEVEL`: the allocator may give memory of any kind, and
+    /// only that of a [`NonPagedBuffer`](crate::NonPagedBuffer) needs no lock. If nobody takes the vector back from its operation, it is
+    /// dropped at up to `DISPATCH_LEVEL`, where the allocator must be able to free it.
     #[cfg(feature = "alloc")]
     [] alloc::vec::Vec<u8>,
     at(this) => {
@@ -694,7 +697,7 @@ as_slice! {
 }
 
 as_slice! {
-    /// Bytes from the global allocator. All else is as for a vector.
+    /// Bytes from the global allocator. Everything else is as for a vector.
     #[cfg(feature = "alloc")]
     [] alloc::boxed::Box<[u8]>,
     at(this) => this.cast::<NonNull<[u8]>>().read()
@@ -727,7 +730,7 @@ pub unsafe trait SendList {
     #[doc(hidden)]
     unsafe fn lock_list(&mut self) -> Result<LockedList, Error>;
 
-    /// Unlocks the buffers. The request is over, or was not begun.
+    /// Unlocks the buffers. The request is over, or was not made.
     #[doc(hidden)]
     fn unlock_list(&mut self);
 
@@ -744,7 +747,7 @@ unsafe impl<B: SendBuffer> SendList for Messages<B> {
                 return Err(Error::ControlOfOne);
             }
             // SAFETY: the caller keeps the list, with its buffers, and unlocks it. Each lock holds nothing: it is that of one buffer, which
-            // is not locked. What it gives is copied.
+            // is not locked. The extent that it returns is copied.
             unsafe { buffer.lock(lock) }.copied()
         })
     }
@@ -771,10 +774,10 @@ unsafe impl<O> SendList for DriverList<O> {
     }
 }
 
-/// What leads to a list passes its promise on.
+/// An owner that dereferences to a list keeps the list's promise.
 macro_rules! leads_to_list {
     ($Owner:ty) => {
-        // SAFETY: the owner is the one way to the list, which it has, or borrows exclusively, at least as long as it is there.
+        // SAFETY: the owner is the only way to the list, which it owns, or borrows exclusively, at least as long as the owner exists.
         unsafe impl<L: SendList> SendList for $Owner {
             unsafe fn lock_list(&mut self) -> Result<LockedList, Error> {
                 // SAFETY: the caller keeps the same contract for the owner.

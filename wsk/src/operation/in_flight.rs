@@ -106,7 +106,7 @@ impl<F: Function<B>, B: Send + 'static> IntoFuture for Request<'_, F, B> {
 /// use wsk::{Error, NonPagedBuffer};
 ///
 /// let receiving = socket.receive_from(NonPagedBuffer::new(1500)?).start()?;
-/// Do something else meanwhile, and then wait for a limited time only.
+/// // Do something else meanwhile, and then wait for a limited time only.
 /// let finished = match receiving.wait_timeout(Duration::from_millis(20)) {
 ///     Ok(finished) => finished,
 ///     Err((Error::TimedOut { .. }, receiving)) => receiving.give_up()?,
@@ -443,7 +443,7 @@ impl<O: Operation<B>, B> fmt::Debug for InFlight<O, B> {
 /// use wsk::request::SendingTo;
 ///
 /// let request = socket.send_to(NonPagedBuffer::copy_of(b"hello")?, to);
-/// This is the future that `request.await` polls. The datagram is on its way already.
+/// // This is the future that `request.await` polls. The datagram is on its way already.
 /// let run: Run<SendingTo, NonPagedBuffer> = request.into_future();
 /// # assert_eq!(peer.recv(&mut [0; 16]).unwrap(), 5);
 /// assert_eq!(block_on(run).result, Ok(5));

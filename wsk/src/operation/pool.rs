@@ -42,7 +42,7 @@ type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
 /// for number in 0..3 {
 ///     let packet = NonPagedBuffer::copy_of(&[number])?;
 ///     socket.send_to(packet, to).from(&operations).start_with(|finished| {
-/// The packet's owner gets it back here, with the result.
+///         // The packet's owner gets it back here, with the result.
 ///         drop(finished.buffer);
 ///     })?;
 /// }
@@ -223,7 +223,7 @@ unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
 /// use wsk::operation::Operations;
 ///
 /// let operations = Operations::new(&provider, 8)?;
-/// With an operation at hand, the request cannot fail because the pool is empty.
+/// // With an operation at hand, the request cannot fail because the pool is empty.
 /// if let Some(taken) = operations.take() {
 ///     let packet = NonPagedBuffer::copy_of(b"hello")?;
 ///     drop(socket.send_to(packet, to).from(taken).start()?);
@@ -319,7 +319,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
 ///
 /// let operations = Operations::new(&provider, 1)?;
 /// let first = socket.send_to(NonPagedBuffer::copy_of(b"one")?, to).from(&operations).start()?;
-/// The only operation stays taken until its result is.
+/// // The only operation stays taken until its result is.
 /// let second = socket.send_to(NonPagedBuffer::copy_of(b"two")?, to).from(&operations).start();
 /// assert_eq!(second.map(drop).unwrap_err().error, Error::PoolEmpty);
 /// # drop(first);

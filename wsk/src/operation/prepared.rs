@@ -920,7 +920,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 /// let started = sender.start()?;
 /// let ended = started.wait()?;
 /// assert_eq!(ended.result()?, 5);
-/// Start it once more.
+/// // Start it once more.
 /// let sender = ended.into_operation();
 /// # assert_eq!(peer.recv(&mut [0; 8]).unwrap(), 5);
 /// # drop((sender, socket, provider, registration));

@@ -1,7 +1,7 @@
 //! I/O control operations of sockets (`SIO_…`). Each operation is a type, which contains the input.
 //!
-//! [`DatagramSocket::ioctl`](crate::DatagramSocket::ioctl), and the same method of other sockets, runs one. They stand for `WskIoctl` of
-//! `WskControlSocket`.
+//! [`DatagramSocket::ioctl`](crate::DatagramSocket::ioctl), and the same method of other sockets, runs one. They correspond to `WskIoctl`
+//! of `WskControlSocket`.
 //!
 //! To fix a remote address or destination, use the [method](crate::DatagramSocket::fix_remote_address) of the socket, which gives a socket of
 //! another type. For other codes there is [`control_raw`](crate::DatagramSocket::control_raw).
@@ -47,9 +47,9 @@ pub(crate) type Value = [u8; 8];
 /// The input of a control operation, as it is passed to WSK.
 #[derive(Debug)]
 pub enum Input {
-    /// The first so many bytes.
+    /// The first bytes of the value, and their number.
     Bytes(Value, usize),
-    /// An address, as the socket's family has it.
+    /// An address, in the form of the socket's family.
     Address(SocketAddr),
 }
 
@@ -82,7 +82,7 @@ pub trait Ioctl: sealed::Sealed + Sized {
     type Output;
     #[doc(hidden)]
     const CODE: u32;
-    /// The number of bytes of the output, unless that is an address.
+    /// The number of bytes of the output, unless the output is an address.
     #[doc(hidden)]
     const GIVES: usize;
     #[doc(hidden)]
@@ -213,7 +213,7 @@ impl Ioctl for RssProcessor {
 /// use wsk::ioctl::SilentMode;
 ///
 /// socket.send(b"the last").wait()?;
-/// // SAFETY: nothing else sends or disconnects, and the send is over.
+/// // SAFETY: nothing else sends or disconnects, and the send has completed.
 /// let silent = unsafe { SilentMode::new() };
 /// socket.ioctl(silent).wait()?;
 /// socket.close()?;
@@ -240,7 +240,7 @@ impl SilentMode {
     /// does not say what happens otherwise. An operation whose handle was dropped, or that was abandoned, may still be in flight.
     #[must_use]
     pub const unsafe fn new() -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self(())
     }
 }
@@ -264,7 +264,7 @@ impl Ioctl for SilentMode {
 ///
 /// # Invariants
 ///
-/// Table and context are as the interface wants them for one socket, and stay until its close has completed.
+/// The table and the context are as the interface requires for one socket, and stay until the socket's close has completed.
 #[doc(alias = "WSK_EXTENSION_CONTROL_IN")]
 #[derive(Debug)]
 pub struct Extension {
@@ -290,7 +290,7 @@ impl Extension {
         context: *mut c_void,
         dispatch: *const c_void,
     ) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self {
             interface,
             context,
@@ -308,7 +308,7 @@ impl Extension {
 pub struct ExtensionProvider {
     /// The context to pass to the functions of the table.
     pub context: *mut c_void,
-    /// The table of functions, as the interface defines that.
+    /// The table of functions that the interface defines.
     pub dispatch: *const c_void,
 }
 
@@ -319,14 +319,14 @@ pub struct ExtensionProvider {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TcpInfo;
 
-/// Statistics of a connection, with the reasons why sends were held up. Windows 10, version 1809, and later.
+/// Statistics of a connection, with the reasons that delayed its sends. Windows 10, version 1809, and later.
 ///
 /// [`SIO_TCP_INFO`](https://learn.microsoft.com/windows/win32/winsock/sio-tcp-info) of version 1.
 #[doc(alias("SIO_TCP_INFO", "TCP_INFO_v1"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TcpInfoWithLimits;
 
-/// Defines a structure with the members of a C structure, and reads it from the bytes of that.
+/// Defines a structure with the members of a C structure, and reads it from the bytes of the C structure.
 macro_rules! members {
     ($(#[$doc:meta])* $name:ident of $of:ident { $($(#[$member_doc:meta])* $member:ident: $ty:ident = $from:ident,)* }) => {
         $(#[$doc])*
@@ -401,7 +401,7 @@ members! {
 }
 
 members! {
-    /// Why the sends of a connection were held up: how often, for how long, and how many bytes were sent meanwhile.
+    /// What delayed the sends of a connection: how often, for how long, and how many bytes were sent meanwhile.
     SendLimits of TCP_INFO_v1 {
         /// By the peer's window: how often.
         by_peer: u32 = SndLimTransRwin,
@@ -459,7 +459,7 @@ impl Ioctl for TcpInfoWithLimits {
     }
 
     fn output(output: &Output<'_>) -> Result<(ConnectionInfo, SendLimits), Error> {
-        // Version 1 begins with all of version 0.
+        // Version 1 begins with all members of version 0.
         const { assert!(offset_of!(TCP_INFO_v1, SynRetrans) == offset_of!(TCP_INFO_v0, SynRetrans)) };
         Ok((ConnectionInfo::read(output), SendLimits::read(output)))
     }
@@ -515,7 +515,7 @@ impl Ioctl for QueryInspectId {
     }
 }
 
-/// What [`control_raw`](crate::DatagramSocket::control_raw) asks `WskControlSocket` for.
+/// The request that [`control_raw`](crate::DatagramSocket::control_raw) makes with `WskControlSocket`.
 #[doc(alias = "WSK_CONTROL_SOCKET_TYPE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ControlRequest {

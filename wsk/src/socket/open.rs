@@ -1,4 +1,5 @@
-//! Open sockets: a `WSK_SOCKET` with its functions, the handles that keep it open, its close, and the indications that it has to get back.
+//! Open sockets: a `WSK_SOCKET` with its functions, the handles that keep it open, its close, and the indications that must be released to
+//! it.
 
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -30,14 +31,14 @@ use crate::socket::indications::Arrives;
 ///
 /// # Invariants
 ///
-/// `socket` is open, and of the category `C`. Nobody else has it. This goes to the [`Making`](crate::socket::Making) whose capture and
-/// callbacks WSK was given for it, or is given when the accept event returns.
+/// `socket` is open, and of the category `C`. Nobody else has it. This value goes to the [`Making`](crate::socket::Making) whose capture
+/// and callbacks WSK was given for the socket, or is given when the accept event returns.
 pub(crate) struct Fresh<C> {
     socket: NonNull<WSK_SOCKET>,
     category: PhantomData<C>,
 }
 
-// SAFETY: it is the address of a socket, which any thread may use.
+// SAFETY: a `Fresh` is the address of a socket, which any thread may use.
 unsafe impl<C> Send for Fresh<C> {}
 // SAFETY: a `&Fresh` gives access to nothing.
 unsafe impl<C> Sync for Fresh<C> {}
@@ -45,16 +46,16 @@ unsafe impl<C> Sync for Fresh<C> {}
 impl<C: Category> Fresh<C> {
     /// # Safety
     ///
-    /// As the invariant asks.
+    /// The socket is as the invariant says.
     pub(crate) const unsafe fn new(socket: NonNull<WSK_SOCKET>) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self {
             socket,
             category: PhantomData,
         }
     }
 
-    /// The socket with its functions; `None` if the provider gives no table of them.
+    /// The socket with its functions; `None` if the provider gives no table of functions.
     pub(crate) fn open(self, capture: &Capture) -> Option<Open<C>> {
         let (socket, ntddi) = (self.socket, capture.ntddi());
         // SAFETY: by the invariant the socket is open, and of this category, whose table is as long as this Windows makes it, and stays
@@ -63,7 +64,7 @@ impl<C: Category> Fresh<C> {
             let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
             ((C::TYPED)(table, ntddi), (C::ENTRIES)(table, ntddi))
         };
-        // INVARIANT: nobody else has it.
+        // INVARIANT: nobody else has the socket.
         Some(Open {
             socket,
             dispatch,
@@ -94,7 +95,7 @@ impl DatagramEntries {
     /// `table` is the table of an open datagram socket.
     pub(super) unsafe fn read(table: NonNull<WSK_PROVIDER_DATAGRAM_DISPATCH>, _: u32) -> Self {
         let table = table.as_ptr();
-        // SAFETY: the caller gives the table of a datagram socket, which every Windows makes at least this long.
+        // SAFETY: the caller passes the table of a datagram socket, which every Windows makes at least this long.
         unsafe {
             Self {
                 send_to: (&raw const (*table).WskSendTo).read(),
@@ -116,8 +117,8 @@ impl StreamEntries {
                 (&raw const (*table).$entry).read()
             };
         }
-        // SAFETY: the caller gives the table of a stream socket, which every Windows that has such sockets makes as long as the entries that
-        // are read unasked; the others are read where it is longer.
+        // SAFETY: the caller passes the table of a stream socket. Every Windows that has such sockets makes it long enough for the entries
+        // that are read unconditionally; the others are read only if the table is longer.
         unsafe {
             let (send_ex, receive_ex) = if ntddi >= NTDDI_WIN10_RS4 {
                 (entry!(WskSendEx), entry!(WskReceiveEx))
@@ -152,11 +153,11 @@ impl StreamEntries {
     }
 }
 
-/// The operations that are set aside for a socket. There may be none yet.
+/// The operations that are kept ready for a socket. There may be none yet.
 pub(crate) struct Operations {
-    /// For requests that are waited for: one operation for a send, and one for a receive at the same time.
+    /// For requests that wait in the call: one operation for a send, and one for a receive at the same time.
     waiting: Spares<2>,
-    /// Closes the socket. It is taken once.
+    /// The operation that closes the socket. It is taken once.
     closing: Spares<1>,
 }
 
@@ -191,7 +192,7 @@ impl Operations {
 ///
 /// # Invariants
 ///
-/// The socket was made through `capture`. It is open until `handles` is zero. Then it is closed once, with the operation that is set aside
+/// The socket was made through `capture`. It is open until `handles` is zero. Then it is closed once, with the operation that is kept ready
 /// for that. Whoever calls its functions has a handle. When it is `ready`, none of its entries is missing.
 pub struct Socket<C: Category> {
     open: Open<C>,
@@ -209,7 +210,7 @@ pub struct Socket<C: Category> {
     operations: Operations,
     /// The handler and its callbacks. The handler is dropped when the close has completed.
     events: Option<Events<C::Callbacks>>,
-    /// The stream socket that this was. It has the functions of this one.
+    /// The stream socket that this socket was before. It keeps the functions that this one uses.
     #[expect(dead_code, reason = "it is kept, as the dispatch table is part of it")]
     before: Option<Shared<Socket<StreamCategory>>>,
 }
@@ -242,19 +243,19 @@ impl<C: Category> Socket<C> {
         &self.open.entries
     }
 
-    /// The family that it was opened for.
+    /// The family that the socket was opened for.
     #[inline]
     pub(crate) const fn family(&self) -> Family {
         self.family
     }
 
-    /// The capture that it was opened through.
+    /// The capture that the socket was opened through.
     #[inline]
     pub(crate) fn capture(&self) -> &Shared<Capture> {
         &self.capture
     }
 
-    /// Whether it was opened with a handler for events.
+    /// Whether the socket was opened with a handler for events.
     pub(crate) const fn has_events(&self) -> bool {
         self.events.is_some()
     }
@@ -300,7 +301,7 @@ impl<C: Category> Socket<C> {
         }
     }
 
-    /// The operations for requests that are waited for.
+    /// The operations for requests that wait in the call.
     #[inline]
     pub(crate) const fn spares(&self) -> &Spares<2> {
         &self.operations.waiting
@@ -347,13 +348,13 @@ impl<C: Category> Handle<C> {
             // completed.
             unsafe { events.attach(Shared::as_raw(&shared)) };
         }
-        // INVARIANT: the socket was made with one.
+        // INVARIANT: the socket was made with one handle counted.
         Self { shared }
     }
 }
 
 impl<C: Committed> Handle<C> {
-    /// Another handle of a socket; `None` if it has none any more.
+    /// Another handle of a socket; `None` if the socket has no handle any more.
     pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
         // The reference comes first. A handle that is dropped while this one is being counted is not the last, and gives up its reference.
         let shared = socket.clone();
@@ -362,25 +363,25 @@ impl<C: Committed> Handle<C> {
             .handles
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .ok()?;
-        // INVARIANT: counted.
+        // INVARIANT: the handle was counted.
         Some(Self { shared })
     }
 }
 
 impl<C: Category> Handle<C> {
-    /// A reference to what the handles share. It does not keep the socket open.
+    /// A reference to the state that the handles share. It does not keep the socket open.
     pub(crate) fn share(&self) -> Shared<Socket<C>> {
         Shared::clone(&self.shared)
     }
 
-    /// The close of the socket, of which this is the last handle.
+    /// The close of the socket. This must be its last handle.
     ///
     /// # Errors
     ///
     /// [`Error::InUse`] if there are other handles.
     pub(crate) fn into_closing(self) -> Result<Closing<C>, Error> {
         let socket = self.into_shared();
-        // Counted off in one step: of handles that are closed at the same time one is the last.
+        // Counts this handle off in one step: if several handles are closed at the same time, one of them is the last.
         if socket.handles.fetch_sub(1, Ordering::Release) != 1 {
             return Err(Error::InUse);
         }
@@ -388,10 +389,10 @@ impl<C: Category> Handle<C> {
         Closing::of(socket)
     }
 
-    /// What the handles share, with this one counted still.
+    /// The state that the handles share. This handle stays counted.
     fn into_shared(self) -> Shared<Socket<C>> {
         let this = ManuallyDrop::new(self);
-        // SAFETY: it is moved out of what is neither used again nor dropped.
+        // SAFETY: the reference is moved out of a value that is neither used again nor dropped.
         unsafe { core::ptr::read(&raw const this.shared) }
     }
 }
@@ -431,7 +432,7 @@ const fn copied<C: Category>(handle: &Handle<C>) -> ManuallyDrop<Handle<C>> {
 impl<C: Category> Clone for NearHandle<'_, C> {
     #[inline]
     fn clone(&self) -> Self {
-        // INVARIANT: it is borrowed as long.
+        // INVARIANT: the handle is borrowed for the same lifetime.
         Self {
             handle: copied(&self.handle),
             borrowed: PhantomData,
@@ -472,14 +473,14 @@ impl<C: Category> Closing<C> {
     /// The close of a socket that has just lost its last handle.
     fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
         let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
-        // INVARIANT: callers say so.
+        // INVARIANT: the callers have dropped the last handle.
         Ok(Self { socket, operation })
     }
 
     fn begin(self) -> Result<Closed<C>, Error> {
         let Self { socket, operation } = self;
         let (place, table) = (socket.as_ptr(), C::basic(socket.dispatch()));
-        // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once. There are no parameters to point at
+        // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once. The call has no parameters that point at
         // anything.
         match unsafe { operation.launch(None, |irp| table.wsk_close_socket(place, irp)) } {
             Ok(flight) => Ok(Closed { socket, flight }),
@@ -500,7 +501,7 @@ impl<C: Category> Closing<C> {
             Ok(operation) => {
                 let status = operation.outcome().status;
                 drop(operation);
-                // INVARIANT: that was the close, which is over.
+                // INVARIANT: the completed operation was the close.
                 Over { socket, status }.end();
                 call.succeeded(status)
             }
@@ -550,8 +551,8 @@ impl<C: Category> Over<C> {
         if !self.status.is_success() {
             core::mem::forget(self.socket);
         } else if let Some(events) = self.socket.events() {
-            // SAFETY: by the invariant the close has completed, after which WSK calls no event. Who asks for the handler has a handle of the
-            // socket, of which there will be none.
+            // SAFETY: by the invariant the close has completed, after which WSK calls no event. Code that asks for the handler has a handle
+            // of the socket, and there will be no handle any more.
             drop(unsafe { events.context.take() });
         }
     }
@@ -569,7 +570,7 @@ impl<C: Category> Deref for Handle<C> {
 impl<C: Committed> Clone for Handle<C> {
     fn clone(&self) -> Self {
         self.handles.fetch_add(1, Ordering::Relaxed);
-        // INVARIANT: counted.
+        // INVARIANT: the handle was counted.
         Self {
             shared: self.shared.clone(),
         }
@@ -578,7 +579,7 @@ impl<C: Committed> Clone for Handle<C> {
 
 impl<C: Category> Drop for Handle<C> {
     fn drop(&mut self) {
-        // `into_closing` has counted this one off.
+        // If the count is zero, `into_closing` has counted this handle off.
         if self.handles.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -594,14 +595,17 @@ impl<C: Category> Drop for Handle<C> {
 impl Handle<StreamCategory> {
     /// Turns the stream socket into one of this category, with the functions of its table.
     pub(super) fn become_of<C: OfStream>(self, reserved: Reserved<Socket<C>>) -> Handle<C> {
-        // This was the only handle: a category that is not committed has no others. From here on the socket that is made below is open.
+        // This was the only handle: a socket of a category that is not committed has no others. From here on the socket that is made below
+        // is the open one.
         let before = self.share();
         before.handles.store(0, Ordering::Relaxed);
         drop(self);
         let table = NonNull::from(C::table(before.entries()));
-        // SAFETY: the table has functions of the socket's own, is as long as any, and stays with what has it, which this keeps.
+        // SAFETY: the table has functions of the socket's own, is as long as any, and stays as long as `before`, to which the new socket
+        // keeps a reference.
         let dispatch = unsafe { (C::TYPED)(table, before.capture.ntddi()) };
-        // SAFETY: who has the handler has a handle of the socket, of which there is none, or is a callback: no event has been enabled.
+        // SAFETY: code that has the handler has a handle of the socket, of which there is none, or is a callback: no event has been
+        // enabled.
         let context = |events: &Events<_>| unsafe { events.context.take() };
         // INVARIANT: the socket is open, and of this category, whose functions it has.
         let open = Open {
@@ -637,9 +641,9 @@ pub(crate) struct Arrived<C: Arrives> {
 impl<C: Arrives> Arrived<C> {
     /// # Safety
     ///
-    /// As the invariant asks.
+    /// The list and the socket are as the invariant says.
     pub(crate) unsafe fn new(list: Chain<C::Indication>, socket: &Socket<C>) -> Self {
-        // INVARIANT: the caller says so.
+        // INVARIANT: by the contract of this function.
         Self {
             list: Some(list),
             socket: socket.as_ptr(),
@@ -662,7 +666,7 @@ impl<C: Arrives> Arrived<C> {
             return None;
         }
         let socket = Handle::from_open(socket)?;
-        // INVARIANT: they have arrived there, and the callback tells WSK that they were retained.
+        // INVARIANT: the indications have arrived at this socket, and the callback tells WSK that they were retained.
         let list = self.list.take()?;
         Some(Kept { list, socket })
     }
@@ -685,12 +689,12 @@ impl<C: Arrives> Kept<C> {
         &self.list
     }
 
-    /// The socket to which they came.
+    /// The socket at which the indications arrived.
     pub(crate) const fn socket(&self) -> &Handle<C> {
         &self.socket
     }
 
-    /// Takes all but the first out, if there are others.
+    /// Takes all indications but the first out, if there are others.
     pub(crate) fn split(&mut self) -> Option<Self> {
         // INVARIANT: they were retained from this socket, and each is in one list.
         Some(Self {
@@ -703,8 +707,8 @@ impl<C: Arrives> Kept<C> {
 impl<C: Arrives> Drop for Kept<C> {
     fn drop(&mut self) {
         let socket = &self.socket;
-        // SAFETY: by the invariant what is in the list was retained from this socket, which is open while there is a handle, and is
-        // released this once. A provider without the entry gave no indications.
+        // SAFETY: by the invariant the indications in the list were retained from this socket, which is open while there is a handle, and
+        // are released this once. A provider without the entry gave no indications.
         let _ = unsafe { (C::RELEASE)(socket.dispatch(), socket.as_ptr(), self.list.place()) };
     }
 }
@@ -730,7 +734,7 @@ pub(crate) fn into_mdl<O: Owns>(owner: O, from: usize) -> Result<DriverMdl<O>, (
     if from > length {
         return Err((Error::OutOfBounds { end: from, length }, owner));
     }
-    // SAFETY: by the invariant of what is kept the indication's chain is valid, locked or nonpaged, and used by nothing else until it is
-    // released, which as the owner it is last; it may be so on any thread.
+    // SAFETY: by the invariant of `Kept` the indication's chain is valid, locked or nonpaged. Nothing else uses it until the indication is
+    // released, which happens when the owner is dropped, perhaps on any thread.
     Ok(unsafe { DriverMdl::of(payload.rest(from), owner) })
 }

@@ -1,7 +1,7 @@
 //! Socket options. Each option is a type, which contains the value.
 //!
 //! [`DatagramSocket::set_option`](crate::DatagramSocket::set_option) sets an option, and
-//! [`DatagramSocket::option`](crate::DatagramSocket::option) reads one; the other sockets have the same methods. They stand for
+//! [`DatagramSocket::option`](crate::DatagramSocket::option) reads one; the other sockets have the same methods. They correspond to
 //! `WskSetOption` and `WskGetOption` of `WskControlSocket`.
 //!
 //! ```
@@ -61,7 +61,7 @@ pub trait SocketOption: sealed::Sealed + Sized {
     const LEVEL: u32;
     #[doc(hidden)]
     const NAME: u32;
-    /// Writes the value as C has it; its size.
+    /// Writes the value in C's representation. Returns its size.
     #[doc(hidden)]
     fn write(&self, to: &mut [u8; LARGEST]) -> usize;
 }
@@ -75,7 +75,7 @@ pub trait ReadableOption: SocketOption {
     /// The size of the value.
     #[doc(hidden)]
     const SIZE: usize;
-    /// Reads the value as C has it.
+    /// Reads the value in C's representation.
     #[doc(hidden)]
     fn read(from: &[u8; LARGEST]) -> Self;
 }
@@ -104,7 +104,7 @@ macro_rules! options {
 
         impl SocketOption for $name {
             const LEVEL: u32 = $level;
-            // `SO_EXCLUSIVEADDRUSE` is the complement of another option, and negative.
+            // `SO_EXCLUSIVEADDRUSE` is the complement of another option, and so a negative number.
             #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)]
             const NAME: u32 = $option as u32;
             fn write(&self, to: &mut [u8; LARGEST]) -> usize {
@@ -203,7 +203,7 @@ options! {
     MaxCoalescedSize(u32) = UDP, UDP_RECV_MAX_COALESCED_SIZE, "UDP_RECV_MAX_COALESCED_SIZE";
 }
 
-/// Options whose values are numbers in C, and have another type here.
+/// Options whose values are numbers in C, and other types here.
 macro_rules! values {
     ($(
         $(#[$doc:meta])* $name:ident($value:ty) = $level:expr, $option:expr, $alias:literal,
@@ -266,7 +266,7 @@ values! {
         u32: |seconds: Option<u32>| seconds.unwrap_or(NEVER), |number| (number != NEVER).then_some(number);
 }
 
-/// Whether connections are inspected before they are accepted: of a listening socket with a handler that does so, before it is bound.
+/// Whether connections are inspected before they are accepted. Set on a listening socket with a handler that inspects, before it is bound.
 pub(crate) struct ConditionalAccept;
 
 impl sealed::Sealed for ConditionalAccept {}
@@ -281,7 +281,7 @@ impl SocketOption for ConditionalAccept {
     }
 }
 
-/// What `TCP_MAXRT` calls never.
+/// The value of `TCP_MAXRT` that means never.
 const NEVER: u32 = u32::MAX;
 
 fn mtu_number(mtu: Option<u32>) -> u32 {
@@ -292,7 +292,7 @@ fn mtu_of(number: u32) -> Option<u32> {
     (number != IP_UNSPECIFIED_USER_MTU).then_some(number)
 }
 
-/// Path MTU discovery: how the size of the largest packet on a path is found out.
+/// Path MTU discovery: how the stack finds the size of the largest packet that a path allows.
 #[doc(alias = "PMTUD_STATE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -307,7 +307,7 @@ pub enum MtuDiscovery {
     /// No discovery: packets may be fragmented.
     #[doc(alias = "IP_PMTUDISC_DONT")]
     Never,
-    /// Packets are not fragmented, and may be larger than the known path MTU. For drivers with a discovery of their own.
+    /// Packets are not fragmented, and may be larger than the known path MTU. For drivers that do their own discovery.
     #[doc(alias = "IP_PMTUDISC_PROBE")]
     Probe,
 }
@@ -374,10 +374,10 @@ impl ProtectionLevel {
 
 /// Any other option: its level and name, with a plain value.
 ///
-/// Three names do not compile, because their value is a pointer, or the crate relies on it: `SO_WSK_SECURITY` (use
+/// Three names do not compile, because their value is a pointer, or because the crate relies on the option: `SO_WSK_SECURITY` (use
 /// [`set_security_descriptor`](crate::DatagramSocket::set_security_descriptor)), `SO_WSK_EVENT_CALLBACK` (enable the events), and
 /// `SO_CONDITIONAL_ACCEPT` (use [`ListenSocket::open_conditional`](crate::ListenSocket::open_conditional)). For values of more than 64
-/// bytes there is [`control_raw`](crate::DatagramSocket::control_raw).
+/// bytes use [`control_raw`](crate::DatagramSocket::control_raw).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -412,7 +412,7 @@ pub struct Other<const LEVEL: u32, const NAME: u32, T>(
 
 impl<const LEVEL: u32, const NAME: u32, T> sealed::Sealed for Other<LEVEL, NAME, T> {}
 
-/// Whether an option is set by this crate alone.
+/// Whether only this crate may set the option.
 const fn is_kept(level: u32, name: u32) -> bool {
     level == SOL_SOCKET
         && matches!(
@@ -450,7 +450,7 @@ impl<const LEVEL: u32, const NAME: u32, T: PlainValue> ReadableOption for Other<
     label = "neither a number, nor `bool`, nor an array of bytes"
 )]
 pub trait PlainValue: sealed::Sealed + Copy {
-    /// Its size.
+    /// The size of the value.
     #[doc(hidden)]
     const SIZE: usize;
     #[doc(hidden)]
@@ -482,7 +482,7 @@ plain!(u8, u16, u32, u64, i8, i16, i32, i64);
 
 impl sealed::Sealed for bool {}
 
-/// As C's `BOOL` and `DWORD` are: four bytes.
+/// Four bytes, as C's `BOOL` and `DWORD`.
 impl PlainValue for bool {
     const SIZE: usize = size_of::<u32>();
 
@@ -521,7 +521,7 @@ macro_rules! memberships {
         pub struct $name {
             /// The group's address.
             pub group: $address,
-            /// The interface: of IPv4 by its address, of IPv6 by its index.
+            /// The interface: for IPv4 its address, for IPv6 its index.
             pub interface: memberships!(@interface $address),
         }
 
