@@ -531,7 +531,7 @@ unsafe impl<S: Ingredient, B, W: Carry<B>> Carry<Beside<S, B>> for With<W> {
     }
 }
 
-/// The way of a value of which WSK gets nothing.
+/// The way of a value of which WSK gets no part.
 #[derive(Debug)]
 pub struct Untouched;
 

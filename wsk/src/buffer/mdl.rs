@@ -309,7 +309,7 @@ impl<'c> Described<'c> {
         }
     }
 
-    /// The bytes from byte `from` on: what is left to receive into.
+    /// The bytes from byte `from` on, which are left to receive into.
     pub(crate) fn rest(self, from: usize) -> Extent {
         let left = self.buffer.Length.saturating_sub(from);
         let mut offset = self.buffer.Offset as usize + from;

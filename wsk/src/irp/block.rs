@@ -919,7 +919,7 @@ pub(super) enum Rest {
 }
 
 impl Published {
-    /// What the state gave.
+    /// The `Notify` that the state returned.
     #[inline]
     pub(super) const fn notify(&self) -> Notify {
         self.notify

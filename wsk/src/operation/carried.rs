@@ -766,7 +766,7 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
                 }
             }
         };
-        // `goes_on` has counted the bytes that had come.
+        // The outcome counts no bytes: `goes_on` has counted those that had come.
         let information = 0;
         let outcome = Outcome {
             status,

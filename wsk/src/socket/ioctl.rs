@@ -282,7 +282,7 @@ impl Extension {
     ///   one socket.
     /// * Table, callbacks and context stay until that socket's close has completed, which dropping the
     ///   [`Registration`](crate::Registration) waits for.
-    /// * What the driver does with the table that [it is given](ExtensionProvider) changes nothing that this crate keeps account of, as
+    /// * The driver's use of the table that [it is given](ExtensionProvider) changes nothing that this crate keeps account of, as
     ///   [`control_raw`](crate::DatagramSocket::control_raw) says.
     #[must_use]
     pub const unsafe fn new(

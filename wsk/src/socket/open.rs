@@ -312,7 +312,7 @@ impl<C: Category> Socket<C> {
 ///
 /// # Invariants
 ///
-/// It accounts for one of the socket's `handles`. If that is zero, this is about to be dropped, and nothing else is done with it.
+/// It accounts for one of the socket's `handles`. If that is zero, this is about to be dropped, and is used for nothing else.
 pub struct Handle<C: Category> {
     shared: Shared<Socket<C>>,
 }
@@ -410,7 +410,7 @@ pub struct NearHandle<'s, C: Category> {
 impl<'s, C: Category> NearHandle<'s, C> {
     #[inline]
     pub(crate) const fn of(handle: &'s Handle<C>) -> Self {
-        // INVARIANT: the lifetime says so.
+        // INVARIANT: by the lifetime `'s`.
         Self {
             handle: copied(handle),
             borrowed: PhantomData,
@@ -735,6 +735,6 @@ pub(crate) fn into_mdl<O: Owns>(owner: O, from: usize) -> Result<DriverMdl<O>, (
         return Err((Error::OutOfBounds { end: from, length }, owner));
     }
     // SAFETY: by the invariant of `Kept` the indication's chain is valid, locked or nonpaged. Nothing else uses it until the indication is
-    // released, which happens when the owner is dropped, perhaps on any thread.
+    // released. As the owner it is released last, and it may be released on any thread.
     Ok(unsafe { DriverMdl::of(payload.rest(from), owner) })
 }
