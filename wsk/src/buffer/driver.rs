@@ -335,8 +335,8 @@ impl<O> fmt::Debug for DriverMdlMut<O> {
 
 /// A driver's own `WSK_BUF_LIST` to send, for one operation at a time.
 ///
-/// It keeps the owner of the list, which [comes back](Self::into_owner) when the operation has completed, and has [control
-/// information](Self::control_mut) for all of the datagrams. To make a list from buffers, use [`Messages`](crate::Messages).
+/// It keeps the owner of the list, which [comes back](Self::into_owner) when the operation has completed, and has
+/// [control information](Self::control_mut) for all of the datagrams. To make a list from buffers, use [`Messages`](crate::Messages).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();

@@ -194,8 +194,8 @@ impl<D: DriverPart, const N: usize, H: OwnPart> DriverChain<D, N, H> {
     /// # Errors
     ///
     /// With the parts, unchanged: [`Error::OutOfBounds`] for a driver's part that begins inside an MDL, unless it comes first, or that ends
-    /// inside one, unless it comes last: a chain has whole MDLs in its middle. Describe such a part with a [partial
-    /// MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl). [`Error::BufferLost`].
+    /// inside one, unless it comes last: a chain has whole MDLs in its middle. Describe such a part with a
+    /// [partial MDL](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iobuildpartialmdl). [`Error::BufferLost`].
     pub fn new(parts: [ChainPart<D, H>; N]) -> Result<Self, (Error, [ChainPart<D, H>; N])> {
         // INVARIANT: nothing is linked yet, and no bytes are used.
         let mut chain = Self {

@@ -140,8 +140,8 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         flight.is_none_or(Flight::is_completed)
     }
 
-    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL: `<=
-    /// DISPATCH_LEVEL`.
+    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL:
+    /// `<= DISPATCH_LEVEL`.
     ///
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]

@@ -953,8 +953,8 @@ impl<O: Repeat<B>, B> Started<O, B> {
         slot.is_none_or(|slot| slot.flight().is_completed())
     }
 
-    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL: `<=
-    /// DISPATCH_LEVEL`.
+    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL:
+    /// `<= DISPATCH_LEVEL`.
     ///
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]

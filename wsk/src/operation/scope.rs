@@ -555,8 +555,8 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         self.started.ended.load(Ordering::Relaxed) || self.running.flight().is_completed()
     }
 
-    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL: `<=
-    /// DISPATCH_LEVEL`.
+    /// Asks the provider to cancel the operation. The operation then completes soon, perhaps with success all the same. IRQL:
+    /// `<= DISPATCH_LEVEL`.
     ///
     /// [`IoCancelIrp`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-iocancelirp).
     #[doc(alias = "IoCancelIrp")]

@@ -473,7 +473,7 @@ impl<C: Category> Closing<C> {
     /// The close of a socket that has just lost its last handle.
     fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
         let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
-        // INVARIANT: the callers have dropped the last handle.
+        // INVARIANT: the callers have counted off the last handle.
         Ok(Self { socket, operation })
     }
 
