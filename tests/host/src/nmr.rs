@@ -1,8 +1,8 @@
-//! The network module registrar: binds modules that use a network programming interface to modules that provide it.
-//! Stands for `NmrRegisterClient`, `NmrRegisterProvider` and their kin in `netio.sys`.
+//! The network module registrar: binds modules that use a network programming interface to modules that provide it. Stands for
+//! `NmrRegisterClient`, `NmrRegisterProvider` and their kin in `netio.sys`.
 //!
-//! WSK is there as a provider, for clients that attach in this way instead of calling `WskRegister`. Callbacks are called
-//! by the thread that registers or deregisters, at its IRQL.
+//! WSK is one of the providers, for clients that attach through the registrar instead of calling `WskRegister`. The thread that
+//! registers or deregisters calls the callbacks, at its IRQL.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -24,7 +24,7 @@ use crate::pool::Block;
 use crate::waits::Waiting;
 use crate::wsk;
 
-/// What a client module has registered.
+/// A registered client module.
 struct Client {
     characteristics: *const NPI_CLIENT_CHARACTERISTICS,
     context: *mut c_void,
@@ -32,7 +32,7 @@ struct Client {
     origin: Origin,
 }
 
-/// What a provider module has registered.
+/// A registered provider module.
 struct Provider {
     characteristics: *const NPI_PROVIDER_CHARACTERISTICS,
     context: *mut c_void,
@@ -55,7 +55,7 @@ struct Binding {
     client_context: *mut c_void,
     provider_context: *mut c_void,
     attached: bool,
-    /// Whether the client and the provider have completed detaching, once that has begun.
+    /// Whether the client and the provider have completed detaching; `None` before the detach begins.
     detached: Option<(bool, bool)>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     clients.chain(providers).collect()
 }
 
-/// A block is being freed: no characteristics of a module that is registered may lie in it.
+/// Stops the system when a block that is being freed holds the characteristics of a registered module.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     let registrar = REGISTRAR.lock();
@@ -135,7 +135,7 @@ pub(crate) fn memory_freed(block: &Block) {
     }
 }
 
-/// Forgets everything.
+/// Forgets all modules and bindings.
 pub(crate) fn reset() {
     *REGISTRAR.lock() = Registrar::default();
 }
@@ -242,7 +242,7 @@ fn offer(client: usize, provider: Side) {
     CHANGED.notify_all();
 }
 
-/// Stops when a module has answered its detaching with another status than it may.
+/// Stops the system when a module's detach callback has returned a status that the documentation does not allow.
 fn require_detached(callback: &str, status: NTSTATUS) {
     if !matches!(status, STATUS_SUCCESS | STATUS_PENDING) {
         bugcheck!(
@@ -315,7 +315,7 @@ fn detach(binding: usize) {
     }
 }
 
-/// One side has completed detaching. With the second one the binding is gone.
+/// Records that one side has completed detaching. When both have, removes the binding.
 fn detached(binding: usize, note: impl FnOnce(&mut (bool, bool))) {
     let (client, provider) = {
         let mut registrar = REGISTRAR.lock();
@@ -365,7 +365,7 @@ fn detached(binding: usize, note: impl FnOnce(&mut (bool, bool))) {
 }
 
 export! {
-    /// Registers a module that uses an interface, and offers it every provider of that.
+    /// Registers a client module, and offers it every provider of its interface.
     fn NmrRegisterClient(
         ClientCharacteristics: *const NPI_CLIENT_CHARACTERISTICS,
         ClientContext: *mut c_void,
@@ -417,7 +417,7 @@ export! {
 }
 
 export! {
-    /// Registers a module that provides an interface, and offers it to every client of that.
+    /// Registers a provider module, and offers it to every client of its interface.
     fn NmrRegisterProvider(
         ProviderCharacteristics: *const NPI_PROVIDER_CHARACTERISTICS,
         ProviderContext: *mut c_void,
@@ -467,7 +467,7 @@ export! {
 }
 
 export! {
-    /// Attaches a client to the provider that it was offered; called from its `ClientAttachProvider`.
+    /// Attaches a client to the provider that it was offered. The client's `ClientAttachProvider` calls it.
     fn NmrClientAttachProvider(
         NmrBindingHandle: *mut c_void,
         ClientBindingContext: *mut c_void,
@@ -550,14 +550,14 @@ export! {
 }
 
 export! {
-    /// A client has completed a detach that it left pending.
+    /// Completes a detach that a client left pending.
     fn NmrClientDetachProviderComplete(NmrBindingHandle: *mut c_void), at most DISPATCH_LEVEL {
         detached(NmrBindingHandle as usize, |done| done.0 = true);
     }
 }
 
 export! {
-    /// A provider has completed a detach that it left pending.
+    /// Completes a detach that a provider left pending.
     fn NmrProviderDetachClientComplete(NmrBindingHandle: *mut c_void), at most DISPATCH_LEVEL {
         detached(NmrBindingHandle as usize, |done| done.1 = true);
     }
@@ -615,7 +615,7 @@ export! {
     }
 }
 
-/// Waits for a change, which has to come while there is hope.
+/// Waits for a change of the bindings; stops the system when it never comes.
 fn wait(waiting: &Waiting, registrar: &mut MutexGuard<'_, Registrar>) {
     waiting.sleep(&CHANGED, registrar, || {
         "bindings are not detached from both sides".into()

@@ -1,9 +1,9 @@
-//! The memory that drivers allocate, with the suspicion of Driver Verifier's special pool, and a record of each block. Stands
-//! for `ExAllocatePoolWithTag` and its kin.
+//! The memory that drivers allocate, and a record of each block. As suspicious as Driver Verifier's special pool. Stands for
+//! `ExAllocatePoolWithTag` and its kin.
 //!
-//! A block has pages of its own: it ends where they end, what comes next is inaccessible, and so are they once it is freed. Where
-//! that is switched off, or the host has no more pages to give, a block lies in the host's heap, with guards on both sides that
-//! are looked at when it is freed, and is poisoned and kept for a while then.
+//! A block has pages of its own. It ends where they end, the next page is inaccessible, and freeing the block makes its pages
+//! inaccessible too. Where that is switched off, or the host has no more pages to give, the block lies in the host's heap, with
+//! guards on both sides. Freeing it checks the guards, fills the block with poison and keeps it in quarantine for a while.
 
 pub(crate) mod pages;
 pub(crate) mod paging;
@@ -31,14 +31,14 @@ use crate::irql::{self, APC_LEVEL};
 use crate::origin::{Origin, Whose};
 use crate::{event, irp, kernel, lock_order, mdl, nmr, schedule, wsk};
 
-/// Bytes before and after each block that must stay as they are.
+/// The number of guard bytes before and after each block. Nobody may change them.
 const GUARD: usize = 32;
 const GUARD_BYTE: u8 = 0xFD;
-/// What fresh memory is filled with, where the routine doesn't zero it.
+/// Fills fresh memory, where the routine doesn't zero it.
 const FRESH_BYTE: u8 = 0xCD;
-/// What freed memory is filled with while it waits in quarantine, where it stays accessible.
+/// Fills freed memory in quarantine, where it stays accessible.
 const FREED_BYTE: u8 = 0xDD;
-/// Freed memory stays in quarantine until this much of it has gathered.
+/// The most bytes that the quarantine holds. The oldest blocks leave it first.
 const QUARANTINE_BYTES: usize = 16 << 20;
 
 /// Whether blocks get pages of their own.
@@ -68,16 +68,16 @@ pub(crate) enum Use {
     AddressInfo,
     /// A security descriptor that the provider has cached for the driver.
     SecurityDescriptor,
-    /// What a driver sees of a socket.
+    /// The `WSK_SOCKET` that a driver gets.
     Socket,
 }
 
-/// Where a block lies.
+/// The memory that a block lies in.
 #[derive(Clone, Copy)]
 enum Home {
-    /// In pages of its own.
+    /// Pages of its own.
     Pages(Place),
-    /// In the host's heap, so many bytes into an allocation of this layout.
+    /// The host's heap: `lead` bytes into an allocation of this layout.
     Heap { layout: Layout, lead: usize },
 }
 
@@ -101,7 +101,7 @@ impl Block {
         self.usage
     }
 
-    /// What belongs to the block's home before and behind it.
+    /// The bytes of the block's home before and behind the block.
     fn surroundings(&self) -> [Range<usize>; 2] {
         let end = self.address + self.length;
         match self.home {
@@ -110,13 +110,13 @@ impl Block {
         }
     }
 
-    /// The block with what surrounds it.
+    /// The block and its surroundings.
     fn home_range(&self) -> Range<usize> {
         let [before, after] = self.surroundings();
         before.start..after.end
     }
 
-    /// Its pages, if it has some of its own.
+    /// The block's own pages, if it has any.
     fn place(&self) -> Option<Place> {
         match self.home {
             Home::Pages(place) => Some(place),
@@ -124,7 +124,7 @@ impl Block {
         }
     }
 
-    /// How much memory it takes.
+    /// The bytes of memory that the block takes.
     fn footprint(&self) -> usize {
         match self.home {
             Home::Pages(place) => place.range().len(),
@@ -132,7 +132,7 @@ impl Block {
         }
     }
 
-    /// All addresses at which an access has to do with the block.
+    /// The addresses whose accesses a report attributes to the block.
     fn reach(&self) -> Range<usize> {
         match self.home {
             Home::Pages(place) => place.whole(),
@@ -197,10 +197,10 @@ static POOL: Mutex<Pool> = Mutex::new(Pool {
     quarantined: 0,
 });
 
-/// A bit for each page that has been in quarantine, by a part of its number: where none is set, nothing has been freed.
+/// A bit for each page that has held freed memory, found by a part of the page's number. Where no bit is set, no memory was freed.
 static FREED_PAGES: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
 
-/// The place in [`FREED_PAGES`] of the page that an address lies in, and its bit.
+/// The word of [`FREED_PAGES`] for the page that an address lies in, and the page's bit.
 fn freed_page(address: usize) -> (&'static AtomicU64, u64) {
     let page = address / PAGE_SIZE;
     (
@@ -265,10 +265,10 @@ impl Counter {
     }
 }
 
-/// Blocks of the driver's own.
+/// Blocks that drivers allocated from the pool.
 pub(crate) static BLOCKS: Counter = Counter::new();
 
-/// Allocates a block. Memory is that of the host; `None` when it has no more.
+/// Allocates a block; `None` when the host has no more memory.
 pub(crate) fn allocate(
     length: usize,
     tag: u32,
@@ -332,7 +332,7 @@ fn in_heap(length: usize, alignment: usize) -> Option<(usize, Home)> {
     (!base.is_null()).then(|| (base as usize + lead, Home::Heap { layout, lead }))
 }
 
-/// Frees a block whose record was taken out of the pool with [`take`]: makes it inaccessible, or poisons it, and puts it in
+/// Frees a block whose record [`take`] took out of the pool: makes it inaccessible, or fills it with poison, and puts it in
 /// quarantine.
 pub(crate) fn release(mut block: Block, function: &'static str) {
     if block.usage == Use::Paged {
@@ -390,7 +390,7 @@ pub(crate) fn release(mut block: Block, function: &'static str) {
     evicted.iter().for_each(dispose);
 }
 
-/// Gives a quarantined block back to the host, after a look whether it was written since it was freed.
+/// Gives a quarantined block back to the host. Checks first that nobody has written to a block of the heap since it was freed.
 fn dispose(block: &Block) {
     match block.home {
         Home::Pages(place) => pages::give_back(place),
@@ -416,13 +416,13 @@ fn check_poison(block: &Block) {
     }
 }
 
-/// The first address in a range that has another byte than the given one.
+/// The first address in a range whose byte differs from the given one.
 ///
 /// # Safety
 ///
 /// The range is readable.
 unsafe fn first_other(range: Range<usize>, byte: u8) -> Option<usize> {
-    // Compared in pieces, which is fast without optimisation too.
+    // Comparing whole pieces is fast even without optimisation.
     const PIECE: usize = 256;
     let same = [byte; PIECE];
     // SAFETY: the caller says so.
@@ -438,7 +438,7 @@ unsafe fn first_other(range: Range<usize>, byte: u8) -> Option<usize> {
     None
 }
 
-/// Offset from the block's start of a guard byte that was written.
+/// The offset from the block's start of a guard byte that was overwritten.
 fn damaged_guard(block: &Block) -> Option<isize> {
     let [before, after] = block.surroundings();
     // SAFETY: what surrounds a block belongs to its home, and the block isn't freed yet.
@@ -447,7 +447,7 @@ fn damaged_guard(block: &Block) -> Option<isize> {
     damaged.map(|address| address.wrapping_sub(block.address).cast_signed())
 }
 
-/// Takes the record of the block that starts at `address`, when `usage` allows it.
+/// Takes the record of the block that starts at `address` out of the pool, if `allowed` agrees.
 pub(crate) fn take(address: usize, allowed: impl FnOnce(&Block) -> bool) -> Option<Block> {
     let mut pool = POOL.lock();
     if pool.live.get(&address).is_some_and(allowed) {
@@ -467,7 +467,7 @@ fn holding(blocks: &BTreeMap<usize, Block>, address: usize) -> Option<&Block> {
     block.range().contains(&address).then_some(block)
 }
 
-/// What is known of `address`, for a report.
+/// Describes `address` for a report.
 pub(crate) fn story(address: usize) -> String {
     let pool = POOL.lock();
     if let Some(block) = holding(&pool.live, address) {
@@ -485,7 +485,7 @@ pub(crate) fn was_freed(address: usize) -> bool {
     pages.load(Ordering::Relaxed) & bit != 0 && holding(&POOL.lock().quarantine, address).is_some()
 }
 
-/// What an access to an inaccessible address has to do with.
+/// The pool memory that an access to an inaccessible address has hit.
 pub(crate) enum Met {
     /// A block that was freed.
     Freed(String),
@@ -493,8 +493,8 @@ pub(crate) enum Met {
     Beyond(String),
 }
 
-/// What an access to an inaccessible address has met in the pool, with the block's address and length. A lock that isn't had soon
-/// is taken for one that the thread itself holds.
+/// Finds the pool memory that an access to an inaccessible address has hit, with the block's address and length. `None` also when
+/// the lock is not free within two seconds: then the thread itself probably holds it.
 pub(crate) fn met(address: usize) -> Option<(Met, Range<usize>)> {
     let pool = POOL.try_lock_for(core::time::Duration::from_secs(2))?;
     let reached = |blocks: &BTreeMap<usize, Block>, met: fn(String) -> Met| {
@@ -518,7 +518,7 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
         .collect()
 }
 
-/// Checks what is in quarantine and gives it back. Leaked blocks stay allocated: somebody may still use them.
+/// Checks the quarantined blocks and gives them back to the host. Leaked blocks stay allocated: somebody may still use them.
 pub(crate) fn reset() {
     let quarantine = {
         let mut pool = POOL.lock();
@@ -535,20 +535,20 @@ pub(crate) fn reset() {
     BLOCKS.reset();
 }
 
-/// Of a `POOL_TYPE`, whatever its variant: paged pool, which is never executable.
+/// The bit of a `POOL_TYPE` for paged pool, in all variants. Paged pool is never executable.
 const PAGED: i32 = 1;
-/// Of a `POOL_TYPE`: `NonPagedPoolNx` and its variants.
+/// The bit of a `POOL_TYPE` for `NonPagedPoolNx` and its variants.
 const NO_EXECUTE: i32 = 0x200;
 
-/// Whether pool whose pages can be executed may be allocated.
+/// Whether drivers may allocate executable pool.
 static MAY_BE_EXECUTABLE: AtomicBool = AtomicBool::new(false);
 
-/// Chooses whether pool whose pages can be executed may be allocated.
+/// Chooses whether drivers may allocate executable pool.
 pub(crate) fn allow_executable(allow: bool) {
     MAY_BE_EXECUTABLE.store(allow, Ordering::Relaxed);
 }
 
-/// Executable pool was asked for.
+/// Stops the system unless drivers may allocate executable pool.
 fn executable(function: &str, instead: &str, length: usize, tag: u32) {
     if !MAY_BE_EXECUTABLE.load(Ordering::Relaxed) {
         bugcheck!(
@@ -705,7 +705,7 @@ fn bad_free(function: &'static str, address: usize) -> ! {
     }
 }
 
-/// Allocates memory, or says what is raised where the driver wants an exception instead of null.
+/// Allocates memory. Returns the status to raise when the allocation fails and the driver wants an exception instead of NULL.
 fn allocate_or_raise(
     raises: bool,
     allocate: impl FnOnce() -> *mut c_void,
@@ -735,7 +735,7 @@ raising! {
     }
 }
 
-/// `None`, as in NT: the tag of memory without one.
+/// The tag of memory that was allocated without a tag: `None`, as in NT.
 const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 
 export! {
@@ -759,7 +759,7 @@ raising! {
         }
         let kinds = Flags & (POOL_FLAG_NON_PAGED | POOL_FLAG_NON_PAGED_EXECUTE | POOL_FLAG_PAGED);
         if kinds.count_ones() != 1 {
-            // Documented: exactly one of them has to be given.
+            // Documented: the driver has to give exactly one of these flags.
             return Ok(core::ptr::null_mut());
         }
         if kinds == POOL_FLAG_NON_PAGED_EXECUTE {

@@ -1,8 +1,8 @@
-//! Pages of their own for blocks of the pool: a block ends where its last page ends, the next page is inaccessible, and all of
-//! them are once the block is freed. Stands for Driver Verifier's special pool.
+//! Pages of their own for blocks of the pool. A block ends where its last page ends, the next page is inaccessible, and freeing the
+//! block makes its pages inaccessible too. Stands for Driver Verifier's special pool.
 //!
-//! Places are made in groups, each of which is one mapping, and never given back to the host: a place whose block was freed is
-//! taken again later. Where one place ends the inaccessible page comes that keeps it from the next.
+//! The host maps places in groups and never gets them back: when a block is freed, a later block reuses its place. An inaccessible
+//! page separates each place from the next.
 
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use region::Protection;
 
-/// The most places with accessible pages at a time. Each takes two entries of the table that a host keeps of a process's memory,
-/// which has some 65,000 on Linux.
+/// The most places with accessible pages at a time. Each takes two entries of the host's table of a process's memory, which has
+/// some 65,000 entries on Linux.
 const OPEN_AT_ONCE: usize = 16_384;
-/// How many pages are mapped at once, about.
+/// About how many pages one mapping has.
 const GROUP: usize = 256;
 
-/// Pages for one block. They are followed by a page that is never accessible.
+/// Pages for one block, followed by a page that is never accessible.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     start: usize,
@@ -29,7 +29,7 @@ impl Place {
         self.start..self.start + self.length
     }
 
-    /// The pages and the inaccessible one behind them.
+    /// The pages and the inaccessible page behind them.
     pub(crate) fn whole(self) -> Range<usize> {
         self.start..self.start + self.length + region::page::size()
     }
@@ -38,7 +38,7 @@ impl Place {
 /// Places without a block, by their length.
 static FREE: Mutex<BTreeMap<usize, Vec<usize>>> = Mutex::new(BTreeMap::new());
 static OPEN: AtomicUsize = AtomicUsize::new(0);
-/// Between these addresses lie all places.
+/// All places lie between these two addresses.
 static LOWEST: AtomicUsize = AtomicUsize::new(usize::MAX);
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
@@ -67,7 +67,7 @@ pub(crate) fn close(place: Place) {
     OPEN.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// Makes the pages of an open place inaccessible for a while, or accessible again. Says whether that was possible.
+/// Makes the pages of an open place inaccessible for a while, or accessible again. Returns whether the host agreed.
 pub(crate) fn protect(place: Place, protection: Protection) -> bool {
     #[cfg(test)]
     tests::CHANGES.set(tests::CHANGES.get() + 1);
@@ -76,7 +76,7 @@ pub(crate) fn protect(place: Place, protection: Protection) -> bool {
     unsafe { region::protect(place.start as *const u8, place.length, protection) }.is_ok()
 }
 
-/// Gives a closed place back, for another block.
+/// Returns a closed place to the free ones, for another block.
 pub(crate) fn give_back(place: Place) {
     FREE.lock()
         .entry(place.length)
@@ -84,7 +84,7 @@ pub(crate) fn give_back(place: Place) {
         .push(place.start);
 }
 
-/// Whether an address may lie in a place: only then it is worth to look for the block.
+/// Whether an address may lie in a place. If not, there is no need to look for a block.
 #[inline]
 pub(crate) fn may_hold(address: usize) -> bool {
     (LOWEST.load(Ordering::Relaxed)..HIGHEST.load(Ordering::Relaxed)).contains(&address)
@@ -98,9 +98,10 @@ fn take(length: usize) -> Option<Place> {
     if places.is_empty() {
         let whole = length.checked_add(page)?;
         let count = (GROUP * page / whole).max(1);
-        // One page before the first place, which keeps it from what the host has there.
+        // An inaccessible page separates the first place from the host's memory before it.
         let size = whole.checked_mul(count)?.checked_add(page)?;
-        // Windows reserves what is to be inaccessible, and no more: there would be no pages to make accessible.
+        // The pages are first mapped accessible: Windows only reserves memory that is mapped inaccessible, and then has no pages to
+        // make accessible.
         let mapped = region::alloc(size, Protection::READ_WRITE).ok()?;
         let (base, size) = mapped.into_raw_parts::<u8>();
         // SAFETY: nobody knows these pages yet.
@@ -108,7 +109,7 @@ fn take(length: usize) -> Option<Place> {
         let base = base.expose_provenance();
         LOWEST.fetch_min(base, Ordering::Relaxed);
         HIGHEST.fetch_max(base + size, Ordering::Relaxed);
-        // The last is taken first.
+        // The first place goes to the end, because `pop` takes the last.
         places.extend((0..count).rev().map(|index| base + page + index * whole));
     }
     let start = places.pop()?;
@@ -127,7 +128,7 @@ mod tests {
     use crate::Kernel;
 
     std::thread_local! {
-        /// How often this thread has had the protection of pages changed.
+        /// How often this thread has changed the protection of pages.
         pub(super) static CHANGES: Cell<usize> = const { Cell::new(0) };
     }
 

@@ -1,8 +1,9 @@
-//! Paged pool that isn't always there: its blocks become inaccessible when a thread raises its IRQL to `DISPATCH_LEVEL`, and come
-//! back when they are accessed below that. Stands for what Driver Verifier does with pageable memory when it forces IRQL checking.
+//! Paged pool that isn't always present. Its blocks become inaccessible when a thread raises its IRQL to `DISPATCH_LEVEL`, and
+//! become present again when code accesses them below that level. Stands for what Driver Verifier does with pageable memory when it
+//! forces IRQL checking.
 //!
-//! Pages are protected for all threads at once: what one thread has brought back another can reach at `DISPATCH_LEVEL`, until
-//! the level is raised, or a callback called at it, the next time.
+//! The protection of pages holds for all threads at once: when one thread has brought a page back, another thread can access it at
+//! `DISPATCH_LEVEL`, until the next time that a thread raises its level or a callback is called at that level.
 
 use core::ops::Range;
 use std::collections::BTreeMap;
@@ -16,15 +17,15 @@ use super::pages::{self, Place};
 struct Paged {
     place: Place,
     present: bool,
-    /// How many MDLs have locked pages of it.
+    /// The number of MDLs that have locked pages of this block.
     locks: usize,
 }
 
-/// Blocks with pages of their own, by the address of the first.
+/// The blocks with pages of their own, by the address of their first page.
 static BLOCKS: Mutex<BTreeMap<usize, Paged>> = Mutex::new(BTreeMap::new());
-/// How many blocks of paged pool there are, wherever they lie.
+/// The number of all blocks of paged pool, with pages of their own or in the heap.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// How many of those with pages of their own are present and not locked.
+/// The number of blocks in [`BLOCKS`] that are present and not locked.
 static PAGEABLE: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether there is any paged pool.
@@ -33,7 +34,7 @@ pub(crate) fn any() -> bool {
     COUNT.load(Ordering::Relaxed) > 0
 }
 
-/// A block was allocated.
+/// Records an allocated block of paged pool.
 pub(crate) fn add(place: Option<Place>) {
     COUNT.fetch_add(1, Ordering::Relaxed);
     if let Some(place) = place {
@@ -47,7 +48,7 @@ pub(crate) fn add(place: Option<Place>) {
     }
 }
 
-/// A block is going to be freed: it is present from now on.
+/// Forgets a block that is about to be freed, and makes it present.
 pub(crate) fn remove(place: Option<Place>) {
     COUNT.fetch_sub(1, Ordering::Relaxed);
     let removed = place.and_then(|place| BLOCKS.lock().remove(&place.range().start));
@@ -62,7 +63,8 @@ pub(crate) fn remove(place: Option<Place>) {
     }
 }
 
-/// The IRQL of this thread has become `DISPATCH_LEVEL` or higher, or code of the driver's is going to run at such a level.
+/// Makes paged pool inaccessible: the IRQL of this thread has become `DISPATCH_LEVEL` or higher, or code of the driver is about to
+/// run at such a level.
 #[inline]
 pub(crate) fn trim() {
     if PAGEABLE.load(Ordering::Relaxed) > 0 {
@@ -80,17 +82,17 @@ fn page_out() {
     }
 }
 
-/// What an access to an inaccessible address was.
+/// The kinds of accesses to an inaccessible address.
 pub(crate) enum Touched {
-    /// To paged pool that wasn't present, and is now.
+    /// To paged pool that was not present, and now is.
     Returned,
-    /// To paged pool that isn't present, above the level at which it can come back.
+    /// To paged pool that is not present, at a level too high to bring it back.
     TooHigh,
     /// To something else.
     Other,
 }
 
-/// An address wasn't accessible: brings it back if it is in paged pool and `may_wait` says so.
+/// Handles an access to an inaccessible address. Brings the block back if the address lies in paged pool and `may_wait` allows it.
 pub(crate) fn page_in(address: usize, may_wait: bool) -> Touched {
     let mut blocks = BLOCKS.lock();
     let Some((_, paged)) = blocks.range_mut(..=address).next_back() else {
@@ -100,7 +102,7 @@ pub(crate) fn page_in(address: usize, may_wait: bool) -> Touched {
         return Touched::Other;
     }
     if paged.present {
-        // Another thread has brought it back meanwhile.
+        // Another thread has brought the block back meanwhile.
         return Touched::Returned;
     }
     if may_wait && paged.bring_back() {
@@ -119,7 +121,7 @@ impl Paged {
     }
 }
 
-/// An MDL locks pages: what is in paged pool of them is present until they are unlocked.
+/// An MDL locks pages: blocks of paged pool among them stay present until the MDL unlocks them.
 pub(crate) fn lock(pages: &Range<usize>) {
     each(pages, |paged| {
         if !paged.present {
@@ -155,7 +157,7 @@ fn each(pages: &Range<usize>, mut change: impl FnMut(&mut Paged)) {
     }
 }
 
-/// Forgets everything. Blocks that were left behind are present from now on.
+/// Forgets all blocks, and makes those that a test has left behind present.
 pub(crate) fn reset() {
     COUNT.store(0, Ordering::Relaxed);
     PAGEABLE.store(0, Ordering::Relaxed);

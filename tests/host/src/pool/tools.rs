@@ -1,5 +1,5 @@
-//! Tells address sanitizer and valgrind which memory must not be accessed, where it isn't pages of its own. They watch what
-//! `malloc` and `free` do by themselves, but freed blocks of the pool stay allocated, in quarantine.
+//! Tells address sanitizer and valgrind which memory of the host's heap nobody may access. Both watch `malloc` and `free` by
+//! themselves, but freed blocks of the pool stay allocated, in quarantine.
 
 use core::ops::Range;
 
@@ -37,8 +37,9 @@ mod sanitizer {
         })
     }
 
-    // The sanitizer is linked into the program, which exports nothing of it; a weak symbol that isn't there is NULL. It is made weak
-    // where it is used: the optimiser may move that into another object file.
+    // The sanitizer is linked into the program, which exports none of its functions. A weak symbol that no library defines is NULL.
+    // The symbol is declared weak in the assembly that uses it, because the optimiser may move that assembly into another object
+    // file.
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     fn addresses() -> (*const c_void, *const c_void) {
         let (poison, unpoison);
@@ -77,7 +78,7 @@ mod sanitizer {
         (poison, unpoison)
     }
 
-    /// Elsewhere the sanitizer is a library of its own.
+    /// Elsewhere the sanitizer is a separate library.
     #[cfg(not(all(
         target_os = "linux",
         any(target_arch = "x86_64", target_arch = "aarch64")
@@ -107,8 +108,8 @@ mod sanitizer {
     pub(super) fn tell(_bytes: &core::ops::Range<usize>, _forbid: bool) {}
 }
 
-/// Requests of a program that runs under valgrind: some rotations that do nothing, and an instruction that valgrind takes for a
-/// call. The processor itself does nothing there either.
+/// Requests to valgrind from a program that runs under it: rotations that cancel each other, and an instruction that valgrind takes
+/// for a call. On a real processor they have no effect.
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
