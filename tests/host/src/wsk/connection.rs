@@ -1,5 +1,5 @@
-//! Connection-oriented sockets: `WSK_PROVIDER_CONNECTION_DISPATCH` over the host's TCP sockets. Stands for the part of
-//! `afd.sys` and `tcpip.sys` that has one connection.
+//! Connection-oriented sockets: `WSK_PROVIDER_CONNECTION_DISPATCH` over the host's TCP sockets. Stands for the part of `afd.sys`
+//! and `tcpip.sys` that handles one connection.
 
 mod backlog;
 mod connecting;
@@ -39,7 +39,7 @@ use sending::advance_transmits;
 pub(crate) use sending::{WskDisconnect, WskSend, WskSendEx};
 pub(crate) use silence::{forget_silent, keep_silent, set_loopback_is_remote, silence};
 
-/// What `WSK_SOCKET::Dispatch` of a connection socket points at.
+/// The table that `WSK_SOCKET::Dispatch` of a connection socket points at.
 pub(crate) static DISPATCH: WSK_PROVIDER_CONNECTION_DISPATCH = WSK_PROVIDER_CONNECTION_DISPATCH {
     Basic: socket::BASIC,
     WskBind: Some(WskBind),
@@ -57,33 +57,33 @@ pub(crate) static DISPATCH: WSK_PROVIDER_CONNECTION_DISPATCH = WSK_PROVIDER_CONN
 
 /// The event callbacks that a connection has.
 pub(crate) const EVENTS: u32 = WSK_EVENT_RECEIVE | WSK_EVENT_DISCONNECT | WSK_EVENT_SEND_BACKLOG;
-/// How much is taken from the host's socket at once, and so the most that one indication describes.
+/// The most bytes that one read takes from the host's socket, and the most that one indication describes.
 const CHUNK: usize = 1 << 16;
-/// How much is taken from the host's socket to see how much there is.
+/// The most bytes that the provider reads from the host's socket to count those that have arrived.
 const BACKLOG: usize = 1 << 20;
-/// The most that `WskConnectEx` sends.
+/// The most bytes that `WskConnectEx` sends.
 const MAXIMUM_WITH_CONNECT: usize = 65_535;
-/// How many pieces of memory go to the host at once.
+/// The most pieces of memory that one send passes to the host.
 const PIECES: usize = 64;
-/// How often the end of a graceful disconnect is looked for.
+/// The interval between two looks for the end of a graceful disconnect.
 const DRAINING: Duration = Duration::from_millis(1);
 
-/// What only connection-oriented sockets have.
+/// The part that only connection-oriented sockets have.
 pub(crate) struct Connection {
     pointers: Mutex<Pointers>,
-    /// What the driver knew it by when it inspected it.
+    /// The identifier under which the driver inspected the connection.
     pub(crate) inspected: Option<WSK_INSPECT_ID>,
     state: Mutex<State>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
-    /// It isn't connected, and perhaps not bound either.
+    /// The socket isn't connected, and perhaps not bound either.
     New,
     /// A connect is under way.
     Connecting,
     Connected,
-    /// A stream socket that listens: it will never be connected.
+    /// The stream socket listens, so it will never be connected.
     Listening,
 }
 
@@ -96,33 +96,33 @@ struct State {
     local: Option<SocketAddr>,
     remote: Option<SocketAddr>,
     connects: Pending<Connect>,
-    /// What is to be sent, in order: data, and a graceful disconnect as the last.
+    /// Queued sends, in order. A graceful disconnect comes last.
     transmits: Pending<Transmit>,
     receives: Pending<Receive>,
-    /// A graceful disconnect was asked for: nothing more can be sent.
+    /// The driver asked for a graceful disconnect, and can't send any more.
     finishing: bool,
-    /// It is done: the peer has everything.
+    /// The graceful disconnect is done: the peer has all bytes.
     finished: bool,
-    /// Whether the end of a graceful disconnect is being looked for.
+    /// Whether a look for the end of a graceful disconnect is scheduled.
     draining: bool,
-    /// What has come from the host's socket and nobody has received yet.
+    /// Bytes that were read from the host's socket and that the driver has not received yet.
     unread: Vec<u8>,
-    /// The peer has disconnected gracefully: nothing more will come.
+    /// The peer has disconnected gracefully: no more bytes will come.
     ended: bool,
-    /// The connection is gone: what everything fails with.
+    /// The connection is gone: all requests fail with this status.
     broken: Option<NTSTATUS>,
-    /// The host has told that the connection breaks, so that it isn't watched for any more.
+    /// The host has reported that the connection breaks, so the provider no longer watches for that.
     alarmed: bool,
     callbacks: Callbacks,
-    /// What is called instead of `WskReceiveEvent`: `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
+    /// The callback that replaces `WskReceiveEvent`: `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
     receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
     /// The ideal send backlog that the driver knows of.
     ideal: Option<usize>,
-    /// `SIO_WSK_SET_TCP_SILENT_MODE`: nothing is sent any more, and nothing received.
+    /// `SIO_WSK_SET_TCP_SILENT_MODE`: the connection sends and receives no more bytes.
     silent: bool,
-    /// The driver hasn't accepted all it was indicated: nothing is indicated until it calls `WskReceive`.
+    /// The driver has not accepted all indicated bytes. The provider indicates no more until the driver calls `WskReceive`.
     stalled: bool,
-    /// `WskReceiveEvent` is being called: what has arrived since waits until it is known what was accepted.
+    /// A call of `WskReceiveEvent` is running. Bytes that have arrived since wait until the callback says how many it has accepted.
     indicating: bool,
     /// `WskDisconnectEvent` was called.
     told: bool,
@@ -132,13 +132,13 @@ struct State {
 struct Connect {
     request: Request,
     to: SocketAddr,
-    /// What is sent first.
+    /// The data of `WskConnectEx`, which is sent first.
     data: Vec<Range<usize>>,
-    /// The call made the socket and gives it out, or does away with it.
+    /// Whether the call made the socket. The call then gives the socket to the driver, or frees it.
     made: bool,
-    /// Whether the host was told already.
+    /// Whether the host has begun to connect.
     started: bool,
-    /// Whether the policy of the kernel lets it begin.
+    /// Whether the kernel's policy lets the connect begin.
     ripe: bool,
 }
 
@@ -149,7 +149,7 @@ struct Transmit {
     sent: usize,
     purpose: Purpose,
     no_delay: bool,
-    /// The last byte is sent as urgent: `WSK_FLAG_OOB`.
+    /// Send the last byte as urgent: `WSK_FLAG_OOB`.
     urgent: bool,
     ripe: bool,
 }
@@ -160,7 +160,7 @@ enum Purpose {
     /// Data of `WskConnectEx`.
     Connect,
     Disconnect {
-        /// Whether the host was told.
+        /// Whether the host's socket was shut down for sending.
         shut: bool,
     },
 }
@@ -170,12 +170,12 @@ struct Receive {
     request: Request,
     data: Vec<Range<usize>>,
     until: Until,
-    /// How many bytes were taken before the buffer is full.
+    /// The number of bytes that the buffer holds so far.
     taken: usize,
     control: Control,
 }
 
-/// When a receive is done.
+/// The condition that ends a receive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
     Something,
@@ -185,7 +185,7 @@ enum Until {
     End,
 }
 
-/// Where `WskReceiveEx` puts control information and its length.
+/// The driver's places for the control information of `WskReceiveEx` and its length.
 #[derive(Clone, Copy)]
 struct Control {
     length: *mut u32,
@@ -197,7 +197,7 @@ struct Control {
 unsafe impl Send for Control {}
 
 impl Control {
-    /// None is wanted.
+    /// The driver wants no control information.
     const NONE: Self = Self {
         length: core::ptr::null_mut(),
         start: core::ptr::null_mut(),
@@ -205,10 +205,10 @@ impl Control {
     };
 }
 
-/// What the transport tells with all data of connections, as whole messages; nothing where it has no control information.
+/// The control information that comes with all data of connections, as whole messages; empty when the transport has none.
 static CONTROL: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Chooses what the transport tells with all data of connections.
+/// Chooses the control information that comes with all data of connections.
 pub(crate) fn set_control(bytes: Vec<u8>) {
     *CONTROL.lock() = bytes;
 }
@@ -251,7 +251,7 @@ impl Connection {
         }
     }
 
-    /// A socket that a listening one has accepted.
+    /// A socket that a listening socket has accepted.
     pub(crate) fn accepted(
         pointers: Pointers,
         static_events: u32,
@@ -272,7 +272,7 @@ impl Connection {
         connection
     }
 
-    /// What the driver gives for the callbacks only once it has accepted the socket.
+    /// Sets the driver's pointers for the callbacks, which the driver gives only once it has accepted the socket.
     pub(crate) fn set_pointers(&self, pointers: Pointers) {
         socket::keep(&pointers);
         *self.pointers.lock() = pointers;
@@ -300,14 +300,14 @@ impl Connection {
         self.state.lock().phase == Phase::Connected
     }
 
-    /// How many bytes have arrived and weren't received yet.
+    /// The number of bytes that have arrived and that the driver has not received yet.
     pub(crate) fn backlog(&self, socket: &Socket) -> usize {
         let mut state = self.state.lock();
         state.read_host(socket, BACKLOG);
         state.unread.len()
     }
 
-    /// A stream socket begins to listen: gives the address that it is bound to.
+    /// Makes a stream socket listen; returns the address that it is bound to.
     pub(crate) fn commit_to_listening(&self) -> Result<SocketAddr, NTSTATUS> {
         let mut state = self.state.lock();
         match (state.phase, state.local) {
@@ -319,7 +319,7 @@ impl Connection {
         }
     }
 
-    /// Gives up what is pending, when the kernel is shut down.
+    /// Gives up the pending requests when the kernel shuts down.
     pub(crate) fn abandon(&self) -> impl Sized + use<> {
         let mut state = self.state.lock();
         (
@@ -337,7 +337,7 @@ impl Connection {
         (unsafe { pointers.table() }, pointers.context)
     }
 
-    /// The callback that is called with data, if the driver has given one.
+    /// The callback for data, if the driver has given one.
     fn receive_event(&self) -> Option<ReceiveEvent> {
         if let Some(callback) = self.state.lock().receive_ex {
             return Some(ReceiveEvent::Extended(callback));
@@ -374,7 +374,7 @@ impl Connection {
         self.state.lock().receive_ex = callback;
     }
 
-    /// Enables those event callbacks that a listening socket, or the client, has enabled for it.
+    /// Enables the event callbacks that the listening socket or the client has enabled for accepted sockets.
     pub(crate) fn inherit_events(&self, events: u32) {
         self.state.lock().callbacks.enable(events & EVENTS);
     }
@@ -386,7 +386,7 @@ impl Connection {
 }
 
 impl State {
-    /// Whether data can go through the connection now.
+    /// Whether the connection can send and receive now.
     fn usable(&self) -> Result<(), NTSTATUS> {
         match (self.phase, self.broken) {
             (_, Some(broken)) => Err(broken),
@@ -395,7 +395,7 @@ impl State {
         }
     }
 
-    /// Takes what has arrived from the host's socket, until there are `wanted` bytes or there is no more.
+    /// Reads from the host's socket until there are `wanted` bytes, or no more have arrived.
     fn read_host(&mut self, socket: &Socket, wanted: usize) {
         if self.phase != Phase::Connected || self.silent {
             return;
@@ -416,7 +416,7 @@ impl State {
         }
     }
 
-    /// What is worth being woken for.
+    /// The events of the host's socket that the provider has to react to.
     fn interest(&self) -> Interest {
         let mut interest = Interest::default();
         match self.phase {
@@ -437,7 +437,7 @@ impl State {
                     && (!self.receives.is_empty()
                         || indicates
                         || telling && self.unread.is_empty());
-                // Behind what nobody reads an end isn't seen; that the connection breaks is.
+                // While unread bytes remain, the host shows no graceful end, but it does report that the connection breaks.
                 interest.breaking = telling && !self.alarmed && !interest.readable && !self.ended;
             }
             _ => {}
@@ -453,7 +453,7 @@ impl State {
     }
 }
 
-/// Looks at everything that waits, when the host's socket may be ready for it or something else has changed.
+/// Advances all waiting requests and events. Called when the host's socket may be ready or another change may let them go on.
 pub(crate) fn pump(socket: &Arc<Socket>) {
     advance_connect(socket);
     advance_transmits(socket);
@@ -464,7 +464,7 @@ pub(crate) fn pump(socket: &Arc<Socket>) {
     state.watch(socket);
 }
 
-/// The host tells that the connection breaks.
+/// Takes note of the host's report that the connection breaks.
 pub(crate) fn alarm(socket: &Socket) {
     let mut state = socket.connection("the network").state.lock();
     if state.phase != Phase::Connected || state.silent {
@@ -472,7 +472,7 @@ pub(crate) fn alarm(socket: &Socket) {
     }
     state.alarmed = true;
     if state.unread.is_empty() {
-        // Whoever reads will learn it.
+        // The next read gets the error.
         return;
     }
     if let Some(Ok(Some(error))) = socket.with_real(socket2::Socket::take_error) {
@@ -501,12 +501,12 @@ pub(crate) fn bind(socket: &Socket, address: SocketAddr) -> NTSTATUS {
     }
 }
 
-/// Takes a request that is being cancelled.
+/// Takes out a request that is being cancelled.
 pub(crate) fn cancelled(socket: &Arc<Socket>, irp: *mut IRP) -> Option<Request> {
     let mut state = socket.connection("IoCancelIrp").state.lock();
     if let Some(receive) = state.receives.take(irp) {
         drop(state);
-        // An event callback may be next.
+        // An event callback may now get the bytes.
         kick(socket);
         return Some(receive.request);
     }
@@ -522,7 +522,7 @@ pub(crate) fn cancelled(socket: &Arc<Socket>, irp: *mut IRP) -> Option<Request> 
     Some(connect.request)
 }
 
-/// Ends everything that is pending, each call once.
+/// Completes all pending requests with `status`.
 fn end_all(socket: &Arc<Socket>, status: NTSTATUS) {
     let (connects, transmits, receives) = {
         let mut state = socket.connection("WskCloseSocket").state.lock();
@@ -540,7 +540,7 @@ fn end_all(socket: &Arc<Socket>, status: NTSTATUS) {
     complete_all(receives, status);
 }
 
-/// The socket is being closed: cancels what is pending.
+/// Cancels the pending requests of a socket that is being closed.
 pub(crate) fn cancel_all(socket: &Arc<Socket>) {
     socket
         .connection("WskCloseSocket")
@@ -551,14 +551,14 @@ pub(crate) fn cancel_all(socket: &Arc<Socket>) {
     end_all(socket, STATUS_CANCELLED);
 }
 
-/// Whether closing the socket has to abort the connection: it isn't disconnected in both directions.
+/// Whether closing the socket has to abort the connection, because it isn't disconnected in both directions.
 pub(crate) fn closing_aborts(socket: &Socket) -> bool {
     let mut state = socket.connection("WskCloseSocket").state.lock();
     state.read_host(socket, 1);
     !(state.finished && state.ended)
 }
 
-/// The socket is made useless: completes what is pending and tells the event callback.
+/// Completes the pending requests of a socket that is force-closed, and tells the event callback.
 pub(crate) fn force_close(socket: &Arc<Socket>) {
     end_all(socket, STATUS_FILE_FORCED_CLOSED);
     let connection = socket.connection("WskReceiveEvent");

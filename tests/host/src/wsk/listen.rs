@@ -1,5 +1,5 @@
-//! Listening sockets: `WSK_PROVIDER_LISTEN_DISPATCH` over the host's listening TCP sockets, and the table of stream sockets,
-//! which listen or connect.
+//! Listening sockets: `WSK_PROVIDER_LISTEN_DISPATCH` over the host's listening TCP sockets. Also the table of stream sockets, which
+//! listen or connect.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -32,7 +32,7 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::schedule::{self, Plan, SOON};
 use crate::{stack_places, trace};
 
-/// What `WSK_SOCKET::Dispatch` of a listening socket points at.
+/// The table that `WSK_SOCKET::Dispatch` of a listening socket points at.
 pub(crate) static DISPATCH: WSK_PROVIDER_LISTEN_DISPATCH = WSK_PROVIDER_LISTEN_DISPATCH {
     Basic: socket::BASIC,
     WskBind: Some(WskBind),
@@ -41,7 +41,7 @@ pub(crate) static DISPATCH: WSK_PROVIDER_LISTEN_DISPATCH = WSK_PROVIDER_LISTEN_D
     WskGetLocalAddress: Some(WskGetLocalAddress),
 };
 
-/// What `WSK_SOCKET::Dispatch` of a stream socket points at.
+/// The table that `WSK_SOCKET::Dispatch` of a stream socket points at.
 pub(crate) static STREAM_DISPATCH: WSK_PROVIDER_STREAM_DISPATCH = WSK_PROVIDER_STREAM_DISPATCH {
     Basic: socket::BASIC,
     WskBind: Some(WskBind),
@@ -59,21 +59,21 @@ pub(crate) static STREAM_DISPATCH: WSK_PROVIDER_STREAM_DISPATCH = WSK_PROVIDER_S
     WskReceiveEx: Some(connection::WskReceiveEx),
 };
 
-/// What tells inspected connections apart.
+/// The serial number of the next inspected connection.
 static SERIAL_NUMBERS: AtomicU32 = AtomicU32::new(1);
-/// What `WskAcceptEvent` may answer.
+/// The statuses that `WskAcceptEvent` may return.
 const ACCEPT_STATUSES: &str = "STATUS_SUCCESS or STATUS_REQUEST_NOT_ACCEPTED";
-/// What `WskInspectEvent` may answer.
+/// The actions that `WskInspectEvent` may return.
 const INSPECT_ACTIONS: &str = "WskInspectAccept, WskInspectReject or WskInspectPend";
-/// How often it is looked for connections that were given up.
+/// The interval between two looks for connections that the peer has given up.
 const LOOKING: Duration = Duration::from_millis(5);
-/// How many connections the host keeps that nobody has accepted yet.
+/// The number of connections that the host keeps for a listener until they are accepted.
 const BACKLOG: i32 = 200;
 
-/// What only listening sockets have.
+/// The part that only listening sockets have.
 pub(crate) struct Listening {
     pointers: Pointers,
-    /// Whether it was made over UDP, so that it can't be bound.
+    /// Whether the socket was made over UDP, so that it can't be bound.
     for_datagrams: bool,
     state: Mutex<State>,
 }
@@ -85,7 +85,7 @@ struct State {
     local: Option<SocketAddr>,
     accepts: Pending<Accept>,
     callbacks: Callbacks,
-    /// Event callbacks that are enabled on every socket that `WskAcceptEvent` accepts.
+    /// Event callbacks to enable on every socket that `WskAcceptEvent` accepts.
     inherited: u32,
     /// `SO_CONDITIONAL_ACCEPT`: the driver inspects every connection before it is accepted.
     conditional: bool,
@@ -93,9 +93,9 @@ struct State {
     inspecting: Vec<Incoming>,
     /// Connections that have passed the inspection and wait to be accepted.
     passed: VecDeque<Incoming>,
-    /// Connections that the peer gave up before they were accepted, and that the driver hasn't been told of.
+    /// Connections that the peer gave up before they were accepted, and that the driver has not heard of yet.
     aborted: Vec<WSK_INSPECT_ID>,
-    /// Whether it is being looked for those that the peer gives up.
+    /// Whether a look for connections that the peer has given up is scheduled.
     looking: bool,
 }
 
@@ -104,7 +104,7 @@ struct Incoming {
     real: socket2::Socket,
     local: SocketAddr,
     remote: SocketAddr,
-    /// What the driver knows it by, where it inspects connections.
+    /// The identifier of the connection, if the driver inspects it.
     inspected: Option<WSK_INSPECT_ID>,
 }
 
@@ -118,7 +118,7 @@ impl Incoming {
         matches!(self.real.take_error(), Ok(Some(_)))
     }
 
-    /// Drops it; the peer sees a reset.
+    /// Closes the connection; the peer sees a reset.
     fn reject(self) {
         let _ = self.real.set_linger(Some(Duration::ZERO));
     }
@@ -138,7 +138,7 @@ struct Accept {
 
 waiting!(Accept);
 
-/// The tables in the table that a driver gives for a stream socket: for connecting, and for listening.
+/// The two tables in the driver's table for a stream socket: for connecting, and for listening.
 pub(crate) fn stream_pointers(pointers: Pointers) -> (Pointers, Pointers) {
     // SAFETY: the driver gives the table of the socket's category.
     let table = unsafe { pointers.table::<WSK_CLIENT_STREAM_DISPATCH>() };
@@ -195,14 +195,14 @@ impl Listening {
         }
         let mut state = self.state.lock();
         if state.local.is_some() {
-            // Documented: it has to be done before the socket is bound.
+            // Documented: the driver has to set the option before it binds the socket.
             return STATUS_INVALID_DEVICE_STATE;
         }
         state.conditional = conditional;
         STATUS_SUCCESS
     }
 
-    /// Gives up what is pending, when the kernel is shut down.
+    /// Gives up the pending requests when the kernel shuts down.
     pub(crate) fn abandon(&self) -> impl Sized + use<> {
         let mut state = self.state.lock();
         (state.accepts.abandon(), state.callbacks.abandon())
@@ -223,7 +223,7 @@ impl Listening {
         unsafe { self.pointers.table() }
     }
 
-    /// Enables the event callback, and those that accepted sockets have.
+    /// Enables the event callback, and the event callbacks of accepted sockets.
     pub(crate) fn enable_events(&self, events: u32) -> NTSTATUS {
         let known = WSK_EVENT_ACCEPT | connection::EVENTS;
         let accepts = events & WSK_EVENT_ACCEPT != 0;
@@ -249,7 +249,7 @@ impl Listening {
     }
 }
 
-/// Binds a listening socket to a local address, where it listens from now on.
+/// Binds a listening socket to a local address, and makes it listen there.
 pub(crate) fn bind(socket: &Arc<Socket>, address: SocketAddr) -> NTSTATUS {
     let listening = socket.listening("WskBind");
     let mut state = listening.state.lock();
@@ -280,7 +280,7 @@ impl State {
     fn listen(&mut self, socket: &Socket, local: SocketAddr) -> NTSTATUS {
         let listens = socket.with_real(|real| {
             if host::OLD_CONNECTIONS_BLOCK {
-                // Its connections have this from it, and don't block the next listener when they are over.
+                // Accepted connections inherit the option, so their remains don't block the next listener.
                 real.set_reuse_address(true)?;
             }
             real.listen(BACKLOG)
@@ -384,7 +384,7 @@ dispatched! {
 }
 
 impl Accept {
-    /// Makes the accepted socket, and tells its addresses.
+    /// Makes the accepted socket, and writes its addresses.
     fn give(&self, socket: &Arc<Socket>, incoming: Incoming) -> (NTSTATUS, usize) {
         let Incoming {
             real,
@@ -456,7 +456,7 @@ pub(crate) fn kick(socket: &Arc<Socket>) {
     schedule::later(SOON, move || pump(&socket));
 }
 
-/// Hands out what has come in.
+/// Hands out the connections that have come in.
 pub(crate) fn pump(socket: &Arc<Socket>) {
     let listening = socket.listening("the network");
     if listening.is_conditional() {
@@ -488,7 +488,7 @@ pub(crate) fn pump(socket: &Arc<Socket>) {
             return;
         }
         if !state.callbacks.is_enabled(WSK_EVENT_ACCEPT) || socket.is_forced_closed() {
-            // Nobody wants anything: it stays in the host's backlog, and nobody watches.
+            // Nobody wants connections now: they stay in the host's backlog, unwatched.
             return;
         }
         let Some(incoming) = state.next(socket) else {
@@ -507,7 +507,7 @@ pub(crate) fn pump(socket: &Arc<Socket>) {
     }
 }
 
-/// Has the driver inspect what has come in: calls its `WskInspectEvent`.
+/// Calls the driver's `WskInspectEvent` for the connections that have come in.
 fn inspect(socket: &Arc<Socket>) {
     let listening = socket.listening("WskInspectEvent");
     let Some(callback) = listening.table().and_then(|table| table.WskInspectEvent) else {
@@ -532,7 +532,8 @@ fn inspect(socket: &Arc<Socket>) {
         };
         incoming.inspected = Some(id);
         let (local, remote) = (incoming.local, incoming.remote);
-        // Before the driver knows of it: it may end the inspection on another thread before the callback returns.
+        // Record the connection before the driver hears of it: another thread of the driver may end the inspection before the
+        // callback returns.
         state.inspecting.push(incoming);
         drop(state);
         let (mut local_bytes, _) = address::encode(local, socket.family);
@@ -584,8 +585,8 @@ impl State {
     }
 }
 
-/// Looks which of the connections that wait for the driver were given up, and will look again in a while: hosts don't tell of that
-/// by themselves.
+/// Finds the connections that the peer has given up among those that wait for the driver, and schedules the next look: hosts don't
+/// report them.
 fn look_for_aborted(socket: &Arc<Socket>) {
     let mut state = socket.listening("WskAbortEvent").state.lock();
     let waiting = &mut *state;
@@ -615,7 +616,7 @@ fn look_for_aborted(socket: &Arc<Socket>) {
     });
 }
 
-/// Tells the driver of connections that were given up while it inspected them: calls its `WskAbortEvent`.
+/// Calls the driver's `WskAbortEvent` for connections that the peer gave up during or after their inspection.
 fn tell_aborted(socket: &Arc<Socket>) {
     let listening = socket.listening("WskAbortEvent");
     let Some(callback) = listening.table().and_then(|table| table.WskAbortEvent) else {
@@ -663,7 +664,7 @@ fn indicate(socket: &Arc<Socket>, incoming: Incoming, inherited: u32) {
     let mut context = ptr::null_mut();
     let mut dispatch = ptr::null();
     let told = format_args!("a connection from {remote}");
-    // The driver may close it on another thread meanwhile: that lasts until the callback has returned, too.
+    // Another thread of the driver may close the socket meanwhile: the close then waits until the callback has returned.
     accepted.took_off();
     // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for this
     // call.
@@ -754,14 +755,14 @@ dispatched! {
 
 // The end.
 
-/// Takes a request that is being cancelled.
+/// Takes out a request that is being cancelled.
 pub(crate) fn cancelled(socket: &Socket, irp: *mut IRP) -> Option<Request> {
     let listening = socket.listening("IoCancelIrp");
     let accept = listening.state.lock().accepts.take(irp)?;
     Some(accept.request)
 }
 
-/// The socket is being closed: cancels what is pending.
+/// Cancels the pending requests of a socket that is being closed.
 pub(crate) fn cancel_all(socket: &Socket) {
     let accepts = {
         let mut state = socket.listening("WskCloseSocket").state.lock();
@@ -773,7 +774,7 @@ pub(crate) fn cancel_all(socket: &Socket) {
     complete_all(accepts, STATUS_CANCELLED);
 }
 
-/// The socket is made useless: completes what is pending and tells the event callback.
+/// Completes the pending requests of a socket that is force-closed, and tells the event callback.
 pub(crate) fn force_close(socket: &Arc<Socket>) {
     let listening = socket.listening("WskAcceptEvent");
     let accepts = listening.state.lock().accepts.claim_all();
@@ -797,7 +798,7 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
         socket.tell_useless(
             "WskAcceptEvent",
             listening.pointers,
-            // There is no connection that the other pointers could be of, and the documentation promises nothing of them.
+            // The other pointers are NULL: there is no connection, and the documentation promises nothing of them.
             // SAFETY: the driver gave the callback and its context, and keeps both until the socket is closed, which waits for
             // this call.
             move |context| unsafe {
@@ -823,7 +824,7 @@ pub(crate) fn force_close(socket: &Arc<Socket>) {
     }
 }
 
-/// Tells the driver's `WskInspectEvent` that the socket is useless.
+/// Tells the driver's `WskInspectEvent` that the socket is no longer functional.
 fn tell_inspector(socket: &Arc<Socket>) {
     let listening = socket.listening("WskInspectEvent");
     let Some(callback) = listening.table().and_then(|table| table.WskInspectEvent) else {

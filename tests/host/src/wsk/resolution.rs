@@ -30,24 +30,25 @@ use crate::schedule::{self, Plan, SOON};
 use crate::table::Table;
 use crate::trace;
 
-/// Calls whose answer the host's resolver is looking for.
+/// Calls that the host's resolver has not answered yet.
 static WAITING: Mutex<Pending<Resolving>> = Mutex::new(Pending::new());
-/// How many answers are being handed to their calls, which have been taken out of [`WAITING`]; changed while that is locked.
+/// The number of calls that were taken out of [`WAITING`] and are getting their answers. It changes only while [`WAITING`] is
+/// locked.
 static HANDING: AtomicUsize = AtomicUsize::new(0);
-/// Told when there are fewer of either.
+/// Notified when a call leaves [`WAITING`], or when [`HANDING`] shrinks.
 static CHANGED: Condvar = Condvar::new();
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
-/// What was given out, by the address of the first entry of each list: the blocks.
+/// The blocks of each list that a driver has, by the address of the list's first entry.
 static LISTS: Table<Vec<usize>> = Table::new();
 
 /// The flags that ask for a name beside the first address.
 const NAMED: u32 = AI_CANONNAME | AI_FQDN;
 
-/// Where the parts of a block are: an entry, its address, its name.
+/// The offsets of the parts of a block: the entry is at 0, its address and its name follow.
 const ADDRESS_AT: usize = size_of::<ADDRINFOEXW>();
 const NAME_AT: usize = ADDRESS_AT + size_of::<wsk_sys::SOCKADDR_IN6>().next_multiple_of(8);
 
-/// A call that waits for the host's resolver. The number tells it from another call with the same IRP.
+/// A call that waits for the host's resolver. Its number distinguishes it from a later call with the same IRP.
 struct Resolving {
     request: Request,
     number: u64,
@@ -55,14 +56,14 @@ struct Resolving {
 
 waiting!(Resolving);
 
-/// Takes a request that is being cancelled. What the resolver finds after all is thrown away.
+/// Takes out a request that is being cancelled. The resolver's answer to it is thrown away.
 pub(crate) fn cancelled(irp: *mut IRP) -> Option<Request> {
     let taken = WAITING.lock().take(irp);
     CHANGED.notify_all();
     Some(taken?.request)
 }
 
-/// Waits until every call has its answer; says whether there was anything to wait for.
+/// Waits until every call has its answer; returns whether there was anything to wait for.
 pub(crate) fn settle(deadline: Instant) -> bool {
     let mut waiting = WAITING.lock();
     let mut waited = false;
@@ -75,7 +76,7 @@ pub(crate) fn settle(deadline: Instant) -> bool {
     waited
 }
 
-/// Forgets everything. What the resolver still finds is thrown away.
+/// Forgets all calls and lists. Answers of the resolver that still come are thrown away.
 pub(crate) fn reset() {
     let mut waiting = WAITING.lock();
     core::mem::forget(waiting.abandon());
@@ -85,7 +86,7 @@ pub(crate) fn reset() {
     LISTS.clear();
 }
 
-/// Hands an answer to the call with a number, unless that was cancelled or forgotten meanwhile.
+/// Hands an answer to the call with this number, unless the call was cancelled or forgotten meanwhile.
 fn hand_over(number: u64, answer: impl FnOnce(Request)) {
     let taken = {
         let mut waiting = WAITING.lock();
@@ -102,7 +103,7 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
     }
 }
 
-/// What becomes of a name that nobody knows.
+/// The failure of a query for a name that does not exist.
 ///
 /// ```
 /// use wsk_host::{Kernel, UnknownName};
@@ -116,21 +117,21 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownName {
-    /// As documented: `STATUS_NO_MATCH`, and the information is the status once more.
+    /// As documented: `STATUS_NO_MATCH`, and the information is the same status.
     #[default]
     NoMatch,
-    /// As was seen on Windows from 8 on: `STATUS_NOT_FOUND`, and the information is 0.
+    /// As seen on Windows from 8 on: `STATUS_NOT_FOUND`, and the information is 0.
     NotFound,
 }
 
 static NOT_FOUND: AtomicBool = AtomicBool::new(false);
 
-/// Chooses what becomes of names that nobody knows.
+/// Chooses how queries for names that do not exist fail.
 pub(crate) fn set_unknown_name(unknown: UnknownName) {
     NOT_FOUND.store(unknown == UnknownName::NotFound, Ordering::Relaxed);
 }
 
-/// The status for a name that nobody knows.
+/// The status for a name that does not exist.
 fn unknown_name() -> NTSTATUS {
     if NOT_FOUND.load(Ordering::Relaxed) {
         STATUS_NOT_FOUND
@@ -139,7 +140,7 @@ fn unknown_name() -> NTSTATUS {
     }
 }
 
-/// Completes a request of name resolution; the information is the status once more, as documented.
+/// Completes a request of name resolution. Documented: the information is the status.
 fn complete(request: Request, plan: Plan, status: NTSTATUS, pending: bool) -> NTSTATUS {
     let information = if status == STATUS_NOT_FOUND {
         0
@@ -154,7 +155,7 @@ fn complete(request: Request, plan: Plan, status: NTSTATUS, pending: bool) -> NT
     }
 }
 
-/// Asks the resolver with `ask`, here or on a thread of its own, and hands what it found out with `give`.
+/// Asks the resolver with `ask`, on this thread or one of its own, and passes what the resolver found to `give`.
 fn resolve<T: Send + 'static>(
     request: Request,
     at_once: bool,
@@ -192,16 +193,16 @@ fn resolve<T: Send + 'static>(
 
 // From names to addresses.
 
-/// What a call asks for.
+/// The query of a call.
 struct Question {
     node: Option<String>,
     service: Option<String>,
-    /// As the driver gave them; the other numbers are the host's.
+    /// The driver's flags, as Windows numbers them; the other numbers are those of the host.
     flags: u32,
     family: i32,
     kind: i32,
     protocol: i32,
-    /// Whether the driver left open what kind of socket the addresses are for: hosts list every address once for each.
+    /// Whether the driver left the kind of socket open. Hosts then list every address once for each kind.
     any_kind: bool,
 }
 
@@ -351,7 +352,7 @@ fn question(names: (Name, Name), hints: Option<&ADDRINFOEXW>) -> Result<Question
     Ok(question)
 }
 
-/// Flags of Windows as those of the host; what the host doesn't know has no effect.
+/// Translates flags of Windows to those of the host. Flags that the host doesn't know have no effect.
 fn translate<const N: usize>(flags: u32, known: [(u32, i32); N]) -> i32 {
     known
         .into_iter()
@@ -360,7 +361,7 @@ fn translate<const N: usize>(flags: u32, known: [(u32, i32); N]) -> i32 {
 }
 
 impl Question {
-    /// Whether the name is this machine's, whatever its resolver is told.
+    /// Whether the name is `localhost`, which is always this machine, whatever the host's resolver would say.
     fn is_localhost(&self) -> bool {
         self.node
             .as_deref()
@@ -368,7 +369,7 @@ impl Question {
             && self.flags & AI_NUMERICHOST == 0
     }
 
-    /// Whether it can be answered without asking anybody.
+    /// Whether the host answers the query without asking a server.
     fn needs_nobody(&self) -> bool {
         let numeric = self
             .node
@@ -377,7 +378,7 @@ impl Question {
         numeric || self.is_localhost() || self.flags & AI_NUMERICHOST != 0
     }
 
-    /// Whether the name is of the domain that is set aside for names that don't exist.
+    /// Whether the name is in `.invalid`, the domain that is reserved for names that don't exist.
     fn is_invalid(&self) -> bool {
         let node = self.node.as_deref().unwrap_or_default();
         node.to_ascii_lowercase().ends_with(".invalid")
@@ -389,7 +390,7 @@ impl Question {
         }
         let (mut node, mut service) = (self.node.as_deref(), self.service.as_deref());
         let mut flags = self.flags;
-        // A host gives the loopback addresses for no name, and wants a service then.
+        // Hosts answer a query without a name with the loopback addresses, but such a query needs a service.
         let localhost = self.is_localhost();
         if localhost {
             node = None;
@@ -403,7 +404,7 @@ impl Question {
             protocol: self.protocol,
         };
         let entries = getaddrinfo(node, service, Some(hints)).map_err(|error| status_of(&error))?;
-        // Entries that aren't of a family of the Internet are left out.
+        // Entries of families other than IPv4 and IPv6 are left out.
         let mut found: Vec<Found> = entries
             .flatten()
             .map(|entry| Found {
@@ -426,11 +427,11 @@ impl Question {
     }
 }
 
-/// The status for what the host's resolver says.
+/// The status for an error of the host's resolver.
 fn status_of(error: &LookupError) -> NTSTATUS {
     use LookupErrorKind as Kind;
     match error.kind() {
-        // That a name doesn't exist can't always be told from that nobody could be asked.
+        // The errors don't always show whether the name does not exist or no server could be asked.
         Kind::NoName | Kind::NoData | Kind::Service | Kind::Again | Kind::Fail => unknown_name(),
         Kind::Badflags => STATUS_INVALID_PARAMETER,
         Kind::Family | Kind::Socktype => STATUS_NOT_SUPPORTED,
@@ -440,14 +441,14 @@ fn status_of(error: &LookupError) -> NTSTATUS {
     }
 }
 
-/// The place of the driver's for a result.
+/// The driver's variable for the result.
 struct ResultPlace(*mut *mut ADDRINFOEXW);
 
 // SAFETY: the driver keeps the place until the IRP is completed, on whatever thread.
 unsafe impl Send for ResultPlace {}
 
 impl ResultPlace {
-    /// Gives out what was found, as a list that only `WskFreeAddressInfo` frees.
+    /// Gives the driver a list of the addresses that were found. Only `WskFreeAddressInfo` frees it.
     fn give(self, found: &[Found], origin: Origin) -> NTSTATUS {
         let mut next: *mut ADDRINFOEXW = ptr::null_mut();
         let mut blocks = Vec::new();
@@ -460,7 +461,7 @@ impl ResultPlace {
             };
             let name = found.name.as_deref().unwrap_or_default();
             let length = NAME_AT + (name.len() + 1) * 2;
-            // The first is what a driver knows the list by.
+            // The driver knows the list by its first entry, so a leak report shows the origin there.
             let origin = if index == 0 { origin.take() } else { None };
             let Some(block) = pool::allocate(
                 length,
@@ -515,7 +516,7 @@ fn free(blocks: Vec<usize>) {
 }
 
 dispatched! {
-    /// Frees what `WskGetAddressInfo` gave.
+    /// Frees a list of `WskGetAddressInfo`.
     fn WskFreeAddressInfo(Client: *mut c_void, AddrInfo: *mut ADDRINFOEXW), at most PASSIVE_LEVEL {
         let _ = registration::client("WskFreeAddressInfo", Client);
         let address = AddrInfo as usize;
@@ -533,7 +534,7 @@ dispatched! {
 
 // From addresses to names.
 
-/// A string of the driver's that a name goes to.
+/// The driver's string for a name.
 struct NamePlace(*mut UNICODE_STRING);
 
 // SAFETY: the driver keeps the string until the IRP is completed, on whatever thread.
@@ -556,7 +557,7 @@ impl NamePlace {
         Self(place)
     }
 
-    /// Writes a name with a zero behind it, which isn't counted.
+    /// Writes a name and a terminating zero, which the length doesn't count.
     fn put(&self, name: &str) -> NTSTATUS {
         // SAFETY: the driver keeps the string and its buffer writable until the IRP is completed.
         let Some(string) = (unsafe { self.0.as_mut() }) else {
@@ -570,7 +571,7 @@ impl NamePlace {
             // SAFETY: the driver keeps the string's buffer writable until the IRP is completed, and the units were found to fit.
             unsafe { string.Buffer.add(index).write_unaligned(*unit) };
         }
-        // Less than MaximumLength.
+        // Does not overflow: it is less than `MaximumLength`.
         string.Length = ((units.len() - 1) * 2) as u16;
         STATUS_SUCCESS
     }
@@ -649,7 +650,7 @@ unsafe fn sized_address(address: *const SOCKADDR, length: u32) -> Result<SocketA
     unsafe { address::read(address, family) }
 }
 
-/// The name of an address and that of its port.
+/// The name of an address, and the name of its port.
 fn names_of(address: SocketAddr, flags: u32) -> Result<(String, String), NTSTATUS> {
     let flags = translate(flags, host::NAME_FLAGS);
     getnameinfo(&address, flags).map_err(|error| status_of(&error))

@@ -1,4 +1,4 @@
-//! Sockets of every category: making, finding and closing them.
+//! Sockets of every category: how the provider makes, finds and closes them.
 
 use core::cell::RefCell;
 use core::ffi::c_void;
@@ -45,7 +45,7 @@ use crate::trace;
 pub(crate) static SOCKETS: Counter = Counter::new();
 static NUMBERS: AtomicUsize = AtomicUsize::new(0);
 static OPEN: Table<Arc<Socket>> = Table::new();
-/// The last sockets that were closed, kept in memory so that a use of one is told by name.
+/// The sockets that were closed last. A report of a later use names them.
 static CLOSED: Mutex<BTreeMap<usize, Arc<Socket>>> = Mutex::new(BTreeMap::new());
 const REMEMBERED: usize = 4096;
 
@@ -63,7 +63,7 @@ std::thread_local! {
     static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What only sockets of one category have.
+/// The part of a socket that depends on its category.
 #[allow(
     clippy::large_enum_variant,
     reason = "a socket is one allocation, and basic ones are rare"
@@ -73,7 +73,7 @@ pub(crate) enum Category {
     Datagram(Datagram),
     Connection(Connection),
     Listen(Listening),
-    /// It becomes the one or the other, by `WskConnect` or by `WskListen`.
+    /// `WskConnect` makes it connect, or `WskListen` makes it listen.
     Stream(Connection, Listening),
 }
 
@@ -89,23 +89,23 @@ impl Category {
 
 /// A socket.
 pub(crate) struct Socket {
-    /// What drivers know it by: a block of its own, so that they can't look at it once it is closed.
+    /// The driver's `WSK_SOCKET`, in a block that is freed when the socket is closed. The driver cannot access it after that.
     handle: *mut WSK_SOCKET,
     number: usize,
     pub(crate) family: Family,
     pub(crate) category: Category,
     pub(crate) options: Mutex<Options>,
-    /// The security descriptor that it was given, as a self-relative copy.
+    /// The security descriptor that the driver gave the socket, as a self-relative copy.
     pub(crate) security: Mutex<Option<Vec<u8>>>,
     client: Arc<Client>,
-    /// The host's socket; gone once the socket is closed.
+    /// The host's socket; `None` once the socket is closed.
     real: RwLock<Option<socket2::Socket>>,
-    /// How many calls of its functions haven't returned yet.
+    /// The number of calls of the socket's functions that have not returned yet.
     calls: AtomicU32,
     forced_closed: AtomicBool,
     life: Mutex<Life>,
     origin: Origin,
-    /// When it was made.
+    /// The time at which the socket was made.
     pub(crate) made: Instant,
 }
 
@@ -117,14 +117,14 @@ unsafe impl Sync for Socket {}
 
 #[derive(Default)]
 struct Life {
-    /// IRPs in flight, all but that of the close, and event callbacks that run.
+    /// The number of IRPs in flight, except that of the close, plus the number of running event callbacks.
     flights: usize,
     closing: bool,
-    /// The close, once it waits for nothing but the flights.
+    /// The close, once it only waits for the flights to end.
     close: Option<Request>,
 }
 
-/// A call of one of a socket's functions, for as long as it lasts.
+/// A running call of one of a socket's functions.
 pub(crate) struct Entered(Arc<Socket>);
 
 impl Deref for Entered {
@@ -144,7 +144,7 @@ impl Drop for Entered {
     }
 }
 
-/// Finds the socket that a function is called for; stops when there is none, or it is closed.
+/// Finds the socket that the driver calls a function for; stops the system when there is none, or it is closed.
 #[inline]
 pub(crate) fn enter(function: &'static str, socket: *mut WSK_SOCKET) -> Entered {
     let address = socket as usize;
@@ -186,7 +186,7 @@ impl Socket {
         self.number
     }
 
-    /// Where the driver's `WSK_SOCKET` is.
+    /// The address of the driver's `WSK_SOCKET`.
     pub(crate) fn address(&self) -> usize {
         self.handle as usize
     }
@@ -200,7 +200,7 @@ impl Socket {
         self.forced_closed.load(Ordering::SeqCst)
     }
 
-    /// The datagram part; stops when the socket is of another category.
+    /// The datagram part; stops the system when the socket is of another category.
     pub(crate) fn datagram(&self, function: &'static str) -> &Datagram {
         match &self.category {
             Category::Datagram(datagram) => datagram,
@@ -208,14 +208,14 @@ impl Socket {
         }
     }
 
-    /// The connection-oriented part; stops when the socket is of another category.
+    /// The connection-oriented part; stops the system when the socket is of another category.
     pub(crate) fn connection(&self, function: &'static str) -> &Connection {
         self.category
             .connection()
             .unwrap_or_else(|| self.of_another_category(function))
     }
 
-    /// The listening part; stops when the socket is of another category.
+    /// The listening part; stops the system when the socket is of another category.
     pub(crate) fn listening(&self, function: &'static str) -> &Listening {
         match &self.category {
             Category::Listen(listening) | Category::Stream(_, listening) => listening,
@@ -223,7 +223,7 @@ impl Socket {
         }
     }
 
-    /// Stops: a function was called for a socket that doesn't have it.
+    /// Stops the system: the driver called a function that sockets of this category don't have.
     #[cold]
     pub(crate) fn of_another_category(&self, function: &'static str) -> ! {
         bugcheck!(
@@ -233,7 +233,7 @@ impl Socket {
         )
     }
 
-    /// The socket in the words of a report.
+    /// Describes the socket for a report.
     pub(crate) fn story(&self) -> String {
         format!("socket#{} made by {}", self.number, self.origin)
     }
@@ -243,12 +243,12 @@ impl Socket {
         self.client.static_events.load(Ordering::SeqCst)
     }
 
-    /// Binds the host's socket, and gives the address that it got.
+    /// Binds the host's socket, and returns the address that it is bound to.
     pub(crate) fn bind_real(&self, address: SocketAddr) -> Result<SocketAddr, NTSTATUS> {
         let shares = self.options.lock().shares();
         let connects = !matches!(self.category, Category::Basic | Category::Datagram(_));
         if self.family == Family::Unix && address::unix::is_unnamed(address) {
-            // It stays without a name.
+            // The socket stays without a name.
             return Ok(address);
         }
         let to = self
@@ -262,7 +262,7 @@ impl Socket {
                         && connects
                         && host::OLD_CONNECTIONS_BLOCK =>
                 {
-                    // What is left of connections of an earlier listener is no obstacle on Windows.
+                    // On Windows the remains of an earlier listener's connections don't block the port.
                     real.set_reuse_address(true)?;
                     if let Err(error) = real.bind(&to) {
                         real.set_reuse_address(shares)?;
@@ -282,14 +282,14 @@ impl Socket {
         }
     }
 
-    /// Does away with the host's socket; the peer of a connection sees a reset.
+    /// Closes the host's socket; the peer of a connection sees a reset.
     pub(crate) fn reset_real(&self) {
         if let Some(real) = self.take_real() {
             let _ = real.set_linger(Some(Duration::ZERO));
         }
     }
 
-    /// Does away with a socket that the driver was never given.
+    /// Frees a socket that the driver does not keep.
     pub(crate) fn discard(self: &Arc<Self>) {
         self.life.lock().closing = true;
         self.reset_real();
@@ -300,7 +300,8 @@ impl Socket {
         registration::socket_closed(&self.client);
     }
 
-    /// The driver must not look at its `WSK_SOCKET` any more, and needs not keep what it gave.
+    /// Frees the driver's `WSK_SOCKET`, and forgets the driver's table and context. The driver must not access the `WSK_SOCKET` any
+    /// more.
     fn free_handle(&self) {
         for pointers in self.category.pointers() {
             // SAFETY: the socket is only just being closed.
@@ -312,7 +313,7 @@ impl Socket {
         }
     }
 
-    /// Takes a request that is being cancelled out of where it waits.
+    /// Takes a request that is being cancelled out of its queue.
     pub(crate) fn cancelled(self: &Arc<Self>, irp: *mut IRP) -> Option<Request> {
         match &self.category {
             Category::Basic => None,
@@ -330,7 +331,7 @@ impl Socket {
         self.real.read().as_ref().map(body)
     }
 
-    /// Watches for the next arrival.
+    /// Watches the host's socket for the next arrival.
     pub(crate) fn watch(&self) {
         self.watch_for(Interest {
             readable: true,
@@ -342,7 +343,7 @@ impl Socket {
         self.with_real(|real| network::watch(self.number, real, interest));
     }
 
-    /// The host's socket is ready for what it was watched for. `breaks` tells that the connection is ending otherwise.
+    /// Handles an event of the host's socket. `breaks` tells that the connection is ending abnormally.
     pub(crate) fn ready(self: &Arc<Self>, breaks: bool) {
         origin::for_driver(self.origin.driver(), || self.advance(breaks));
     }
@@ -368,7 +369,7 @@ impl Socket {
         }
     }
 
-    /// An IRP is in flight, or an event callback begins.
+    /// Counts an IRP in flight, or an event callback that begins.
     pub(crate) fn took_off(&self) {
         self.life.lock().flights += 1;
     }
@@ -380,7 +381,7 @@ impl Socket {
         !life.closing
     }
 
-    /// An IRP was completed, or an event callback has ended.
+    /// Stops counting an IRP that was completed, or an event callback that has ended. The last one finishes the close.
     pub(crate) fn landed(self: &Arc<Self>) {
         let close = {
             let mut life = self.life.lock();
@@ -396,7 +397,7 @@ impl Socket {
         }
     }
 
-    /// Takes the host's socket away. It isn't watched any more.
+    /// Takes the host's socket out, and stops watching it.
     pub(crate) fn take_real(&self) -> Option<socket2::Socket> {
         let real = self.real.write().take()?;
         network::remove(self.number, &real);
@@ -406,7 +407,7 @@ impl Socket {
     fn finish_close(self: &Arc<Self>, close: Request) {
         // Documented: closing aborts a connection that isn't disconnected in both directions.
         if connection::keep_silent(self) {
-            // Its peer is to see nothing.
+            // A silent connection: its peer must not see the close.
         } else if self.category.connection().is_some() && connection::closing_aborts(self) {
             self.reset_real();
         } else {
@@ -424,11 +425,12 @@ impl Socket {
         self.free_handle();
         SOCKETS.down();
         close.complete(STATUS_SUCCESS, 0);
-        // Only now: a driver whose completion routine frees what it has kept for the socket is not unloaded meanwhile.
+        // Last, because the driver may be unloaded once its sockets are closed. Its completion routine may have to free what it
+        // kept for the socket first.
         registration::socket_closed(&self.client);
     }
 
-    /// Makes the socket useless.
+    /// Force-closes the socket: it is no longer functional.
     fn force_close(self: &Arc<Self>) {
         self.forced_closed.store(true, Ordering::SeqCst);
         match &self.category {
@@ -443,8 +445,9 @@ impl Socket {
         }
     }
 
-    /// Tells an event callback soon that the socket is no longer functional; it has [taken off](Self::take_off_unless_closing)
-    /// for that. `call` is given the driver's context and says what is wrong with the callback's answer, and `end` follows.
+    /// Soon tells an event callback that the socket is no longer functional. The caller has
+    /// [counted](Self::take_off_unless_closing) the callback as a flight. `call` gets the driver's context and calls the callback;
+    /// its `Err` says how the callback's answer breaks the contract. `end` follows.
     pub(crate) fn tell_useless(
         self: &Arc<Self>,
         callback: &'static str,
@@ -454,7 +457,7 @@ impl Socket {
     ) {
         let socket = Arc::clone(self);
         schedule::later(SOON, move || {
-            // The whole of it, which is what may go to other threads.
+            // Moves the whole `Pointers` into the closure: it is `Send`, its fields are not.
             let Pointers { context, .. } = { pointers };
             let told = format_args!("NULL: the socket is no longer functional");
             if let Err(wrong) = callbacks::call(callback, told, || call(context)) {
@@ -477,10 +480,10 @@ pub(crate) fn connections() -> Vec<Arc<Socket>> {
     connections
 }
 
-/// What gives the provider's context and table of an extension interface for those of a client.
+/// Returns the provider's context and table of an extension interface in exchange for those of a client.
 type Extension = dyn FnMut(*mut c_void, *const c_void) -> (*mut c_void, *const c_void) + Send;
 
-/// Extension interfaces that the test offers, by the fields of their identifiers.
+/// The extension interfaces that the test offers, by the fields of their identifiers.
 static EXTENSIONS: Mutex<BTreeMap<ExtensionId, Box<Extension>>> = Mutex::new(BTreeMap::new());
 
 type ExtensionId = (u32, u16, u16, [u8; 8]);
@@ -505,7 +508,7 @@ pub(crate) fn register_extension(
     Some(register(context, dispatch))
 }
 
-/// Makes every open socket useless.
+/// Force-closes every open socket.
 pub(crate) fn force_close_all() {
     let mut open = Vec::new();
     OPEN.each(|_, socket| open.push(socket.clone()));
@@ -514,7 +517,7 @@ pub(crate) fn force_close_all() {
     }
 }
 
-/// Waits for sockets that are being closed; says whether there were any.
+/// Waits for the sockets that are being closed; returns whether there were any.
 pub(crate) fn settle(deadline: Instant) -> bool {
     let mut waited = false;
     while OPEN
@@ -548,7 +551,7 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     lines
 }
 
-/// Closes what is left, and forgets it.
+/// Closes the remaining sockets, and forgets everything about sockets.
 pub(crate) fn reset() {
     for (_, socket) in OPEN.extract(|_, _| true) {
         // Requests that are still queued are never completed: their IRPs are the driver's leaks.
@@ -577,7 +580,7 @@ pub(crate) fn reset() {
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
 
-/// The transports that there are.
+/// The transports that the provider has.
 pub(crate) fn transports() -> [WSK_TRANSPORT; 4] {
     [
         (SOCK_DGRAM, UDP, AF_INET),
@@ -643,14 +646,14 @@ dispatched! {
     }
 }
 
-/// What a driver gives for the callbacks of a socket: a context, and the table that is of the socket's category.
+/// The driver's pointers for the callbacks of a socket: a context, and the dispatch table for the socket's category.
 #[derive(Clone, Copy)]
 pub(crate) struct Pointers {
     pub(crate) context: *mut c_void,
     dispatch: *const c_void,
-    /// The table's entries as they were given: it must not change while the socket is open.
+    /// The entries of the table at the time that the driver gave it. The table must not change while the socket is open.
     entries: [usize; Self::ENTRIES],
-    /// How many there are.
+    /// The number of entries.
     length: usize,
 }
 
@@ -658,7 +661,7 @@ pub(crate) struct Pointers {
 unsafe impl Send for Pointers {}
 
 impl Pointers {
-    /// The most entries that a table has.
+    /// The most entries that any table has.
     const ENTRIES: usize = 3;
 
     /// Neither context nor table.
@@ -671,7 +674,7 @@ impl Pointers {
         }
     }
 
-    /// What a driver has given to `function`. WSK uses both at `DISPATCH_LEVEL`.
+    /// The pointers that the driver gave to `function`. WSK uses both at `DISPATCH_LEVEL`.
     ///
     /// # Safety
     ///
@@ -706,7 +709,7 @@ impl Pointers {
         pointers
     }
 
-    /// As [`given`](Self::given), with the table of the category that `flags` tell of.
+    /// As [`given`](Self::given), with the table of the category that `flags` choose.
     ///
     /// # Safety
     ///
@@ -758,7 +761,7 @@ impl Pointers {
         entries
     }
 
-    /// Stops when the table isn't what it was.
+    /// Stops the system when the driver has changed the table.
     ///
     /// # Safety
     ///
@@ -782,7 +785,7 @@ impl Pointers {
         }
     }
 
-    /// The driver's table as it was given, if it gave one.
+    /// The driver's table as the driver gave it, if there is one.
     ///
     /// # Safety
     ///
@@ -795,7 +798,7 @@ impl Pointers {
         Some(unsafe { self.entries.as_ptr().cast::<T>().read() })
     }
 
-    /// The addresses that WSK keeps.
+    /// The addresses that WSK keeps: those of the table and the context.
     fn kept(&self) -> impl Iterator<Item = usize> + use<> {
         let both = [self.dispatch as usize, self.context as usize];
         let count = if self.dispatch.is_null() { 0 } else { 2 };
@@ -803,10 +806,10 @@ impl Pointers {
     }
 }
 
-/// How many sockets keep each of the addresses of tables and contexts.
+/// For each address of a table or context: the number of sockets that keep it.
 static KEPT: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 
-/// A socket keeps pointers from now on.
+/// Records that a socket keeps pointers.
 pub(crate) fn keep(pointers: &Pointers) {
     let mut kept = KEPT.lock();
     for address in pointers.kept() {
@@ -814,7 +817,7 @@ pub(crate) fn keep(pointers: &Pointers) {
     }
 }
 
-/// A socket doesn't keep pointers any more.
+/// Records that a socket no longer keeps pointers.
 fn forget(pointers: &Pointers) {
     let mut kept = KEPT.lock();
     for address in pointers.kept() {
@@ -827,7 +830,7 @@ fn forget(pointers: &Pointers) {
     }
 }
 
-/// A block is being freed: no table of an open socket may lie in it, nor a context that an event callback may be called with.
+/// Stops the system when a block that is being freed holds a table of an open socket, or a context that an event callback may get.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     if KEPT.lock().range(range.clone()).next().is_none() {
@@ -855,7 +858,7 @@ pub(crate) fn memory_freed(block: &Block) {
 }
 
 impl Category {
-    /// What the driver has given for the callbacks.
+    /// The driver's pointers for the callbacks.
     fn pointers(&self) -> Vec<Pointers> {
         match self {
             Self::Basic => Vec::new(),
@@ -882,12 +885,12 @@ impl Category {
     }
 }
 
-/// Stands beside the flags of the categories for a listening socket over UDP, of which only the name makes sense.
+/// Used like the flag of a category: a listening socket over UDP, which can be made and not bound.
 const LISTEN_FOR_DATAGRAMS: u32 = 1 << 31 | WSK_FLAG_LISTEN_SOCKET;
-/// Stands beside them for a basic socket over TCP.
+/// Used like the flag of a category: a basic socket over TCP.
 const BASIC_FOR_STREAMS: u32 = 1 << 31 | WSK_FLAG_BASIC_SOCKET;
 
-/// Checks what a driver wants to have made.
+/// Checks which kind of socket a driver asks for.
 pub(crate) fn check_kind(
     family: u16,
     kind: u16,
@@ -896,9 +899,9 @@ pub(crate) fn check_kind(
 ) -> Result<(Family, u32), NTSTATUS> {
     let family = Family::new(family).ok_or(STATUS_NOT_SUPPORTED)?;
     let wanted = match flags {
-        // Documented: there is no such category before Windows 10, version 1703.
+        // Documented: Windows has this category from Windows 10, version 1703, on.
         WSK_FLAG_STREAM_SOCKET if windows_version().2 < 15063 => None,
-        // Seen on Windows: it can be made, and then not bound.
+        // Seen on Windows: a driver can make such a socket, but not bind it.
         WSK_FLAG_LISTEN_SOCKET if kind == SOCK_DGRAM => {
             return if protocol == UDP {
                 Ok((family, LISTEN_FOR_DATAGRAMS))
@@ -907,11 +910,11 @@ pub(crate) fn check_kind(
             };
         }
         WSK_FLAG_LISTEN_SOCKET | WSK_FLAG_CONNECTION_SOCKET | WSK_FLAG_STREAM_SOCKET => {
-            // There is one protocol, which has no number.
+            // `AF_UNIX` has one protocol, which has no number.
             Some((SOCK_STREAM, if family == Family::Unix { 0 } else { TCP }))
         }
         WSK_FLAG_BASIC_SOCKET | WSK_FLAG_DATAGRAM_SOCKET if family == Family::Unix => {
-            // Streams are all that Windows has of it.
+            // Windows has only streams of `AF_UNIX`.
             return Err(STATUS_NOT_SUPPORTED);
         }
         WSK_FLAG_BASIC_SOCKET if kind == SOCK_STREAM => Some((SOCK_STREAM, TCP)),
@@ -931,7 +934,7 @@ pub(crate) fn check_kind(
     }
 }
 
-/// Makes a socket with its socket of the host.
+/// Makes a socket, and the host's socket for it.
 pub(crate) fn make(
     family: Family,
     flags: u32,
@@ -949,7 +952,7 @@ pub(crate) fn make(
     let real = socket2::Socket::new(family.domain(), kind, protocol)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     if family == Family::V6 {
-        // On Windows a socket is for IPv6 only until told otherwise; hosts differ.
+        // On Windows an IPv6 socket is for IPv6 only unless the driver changes that; hosts differ.
         real.set_only_v6(true)
             .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     }
@@ -1025,7 +1028,7 @@ fn open(
     real.set_nonblocking(true)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     if family.is_ip() && category.connection().is_some() {
-        // There is no function that would receive urgent data by itself.
+        // WSK has no function that receives urgent data separately.
         real.set_out_of_band_inline(true)
             .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
     }
@@ -1073,7 +1076,7 @@ fn open(
 }
 
 dispatched! {
-    /// Closes a socket: cancels what is pending on it, waits for what is under way, and frees it.
+    /// Closes a socket: cancels its pending requests, waits for those that are under way, and frees it.
     fn WskCloseSocket(Socket: *mut WSK_SOCKET, Irp: *mut IRP) -> NTSTATUS, at most DISPATCH_LEVEL {
         let socket = enter("WskCloseSocket", Socket);
         let own = INSIDE.with_borrow(|inside| {
@@ -1133,7 +1136,7 @@ dispatched! {
     }
 }
 
-/// Finishes a close, or leaves that to the last flight.
+/// Finishes a close, or leaves the close to the last flight.
 fn shut(socket: &Arc<Socket>, close: Request, inline: bool) -> NTSTATUS {
     {
         let mut life = socket.life.lock();

@@ -1,5 +1,5 @@
-//! How much unsent data keeps a connection busiest: `SIO_WSK_QUERY_IDEAL_SEND_BACKLOG` and `WskSendBacklogEvent`. Stands for the
-//! part of `tcpip.sys` that follows the window of the peer.
+//! The amount of unsent data that keeps a connection busy: `SIO_WSK_QUERY_IDEAL_SEND_BACKLOG` and `WskSendBacklogEvent`. Stands for
+//! the part of `tcpip.sys` that follows the window of the peer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +10,11 @@ use super::{Phase, kick};
 use crate::wsk::callbacks::{self, WrongAnswer};
 use crate::wsk::socket::{self, Socket};
 
-/// What the test has chosen for all connections; 0 where that is what the host has room for.
+/// The ideal backlog that the test has chosen for all connections; 0 stands for the host's.
 static CHOSEN: AtomicUsize = AtomicUsize::new(0);
 
-/// The ideal send backlog of a connection: what the test has chosen, or how much the host's socket keeps, which the host may tune.
+/// The ideal send backlog of a connection: the test's choice, or the size of the send buffer of the host's socket, which the host
+/// may tune.
 pub(crate) fn ideal(socket: &Socket) -> usize {
     match CHOSEN.load(Ordering::Relaxed) {
         0 => socket
@@ -32,7 +33,7 @@ pub(crate) fn set_ideal(bytes: usize) {
     }
 }
 
-/// Takes note of the ideal backlog that a socket begins with: no change from nothing.
+/// Records the ideal backlog that a socket begins with, which is no change that the driver hears of.
 pub(crate) fn note_ideal(socket: &Socket) {
     if let Some(connection) = socket.category.connection() {
         let now = ideal(socket);
@@ -40,7 +41,7 @@ pub(crate) fn note_ideal(socket: &Socket) {
     }
 }
 
-/// Tells the driver when the ideal backlog isn't what it was any more: calls its `WskSendBacklogEvent`.
+/// Calls the driver's `WskSendBacklogEvent` when the ideal backlog has changed.
 pub(super) fn advance(socket: &Arc<Socket>) {
     let connection = socket.connection("WskSendBacklogEvent");
     {
@@ -51,7 +52,7 @@ pub(super) fn advance(socket: &Arc<Socket>) {
         }
         let now = ideal(socket);
         let before = state.ideal.replace(now);
-        // A socket without room is being closed.
+        // Zero means that the socket is being closed.
         if before.is_none_or(|before| before == now)
             || now == 0
             || !state.callbacks.is_enabled(WSK_EVENT_SEND_BACKLOG)

@@ -165,7 +165,7 @@ fn connect(socket: &Arc<Socket>, mut connect: Connect, plan: Plan) -> NTSTATUS {
 }
 
 impl Connect {
-    /// Connects the host's socket; `None` while that lasts.
+    /// Connects the host's socket; `None` while the connect is under way.
     fn attempt(&mut self, socket: &Socket) -> Option<NTSTATUS> {
         if is_null_provider() {
             return Some(STATUS_SUCCESS);
@@ -187,7 +187,7 @@ impl Connect {
                 }
             } else {
                 let outcome = match real.connect(&to) {
-                    // Linux says this once after an attempt that has failed.
+                    // After an attempt has failed, Linux returns this error once.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
                         real.connect(&to)
                     }
@@ -208,13 +208,13 @@ impl Connect {
         }
     }
 
-    /// Completes a call that has failed.
+    /// Completes a connect that has failed.
     fn give_up(self, socket: &Arc<Socket>, plan: Plan, status: NTSTATUS) -> NTSTATUS {
         self.discard_socket(socket);
         self.request.finish(plan, status, 0)
     }
 
-    /// Does away with a socket that the call has made and can't give out.
+    /// Frees a socket that the call has made and can't give to the driver.
     pub(super) fn discard_socket(&self, socket: &Arc<Socket>) {
         if self.made {
             socket.discard();
@@ -223,14 +223,14 @@ impl Connect {
 }
 
 impl State {
-    /// A connect was cancelled: the host may have got half of it done, so that the socket is good for nothing.
+    /// Resets the state after a cancelled connect. The host may have carried out half of it, so the socket is of no more use.
     pub(super) fn give_up_connecting(&mut self) {
         self.phase = Phase::New;
         self.broken = Some(STATUS_CONNECTION_ABORTED);
     }
 }
 
-/// The host has connected, or hasn't. `waited` tells whether the IRP is marked pending already.
+/// Finishes a connect that has succeeded or failed. `waited` tells whether the IRP is marked pending already.
 fn finish_connect(
     socket: &Arc<Socket>,
     mut state: parking_lot::MutexGuard<'_, State>,

@@ -122,7 +122,7 @@ unsafe fn receive(
         drop(state);
         return request.finish(plan, STATUS_SUCCESS, length_of(&data));
     }
-    // Documented: any call of it lets indications go on.
+    // Documented: every call of `WskReceive` lets indications go on.
     let stalled = core::mem::take(&mut state.stalled);
     let mut receive = Receive {
         request,
@@ -136,7 +136,7 @@ unsafe fn receive(
         && !state.indicating
         && let Some((status, length)) = receive.fill(socket, &mut state)
     {
-        // What was taken may have been all that was there before the end, of which an event is to tell.
+        // The receive may have taken the last bytes before the end of the stream, which `WskDisconnectEvent` reports.
         let tells = state.callbacks.is_enabled(WSK_EVENT_DISCONNECT) && !state.told;
         if stalled || tells {
             kick(socket);
@@ -147,13 +147,13 @@ unsafe fn receive(
     }
     state.receives.push_or_cancel(socket, receive);
     drop(state);
-    // There may be something already, here or in the host's socket.
+    // Bytes may have arrived already, here or in the host's socket.
     kick(socket);
     STATUS_PENDING
 }
 
 impl Receive {
-    /// Puts what has arrived where the driver wants it; `None` when it has to wait for more.
+    /// Moves arrived bytes to the driver's buffer; `None` when the receive has to wait for more.
     fn fill(&mut self, socket: &Socket, state: &mut State) -> Option<(NTSTATUS, usize)> {
         let room = length_of(&self.data) - self.taken;
         match self.until {
@@ -190,7 +190,7 @@ impl Receive {
         Some(self.done(STATUS_SUCCESS, self.taken))
     }
 
-    /// Moves so many bytes into the buffer, behind those that are there.
+    /// Moves `length` bytes into the buffer, behind those that it holds already.
     fn take(&mut self, state: &mut State, length: usize) {
         let mut from = 0;
         let mut skip = self.taken;
@@ -234,7 +234,7 @@ impl Receive {
     }
 }
 
-/// What is to be done with what has arrived.
+/// The next action of the receiving half.
 enum Arrived {
     Received(Receive, NTSTATUS, usize),
     Indicate(Vec<u8>),
@@ -273,7 +273,7 @@ impl State {
         }
         let over = self.ended && self.unread.is_empty();
         match self.broken {
-            // Documented: it is for what the peer does.
+            // Documented: the event reports only what the peer does.
             Some(broken) if tells && broken != STATUS_CONNECTION_ABORTED => {
                 Arrived::Tell { abortive: true }
             }
@@ -318,12 +318,12 @@ pub(super) fn advance_receives(socket: &Arc<Socket>) {
     }
 }
 
-/// The event callback that is called with data.
+/// The event callback for data.
 #[derive(Clone, Copy)]
 pub(super) enum ReceiveEvent {
     /// `WskReceiveEvent`
     Plain(Plain),
-    /// That of `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
+    /// The callback of `SIO_WSK_SET_RECEIVE_EX_CALLBACK`.
     Extended(Extended),
 }
 
@@ -352,7 +352,7 @@ impl ReceiveEvent {
         }
     }
 
-    /// Calls it with `length` bytes of data, and with control information if it takes that.
+    /// Calls the callback with `length` bytes of data, and with control information if it takes that.
     ///
     /// # Safety
     ///
@@ -431,7 +431,7 @@ fn indicate(socket: &Arc<Socket>, mut bytes: Vec<u8>) {
     let mut state = connection.state.lock();
     state.indicating = false;
     if !left.is_empty() {
-        // A WskReceive that was called meanwhile has lifted the stall already.
+        // A `WskReceive` that the driver called meanwhile has ended the stall already.
         state.stalled = state.receives.is_empty();
         left.append(&mut state.unread);
         state.unread = left;

@@ -182,8 +182,7 @@ dispatched! {
     }
 }
 
-/// Breaks the connection from this side: what is to be sent is cancelled, what is to be received fails, and the peer sees a
-/// reset.
+/// Aborts the connection from this side: queued sends are cancelled, receives fail, and the peer sees a reset.
 fn abort(socket: &Arc<Socket>) {
     let (transmits, receives) = {
         let mut state = socket.connection("WskDisconnect").state.lock();
@@ -199,7 +198,7 @@ fn abort(socket: &Arc<Socket>) {
     complete_all(receives, STATUS_CONNECTION_ABORTED);
 }
 
-/// Leaves the first half of the bytes, and one more where they are odd.
+/// Keeps the first half of the bytes, rounded up.
 fn halve(data: &mut [Range<usize>]) {
     let mut left = length_of(data).div_ceil(2);
     for piece in data {
@@ -212,7 +211,7 @@ pub(super) fn length_of(data: &[Range<usize>]) -> usize {
     data.iter().map(Range::len).sum()
 }
 
-/// Sends, or queues behind what is being sent. `waited` tells whether the IRP is marked pending already.
+/// Sends, or queues behind the sends in progress. `waited` tells whether the IRP is marked pending already.
 pub(super) fn transmit_now(
     socket: &Arc<Socket>,
     mut transmit: Transmit,
@@ -260,8 +259,8 @@ pub(super) fn transmit_now(
     STATUS_PENDING
 }
 
-/// Completes a transmit whose IRP was cancelled. When a part of it is sent already, what follows would be taken for the rest
-/// of it: the connection is aborted.
+/// Completes a transmit whose IRP was cancelled. When a part of it has been sent, the peer would take the next bytes for the rest,
+/// so the connection is aborted.
 fn finish_cancelled(socket: &Arc<Socket>, transmit: Transmit) {
     transmit.after_cancel(socket);
     transmit
@@ -278,12 +277,12 @@ impl Transmit {
             if let Purpose::Disconnect { shut: false } = self.purpose {
                 socket.connection("WskDisconnect").state.lock().finishing = false;
             }
-            // What is behind it can go on.
+            // The sends behind it can go on.
             kick(socket);
         }
     }
 
-    /// Sends as much as the host takes; `None` when that isn't all.
+    /// Sends as much as the host takes; `None` when bytes remain.
     fn advance(&mut self, socket: &Socket, state: &mut State) -> Option<(NTSTATUS, usize)> {
         let total = length_of(&self.data);
         if is_null_provider() {
@@ -316,7 +315,8 @@ impl Transmit {
             self.purpose = Purpose::Disconnect { shut: true };
             socket.with_real(|real| real.shutdown(Shutdown::Write));
         }
-        // Documented: it is completed only when the transport is done with it, that is when the peer has acknowledged.
+        // Documented: the disconnect completes only when the transport is done with it, which is when the peer has acknowledged all
+        // bytes.
         match socket.with_real(host::unacknowledged) {
             None => Some((STATUS_FILE_FORCED_CLOSED, 0)),
             Some(0) => {
@@ -334,7 +334,7 @@ impl Transmit {
         }
     }
 
-    /// What isn't sent yet.
+    /// The bytes that are not sent yet.
     fn rest(&self) -> Vec<IoSlice<'_>> {
         let mut skip = self.sent;
         let mut slices = Vec::new();
@@ -369,7 +369,7 @@ fn send_to_host(
 }
 
 impl State {
-    /// Looks again for the end of a graceful disconnect, in a while: hosts don't tell of it.
+    /// Schedules another look for the end of a graceful disconnect: hosts don't report it.
     fn drain(&mut self, socket: &Arc<Socket>) {
         let drains = matches!(
             self.transmits.front().map(|first| first.purpose),

@@ -11,18 +11,18 @@ use super::Phase;
 use crate::bugcheck::{bugcheck, violation};
 use crate::wsk::socket::Socket;
 
-/// The host's sockets of silent connections that are closed: while they are kept, the peer sees no end.
+/// The host's sockets of silent connections that are closed. They stay open here, so that the peer sees no end.
 static KEPT: Mutex<Vec<socket2::Socket>> = Mutex::new(Vec::new());
 
-/// Whether loopback is taken for a network with other machines in it.
+/// Whether loopback counts as a network with other machines.
 static REMOTE: AtomicBool = AtomicBool::new(false);
 
-/// Chooses whether loopback is taken for a network with other machines in it.
+/// Chooses whether loopback counts as a network with other machines.
 pub(crate) fn set_loopback_is_remote(remote: bool) {
     REMOTE.store(remote, Ordering::Relaxed);
 }
 
-/// Forgets the connections: their peers see the end.
+/// Closes the host's sockets of the silent connections: their peers see the end.
 pub(crate) fn forget_silent() {
     KEPT.lock().clear();
 }
@@ -36,7 +36,7 @@ fn is_loopback(address: SocketAddr) -> bool {
     }
 }
 
-/// Makes a connection silent: it sends nothing any more, not even when it is closed, and what arrives is thrown away.
+/// Makes a connection silent: it sends nothing more, not even when it is closed, and throws away all bytes that arrive.
 pub(crate) fn silence(socket: &Arc<Socket>) -> NTSTATUS {
     let Some(connection) = socket.category.connection() else {
         return STATUS_NOT_SUPPORTED;
@@ -65,7 +65,8 @@ pub(crate) fn silence(socket: &Arc<Socket>) -> NTSTATUS {
     STATUS_SUCCESS
 }
 
-/// Takes the host's socket of a silent connection away without its peer seeing it; says whether it is one.
+/// Keeps the host's socket of a silent connection open when its socket is closed, so that the peer does not see the close. Returns
+/// whether the connection is silent.
 pub(crate) fn keep_silent(socket: &Socket) -> bool {
     let Some(connection) = socket.category.connection() else {
         return false;
