@@ -1,4 +1,4 @@
-//! Transport addresses in their Windows layout, and the statuses for what the host's sockets report.
+//! Transport addresses in the layout of Windows, and the statuses for errors of the host's sockets.
 
 use core::mem::offset_of;
 use std::ffi::OsStr;
@@ -22,7 +22,7 @@ use super::host;
 pub(crate) enum Family {
     V4,
     V6,
-    /// Of this machine, with names of files: where the host has them. Their addresses [stand in](unix) for paths.
+    /// `AF_UNIX`: sockets of this machine, named by paths, where the host has them. IP addresses [stand in](unix) for the paths.
     Unix,
 }
 
@@ -36,12 +36,12 @@ impl Family {
         }
     }
 
-    /// Whether TCP and UDP go over it.
+    /// Whether TCP and UDP use this family.
     pub(crate) fn is_ip(self) -> bool {
         self != Self::Unix
     }
 
-    /// Bytes of the `SOCKADDR` type of the family.
+    /// The size of the family's `SOCKADDR` type.
     pub(crate) const fn size(self) -> usize {
         match self {
             Self::V4 => size_of::<SOCKADDR_IN>(),
@@ -58,7 +58,7 @@ impl Family {
         }
     }
 
-    /// An address as the host's sockets take it.
+    /// Converts an address for the host's sockets.
     pub(crate) fn to_host(self, address: SocketAddr) -> io::Result<SockAddr> {
         match self {
             Self::V4 | Self::V6 => Ok(address.into()),
@@ -66,7 +66,7 @@ impl Family {
         }
     }
 
-    /// An address as the host's sockets tell it.
+    /// Converts an address of the host's sockets.
     pub(crate) fn of_host(self, address: &SockAddr) -> Option<SocketAddr> {
         match self {
             Self::V4 | Self::V6 => address.as_socket(),
@@ -75,22 +75,22 @@ impl Family {
     }
 }
 
-/// Addresses of `AF_UNIX`. The provider deals in addresses of IP: each path has one that stands in for it, and which no host has.
+/// Addresses of `AF_UNIX`. The rest of the provider uses IP addresses, so an IP address that no host has stands in for each path.
 pub(crate) mod unix {
     use std::net::{Ipv6Addr, SocketAddr};
 
     use parking_lot::Mutex;
 
-    /// The longest path, and the zero behind it.
+    /// The size of the longest path with its terminating zero.
     pub(super) const PATH: usize = 108;
     /// The bytes of `SOCKADDR_UN`.
     pub(super) const SIZE: usize = size_of::<u16>() + PATH;
-    /// Of the range that is for documentation.
+    /// The stand-in addresses, in the range that is reserved for documentation.
     const RANGE: u128 = 0x2001_0DB8_0000_A0F1 << 64;
 
     static PATHS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-    /// The address that stands in for a path; an empty one is that of a socket without a name.
+    /// The address that stands in for a path. The empty path is that of a socket without a name.
     pub(super) fn stand_in(path: &str) -> SocketAddr {
         let mut paths = PATHS.lock();
         let index = paths
@@ -113,7 +113,7 @@ pub(crate) mod unix {
         PATHS.lock().get(index).cloned().unwrap_or_default()
     }
 
-    /// Whether it stands in for no path.
+    /// Whether the address stands in for the empty path.
     pub(crate) fn is_unnamed(address: SocketAddr) -> bool {
         path(address).is_empty()
     }
@@ -168,8 +168,7 @@ fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     part
 }
 
-/// An address in the layout of the family's type, and how many bytes of it count. IPv4 addresses become mapped ones where
-/// the family is IPv6.
+/// An address in the layout of the family's type, and the number of its bytes. With IPv6, IPv4 addresses become mapped addresses.
 pub(crate) fn encode(address: SocketAddr, family: Family) -> ([u8; unix::SIZE], usize) {
     let mut bytes = [0; unix::SIZE];
     if family == Family::Unix {
@@ -226,10 +225,10 @@ pub(crate) unsafe fn write(out: *mut SOCKADDR, address: SocketAddr, family: Fami
     unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), out.cast::<u8>(), length) };
 }
 
-/// The status that Windows has for a failure of binding; `shares` tells that the driver has set `SO_REUSEADDR`.
+/// The status of Windows for an error of a bind. `shares` tells whether the driver has set `SO_REUSEADDR`.
 pub(crate) fn bind_status(error: &io::Error, shares: bool) -> NTSTATUS {
     match error.kind() {
-        // Documented for sharing an address that another socket doesn't share.
+        // Documented: the address belongs to a socket that doesn't share it.
         io::ErrorKind::AddrInUse if shares => STATUS_ACCESS_DENIED,
         io::ErrorKind::AddrInUse => STATUS_ADDRESS_ALREADY_EXISTS,
         io::ErrorKind::AddrNotAvailable => STATUS_INVALID_ADDRESS_COMPONENT,
@@ -237,7 +236,7 @@ pub(crate) fn bind_status(error: &io::Error, shares: bool) -> NTSTATUS {
     }
 }
 
-/// The status that Windows has for a failure of sending, or of an option.
+/// The status of Windows for an error of a send or of an option.
 pub(crate) fn status(error: &io::Error) -> NTSTATUS {
     match error.kind() {
         io::ErrorKind::PermissionDenied => STATUS_ACCESS_DENIED,
@@ -258,11 +257,11 @@ pub(crate) fn status(error: &io::Error) -> NTSTATUS {
     }
 }
 
-/// The status that Windows has for a failure of a connection.
+/// The status of Windows for an error of a connection.
 pub(crate) fn connection_status(error: &io::Error) -> NTSTATUS {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => STATUS_CONNECTION_REFUSED,
-        // Hosts tell of a reset once, and of a broken pipe from then on.
+        // Hosts report a reset once, and a broken pipe from then on.
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => STATUS_CONNECTION_RESET,
         io::ErrorKind::ConnectionAborted => STATUS_CONNECTION_ABORTED,
         io::ErrorKind::TimedOut => STATUS_IO_TIMEOUT,

@@ -1,5 +1,5 @@
-//! Control information of datagrams: between the `CMSGHDR` objects of Windows and the ancillary data of the host's sockets.
-//! Stands for what the TCP/IP driver does with `WSASendMsg` and `WSARecvMsg`.
+//! Control information of datagrams: translates between the `CMSGHDR` objects of Windows and the ancillary data of the host's
+//! sockets. Stands for what the TCP/IP driver does with `WSASendMsg` and `WSARecvMsg`.
 
 use core::mem::{MaybeUninit, offset_of};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -18,15 +18,15 @@ pub(super) const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
 pub(super) const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 
-/// What a header of Windows takes, and the alignment of what follows it.
+/// The size of a header of Windows, and the alignment of its data and of the next header.
 const HEADER: usize = size_of::<CMSGHDR>();
 const ALIGNMENT: usize = align_of::<CMSGHDR>();
 /// The congestion bits of a type of service or traffic class.
 pub(super) const CONGESTION: i32 = 3;
-/// Room for all that a host's socket may tell of a datagram.
+/// Room for all ancillary data that a host's socket may give for one datagram.
 pub(crate) const HOST_ROOM: usize = 512;
 
-/// What a driver wants for one datagram.
+/// The control information that a driver gives with one datagram.
 #[derive(Clone, Default)]
 pub(crate) struct Wanted {
     pub(super) source_v4: Option<(Ipv4Addr, u32)>,
@@ -35,7 +35,7 @@ pub(crate) struct Wanted {
     pub(super) service_v6: Service,
     pub(super) hops_v4: Option<i32>,
     pub(super) hops_v6: Option<i32>,
-    /// The bytes of each datagram that the data is cut into.
+    /// The size of the datagrams that the data is cut into.
     pub(crate) segment: Option<usize>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// The byte as a whole, when anything is wanted of it.
+    /// The whole byte, if the driver gives any part of it.
     #[cfg(not(windows))]
     pub(super) fn byte(self) -> Option<i32> {
         match (self.class, self.congestion) {
@@ -59,7 +59,7 @@ impl Service {
 }
 
 impl Wanted {
-    /// Reads what a driver gives with a datagram on a socket of `family`.
+    /// Reads the control information that a driver gives with a datagram on a socket of `family`.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Wanted {
     }
 }
 
-/// The first message in the layout of Windows, if it is whole: level, type, data, and what is behind it.
+/// The first message in the layout of Windows, if it is whole: its level, type and data, and the bytes behind it.
 fn first(control: &[u8]) -> Option<(u32, u32, &[u8], &[u8])> {
     let header = control.first_chunk::<HEADER>()?;
     let length = usize::from_ne_bytes(part(header, offset_of!(CMSGHDR, cmsg_len)));
@@ -133,7 +133,7 @@ fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     part
 }
 
-/// Whether these are whole messages and nothing else.
+/// Whether the bytes are whole messages and nothing else.
 pub(crate) fn is_whole(control: &[u8]) -> bool {
     let mut rest = control;
     while !rest.is_empty() {
@@ -158,7 +158,7 @@ impl Ancillary {
         unsafe { core::slice::from_raw_parts(self.words.as_ptr().cast(), self.length) }
     }
 
-    /// Adds so many bytes, which are zero, and gives them.
+    /// Adds `by` zero bytes, and returns them.
     pub(super) fn grow(&mut self, by: usize) -> &mut [u8] {
         let start = self.length;
         self.length += by;
@@ -171,7 +171,7 @@ impl Ancillary {
     }
 }
 
-/// What a socket tells of the datagrams that it receives.
+/// The control information that a socket gives with received datagrams.
 #[derive(Clone, Copy, Default)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -191,7 +191,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// The switch that an option of Windows stands for.
+    /// The switch for an option of Windows.
     pub(crate) fn switch(&mut self, level: u32, code: u32) -> Option<&mut bool> {
         Some(match (level, code) {
             (IPPROTO_IP, IP_PKTINFO) => &mut self.info_v4,
@@ -209,7 +209,7 @@ impl Told {
     }
 }
 
-/// How much of control information fits into `room`: whole messages, without the padding behind the last.
+/// The number of bytes of control information that fit into `room`: whole messages, without the padding behind the last.
 pub(crate) fn fitting(control: &[u8], room: usize) -> usize {
     let mut end = 0;
     let mut rest = control;
@@ -241,12 +241,12 @@ pub(super) fn put(control: &mut Vec<u8>, level: u32, kind: u32, data: &[u8]) {
     member(HEADER, data);
 }
 
-/// Adds that the data is that of several datagrams of so many bytes.
+/// Adds the message that the data joins several datagrams of `size` bytes.
 pub(super) fn put_coalesced(control: &mut Vec<u8>, size: u32) {
     put(control, UDP, UDP_COALESCED_INFO, &size.to_ne_bytes());
 }
 
-/// The messages in the layout of Windows: level, type and data of each. What isn't a whole one ends them.
+/// The messages in the layout of Windows: the level, type and data of each. They end before the first incomplete message.
 #[cfg(windows)]
 pub(super) fn split(control: &[u8]) -> impl Iterator<Item = (u32, u32, &[u8])> {
     let mut rest = control;
@@ -257,7 +257,7 @@ pub(super) fn split(control: &[u8]) -> impl Iterator<Item = (u32, u32, &[u8])> {
     })
 }
 
-/// Room for ancillary data, aligned as the host wants it.
+/// Room for ancillary data, aligned as the host needs it.
 pub(crate) struct Room(pub(crate) [MaybeUninit<u64>; HOST_ROOM / 8]);
 
 impl Room {

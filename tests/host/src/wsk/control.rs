@@ -49,11 +49,11 @@ use crate::trace;
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
 const UDP: u32 = IPPROTO::IPPROTO_UDP.0.cast_unsigned();
 const TCP: u32 = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
-/// How many ways there are to find out how large packets may be.
+/// The number of ways to discover the path MTU.
 const PMTUD_STATES: u32 = PMTUD_STATE::IP_PMTUDISC_MAX.0.cast_unsigned();
 const EXCLUSIVE: u32 = SO_EXCLUSIVEADDRUSE.cast_unsigned();
 
-/// Values of options as the driver has set them, which the host's socket may keep otherwise or not at all.
+/// The option values that the driver has set. The host's socket may keep other values, or none.
 #[derive(Default)]
 pub(crate) struct Options {
     set: BTreeMap<(u32, u32), u32>,
@@ -61,7 +61,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What received datagrams are told with.
+    /// The control information that received datagrams come with.
     pub(crate) fn told(&self) -> Told {
         self.told
     }
@@ -73,13 +73,13 @@ impl Options {
             .is_some_and(|on| *on != 0)
     }
 
-    /// How many bytes of datagrams of one size may be received as one; `None` when each is received by itself.
+    /// The most bytes that a receive of joined datagrams gives; `None` when the driver receives each datagram separately.
     pub(crate) fn coalesced(&self) -> Option<usize> {
         let most = *self.set.get(&(UDP, UDP_RECV_MAX_COALESCED_SIZE))?;
         (most > 0).then_some(most as usize)
     }
 
-    /// The size of the datagrams that longer data is cut into.
+    /// The size of the datagrams that longer data is cut into; `None` when data is not cut.
     pub(crate) fn segment(&self) -> Option<usize> {
         let size = *self.set.get(&(UDP, UDP_SEND_MSG_SIZE))?;
         (size > 0).then_some(size as usize)
@@ -90,7 +90,7 @@ fn seconds(value: u32) -> Duration {
     Duration::from_secs(u64::from(value))
 }
 
-/// What a call of `WskControlSocket` asks for, without the IRP.
+/// The parameters of a call of `WskControlSocket`, except the IRP.
 struct Control {
     socket: Arc<Socket>,
     kind: WSK_CONTROL_SOCKET_TYPE,
@@ -126,7 +126,7 @@ impl Buffer {
         unsafe { core::slice::from_raw_parts(self.start, self.length) }
     }
 
-    /// Gives bytes to the driver, if there is room for them: the status, and how many they are.
+    /// Writes bytes to the driver's buffer, if they fit; returns the status and their number.
     fn put(&self, bytes: &[u8]) -> (NTSTATUS, usize) {
         if self.length < bytes.len() {
             return (STATUS_BUFFER_TOO_SMALL, 0);
@@ -186,7 +186,7 @@ dispatched! {
             // SAFETY: the driver gives the IRP.
             let request = unsafe { Request::start(Irp, uses(), Some(&socket)) };
             if control.is_extension() {
-                // Documented: registering takes none.
+                // Documented: registering takes no IRP.
                 let status = request.conclude(STATUS_INVALID_PARAMETER, 0);
                 return trace::returned("WskControlSocket", status);
             }
@@ -209,7 +209,7 @@ impl Control {
             && self.code == SO_WSK_EVENT_CALLBACK
     }
 
-    /// Documented: these operations take an IRP, always.
+    /// Documented: these operations always take an IRP.
     fn needs_irp(&self) -> bool {
         let option = matches!(
             self.kind,
@@ -231,12 +231,12 @@ impl Control {
         self.kind == WSK_CONTROL_SOCKET_TYPE::WskIoctl && self.code == SIO_WSK_REGISTER_EXTENSION
     }
 
-    /// Whether it is about `SO_WSK_SECURITY`.
+    /// Whether the call sets or gets `SO_WSK_SECURITY`.
     fn is_security(&self) -> bool {
         self.level == SOL_SOCKET && self.code == SO_WSK_SECURITY
     }
 
-    /// The security descriptor in the input, with its length; null when there is none.
+    /// The security descriptor in the input, and its length; NULL when there is none.
     fn descriptor(&self) -> (*mut c_void, usize) {
         let sets = self.kind == WSK_CONTROL_SOCKET_TYPE::WskSetOption && self.is_security();
         let given = self.input.bytes().first_chunk();
@@ -250,7 +250,7 @@ impl Control {
         )
     }
 
-    /// Whether the socket can have a security descriptor of its own: documented.
+    /// Whether the socket can have its own security descriptor, according to the documentation.
     fn has_security(&self) -> bool {
         matches!(
             self.socket.category,
@@ -274,7 +274,7 @@ impl Control {
             _ => None,
         };
         if bound.is_some() {
-            // Documented: it has to be done before the socket is bound.
+            // Documented: the driver has to set the descriptor before it binds the socket.
             return STATUS_INVALID_DEVICE_STATE;
         }
         *self.socket.security.lock() = Some(copy);
@@ -338,7 +338,7 @@ impl Control {
         (STATUS_SUCCESS, size_of::<WSK_EXTENSION_CONTROL_OUT>())
     }
 
-    /// Sets what is called instead of `WskReceiveEvent`: the input is a pointer to the function, or to NULL, or nothing.
+    /// Sets the callback that replaces `WskReceiveEvent`. The input is a pointer to the function, or NULL, or empty.
     fn set_receive_ex(&self) -> NTSTATUS {
         let Some(connection) = self.socket.category.connection() else {
             return STATUS_NOT_SUPPORTED;
@@ -409,7 +409,7 @@ impl Control {
             }
             return self.enable_events(event);
         }
-        // Documented: each callback is disabled by itself.
+        // Documented: one call disables one callback.
         if !event.is_power_of_two() {
             return finish(request, STATUS_INVALID_PARAMETER);
         }
@@ -427,7 +427,7 @@ impl Control {
             {
                 listening.disable_events(request)
             }
-            // Documented: what a listening socket enables on those that it accepts can't be disabled there.
+            // Documented: a listening socket can't disable the callbacks that it enables on accepted sockets.
             _ => return finish(request, STATUS_INVALID_PARAMETER),
         };
         match disabled {
@@ -483,7 +483,7 @@ impl Control {
             SIO_WSK_QUERY_INSPECT_ID => self.query_inspection(),
             SIO_ROUTING_INTERFACE_QUERY => self.query_route(),
             SIO_CPU_AFFINITY => (self.set_processor(), 0),
-            // The host spreads what it receives as it likes: that is not RSS.
+            // The host distributes its receives in its own way: that is not RSS.
             SIO_QUERY_RSS_SCALABILITY_INFO => self.output.put(&[0]),
             SIO_QUERY_RSS_PROCESSOR_INFO => self.query_processor(),
             SIO_TCP_INFO => self.query_tcp_info(),
@@ -494,7 +494,7 @@ impl Control {
         }
     }
 
-    /// Which local address reaches a remote one.
+    /// Gives the local address from which the host reaches a remote address.
     fn query_route(&self) -> (NTSTATUS, usize) {
         let family = self.socket.family;
         if family == address::Family::Unix {
@@ -504,12 +504,12 @@ impl Control {
             Ok(remote) => remote,
             Err(status) => return (status, 0),
         };
-        // The host chooses when a socket is connected, with which UDP sends nothing. Port 0 is no port to connect to.
+        // The host chooses the local address when a UDP socket connects, which sends nothing. A socket can't connect to port 0.
         let remote = SocketAddr::new(remote.ip(), remote.port().max(1));
         let local =
             socket2::Socket::new(family.domain(), socket2::Type::DGRAM, None).and_then(|probe| {
                 if family == address::Family::V6 {
-                    // Not every host has sockets for both families unasked.
+                    // Not every host makes sockets for both families by default.
                     probe.set_only_v6(false)?;
                 }
                 probe.connect(&remote.into())?;
@@ -525,7 +525,7 @@ impl Control {
         }
     }
 
-    /// Hosts choose the processor themselves: this is looked at, and that is all.
+    /// Hosts choose the processor themselves: the input is checked, and has no effect.
     fn set_processor(&self) -> NTSTATUS {
         let Category::Datagram(datagram) = &self.socket.category else {
             return STATUS_NOT_SUPPORTED;
@@ -543,7 +543,7 @@ impl Control {
         }
     }
 
-    /// Whether the socket is connected; the status that it is not.
+    /// Checks that the socket is connected; otherwise returns the status for that.
     fn require_connected(&self) -> Result<(), NTSTATUS> {
         match self.socket.category.connection() {
             Some(connection) if connection.is_connected() => Ok(()),
@@ -552,7 +552,7 @@ impl Control {
         }
     }
 
-    /// Hosts do not say which processor serves a connection: it is the first.
+    /// Hosts do not report which processor serves a connection: the answer is the first processor.
     fn query_processor(&self) -> (NTSTATUS, usize) {
         match self.require_connected() {
             Ok(()) => self
@@ -562,7 +562,7 @@ impl Control {
         }
     }
 
-    /// How a connection is doing, as far as the host tells.
+    /// Gives the state of a connection, as far as the host reports it.
     fn query_tcp_info(&self) -> (NTSTATUS, usize) {
         if let Err(status) = self.require_connected() {
             return (status, 0);
@@ -583,7 +583,7 @@ impl Control {
             Err(error) => return (address::status(&error), 0),
         };
         let age = self.socket.made.elapsed().as_millis();
-        // Not every host tells.
+        // Not every host reports the connection's age.
         if info.ConnectionTimeMs == 0 {
             info.ConnectionTimeMs = u64::try_from(age).unwrap_or(u64::MAX);
         }
@@ -596,7 +596,7 @@ impl Control {
         (STATUS_SUCCESS, size)
     }
 
-    /// Nothing redirects connections here.
+    /// The provider never redirects connections.
     fn query_redirection(&self) -> (NTSTATUS, usize) {
         match self.require_connected() {
             Ok(()) => (STATUS_NOT_FOUND, 0),
@@ -604,7 +604,7 @@ impl Control {
         }
     }
 
-    /// Records say nothing here: they are looked at, and that is all.
+    /// Checks a redirection record, which has no effect.
     fn set_redirection(&self) -> NTSTATUS {
         match self.require_connected() {
             Err(STATUS_NOT_SUPPORTED) => STATUS_NOT_SUPPORTED,
@@ -629,7 +629,7 @@ impl Control {
             .put(&query(connection, &self.socket).to_ne_bytes())
     }
 
-    /// Gives what the driver knew a connection by when it inspected it.
+    /// Gives the identifier under which the driver inspected the connection.
     fn query_inspection(&self) -> (NTSTATUS, usize) {
         let inspected = match &self.socket.category {
             Category::Connection(connection) => connection.inspected,
@@ -652,7 +652,7 @@ impl Control {
         (STATUS_SUCCESS, size)
     }
 
-    /// The part of a listening socket, when the option asked for is `SO_CONDITIONAL_ACCEPT`.
+    /// The listening part of the socket, if the option is `SO_CONDITIONAL_ACCEPT`.
     fn conditional(&self) -> Option<&Listening> {
         let asked = self.level == SOL_SOCKET && self.code == SO_CONDITIONAL_ACCEPT;
         match &self.socket.category {
@@ -661,7 +661,7 @@ impl Control {
         }
     }
 
-    /// Fixes where a datagram socket's datagrams go, and with `remote` where they come from.
+    /// Fixes the address that a socket's datagrams go to; with `remote` also the address that they come from.
     fn fix(&self, remote: bool) -> NTSTATUS {
         let Category::Datagram(datagram) = &self.socket.category else {
             return STATUS_NOT_SUPPORTED;
@@ -696,7 +696,7 @@ impl Control {
         }
     }
 
-    /// Sets an option, and tells what comes of that.
+    /// Sets an option, and carries out what follows from the new value.
     fn change_option(&self) -> NTSTATUS {
         if self.is_security() {
             return self.set_security();
@@ -709,7 +709,7 @@ impl Control {
             && (self.level, self.code) == (SOL_SOCKET, SO_SNDBUF)
             && self.socket.category.connection().is_some()
         {
-            // The ideal send backlog may be another one now.
+            // The ideal send backlog may have changed.
             connection::kick(&self.socket);
         }
         status
@@ -717,7 +717,7 @@ impl Control {
 
     fn set_option(&self) -> NTSTATUS {
         if (self.level, self.code) == (IPPROTO_IP, IP_OPTIONS) && self.input.length == 0 {
-            // No options, which there are none of.
+            // Setting no IP options succeeds: the socket has none.
             return STATUS_SUCCESS;
         }
         let Some(value) = self.number() else {
@@ -727,7 +727,7 @@ impl Control {
         if let Some(listening) = self.conditional() {
             return listening.set_conditional(on);
         }
-        // Seen in drivers that read it back: the index of an interface goes in in network byte order.
+        // Seen in drivers that read the option back: the driver sets the interface index in network byte order.
         let value = if (self.level, self.code) == (IPPROTO_IP, IP_UNICAST_IF) {
             u32::from_be(value)
         } else {
@@ -746,8 +746,8 @@ impl Control {
             }
             let unused = match (self.level, self.code) {
                 (SOL_SOCKET, SO_REUSEADDR) => real.set_reuse_address(on),
-                // Hosts have no such options: without SO_REUSEADDR an address is exclusive, and ports that they choose are random.
-                // Cutting data into datagrams, and putting them together, is the provider's own work.
+                // Hosts have no such options. Without SO_REUSEADDR an address is exclusive anyway, and hosts choose random ports.
+                // The provider cuts data into datagrams, and joins datagrams, itself.
                 (SOL_SOCKET, EXCLUSIVE | SO_RANDOMIZE_PORT)
                 | (UDP, UDP_SEND_MSG_SIZE | UDP_RECV_MAX_COALESCED_SIZE)
                 | (IPPROTO_IP, IP_USER_MTU)
@@ -788,7 +788,7 @@ impl Control {
                 (TCP, TCP_KEEPCNT) if connects => {
                     real.set_tcp_keepalive(&TcpKeepalive::new().with_retries(value))
                 }
-                // Hosts have no such options, or other ones: they are kept and do nothing.
+                // Hosts have no such options, or different ones: the provider keeps the values, which have no effect.
                 (TCP, TCP_EXPEDITED_1122 | TCP_MAXRT | TCP_FASTOPEN | TCP_TIMESTAMPS)
                     if connects =>
                 {
@@ -819,7 +819,7 @@ impl Control {
         }
     }
 
-    /// Whether the socket is over TCP.
+    /// Whether the socket is a TCP socket.
     fn connects(&self, real: &socket2::Socket) -> bool {
         match self.socket.category {
             Category::Connection(_) | Category::Listen(_) | Category::Stream(..) => true,
@@ -828,7 +828,7 @@ impl Control {
         }
     }
 
-    /// Joins or leaves a multicast group, when that is asked for.
+    /// Joins or leaves a multicast group, if the option asks for that.
     fn membership(&self) -> Option<NTSTATUS> {
         let bytes = self.input.bytes();
         let done = match (self.level, self.code) {

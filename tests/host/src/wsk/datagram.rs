@@ -35,7 +35,7 @@ use crate::pool;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
 
-/// What `WSK_SOCKET::Dispatch` of a datagram socket points at.
+/// The table that `WSK_SOCKET::Dispatch` of a datagram socket points at.
 pub(crate) static DISPATCH: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGRAM_DISPATCH {
     Basic: socket::BASIC,
     WskBind: Some(WskBind),
@@ -49,10 +49,10 @@ pub(crate) static DISPATCH: WSK_PROVIDER_DATAGRAM_DISPATCH = WSK_PROVIDER_DATAGR
 /// The most bytes that a datagram carries over IPv4; over IPv6 there are 20 more.
 const MAXIMUM_V4: usize = 65_507;
 const MAXIMUM_V6: usize = 65_527;
-/// How many datagrams go to an event callback at once, at most.
+/// The most datagrams that one call of the event callback gets.
 const INDICATED_AT_ONCE: usize = 16;
 
-/// What only datagram sockets have.
+/// The part that only datagram sockets have.
 pub(crate) struct Datagram {
     pointers: Pointers,
     state: Mutex<State>,
@@ -63,14 +63,14 @@ unsafe impl Sync for Datagram {}
 
 struct State {
     local: Option<SocketAddr>,
-    /// Set by `SIO_WSK_SET_REMOTE_ADDRESS`: where datagrams go and come from.
+    /// The only address that datagrams go to and come from: `SIO_WSK_SET_REMOTE_ADDRESS`.
     fixed_remote: Option<SocketAddr>,
-    /// Set by `SIO_WSK_SET_SENDTO_ADDRESS`: where datagrams go.
+    /// The address that datagrams go to by default: `SIO_WSK_SET_SENDTO_ADDRESS`.
     fixed_destination: Option<SocketAddr>,
     receives: Pending<Receive>,
-    /// `WskReceiveFromEvent`.
+    /// The state of `WskReceiveFromEvent`.
     callbacks: Callbacks,
-    /// Datagrams that an event callback didn't accept.
+    /// Datagrams to hand out before new ones, such as those that an event callback has refused.
     refused: VecDeque<Message>,
 }
 
@@ -81,11 +81,11 @@ struct Receive {
     outputs: Outputs,
 }
 
-/// Where a `WskReceiveFrom` puts what it tells besides the data.
+/// The driver's places for the results of a `WskReceiveFrom`, except the data.
 #[derive(Clone, Copy)]
 struct Outputs {
     remote: *mut SOCKADDR,
-    /// The room for control information, if there is any.
+    /// The room for control information; NULL when the driver gives none.
     control: *mut u8,
     control_room: usize,
     control_length: *mut u32,
@@ -111,7 +111,7 @@ impl Datagram {
         }
     }
 
-    /// Gives up what is pending, when the kernel is shut down.
+    /// Gives up the pending requests when the kernel shuts down.
     pub(crate) fn abandon(&self) -> impl Sized + use<> {
         let mut state = self.state.lock();
         (state.receives.abandon(), state.callbacks.abandon())
@@ -135,12 +135,12 @@ impl Datagram {
         table?.WskReceiveFromEvent
     }
 
-    /// Whether there is a local address.
+    /// Whether the socket is bound.
     pub(crate) fn is_bound(&self) -> bool {
         self.state.lock().local.is_some()
     }
 
-    /// Fixes where datagrams go, and with `remote` where they come from.
+    /// Fixes the address that datagrams go to; with `remote` also the address that they come from.
     pub(crate) fn fix(&self, address: Option<SocketAddr>, remote: bool) -> NTSTATUS {
         let mut state = self.state.lock();
         if state.local.is_none() {
@@ -204,11 +204,11 @@ pub(crate) fn bind(socket: &Socket, address: SocketAddr) -> NTSTATUS {
     }
 }
 
-/// What a send needs besides the data.
+/// The parameters of a send, except the data.
 struct Sending {
     socket: Arc<Socket>,
     address: Result<Option<SocketAddr>, NTSTATUS>,
-    /// The control information, or a status to fail with before anything is looked at.
+    /// The control information, or the status that the send fails with before any other check.
     wanted: Result<Wanted, NTSTATUS>,
     ancillary: Ancillary,
 }
@@ -249,7 +249,7 @@ impl Sending {
         }
     }
 
-    /// Cuts data into datagrams, where that is asked for.
+    /// Cuts the data into datagrams, if the driver asks for that.
     fn cut(&self, data: Vec<Range<usize>>) -> VecDeque<Vec<Range<usize>>> {
         let given = self.wanted.as_ref().ok().and_then(|wanted| wanted.segment);
         match given.or_else(|| self.socket.options.lock().segment()) {
@@ -276,7 +276,7 @@ impl Sending {
         }
     }
 
-    /// Sends one datagram; `None` when the host can't now.
+    /// Sends one datagram; `None` when the host can't send now.
     fn one(&self, to: SocketAddr, data: &[Range<usize>]) -> Option<Result<usize, NTSTATUS>> {
         let length: usize = data.iter().map(Range::len).sum();
         let v4 = match to {
@@ -311,7 +311,7 @@ impl Sending {
             Some(Ok(sent)) => Some(Ok(sent)),
             Some(Err(error)) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => None,
-                // An earlier datagram wasn't wanted at its destination. Windows doesn't tell senders of that.
+                // The error is about an earlier datagram that its destination refused. Windows doesn't report that to senders.
                 io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
                     self.one(to, data)
                 }
@@ -577,7 +577,7 @@ fn receive(socket: &Arc<Socket>, receive: Receive, flags: u32) -> NTSTATUS {
     STATUS_PENDING
 }
 
-/// Takes a receive that is being cancelled.
+/// Takes out a receive that is being cancelled.
 pub(crate) fn cancelled(socket: &Socket, irp: *mut IRP) -> Option<Request> {
     part(socket)
         .state
@@ -590,7 +590,7 @@ pub(crate) fn cancelled(socket: &Socket, irp: *mut IRP) -> Option<Request> {
 waiting!(Receive);
 
 impl Receive {
-    /// What the null provider says of who sent a datagram: this machine, port 9.
+    /// Writes the sender that the null provider reports: this machine, port 9.
     fn sent_by_nobody(&self, family: Family) {
         if self.outputs.remote.is_null() {
             return;
@@ -600,7 +600,7 @@ impl Receive {
         unsafe { address::write(self.outputs.remote, from, family) };
     }
 
-    /// Puts a datagram where the driver wants it.
+    /// Writes a datagram to the driver's buffer and places.
     fn fill(&self, family: Family, message: &Message) -> (NTSTATUS, usize) {
         let mut rest = message.bytes.as_slice();
         for piece in &self.data {
@@ -620,7 +620,7 @@ impl Receive {
         } = self.outputs;
         let truncated = !rest.is_empty();
         let told = ancillary::fitting(&message.control, control_room);
-        // Where nobody asks for control information none is missing.
+        // Control information is only cut off where the driver asks for it.
         let cut = told < message.control.len() && !control_length.is_null();
         // SAFETY: the driver keeps the places it gave writable until the IRP is completed.
         unsafe {
@@ -645,7 +645,7 @@ impl Receive {
     }
 }
 
-/// The next datagram: one that was refused before, or a new one. `None` when none has arrived.
+/// The next datagram: one that was put back, or a new one. `None` when none has arrived.
 fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
     if let Some(message) = state.refused.pop_front() {
         return Some(message);
@@ -667,7 +667,7 @@ fn next_message(socket: &Socket, state: &mut State) -> Option<Message> {
     }
 }
 
-/// As [`next_message`], several datagrams of one size from one sender as one, where that is asked for.
+/// As [`next_message`], but joins several datagrams of one size from one sender, if the driver asks for that.
 fn next_coalesced(socket: &Socket, state: &mut State) -> Option<Message> {
     let mut message = next_message(socket, state)?;
     let most = socket.options.lock().coalesced();
@@ -691,7 +691,7 @@ fn next_coalesced(socket: &Socket, state: &mut State) -> Option<Message> {
         }
         message.bytes.extend(next.bytes);
         count += 1;
-        // The last may be shorter.
+        // Only the last datagram may be shorter.
         if length < size {
             break;
         }
@@ -703,12 +703,12 @@ fn next_coalesced(socket: &Socket, state: &mut State) -> Option<Message> {
     Some(message)
 }
 
-/// What the host has received next, if it is wanted.
+/// The next datagram that the host has received and that the socket accepts.
 fn arrived(socket: &Socket, state: &State) -> Option<Message> {
     loop {
         let told = socket.options.lock().told();
         let message = socket.with_real(|real| from_host(real, told))??;
-        // Documented: what comes from elsewhere than the fixed remote address is discarded.
+        // Documented: datagrams from other addresses than the fixed remote address are discarded.
         if state
             .fixed_remote
             .is_none_or(|remote| same(remote, message.from))
@@ -718,7 +718,7 @@ fn arrived(socket: &Socket, state: &State) -> Option<Message> {
     }
 }
 
-/// Hands out what arrives from now on, and what is here already.
+/// Hands out the datagrams that wait here, and those that arrive from now on.
 pub(crate) fn watch(socket: &Arc<Socket>) {
     if !part(socket).state.lock().refused.is_empty() {
         let socket = Arc::clone(socket);
@@ -779,7 +779,7 @@ fn from_host(real: &socket2::Socket, told: Told) -> Option<Message> {
     })
 }
 
-/// Something has arrived: hands it out, on the network's thread.
+/// Hands out arrived datagrams, on the network's thread.
 pub(crate) fn readable(socket: &Arc<Socket>) {
     let datagram = part(socket);
     loop {
@@ -794,7 +794,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
                 let when = schedule::plan().when();
                 receive.request.complete_later(when, status, length);
             } else {
-                // All are being cancelled just now.
+                // All pending receives are being cancelled.
                 state.refused.push_front(message);
                 break;
             }
@@ -812,7 +812,7 @@ pub(crate) fn readable(socket: &Arc<Socket>) {
             drop(state);
             indicate(socket, messages);
         } else {
-            // Nobody wants anything: it stays in the host's buffer, and nobody watches.
+            // Nobody wants datagrams now: they stay in the host's buffer, unwatched.
             return;
         }
     }
@@ -853,7 +853,7 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
         }
         if status == STATUS_DATA_NOT_ACCEPTED {
             let mut state = datagram.state.lock();
-            // With a static callback the datagrams are gone; else they wait until it is enabled again.
+            // A static callback loses the refused datagrams; otherwise they wait until the driver enables the callback again.
             if !state.callbacks.is_fixed(WSK_EVENT_RECEIVE_FROM) {
                 state.callbacks.silence(WSK_EVENT_RECEIVE_FROM);
                 for message in messages.into_iter().rev() {
@@ -866,7 +866,7 @@ fn indicate(socket: &Arc<Socket>, messages: Vec<Message>) {
     socket.landed();
 }
 
-/// The socket is being closed: cancels what is pending.
+/// Cancels the pending requests of a socket that is being closed.
 pub(crate) fn cancel_all(socket: &Arc<Socket>) {
     let pending = {
         let mut state = part(socket).state.lock();
@@ -876,7 +876,7 @@ pub(crate) fn cancel_all(socket: &Arc<Socket>) {
     complete_all(pending, STATUS_CANCELLED);
 }
 
-/// The socket is made useless: completes what is pending and tells the event callback.
+/// Completes the pending requests of a socket that is force-closed, and tells the event callback.
 pub(crate) fn force_close(socket: &Arc<Socket>) {
     let datagram = part(socket);
     let pending = datagram.state.lock().receives.claim_all();

@@ -1,4 +1,4 @@
-//! Data on its way to a driver's `WskReceiveFromEvent` and `WskReceiveEvent`: lists of `WSK_DATAGRAM_INDICATION` and of
+//! Data for a driver's `WskReceiveFromEvent` and `WskReceiveEvent`: lists of `WSK_DATAGRAM_INDICATION` and of
 //! `WSK_DATA_INDICATION`, and their release.
 
 use core::ffi::c_void;
@@ -24,32 +24,33 @@ pub(crate) struct Message {
     pub(crate) from: SocketAddr,
     /// `CMSGHDR` objects.
     pub(crate) control: Vec<u8>,
-    /// Whether it stays as it is: several datagrams already, or the report of an error.
+    /// Whether no other datagram may be joined to this one: it joins several datagrams already, or reports an error.
     pub(crate) whole: bool,
 }
 
-/// What the provider has given out, by the address of the first indication of each list.
+/// The lists that drivers have, by the address of the first indication of each.
 static LISTS: Table<List> = Table::new();
-/// The first indication of the list that each one was given out in.
+/// For each indication: the first indication of its list.
 static FIRSTS: Table<usize> = Table::new();
 
 struct List {
     socket: usize,
-    /// Addresses of the blocks that haven't come back, one for each datagram, each with an indication at its start.
+    /// The addresses of the blocks that the driver has not given back. There is one block for each datagram or piece of a stream,
+    /// and each begins with an indication.
     blocks: Vec<usize>,
-    /// Whether the driver has said that it keeps the list.
+    /// Where the driver has retained the list; `None` before.
     retained: Option<Origin>,
 }
 
-/// Where the parts of a block are: an indication of either kind, its MDL, an address, the data.
+/// The offsets of the parts of a block: an indication of either kind is at 0, then come its MDL, an address and the data.
 const MDL_AT: usize = size_of::<WSK_DATAGRAM_INDICATION>();
-/// The most pages that a datagram, or a piece of a stream, touches.
+/// The most pages that a datagram or a piece of a stream touches.
 const NUMBERS: usize = 65_536 / PAGE_SIZE + 2;
 const MDL_SIZE: usize = size_of::<MDL>() + NUMBERS * size_of::<usize>();
 const ADDRESS_AT: usize = MDL_AT + MDL_SIZE;
 const DATA_AT: usize = (ADDRESS_AT + size_of::<SOCKADDR_IN6>() + 15) & !15;
 const _: () = assert!(size_of::<WSK_DATA_INDICATION>() <= MDL_AT);
-/// How many bytes of a stream are in one indication, as if each were a segment of the usual size.
+/// The most bytes of a stream in one indication, as if each were a segment of the usual size.
 const SEGMENT: usize = 1460;
 
 /// An MDL for bytes at `start`, mapped or not.
@@ -78,7 +79,8 @@ fn mdl(start: *mut u8, length: usize, mapped: bool, next: *mut MDL) -> MDL {
     }
 }
 
-/// A block with `bytes` and an MDL for them, and with `CMSGHDR` objects, whose place is the last that is given.
+/// Allocates a block with `bytes`, an MDL for them, and the `CMSGHDR` objects in `control`. Returns the block, the buffer and the
+/// address of the objects.
 fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
     if super::SCATTERED.load(Ordering::Relaxed) {
         return scattered_block(bytes, control);
@@ -109,8 +111,8 @@ fn block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
     Some((block, buffer, place))
 }
 
-/// As [`block`], but the bytes lie in three places with rubbish around them, described by unmapped MDLs; there is an empty one
-/// too.
+/// As [`block`], but the bytes lie in three places with rubbish around them. Unmapped MDLs describe the places, and one more MDL
+/// describes none of the bytes.
 fn scattered_block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *mut u8)> {
     const RUBBISH: usize = 5;
     let third = bytes.len().div_ceil(3);
@@ -135,7 +137,7 @@ fn scattered_block(bytes: &[u8], control: &[u8]) -> Option<(*mut u8, WSK_BUF, *m
         let mut data = block.add(DATA_AT);
         for (index, piece) in pieces.iter().enumerate() {
             ptr::copy_nonoverlapping(piece.as_ptr(), data.add(RUBBISH), piece.len());
-            // The first starts with rubbish, and the last ends with some.
+            // The first MDL also covers the rubbish before its piece, and the last MDL twice the rubbish behind its piece.
             let before = if index == 0 { 0 } else { RUBBISH };
             let after = if index + 1 == pieces.len() {
                 2 * RUBBISH
@@ -209,7 +211,7 @@ pub(crate) fn build(
     Some(next)
 }
 
-/// Builds a list of what has come from a stream for a driver, in order.
+/// Builds a list of the bytes of a stream for a driver, in order.
 pub(crate) fn build_stream(socket: usize, bytes: &[u8]) -> Option<*mut WSK_DATA_INDICATION> {
     let mut blocks = Vec::new();
     let mut next: *mut WSK_DATA_INDICATION = ptr::null_mut();
@@ -230,19 +232,19 @@ pub(crate) fn build_stream(socket: usize, bytes: &[u8]) -> Option<*mut WSK_DATA_
     Some(next)
 }
 
-/// The driver keeps a list until it calls `WskRelease`.
+/// Records that the driver keeps a list until it calls `WskRelease`.
 ///
-/// It may have called that already, on another thread.
+/// Another thread of the driver may have called `WskRelease` already.
 pub(crate) fn retain(list: *mut c_void, callback: &'static str) {
     if let Some(list) = LISTS.lock(list as usize).get(list as usize) {
         list.retained = Some(Origin::here(callback));
     }
 }
 
-/// Takes a list back from the driver: the indication that it gives, and all that `Next` leads to from there.
+/// Takes a list back from the driver: an indication, and all that follow it by `Next`.
 ///
-/// Documented is the list as a whole. But Windows takes parts of it: there are drivers that use `Next` for their own ends while they
-/// keep a list, and give back one indication after the other.
+/// The documentation speaks of the whole list, but Windows also takes parts of it: some drivers use `Next` for their own purposes
+/// while they keep a list, and give back one indication after the other.
 ///
 /// # Safety
 ///
@@ -261,7 +263,7 @@ pub(crate) unsafe fn release(function: &'static str, socket: usize, list: *mut c
     wsk_sys::STATUS_SUCCESS
 }
 
-/// Takes a list back that the driver was given and has not retained, whatever the driver has made of it.
+/// Takes back a list that the driver got and has not retained, even if the driver has changed the list.
 pub(crate) fn take_back(function: &'static str, list: *mut c_void) {
     let blocks = LISTS
         .lock(list as usize)
@@ -276,7 +278,7 @@ pub(crate) fn take_back(function: &'static str, list: *mut c_void) {
     super::free(blocks, Use::Indication, function);
 }
 
-/// Takes one indication out of its list; stops when it isn't in one of the socket's.
+/// Takes one indication out of its list; stops the system when it isn't in a list of the socket.
 fn take(function: &str, socket: usize, address: usize) {
     let first = FIRSTS.lock(address).get(address).copied();
     let Some(first) = first else {
@@ -303,7 +305,7 @@ fn unknown(function: &str, socket: usize, address: usize) -> ! {
     )
 }
 
-/// A list that is retained from a socket, for a report.
+/// Describes a list that the driver has retained from a socket, for a report.
 pub(crate) fn retained(socket: usize) -> Option<String> {
     LISTS.find(|address, list| {
         let retained = list.retained.as_ref().filter(|_| list.socket == socket)?;
@@ -314,7 +316,7 @@ pub(crate) fn retained(socket: usize) -> Option<String> {
     })
 }
 
-/// Forgets everything.
+/// Forgets all lists.
 pub(crate) fn reset() {
     LISTS.clear();
     FIRSTS.clear();

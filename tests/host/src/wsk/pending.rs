@@ -1,5 +1,4 @@
-//! Requests that wait for the network, in order, each of which the driver can cancel. Stands for the IRP queues of
-//! `afd.sys`.
+//! Requests that wait for the network, in order. The driver can cancel each. Stands for the IRP queues of `afd.sys`.
 
 use core::ptr;
 use std::collections::VecDeque;
@@ -15,13 +14,13 @@ use super::socket::Socket;
 use crate::schedule::SOON;
 use crate::{irp, schedule, spinlock};
 
-/// What waits: a request, and what it needs besides.
+/// An entry of a queue: a request, and the data that it needs.
 pub(crate) trait Waiting: Send {
     fn request(&self) -> &Request;
     fn into_request(self) -> Request;
 }
 
-/// Structures with a field `request` that wait.
+/// Implements [`Waiting`] for structures with a field `request`.
 macro_rules! waiting {
     ($($entry:ty),+) => {$(
         impl $crate::wsk::pending::Waiting for $entry {
@@ -63,10 +62,10 @@ impl<T: Waiting> Pending<T> {
         self.0.iter_mut().find(|entry| entry.request().irp() == irp)
     }
 
-    /// Queues a request, whose IRP is marked pending. Gives it back when cancelling was asked for already.
+    /// Queues a request and marks its IRP pending. Returns the request if the driver has cancelled the IRP already.
     ///
-    /// As every driver that queues IRPs has to: first queue, then set the cancel routine, then look whether cancelling was
-    /// asked for meanwhile.
+    /// The order is that of every driver that queues IRPs: first queue the IRP, then set its cancel routine, then check whether the
+    /// IRP was cancelled meanwhile.
     #[must_use = "a request that is given back has to be completed"]
     pub(crate) fn push<'a>(
         &mut self,
@@ -79,7 +78,7 @@ impl<T: Waiting> Pending<T> {
         self.arm(socket.into(), irp)
     }
 
-    /// As [`push`](Self::push), but completes the request itself when cancelling was asked for already.
+    /// As [`push`](Self::push), but completes the request if the driver has cancelled its IRP already.
     pub(crate) fn push_or_cancel(&mut self, socket: &Arc<Socket>, entry: T) {
         if let Some(cancelled) = self.push(socket, entry) {
             let request = cancelled.into_request();
@@ -88,7 +87,7 @@ impl<T: Waiting> Pending<T> {
         }
     }
 
-    /// Queues an entry again, before all others, that was taken out with [`claim_first`](Self::claim_first).
+    /// Returns an entry that [`claim_first`](Self::claim_first) took out to the front of the queue.
     #[must_use = "a request that is given back has to be completed"]
     pub(crate) fn put_back(&mut self, socket: &Arc<Socket>, entry: T) -> Option<T> {
         let irp = entry.request().irp();
@@ -118,12 +117,12 @@ impl<T: Waiting> Pending<T> {
         self.0.remove(index)
     }
 
-    /// Takes out the first entry that isn't being cancelled just now.
+    /// Takes out the first entry that isn't being cancelled.
     pub(crate) fn claim_first(&mut self) -> Option<T> {
         self.claim_that(|_| true)
     }
 
-    /// Takes out the first entry that is wanted and isn't being cancelled just now.
+    /// Takes out the first entry that `wanted` accepts and that isn't being cancelled.
     pub(crate) fn claim_that(&mut self, wanted: impl Fn(&T) -> bool) -> Option<T> {
         let index = self
             .0
@@ -132,7 +131,7 @@ impl<T: Waiting> Pending<T> {
         self.0.remove(index)
     }
 
-    /// Takes out all entries that aren't being cancelled just now.
+    /// Takes out all entries that aren't being cancelled.
     pub(crate) fn claim_all(&mut self) -> Vec<T> {
         let (claimed, cancelling): (Vec<T>, Vec<T>) =
             core::mem::take(&mut self.0).into_iter().partition(claim);
@@ -140,7 +139,7 @@ impl<T: Waiting> Pending<T> {
         claimed
     }
 
-    /// Gives up everything, when the kernel is shut down.
+    /// Gives up all entries when the kernel shuts down.
     pub(crate) fn abandon(&mut self) -> impl Sized + use<T> {
         core::mem::take(&mut self.0)
     }
@@ -155,13 +154,13 @@ pub(crate) fn complete_all<T: Waiting>(claimed: Vec<T>, status: NTSTATUS) {
     }
 }
 
-/// Whether the IRP is the provider's to complete: its cancel routine isn't running.
+/// Clears the IRP's cancel routine. Returns whether the provider may complete the IRP, because the routine isn't running.
 fn claim<T: Waiting>(entry: &T) -> bool {
     // SAFETY: the IRP is in flight and in the queue, which is locked.
     unsafe { irp::set_cancel_routine(entry.request().irp(), None) }.is_some()
 }
 
-/// The cancel routine of every request that waits.
+/// The cancel routine of every queued request.
 ///
 /// # Safety
 ///

@@ -28,16 +28,16 @@ use crate::{clock, irql, trace};
 /// The one version of the WSK NPI, 1.0.
 pub(crate) const VERSION: u16 = 0x0100;
 
-/// A client, as the provider knows it. Its address is the `Client` of the provider NPI.
+/// The provider's record of a client. Its address is the `Client` of the provider NPI.
 pub(crate) struct Client {
-    /// Where the client's registration lies.
+    /// The address of the client's `WSK_REGISTRATION`; 0 when the client attached through the network module registrar.
     registration: usize,
-    /// The client's dispatch table, and what was in it: it must not change while the client is registered.
+    /// The client's dispatch table. It must not change while the client is registered, so `entries` has a copy.
     dispatch: *const WSK_CLIENT_DISPATCH,
     entries: Entries,
-    /// Event callbacks that are enabled on every new socket.
+    /// The event callbacks to enable on every new socket.
     pub(crate) static_events: AtomicU32,
-    /// Sockets that aren't closed yet.
+    /// The number of sockets that are not closed yet.
     pub(crate) sockets: AtomicUsize,
 }
 
@@ -68,7 +68,8 @@ unsafe fn entries(dispatch: *const WSK_CLIENT_DISPATCH) -> Entries {
 }
 
 impl Client {
-    /// Stops when the client has released the provider as often as it has captured it: its functions may not be called any more.
+    /// Stops the system when the client has released the provider as often as it has captured it: it may not call functions any
+    /// more.
     fn require_captured(&self, function: &str) {
         // Clients that attach to the provider don't capture it.
         let origin = (self.registration != 0).then(|| {
@@ -105,7 +106,7 @@ impl Client {
         })
     }
 
-    /// Stops when the dispatch table isn't what it was.
+    /// Stops the system when the client has changed its dispatch table.
     fn require_unchanged(&self, function: &str) {
         // SAFETY: the driver keeps the table while the client is registered.
         let now = unsafe { entries(self.dispatch) };
@@ -124,7 +125,7 @@ impl Client {
         }
     }
 
-    /// Lets the client be found by its address, which is given.
+    /// Registers the client under its address, and returns that.
     fn publish(self: Arc<Self>) -> *mut c_void {
         let pointer = Arc::as_ptr(&self);
         let address = pointer as usize;
@@ -137,19 +138,19 @@ struct Registration {
     client: Arc<Client>,
     version: u16,
     captures: usize,
-    /// Threads inside `WskCaptureProviderNPI`.
+    /// The number of threads inside `WskCaptureProviderNPI`.
     capturing: usize,
     deregistering: bool,
     origin: Origin,
 }
 
-/// What a `WSK_REGISTRATION` holds while it is registered.
+/// The state in a `WSK_REGISTRATION` while it is registered.
 const REGISTERED: u64 = 1;
-/// What it holds afterwards.
+/// The state in a `WSK_REGISTRATION` afterwards.
 const DEREGISTERED: u64 = 2;
 
 impl Registration {
-    /// Stops when the driver has written what only WSK may.
+    /// Stops the system when the driver has changed members that only WSK may write.
     fn require_unchanged(&self, function: &str, address: usize) {
         let place = address as *const WSK_REGISTRATION;
         // SAFETY: the driver keeps the memory while it is registered.
@@ -180,7 +181,7 @@ pub(crate) fn is_registered(address: usize, client: usize) -> bool {
     registration.is_some_and(|registration| Arc::as_ptr(&registration.client) as usize == client)
 }
 
-/// A block is being freed: nothing may lie in it that WSK keeps a pointer to.
+/// Stops the system when a block that is being freed holds memory that WSK keeps a pointer to.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     let mut registrations = REGISTRATIONS.lock();
@@ -205,13 +206,13 @@ pub(crate) fn memory_freed(block: &Block) {
 
 struct Registrations {
     by_address: BTreeMap<usize, Registration>,
-    /// Where registrations were, as far as that memory wasn't freed or registered again.
+    /// The addresses of former registrations whose memory was neither freed nor registered again.
     deregistered: BTreeSet<usize>,
     available: bool,
 }
 
 impl Registrations {
-    /// Whether the client has deregistered, and has left the memory as it was since: it may still try to capture then.
+    /// Whether the client has deregistered and has not written to the memory since. Such a client may still try to capture.
     fn is_deregistered(&self, address: usize) -> bool {
         let place = address as *const WSK_REGISTRATION;
         self.deregistered.contains(&address)
@@ -228,16 +229,16 @@ static REGISTRATIONS: Mutex<Registrations> = Mutex::new(Registrations {
 });
 static CHANGED: Condvar = Condvar::new();
 static CLIENTS: Table<Arc<Client>> = Table::new();
-/// Makes the provider available to be captured, or not.
+/// Chooses whether clients can capture the provider.
 pub(crate) fn set_available(available: bool) {
     REGISTRATIONS.lock().available = available;
     CHANGED.notify_all();
 }
 
-/// The client of a provider NPI; stops when there is none.
+/// The client of a provider NPI; stops the system when there is none.
 pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
     if client.is_null() && deviation::no_client() {
-        // The provider knows its clients otherwise: there is one in a test.
+        // The provider with this deviation does not need the pointer. A test has one client.
         let registrations = REGISTRATIONS.lock();
         if let Some(only) = registrations.by_address.values().next() {
             return only.client.clone();
@@ -263,7 +264,7 @@ pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
     }
 }
 
-/// Makes a client that attaches through the network module registrar instead of `WskRegister`.
+/// Makes a client that attaches through the network module registrar instead of calling `WskRegister`.
 ///
 /// # Safety
 ///
@@ -273,7 +274,8 @@ pub(crate) unsafe fn attach(dispatch: *const WSK_CLIENT_DISPATCH) -> *mut c_void
     unsafe { Client::new(0, dispatch) }.publish()
 }
 
-/// Forgets a client of [`attach`] once its sockets are closed; says whether they were, and calls `later` when they are.
+/// Forgets a client of [`attach`] once its sockets are closed. Returns whether they are closed now; if not, calls `later` when they
+/// are.
 pub(crate) fn detach(client: *mut c_void, later: impl FnOnce() + Send + 'static) -> bool {
     let address = client as usize;
     let found = self::client("the detaching of a WSK client", client);
@@ -296,15 +298,15 @@ pub(crate) fn detach(client: *mut c_void, later: impl FnOnce() + Send + 'static)
     false
 }
 
-/// A socket of the client was closed.
+/// Records that a socket of the client was closed.
 pub(crate) fn socket_closed(client: &Client) {
-    // Under the lock, so that a thread that has just looked doesn't miss the change.
+    // The lock ensures that a thread that has just read the count doesn't miss the notification.
     let _registrations = REGISTRATIONS.lock();
     client.sockets.fetch_sub(1, Ordering::SeqCst);
     CHANGED.notify_all();
 }
 
-/// Registrations that are left, as lines of a leak report.
+/// The remaining registrations, as lines of a leak report.
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     REGISTRATIONS
         .lock()
@@ -320,7 +322,7 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
         .collect()
 }
 
-/// Forgets everything.
+/// Forgets all registrations and clients.
 pub(crate) fn reset() {
     let mut registrations = REGISTRATIONS.lock();
     registrations.by_address.clear();
@@ -417,7 +419,7 @@ export! {
 }
 
 export! {
-    /// Captures the provider NPI, waiting for it as told.
+    /// Captures the provider NPI, and waits for it as long as the driver says.
     fn WskCaptureProviderNPI(
         WskRegistration: *mut WSK_REGISTRATION,
         WaitTimeout: u32,
@@ -522,7 +524,7 @@ export! {
         registration.deregistering = true;
         let leaving = Arc::as_ptr(&registration.client) as usize;
         CHANGED.notify_all();
-        // Documented: what still waits for a change of the transports is cancelled.
+        // Documented: requests that wait for a change of the transports are cancelled.
         MutexGuard::unlocked(&mut registrations, || client::cancel_changes(leaving));
         let patience = waits::patience();
         let deadline = Instant::now() + patience;

@@ -1,4 +1,4 @@
-//! One call of the provider that takes an IRP: started, carried out now or later, completed exactly once.
+//! One call of the provider that takes an IRP. A request is started, carried out now or later, and completed exactly once.
 
 use core::ops::Range;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use crate::flight::Flight;
 use crate::irp;
 use crate::schedule::{self, Plan, SOON, When};
 
-/// How an attempt to carry out a call went.
+/// The outcome of an attempt to carry out a call.
 pub(crate) enum Outcome {
-    /// It is done: this is the status, and this the information.
+    /// The call is done, with this status and this information.
     Done(NTSTATUS, usize),
-    /// The host's socket can't do it now.
+    /// The host's socket can't carry out the call now.
     Again,
 }
 
-/// What the provider owes to a driver: one completion of this IRP.
+/// The provider's obligation to complete an IRP of a driver.
 ///
 /// # Invariants
 ///
@@ -34,16 +34,16 @@ pub(crate) enum Outcome {
 pub(crate) struct Request {
     irp: *mut IRP,
     socket: Option<Arc<Socket>>,
-    /// Whether the request is refused without being completed.
+    /// Whether the provider refuses the request without completing the IRP.
     withheld: AtomicBool,
-    /// What it tells besides an error: see [`done_so_far`](Self::done_so_far).
+    /// The information that an error completes with: see [`done_so_far`](Self::done_so_far).
     so_far: usize,
 }
 
-/// Requests that were refused without being completed.
+/// Requests that the provider has refused without completing their IRPs.
 static WITHHELD: Mutex<Vec<Request>> = Mutex::new(Vec::new());
 
-/// Completes what was withheld; how many there were.
+/// Completes the withheld requests; returns their number.
 pub(crate) fn complete_withheld() -> usize {
     let withheld = std::mem::take(&mut *WITHHELD.lock());
     let count = withheld.len();
@@ -53,7 +53,7 @@ pub(crate) fn complete_withheld() -> usize {
     count
 }
 
-/// Forgets what was withheld: the IRPs are leaks.
+/// Forgets the withheld requests: their IRPs are leaks.
 pub(crate) fn reset() {
     std::mem::forget(std::mem::take(&mut *WITHHELD.lock()));
 }
@@ -63,7 +63,7 @@ unsafe impl Send for Request {}
 // SAFETY: a shared request gives out the pointer only.
 unsafe impl Sync for Request {}
 
-/// What a call uses: forwarded to the flight of its IRP.
+/// The memory that a call uses. The IRP's flight watches it.
 pub(crate) struct Uses(Flight);
 
 impl Uses {
@@ -75,7 +75,7 @@ impl Uses {
         Self(flight)
     }
 
-    /// What a call uses that takes a buffer.
+    /// The memory of a call that takes a buffer.
     ///
     /// # Safety
     ///
@@ -87,7 +87,7 @@ impl Uses {
         Self(flight)
     }
 
-    /// What a call uses that receives into a buffer.
+    /// The memory of a call that receives into a buffer.
     ///
     /// # Safety
     ///
@@ -99,13 +99,13 @@ impl Uses {
         uses
     }
 
-    /// Adds memory of the driver's that has to stay valid.
+    /// Adds memory of the driver that has to stay valid.
     pub(crate) fn memory<T>(mut self, start: *const T, length: usize, what: &'static str) -> Self {
         self.0.pin(start as usize, length, what);
         self
     }
 
-    /// Adds memory of the driver's whose contents are sent.
+    /// Adds memory of the driver whose contents are sent.
     pub(crate) fn contents<T>(
         mut self,
         start: *const T,
@@ -121,7 +121,7 @@ impl Uses {
     }
 }
 
-/// Stops when there is no IRP.
+/// Stops the system when there is no IRP.
 pub(crate) fn require_irp(function: &str, irp: *mut IRP) {
     if irp.is_null() {
         bugcheck!(
@@ -159,29 +159,29 @@ impl Request {
         self.irp
     }
 
-    /// Marks the IRP as pending: the call is going to return `STATUS_PENDING`.
+    /// Marks the IRP as pending, because the call will return `STATUS_PENDING`.
     pub(crate) fn pend(&self) {
         // SAFETY: by the invariant the IRP is in flight and the provider's.
         unsafe { irp::mark_pending(self.irp) };
     }
 
-    /// So much has been done that is told though the request should fail.
+    /// Sets the information that the request completes with even when it fails.
     pub(crate) fn done_so_far(&mut self, count: usize) {
         self.so_far = count;
     }
 
-    /// What is told besides an error.
+    /// The information that an error completes with.
     pub(crate) fn so_far(&self) -> usize {
         self.so_far
     }
 
-    /// The request concerns a socket that the call itself has made.
+    /// Ties the request to the socket that its call has made.
     pub(crate) fn belongs_to(&mut self, socket: &Arc<Socket>) {
         socket.took_off();
         self.socket = Some(socket.clone());
     }
 
-    /// From now on what the call sends must not be written.
+    /// From now on the driver must not write to the data that the call sends.
     pub(crate) fn freeze(&self) {
         irp::with_flight(self.irp, Flight::freeze);
     }
@@ -196,7 +196,7 @@ impl Request {
         }
     }
 
-    /// The status that the call fails with whatever it asks for: its socket was forced closed, or a failure is planned.
+    /// The status that the call fails with in any case, because its socket was force-closed or the test has planned a failure.
     pub(crate) fn refusal(&self) -> Option<NTSTATUS> {
         if self
             .socket
@@ -214,7 +214,8 @@ impl Request {
         }
     }
 
-    /// Refuses the request and keeps the IRP, which the provider has forgotten: it does not keep the socket open.
+    /// Refuses the request and keeps the IRP, as a provider would that has forgotten it. The request no longer keeps the socket
+    /// open.
     fn withhold(mut self, status: NTSTATUS) -> NTSTATUS {
         if let Some(socket) = self.socket.take() {
             socket.landed();
@@ -223,7 +224,7 @@ impl Request {
         status
     }
 
-    /// Completes a request that is done by the time its call returns; returns what the call has to return.
+    /// Completes a request that is done by the time its call returns. Returns the status for the call to return.
     pub(crate) fn finish(self, plan: Plan, status: NTSTATUS, information: usize) -> NTSTATUS {
         if self.withheld.load(Ordering::Relaxed) {
             return self.withhold(status);
@@ -251,8 +252,8 @@ impl Request {
         }
     }
 
-    /// Carries out the call with `work`, now or later as the policy of the kernel says, and completes it. Returns what
-    /// the call has to return.
+    /// Carries out the call with `work`, now or later as the kernel's policy says, and completes the request. Returns the status
+    /// for the call to return.
     #[inline]
     pub(crate) fn carry_out(self, mut work: impl FnMut() -> Outcome + Send + 'static) -> NTSTATUS {
         let failure = self.refusal();
@@ -298,12 +299,12 @@ impl Request {
         }
     }
 
-    /// As [`carry_out`](Self::carry_out), for calls that are done by the time the outcome is known.
+    /// As [`carry_out`](Self::carry_out), for calls whose outcome is known already.
     pub(crate) fn conclude(self, status: NTSTATUS, information: usize) -> NTSTATUS {
         self.carry_out(move || Outcome::Done(status, information))
     }
 
-    /// Completes the IRP, which is marked pending, at another time.
+    /// Completes the IRP later. It has to be marked pending.
     pub(crate) fn complete_later(self, when: When, status: NTSTATUS, information: usize) {
         schedule::later(when, move || self.complete(status, information));
     }
@@ -315,7 +316,7 @@ impl Request {
         });
     }
 
-    /// Tries again in a moment.
+    /// Tries again a millisecond later, until the call is done.
     fn later_boxed(self, mut attempt: Box<dyn FnMut() -> Outcome + Send>) {
         schedule::later(
             SOON.after(Duration::from_millis(1)),

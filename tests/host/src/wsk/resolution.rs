@@ -103,7 +103,7 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
     }
 }
 
-/// The failure of a query for a name that does not exist.
+/// What becomes of a name that nobody knows.
 ///
 /// ```
 /// use wsk_host::{Kernel, UnknownName};
@@ -117,10 +117,10 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownName {
-    /// As documented: `STATUS_NO_MATCH`, and the information is the same status.
+    /// As documented: `STATUS_NO_MATCH`, and the information is the status once more.
     #[default]
     NoMatch,
-    /// As seen on Windows from 8 on: `STATUS_NOT_FOUND`, and the information is 0.
+    /// As was seen on Windows from 8 on: `STATUS_NOT_FOUND`, and the information is 0.
     NotFound,
 }
 

@@ -1,4 +1,4 @@
-//! What Linux has besides what all hosts with the sockets of BSD have.
+//! Functions that only Linux has, in addition to those of all hosts with BSD sockets.
 
 use core::mem::{MaybeUninit, offset_of};
 use std::io;
@@ -13,7 +13,7 @@ use super::unix::{messages, read, set, switch};
 use crate::wsk::address::Family;
 use crate::wsk::ancillary::{self, IPV6, Told, put};
 
-/// Has the host's socket keep the errors that the network reports.
+/// Makes the host's socket keep the errors that the network reports.
 pub(super) fn tell_errors(told: Told, real: &Socket, family: Family) -> io::Result<()> {
     switch(real, libc::IPPROTO_IP, libc::IP_RECVERR, told.errors_v4)?;
     if family == Family::V6 {
@@ -22,7 +22,8 @@ pub(super) fn tell_errors(told: Told, real: &Socket, family: Family) -> io::Resu
     Ok(())
 }
 
-/// Receives an error that the network has reported: where the datagram was sent to, its bytes, and the report as Windows has it.
+/// Receives an error that the network has reported: the destination of the datagram, its bytes, and the report in the layout of
+/// Windows.
 pub(crate) fn receive_error(
     real: &Socket,
     told: Told,
@@ -59,7 +60,7 @@ pub(crate) fn receive_error(
             let protocol = match error.ee_origin {
                 libc::SO_EE_ORIGIN_ICMP => IPPROTO::IPPROTO_ICMP,
                 libc::SO_EE_ORIGIN_ICMP6 => IPPROTO::IPPROTO_ICMPV6,
-                // One of this host's own, which Windows tells as a status.
+                // An error of this host, which Windows reports as a status.
                 _ => continue,
             };
             let mut report = [0; size_of::<IN_RECVERR>()];
@@ -80,7 +81,7 @@ pub(crate) fn receive_error(
     Some((from.as_socket()?, bytes, control))
 }
 
-/// Whether packets may not be fragmented on their way.
+/// Chooses whether packets must not be fragmented on their way.
 pub(crate) fn set_dont_fragment(real: &Socket, v6: bool, on: bool) -> io::Result<()> {
     if v6 {
         switch(real, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, on)
@@ -94,7 +95,7 @@ pub(crate) fn set_dont_fragment(real: &Socket, v6: bool, on: bool) -> io::Result
     }
 }
 
-/// How the largest packet on the path is found out, as Windows numbers the ways.
+/// Chooses how the host discovers the path MTU, by the number of Windows.
 pub(crate) fn set_mtu_discovery(real: &Socket, v6: bool, state: u32) -> io::Result<()> {
     let discovery = match PMTUD_STATE(state.cast_signed()) {
         PMTUD_STATE::IP_PMTUDISC_DO => libc::IP_PMTUDISC_DO,
@@ -103,16 +104,16 @@ pub(crate) fn set_mtu_discovery(real: &Socket, v6: bool, state: u32) -> io::Resu
         _ => libc::IP_PMTUDISC_WANT,
     };
     if v6 {
-        // The numbers are those of IPv4.
+        // IPv6 uses the same numbers as IPv4.
         set(real, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, discovery)
     } else {
         set(real, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discovery)
     }
 }
 
-/// The interface that packets leave by, by its index.
+/// Chooses the interface that packets leave by, by its index.
 pub(crate) fn set_unicast_interface(real: &Socket, v6: bool, index: u32) -> io::Result<()> {
-    // In network byte order, for both.
+    // Both options take network byte order.
     let index = index.to_be().cast_signed();
     if v6 {
         set(real, libc::IPPROTO_IPV6, IPV6_UNICAST_IF, index)
@@ -121,11 +122,11 @@ pub(crate) fn set_unicast_interface(real: &Socket, v6: bool, index: u32) -> io::
     }
 }
 
-/// The numbers of Linux, which `libc` does not have for every target.
+/// Linux's numbers of these options. `libc` does not have them for every target.
 const IP_UNICAST_IF: libc::c_int = 50;
 const IPV6_UNICAST_IF: libc::c_int = 76;
 
-/// How a connection is doing, as far as the host tells.
+/// The state of a connection, as far as the host reports it.
 pub(crate) fn tcp_info(real: &Socket) -> io::Result<TCP_INFO_v1> {
     // SAFETY: all-zero bytes are such a structure of plain numbers.
     let mut told: libc::tcp_info = unsafe { core::mem::zeroed() };
@@ -144,7 +145,7 @@ pub(crate) fn tcp_info(real: &Socket) -> io::Result<TCP_INFO_v1> {
         return Err(io::Error::last_os_error());
     }
     Ok(TCP_INFO_v1 {
-        // The order of Linux, in that of Windows: closed is 7 there, and established 1.
+        // Translates the states of Linux to those of Windows, which have another order: closed is 7 on Linux, and established 1.
         State: TCPSTATE(match told.tcpi_state {
             1 => 4,
             2 => 2,

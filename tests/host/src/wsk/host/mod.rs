@@ -1,5 +1,5 @@
-//! What differs from host to host beneath the provider: control information of datagrams, options, numbers of the resolver and
-//! of errors. Everything else is `socket2`, `polling` and `dns-lookup`.
+//! The parts of the provider that differ from host to host: control information of datagrams, options, and numbers of the resolver
+//! and of errors. The rest uses `socket2`, `polling` and `dns-lookup`.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "linux.rs"]

@@ -1,4 +1,4 @@
-//! What hosts with the sockets of BSD that are not Linux do instead of what only Linux has.
+//! Replacements for the functions of `linux.rs`, for other hosts with BSD sockets.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use super::unix::NO_SUCH_OPTION;
 use crate::wsk::address::Family;
 use crate::wsk::ancillary::Told;
 
-/// Other hosts do not tell them to sockets that are not connected.
+/// Other hosts do not report such errors to sockets that are not connected.
 pub(super) fn tell_errors(told: Told, _: &Socket, _: Family) -> io::Result<()> {
     if told.errors_v4 || told.errors_v6 {
         Err(io::Error::from_raw_os_error(NO_SUCH_OPTION))
@@ -18,7 +18,7 @@ pub(super) fn tell_errors(told: Told, _: &Socket, _: Family) -> io::Result<()> {
     }
 }
 
-/// There are none.
+/// Other hosts have no such errors.
 pub(crate) fn receive_error(
     _: &Socket,
     _: Told,
@@ -26,19 +26,19 @@ pub(crate) fn receive_error(
     None
 }
 
-/// Other hosts have other ways: it is kept, and does nothing.
+/// Other hosts do this in other ways: the provider keeps the value, which has no effect.
 #[allow(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn set_dont_fragment(_: &Socket, _: bool, _: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Other hosts have other ways: it is kept, and does nothing.
+/// Other hosts do this in other ways: the provider keeps the value, which has no effect.
 #[allow(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn set_mtu_discovery(_: &Socket, _: bool, _: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// As `IP_BOUND_IF` does it where there is no such option.
+/// Accepts only index 0.
 pub(crate) fn set_unicast_interface(_: &Socket, _: bool, index: u32) -> io::Result<()> {
     if index == 0 {
         Ok(())
@@ -47,7 +47,7 @@ pub(crate) fn set_unicast_interface(_: &Socket, _: bool, index: u32) -> io::Resu
     }
 }
 
-/// Other hosts have other structures.
+/// Other hosts have other structures, which the provider does not read.
 pub(crate) fn tcp_info(_: &Socket) -> io::Result<TCP_INFO_v1> {
     Err(io::Error::from_raw_os_error(NO_SUCH_OPTION))
 }
