@@ -1,5 +1,4 @@
-//! What sockets of every category but the basic one have: `WskBind` and `WskGetLocalAddress`, and `WskGetRemoteAddress` of
-//! those that are connected.
+//! Functions of all sockets but basic ones: `WskBind` and `WskGetLocalAddress`. Also `WskGetRemoteAddress` of connected sockets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use super::socket::{self, Category, Socket};
 use super::{address, connection, datagram, listen};
 use crate::irp;
 
-/// A place of the driver's for an address; null when it wants none.
+/// The driver's place for an address; NULL when the driver wants none.
 #[derive(Clone, Copy)]
 pub(crate) struct Place(*mut SOCKADDR);
 
@@ -22,7 +21,7 @@ pub(crate) struct Place(*mut SOCKADDR);
 unsafe impl Send for Place {}
 
 impl Place {
-    /// A place that has to stay writable while the request is in flight.
+    /// The driver's place for an address, which has to stay writable while the request is in flight.
     pub(crate) fn new(
         place: *mut SOCKADDR,
         request: &Request,
@@ -39,7 +38,7 @@ impl Place {
         self.0.is_null()
     }
 
-    /// Writes an address, if it is wanted.
+    /// Writes an address, if the driver wants it.
     pub(crate) fn put(self, address: SocketAddr, family: address::Family) {
         if !self.0.is_null() {
             // SAFETY: the driver keeps the place writable until the IRP is completed, and the flight judges that.

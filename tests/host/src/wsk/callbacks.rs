@@ -1,4 +1,4 @@
-//! Which of a socket's event callbacks are enabled, and how many calls of them are under way: `SO_WSK_EVENT_CALLBACK`.
+//! The event callbacks of a socket: which are enabled, and which calls of them are running. `SO_WSK_EVENT_CALLBACK` changes them.
 
 use core::fmt::Arguments;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,26 +16,26 @@ use crate::upcall::{self, Code};
 /// The event callbacks of a socket, as the bits of an `EventMask`.
 pub(crate) struct Callbacks {
     enabled: u32,
-    /// Those that were enabled for the client's sockets as such.
+    /// The event callbacks that the client enables on all its sockets.
     fixed: u32,
-    /// One entry for each call that hasn't returned.
+    /// The event of each call that has not returned.
     running: Vec<u32>,
-    /// Calls of `WskControlSocket` that wait until no call of this callback is under way.
+    /// Calls of `WskControlSocket` that wait until no call of this event callback is running.
     disabling: Vec<(u32, Request)>,
 }
 
-/// What became of disabling an event callback.
+/// The outcome of disabling an event callback.
 pub(crate) enum Disabled {
-    /// It is disabled.
+    /// The callback is disabled.
     Now(Option<Request>),
-    /// The request is completed once no call of it is under way.
+    /// A call of the callback is running. The request completes once there is none.
     Pending,
-    /// As `Pending`, but there is no request.
+    /// A call of the callback is running, and there is no request.
     EventPending,
 }
 
 impl Callbacks {
-    /// With those enabled that the client enables on all its sockets.
+    /// Begins with the event callbacks that the client enables on all its sockets.
     pub(crate) const fn new(fixed: u32) -> Self {
         Self {
             enabled: fixed,
@@ -49,12 +49,12 @@ impl Callbacks {
         self.enabled & event != 0
     }
 
-    /// Whether it was enabled for the client's sockets as such.
+    /// Whether the client enables the event callback on all its sockets.
     pub(crate) fn is_fixed(&self, event: u32) -> bool {
         self.fixed & event != 0
     }
 
-    /// Whether one is enabled, or running.
+    /// Whether any event callback is enabled or running.
     pub(crate) fn are_active(&self) -> bool {
         self.enabled != 0 || !self.running.is_empty()
     }
@@ -63,12 +63,12 @@ impl Callbacks {
         self.enabled |= events;
     }
 
-    /// Disables all or some without waiting for anything.
+    /// Disables event callbacks, and does not wait for running calls.
     pub(crate) fn silence(&mut self, events: u32) {
         self.enabled &= !events;
     }
 
-    /// Disables one; the request is kept while a call of it is under way.
+    /// Disables an event callback, and keeps the request while a call of the callback is running.
     pub(crate) fn disable(&mut self, event: u32, request: Option<Request>) -> Disabled {
         self.silence(event);
         if !self.running.contains(&event) {
@@ -84,12 +84,12 @@ impl Callbacks {
         }
     }
 
-    /// A call begins.
+    /// Records that a call begins.
     pub(crate) fn begin(&mut self, event: u32) {
         self.running.push(event);
     }
 
-    /// A call has returned.
+    /// Records that a call has returned.
     pub(crate) fn end(&mut self, event: u32) {
         if let Some(index) = self.running.iter().position(|&running| running == event) {
             self.running.swap_remove(index);
@@ -102,7 +102,7 @@ impl Callbacks {
         }
     }
 
-    /// Gives up what waits, when the kernel is shut down.
+    /// Gives up the waiting requests when the kernel shuts down.
     pub(crate) fn abandon(&mut self) -> impl Sized + use<> {
         core::mem::take(&mut self.disabling)
     }
@@ -110,7 +110,7 @@ impl Callbacks {
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// How many event callbacks were called so far.
+/// The number of calls of event callbacks so far.
 pub(crate) fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }
@@ -125,7 +125,7 @@ pub(crate) fn call<R>(name: &'static str, told: Arguments<'_>, callback: impl Fn
     answer
 }
 
-/// What an event callback has answered that the documentation doesn't allow.
+/// An answer of an event callback that the documentation doesn't allow.
 pub(crate) struct WrongAnswer {
     pub(crate) answer: usize,
     /// What the callback did.
@@ -137,7 +137,7 @@ pub(crate) struct WrongAnswer {
 impl WrongAnswer {
     pub(crate) const RETURNED: &str = "returned something else than ";
 
-    /// A status that isn't one of those that `allowed` tells of.
+    /// A status other than those that `allowed` names.
     pub(crate) fn status(status: NTSTATUS, allowed: &'static str) -> Self {
         Self {
             answer: status.0.cast_unsigned() as usize,
@@ -146,7 +146,7 @@ impl WrongAnswer {
         }
     }
 
-    /// A status that isn't one of some, which `allowed` names.
+    /// Fails unless the status is one of `statuses`, which `allowed` names.
     pub(crate) fn unless_one_of(
         status: NTSTATUS,
         statuses: &[NTSTATUS],

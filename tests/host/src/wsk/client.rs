@@ -1,4 +1,4 @@
-//! The functions of the provider that aren't about one socket: `WSK_PROVIDER_DISPATCH`.
+//! The functions of the provider that don't belong to a socket: `WSK_PROVIDER_DISPATCH`.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -23,7 +23,7 @@ use crate::irql;
 use crate::schedule::SOON;
 use crate::trace;
 
-/// What `WskCaptureProviderNPI` gives out.
+/// The table that `WskCaptureProviderNPI` gives to clients.
 pub(crate) static PROVIDER_DISPATCH: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPATCH {
     Version: VERSION,
     Reserved: 0,
@@ -35,7 +35,7 @@ pub(crate) static PROVIDER_DISPATCH: WSK_PROVIDER_DISPATCH = WSK_PROVIDER_DISPAT
     WskGetNameInfo: Some(resolution::WskGetNameInfo),
 };
 
-/// Waits for a change of the transports, for the client at an address.
+/// A request that waits for a change of the transports, and the address of its client.
 struct Change {
     request: Request,
     client: usize,
@@ -45,12 +45,12 @@ waiting!(Change);
 
 static CHANGES: Mutex<Pending<Change>> = Mutex::new(Pending::new());
 
-/// The request of an IRP that is being cancelled.
+/// Takes out the request of an IRP that is being cancelled.
 pub(super) fn cancelled(irp: *mut IRP) -> Option<Request> {
     Some(CHANGES.lock().take(irp)?.request)
 }
 
-/// Completes whatever waits for a change of the transports; how many IRPs there were.
+/// Completes the requests that wait for a change of the transports; returns their number.
 pub(crate) fn change_transports() -> usize {
     let changes = CHANGES.lock().claim_all();
     let count = changes.len();
@@ -58,7 +58,7 @@ pub(crate) fn change_transports() -> usize {
     count
 }
 
-/// Cancels what waits for a client that deregisters.
+/// Cancels the waiting requests of a client that deregisters.
 pub(super) fn cancel_changes(client: usize) {
     let mut claimed = Vec::new();
     let mut changes = CHANGES.lock();
@@ -69,12 +69,12 @@ pub(super) fn cancel_changes(client: usize) {
     complete_all(claimed, STATUS_CANCELLED);
 }
 
-/// Forgets everything.
+/// Forgets the waiting requests.
 pub(super) fn reset() {
     core::mem::forget(CHANGES.lock().abandon());
 }
 
-/// What a call of `WskControlClient` is given.
+/// The parameters of a call of `WskControlClient`.
 struct Control<'c> {
     client: &'c Client,
     code: u32,
@@ -94,7 +94,7 @@ impl Control<'_> {
         Ok(unsafe { self.input.cast::<T>().read_unaligned() })
     }
 
-    /// Documented: what goes for all sockets has to be said before there is one.
+    /// Documented: the driver has to choose settings for all sockets before it makes the first one.
     fn before_sockets(&self) -> Result<(), NTSTATUS> {
         if self.client.sockets.load(Ordering::SeqCst) > 0 {
             Err(STATUS_INVALID_DEVICE_STATE)
@@ -103,7 +103,7 @@ impl Control<'_> {
         }
     }
 
-    /// Carries the operation out; the status, and how many bytes it gives or would need.
+    /// Carries out the operation; returns the status, and the number of bytes that it gives or would need.
     fn carry_out(&self) -> (NTSTATUS, usize) {
         let done = match self.code {
             WSK_TRANSPORT_LIST_QUERY => return self.list_transports(),
@@ -135,7 +135,7 @@ impl Control<'_> {
     }
 
     fn cache(&self) -> (NTSTATUS, usize) {
-        // What is cached is pageable.
+        // Cached descriptors are pageable.
         irql::require("WskControlClient with WSK_CACHE_SD", irql::PASSIVE_LEVEL);
         let descriptor = match self.input::<*const c_void>() {
             Ok(descriptor) => descriptor,
@@ -168,7 +168,7 @@ impl Control<'_> {
         Ok(())
     }
 
-    /// There is no TDI here to be bypassed.
+    /// The host kernel has no TDI to bypass.
     fn set_tdi_behavior(&self) -> Result<(), NTSTATUS> {
         let flags = self.input::<u32>()?;
         self.before_sockets()?;
@@ -178,7 +178,7 @@ impl Control<'_> {
         Ok(())
     }
 
-    /// There are no TDI devices here: the names are looked at, and that is all.
+    /// Checks the device names, which have no effect: the host kernel has no TDI devices.
     fn map_devices(&self) -> Result<(), NTSTATUS> {
         let info = self.input::<WSK_TDI_MAP_INFO>()?;
         self.before_sockets()?;
@@ -225,7 +225,7 @@ dispatched! {
                 | WSK_RELEASE_SD
                 | WSK_SET_STATIC_EVENT_CALLBACKS
                 | WSK_TDI_BEHAVIOR
-                // Documented: these take no IRP.
+                // Documented: these operations take no IRP.
                 | WSK_TDI_DEVICENAME_MAPPING => request.conclude(STATUS_INVALID_PARAMETER, 0),
                 _ => request.conclude(STATUS_NOT_SUPPORTED, 0),
             };

@@ -73,7 +73,7 @@ impl Deviations {
         }
     }
 
-    /// Makes them those of the provider.
+    /// Makes the provider deviate in these ways.
     pub(crate) fn start(self) {
         let short = self.set & SHORT_RECEIVES != 0;
         MOST.store(
@@ -88,7 +88,7 @@ fn has(bit: u8) -> bool {
     SET.load(Ordering::Relaxed) & bit != 0
 }
 
-/// How many bytes a receive gives at most; `None` when it waits for as many as it is told to.
+/// The most bytes that a receive gives; `None` without this deviation.
 pub(super) fn short_receives() -> Option<usize> {
     has(SHORT_RECEIVES).then(|| MOST.load(Ordering::Relaxed))
 }
@@ -113,7 +113,7 @@ pub(crate) fn ignores_cancel() -> bool {
     has(IGNORES_CANCEL)
 }
 
-/// Whether a receive that waits for all takes bytes as they arrive.
+/// Whether a receive with `WSK_FLAG_WAITALL` takes bytes as they arrive.
 pub(super) fn takes_bytes_at_once() -> bool {
     has(CANCEL_LOSES_BYTES | CANCEL_TELLS_BYTES)
 }

@@ -42,7 +42,7 @@ pub(crate) use socket::{SOCKETS, force_close_all, offer_extension};
 /// Whether sockets send and receive nothing.
 static NULL: AtomicBool = AtomicBool::new(false);
 
-/// Whether what arrives is indicated in pieces.
+/// Whether indications describe their data in several pieces.
 static SCATTERED: AtomicBool = AtomicBool::new(false);
 
 /// Starts the subsystem.
@@ -60,13 +60,13 @@ pub(crate) fn is_null_provider() -> bool {
     NULL.load(Ordering::Relaxed)
 }
 
-/// A block is being freed: nothing may lie in it that WSK keeps a pointer to.
+/// Stops the system when a block that is being freed holds memory that WSK keeps a pointer to.
 pub(crate) fn memory_freed(block: &pool::Block) {
     registration::memory_freed(block);
     socket::memory_freed(block);
 }
 
-/// Frees blocks that were given to a driver and have come back.
+/// Frees blocks that a driver got and has given back.
 fn free(blocks: Vec<usize>, usage: Use, function: &'static str) {
     for block in blocks {
         if let Some(block) = pool::take(block, |block| block.usage() == usage) {
@@ -76,24 +76,24 @@ fn free(blocks: Vec<usize>, usage: Use, function: &'static str) {
     }
 }
 
-/// Waits until no socket is being closed and no name looked up any more; says whether there was anything to wait for.
+/// Waits until no socket is being closed and no name is being looked up; returns whether there was anything to wait for.
 pub(crate) fn settle(deadline: Instant) -> bool {
     socket::settle(deadline) | resolution::settle(deadline)
 }
 
-/// What a driver left behind, as lines of a leak report.
+/// The objects that a driver has left behind, as lines of a leak report.
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let mut lines = socket::leaks(whose);
     lines.extend(registration::leaks(whose));
     lines
 }
 
-/// Stops what the subsystem does of itself.
+/// Stops the subsystem's own thread.
 pub(crate) fn stop() {
     network::stop();
 }
 
-/// Forgets everything: sockets are closed, their IRPs are forgotten.
+/// Closes all sockets, and forgets their IRPs and everything else.
 pub(crate) fn reset() {
     request::reset();
     client::reset();

@@ -1,5 +1,4 @@
-//! The thread that watches the host's sockets and hands what arrives to the provider. Stands for the network's receive
-//! interrupts.
+//! The thread that watches the host's sockets and hands their events to the provider. Stands for the network's receive interrupts.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +24,7 @@ fn network() -> Option<Arc<Network>> {
     NETWORK.read().clone()
 }
 
-/// Starts to watch.
+/// Starts the thread.
 pub(crate) fn start() {
     let poller = Poller::new().expect("the host has a way to poll");
     let network = Arc::new(Network {
@@ -61,7 +60,7 @@ fn run(network: &Network) {
     }
 }
 
-/// Stops to watch.
+/// Stops the thread.
 pub(crate) fn stop() {
     let Some(network) = NETWORK.write().take() else {
         return;
@@ -73,7 +72,7 @@ pub(crate) fn stop() {
     }
 }
 
-/// Makes the watch know a socket; it isn't watched yet.
+/// Adds a socket to the poller, which does not watch it yet.
 pub(crate) fn add(socket: &Arc<Socket>, real: &socket2::Socket) -> std::io::Result<()> {
     let Some(network) = network() else {
         return Ok(());
@@ -84,12 +83,12 @@ pub(crate) fn add(socket: &Arc<Socket>, real: &socket2::Socket) -> std::io::Resu
     unsafe { network.poller.add(real, Event::none(key)) }
 }
 
-/// What to watch a socket for.
+/// The events to watch a socket for.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Interest {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// That the connection breaks, even while nothing is to be read or written.
+    /// The connection breaks, even while the socket is not watched for reading or writing.
     pub(crate) breaking: bool,
 }
 

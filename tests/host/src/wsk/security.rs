@@ -1,5 +1,5 @@
 //! Security descriptors that a client has cached: `WSK_CACHE_SD` and `WSK_RELEASE_SD`. Stands for the object manager's cache of
-//! them.
+//! security descriptors.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -11,14 +11,14 @@ use crate::faults::{self, Resource};
 use crate::origin::Origin;
 use crate::pool::{self, Use};
 
-/// The one revision of security descriptors.
+/// The only revision of security descriptors.
 const REVISION: u8 = 1;
 /// The descriptor has offsets instead of pointers.
 const SELF_RELATIVE: u16 = 0x8000;
-/// The bytes before the parts of a self-relative descriptor, and of an absolute one.
+/// The size of the header of a self-relative descriptor.
 const RELATIVE_HEADER: usize = 20;
 
-/// The part of a descriptor at an address, owner or group (SIDs), or a list (an ACL); none at 0.
+/// Copies the part of a descriptor at an address: the owner or group (a SID), or a list (an ACL). Empty for address 0.
 ///
 /// # Safety
 ///
@@ -40,7 +40,7 @@ unsafe fn part(address: usize, is_list: bool) -> Vec<u8> {
     }
 }
 
-/// A self-relative copy of a descriptor.
+/// Makes a self-relative copy of a descriptor; `None` if its revision is unknown.
 ///
 /// # Safety
 ///
@@ -102,7 +102,7 @@ pub(super) unsafe fn cache(descriptor: *const c_void) -> Result<*mut c_void, NTS
     cached(&copy, "WSK_CACHE_SD")
 }
 
-/// A descriptor that shares nothing: what a socket has that was given none.
+/// The descriptor of a socket that was given none: an empty one, which shares nothing.
 fn default_descriptor() -> Vec<u8> {
     let mut whole = vec![0; RELATIVE_HEADER];
     whole[0] = REVISION;
@@ -110,7 +110,7 @@ fn default_descriptor() -> Vec<u8> {
     whole
 }
 
-/// The bytes of a cached descriptor, or of none; stops when it isn't one.
+/// The bytes of a cached descriptor; `None` for NULL. Stops the system when the address isn't that of a cached descriptor.
 pub(super) fn read(function: &str, descriptor: *mut c_void) -> Option<Vec<u8>> {
     match require_cached(function, descriptor) {
         0 => None,
@@ -119,7 +119,7 @@ pub(super) fn read(function: &str, descriptor: *mut c_void) -> Option<Vec<u8>> {
     }
 }
 
-/// Caches what a socket has.
+/// Caches a socket's descriptor, or the default.
 pub(super) fn cache_again(descriptor: Option<&[u8]>) -> Result<*mut c_void, NTSTATUS> {
     if faults::strikes(Resource::Call) {
         return Err(STATUS_INSUFFICIENT_RESOURCES);
@@ -154,7 +154,7 @@ pub(super) fn release(descriptor: *mut c_void) {
     );
 }
 
-/// Stops when a descriptor is not a cached one; says how long it is, 0 for none.
+/// The length of a cached descriptor; 0 for NULL. Stops the system when the address isn't that of a cached descriptor.
 pub(super) fn require_cached(function: &str, descriptor: *mut c_void) -> usize {
     if descriptor.is_null() {
         return 0;

@@ -38,7 +38,7 @@ pub(crate) fn set_mtu_discovery(_: &Socket, _: bool, _: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Accepts only index 0.
+/// Fails for all indices but 0: these hosts have no such option.
 pub(crate) fn set_unicast_interface(_: &Socket, _: bool, index: u32) -> io::Result<()> {
     if index == 0 {
         Ok(())

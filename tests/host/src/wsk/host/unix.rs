@@ -1,4 +1,4 @@
-//! Hosts with the sockets of BSD: Linux, macOS and their kin.
+//! Hosts with BSD sockets: Linux, macOS and their kin.
 
 use core::mem::MaybeUninit;
 use std::io;
@@ -18,31 +18,31 @@ use super::more;
 use crate::wsk::address::Family;
 use crate::wsk::ancillary::{Ancillary, CONGESTION, IPV6, Told, Wanted, put};
 
-/// A peer that is gone is an error, and no signal.
+/// A send to a peer that is gone gives an error instead of a signal.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) const SEND_FLAGS: i32 = 0;
-/// Makes the last byte of what is sent urgent.
+/// Makes the last byte of a send urgent.
 pub(crate) const URGENT: i32 = libc::MSG_OOB;
-/// What a socket has to be able to hold before datagrams of the largest size go out; `None` where that is so.
+/// The size that a socket's send buffer needs for datagrams of the largest size; `None` where the default is enough.
 pub(crate) const ROOM_FOR_DATAGRAMS: Option<usize> = if cfg!(target_vendor = "apple") {
     Some(1 << 16)
 } else {
     None
 };
 
-/// Whether connections that are over keep a listener from their port for a while.
+/// Whether closed connections block their port for a listener for a while.
 pub(crate) const OLD_CONNECTIONS_BLOCK: bool = true;
 
-/// Errors that have no kind in the standard library.
+/// Errors without a kind in the standard library.
 pub(crate) const MESSAGE_TOO_LONG: i32 = libc::EMSGSIZE;
 pub(crate) const NO_SUCH_OPTION: i32 = libc::ENOPROTOOPT;
 pub(crate) const NO_BUFFERS: i32 = libc::ENOBUFS;
-/// The resolver's: the name has no address of the family that was asked for.
+/// The resolver's error for a name that has no address of the requested family.
 pub(crate) const ADDRESS_FAMILY_UNKNOWN: i32 = if cfg!(target_os = "linux") { -9 } else { 1 };
 
-/// Flags for the resolver: those of Windows, and the host's.
+/// Flags for the resolver: each of Windows with the host's.
 pub(crate) const RESOLVER_FLAGS: [(u32, i32); 8] = [
     (AI_PASSIVE, libc::AI_PASSIVE),
     (AI_CANONNAME, libc::AI_CANONNAME),
@@ -54,7 +54,7 @@ pub(crate) const RESOLVER_FLAGS: [(u32, i32); 8] = [
     (AI_ADDRCONFIG, libc::AI_ADDRCONFIG),
 ];
 
-/// Flags for names of addresses: those of Windows, and the host's.
+/// Flags for names of addresses: each of Windows with the host's.
 pub(crate) const NAME_FLAGS: [(u32, i32); 5] = [
     (NI_NOFQDN, libc::NI_NOFQDN),
     (NI_NUMERICHOST, libc::NI_NUMERICHOST),
@@ -73,7 +73,7 @@ pub(crate) fn family(family: u16) -> Option<i32> {
     }
 }
 
-/// The host's number of a kind of sockets, which may be left open.
+/// The host's number of a kind of sockets. 0 leaves the kind open.
 pub(crate) fn kind(kind: u16) -> Option<i32> {
     match kind {
         0 => Some(0),
@@ -83,20 +83,20 @@ pub(crate) fn kind(kind: u16) -> Option<i32> {
     }
 }
 
-/// The path of an address of `AF_UNIX`; none for a socket without a name.
+/// The path of an address of `AF_UNIX`; empty for a socket without a name.
 pub(crate) fn path(address: &SockAddr) -> String {
     let path = address.as_pathname();
     path.map(|path| path.to_string_lossy().into_owned())
         .unwrap_or_default()
 }
 
-/// Whether connecting goes on behind the caller's back.
+/// Whether the error says that the connect goes on in the background.
 pub(crate) fn in_progress(error: &io::Error) -> bool {
     // EINPROGRESS has no kind of its own everywhere.
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
-/// How many bytes the peer hasn't acknowledged, its end of the stream included.
+/// The number of bytes that the peer hasn't acknowledged. The end of the stream counts too.
 #[cfg(target_vendor = "apple")]
 pub(crate) fn unacknowledged(real: &Socket) -> i32 {
     /// `TCPS_FIN_WAIT_1`, `TCPS_CLOSING`, `TCPS_LAST_ACK`
@@ -132,7 +132,7 @@ pub(crate) fn unacknowledged(real: &Socket) -> i32 {
     bytes + i32::from(end)
 }
 
-/// How many bytes the peer hasn't acknowledged, its end of the stream included.
+/// The number of bytes that the peer hasn't acknowledged. The end of the stream counts too.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn unacknowledged(real: &Socket) -> i32 {
     let mut bytes = 0;
@@ -157,7 +157,7 @@ pub(crate) fn set_tclass(real: &Socket, class: u32) -> io::Result<()> {
     real.set_tclass_v6(class)
 }
 
-/// Receives a datagram with its ancillary data; how much there is of each.
+/// Receives a datagram with its ancillary data; returns the sizes of both.
 pub(crate) fn receive(
     real: &Socket,
     from: &mut SockAddr,
@@ -173,7 +173,7 @@ pub(crate) fn receive(
     Ok((length, header.control_len()))
 }
 
-/// What a driver wants for a datagram as ancillary data; none for what the host's socket does by itself.
+/// Translates a driver's control information to ancillary data. Parts that the host's socket handles by itself are left out.
 pub(crate) fn ancillary(wanted: &Wanted) -> Ancillary {
     let mut host = Ancillary::default();
     if let Some((address, interface)) = wanted.source_v4 {
@@ -226,7 +226,7 @@ fn push<T: Copy>(ancillary: &mut Ancillary, level: i32, kind: i32, data: &T) {
     }
 }
 
-/// Has the host's socket tell what is wanted, and nothing else.
+/// Makes the host's socket give exactly the control information that the driver has asked for.
 pub(crate) fn apply(told: Told, real: &Socket, family: Family) -> io::Result<()> {
     let v4 = [
         (libc::IP_PKTINFO, told.info_v4),
@@ -239,7 +239,7 @@ pub(crate) fn apply(told: Told, real: &Socket, family: Family) -> io::Result<()>
         (libc::IPV6_RECVHOPLIMIT, told.hops_v6),
     ];
     for (name, on) in v4 {
-        // Not every host has these for IPv6 sockets, which need them for mapped addresses only.
+        // Not every host has these options for IPv6 sockets, which need them for mapped addresses only.
         match switch(real, libc::IPPROTO_IP, name, on) {
             Err(error) if family == Family::V4 || on => return Err(error),
             _ => {}
@@ -277,7 +277,7 @@ pub(super) fn set(real: &Socket, level: i32, name: i32, value: libc::c_int) -> i
     }
 }
 
-/// What the host told of a datagram, as Windows has it.
+/// Translates the ancillary data of a datagram to the control information of Windows.
 pub(crate) fn translate(told: Told, ancillary: &[u8]) -> Vec<u8> {
     let mut control = Vec::new();
     for (level, kind, data) in messages(ancillary) {
@@ -298,7 +298,7 @@ pub(crate) fn translate(told: Told, ancillary: &[u8]) -> Vec<u8> {
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if told.info_v6 => {
                 if let Some(info) = read::<libc::in6_pktinfo>(data)
-                    // What came over IPv4 has an `IP_PKTINFO`, where that is wanted.
+                    // Datagrams that came over IPv4 have an `IP_PKTINFO` instead, if the driver wants it.
                     && Ipv6Addr::from(info.ipi6_addr.s6_addr).to_ipv4_mapped().is_none()
                 {
                     let mut data = [0; 20];
@@ -337,7 +337,7 @@ pub(crate) fn translate(told: Told, ancillary: &[u8]) -> Vec<u8> {
     control
 }
 
-/// The messages that the host has written: level, type and data of each.
+/// The messages that the host has written: the level, type and data of each.
 pub(super) fn messages(ancillary: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
     // SAFETY: this computes a size, and nothing else.
     let header = unsafe { libc::CMSG_LEN(0) } as usize;
@@ -353,7 +353,7 @@ pub(super) fn messages(ancillary: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8
     })
 }
 
-/// A structure of plain numbers at the start of `bytes`, if there are enough of them.
+/// Reads a structure of plain numbers from the start of `bytes`, if there are enough bytes.
 pub(super) fn read<T: Copy>(bytes: &[u8]) -> Option<T> {
     (bytes.len() >= size_of::<T>()).then(|| {
         // SAFETY: there are as many bytes; the structures of the host that are read here hold numbers only.

@@ -1,4 +1,4 @@
-//! Windows, whose user-mode sockets use the layouts, the numbers and the options that drivers use: most is passed on as it is.
+//! Windows. Its user-mode sockets use the same layouts, numbers and options as drivers, so most values pass through unchanged.
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -27,27 +27,27 @@ use crate::wsk::address::Family;
 use crate::wsk::ancillary::{Ancillary, IPV6, TCP, Told, Wanted, put, split};
 
 pub(crate) const SEND_FLAGS: i32 = 0;
-/// Makes the last byte of what is sent urgent.
+/// Makes the last byte of a send urgent.
 pub(crate) const URGENT: i32 = windows_sys::Win32::Networking::WinSock::MSG_OOB;
-/// What a socket has to be able to hold before datagrams of the largest size go out: that is so.
+/// The size that a socket's send buffer needs for datagrams of the largest size: the default is enough.
 pub(crate) const ROOM_FOR_DATAGRAMS: Option<usize> = None;
 
-/// Whether connections that are over keep a listener from their port for a while.
+/// Whether closed connections block their port for a listener for a while.
 pub(crate) const OLD_CONNECTIONS_BLOCK: bool = false;
 
-/// Errors that have no kind in the standard library.
+/// Errors without a kind in the standard library.
 pub(crate) const MESSAGE_TOO_LONG: i32 = WSAEMSGSIZE;
 pub(crate) const NO_SUCH_OPTION: i32 = WSAENOPROTOOPT;
 pub(crate) const NO_BUFFERS: i32 = WSAENOBUFS;
-/// The resolver's: the name has no address of the family that was asked for. Windows says that there is no such host; the number of
-/// other hosts is what Wine gives.
+/// The resolver's error for a name that has no address of the requested family. Windows reports that there is no such host instead;
+/// Wine gives this number, which other hosts use.
 pub(crate) const ADDRESS_FAMILY_UNKNOWN: i32 = -9;
 
-/// Flags for the resolver, each as it is.
+/// Flags for the resolver, unchanged.
 pub(crate) const RESOLVER_FLAGS: [(u32, i32); 8] = same([
     AI_PASSIVE,
     AI_CANONNAME,
-    // Of the wide functions only; the name is the same.
+    // Only the wide functions know this flag; the name is the same.
     AI_FQDN,
     AI_NUMERICHOST,
     AI_NUMERICSERV,
@@ -56,7 +56,7 @@ pub(crate) const RESOLVER_FLAGS: [(u32, i32); 8] = same([
     AI_ADDRCONFIG,
 ]);
 
-/// Flags for names of addresses, each as it is.
+/// Flags for names of addresses, unchanged.
 pub(crate) const NAME_FLAGS: [(u32, i32); 5] = same([
     NI_NOFQDN,
     NI_NUMERICHOST,
@@ -82,17 +82,17 @@ pub(crate) fn family(family: u16) -> Option<i32> {
     matches!(family, AF_UNSPEC | AF_INET | AF_INET6).then(|| family.into())
 }
 
-/// The number of a kind of sockets, which may be left open.
+/// The number of a kind of sockets. 0 leaves the kind open.
 pub(crate) fn kind(kind: u16) -> Option<i32> {
     matches!(kind, 0 | SOCK_STREAM | SOCK_DGRAM).then(|| kind.into())
 }
 
-/// There are no sockets of `AF_UNIX` here.
+/// The provider has no sockets of `AF_UNIX` on Windows.
 pub(crate) fn path(_: &SockAddr) -> String {
     String::new()
 }
 
-/// Whether connecting goes on behind the caller's back.
+/// Whether the error says that the connect goes on in the background.
 pub(crate) fn in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
@@ -109,7 +109,7 @@ fn outcome(failed: i32) -> io::Result<()> {
     }
 }
 
-/// Has the host's socket carry out a control operation: what goes in, and the place for what comes out.
+/// Carries out a control operation on the host's socket, with its input and the place for its output.
 fn control<I, O>(
     real: &Socket,
     code: u32,
@@ -161,11 +161,11 @@ fn option(real: &Socket, level: u32, name: u32) -> io::Result<u32> {
     Ok(value)
 }
 
-/// How many bytes the peer hasn't acknowledged, its end of the stream included.
+/// The number of bytes that the peer hasn't acknowledged. The end of the stream counts too.
 pub(crate) fn unacknowledged(real: &Socket) -> i32 {
     let version = 0_u32;
     let mut info = MaybeUninit::<TCP_INFO_v0>::uninit();
-    // Windows has this from 10, version 1703, on.
+    // Windows has this operation from Windows 10, version 1703, on.
     if control(real, SIO_TCP_INFO, &version, &mut info).is_err() {
         return 0;
     }
@@ -175,7 +175,7 @@ pub(crate) fn unacknowledged(real: &Socket) -> i32 {
         info.State,
         TCPSTATE_CLOSED | TCPSTATE_FIN_WAIT_2 | TCPSTATE_TIME_WAIT
     );
-    // The end of the stream is not among the bytes.
+    // The number of bytes does not include the end of the stream.
     if acknowledged {
         0
     } else {
@@ -199,7 +199,7 @@ pub(crate) fn set_tclass(real: &Socket, class: u32) -> io::Result<()> {
     set_option(real, IPV6, IPV6_TCLASS, class)
 }
 
-/// Errors come with what is received.
+/// On Windows the errors arrive with the received datagrams.
 pub(crate) fn receive_error(
     _: &Socket,
     _: Told,
@@ -207,7 +207,7 @@ pub(crate) fn receive_error(
     None
 }
 
-/// Whether packets may not be fragmented on their way.
+/// Chooses whether packets must not be fragmented on their way.
 pub(crate) fn set_dont_fragment(real: &Socket, v6: bool, on: bool) -> io::Result<()> {
     let (level, name) = if v6 {
         (IPV6, IPV6_DONTFRAG)
@@ -217,7 +217,7 @@ pub(crate) fn set_dont_fragment(real: &Socket, v6: bool, on: bool) -> io::Result
     set_option(real, level, name, u32::from(on))
 }
 
-/// How the largest packet on the path is found out.
+/// Chooses how the host discovers the path MTU.
 pub(crate) fn set_mtu_discovery(real: &Socket, v6: bool, state: u32) -> io::Result<()> {
     let (level, name) = if v6 {
         (IPV6, IPV6_MTU_DISCOVER)
@@ -227,7 +227,7 @@ pub(crate) fn set_mtu_discovery(real: &Socket, v6: bool, state: u32) -> io::Resu
     set_option(real, level, name, state)
 }
 
-/// The interface that packets leave by, by its index.
+/// Chooses the interface that packets leave by, by its index.
 pub(crate) fn set_unicast_interface(real: &Socket, v6: bool, index: u32) -> io::Result<()> {
     if v6 {
         set_option(real, IPV6, IPV6_UNICAST_IF, index)
@@ -236,7 +236,7 @@ pub(crate) fn set_unicast_interface(real: &Socket, v6: bool, index: u32) -> io::
     }
 }
 
-/// How a connection is doing.
+/// The state of a connection.
 pub(crate) fn tcp_info(real: &Socket) -> io::Result<wsk_sys::TCP_INFO_v1> {
     let mut info = MaybeUninit::<wsk_sys::TCP_INFO_v1>::zeroed();
     control(real, SIO_TCP_INFO, &1_u32, &mut info)?;
@@ -244,7 +244,7 @@ pub(crate) fn tcp_info(real: &Socket) -> io::Result<wsk_sys::TCP_INFO_v1> {
     Ok(unsafe { info.assume_init() })
 }
 
-/// The function that receives with control information, which has to be asked for.
+/// The function that receives with control information. Windows gives its address on request.
 fn receive_function(real: &Socket) -> io::Result<LPFN_WSARECVMSG> {
     static FUNCTION: OnceLock<usize> = OnceLock::new();
     let address = if let Some(address) = FUNCTION.get() {
@@ -264,7 +264,7 @@ fn receive_function(real: &Socket) -> io::Result<LPFN_WSARECVMSG> {
     })
 }
 
-/// Receives a datagram with its control information; how much there is of each.
+/// Receives a datagram with its control information; returns the sizes of both.
 pub(crate) fn receive(
     real: &Socket,
     from: &mut SockAddr,
@@ -304,7 +304,7 @@ pub(crate) fn receive(
     Ok((length as usize, message.Control.len as usize))
 }
 
-/// What a driver wants for a datagram: the same messages, but for those that the provider takes care of.
+/// Gives the host the driver's control information: the same messages, except those that the provider handles.
 pub(crate) fn ancillary(wanted: &Wanted) -> Ancillary {
     let mut control = Vec::new();
     if let Some((address, interface)) = wanted.source_v4 {
@@ -337,7 +337,7 @@ pub(crate) fn ancillary(wanted: &Wanted) -> Ancillary {
     host
 }
 
-/// Has the host's socket tell what is wanted, and nothing else.
+/// Makes the host's socket give exactly the control information that the driver has asked for.
 pub(crate) fn apply(told: Told, real: &Socket, family: Family) -> io::Result<()> {
     let v4 = [
         (IPPROTO_IP, IP_PKTINFO, told.info_v4),
@@ -356,7 +356,7 @@ pub(crate) fn apply(told: Told, real: &Socket, family: Family) -> io::Result<()>
     let of_v6 = v6.iter().filter(|_| family == Family::V6);
     for &(level, name, on) in v4.iter().chain(of_v6) {
         match set_option(real, level, name, u32::from(on)) {
-            // What this Windows doesn't have is off.
+            // An option that this version of Windows doesn't have is off.
             Err(error) if on => return Err(error),
             _ => {}
         }
@@ -364,11 +364,11 @@ pub(crate) fn apply(told: Told, real: &Socket, family: Family) -> io::Result<()>
     Ok(())
 }
 
-/// What the host told of a datagram: the messages that are wanted.
+/// The messages of the host that the driver has asked for.
 pub(crate) fn translate(mut told: Told, ancillary: &[u8]) -> Vec<u8> {
     let mut control = Vec::new();
     for (level, kind, data) in split(ancillary) {
-        // Some are told under another number than that of their switch.
+        // Some messages have another number than the option that asks for them.
         let switch = match (level, kind) {
             (IPPROTO_IP, IP_TOS) => IP_RECVTOS,
             (IPV6, IPV6_TCLASS) => IPV6_RECVTCLASS,
