@@ -18,13 +18,13 @@ use crate::pool;
 /// `Devi`, as in NT.
 const TAG: u32 = u32::from_le_bytes(*b"Devi");
 
-/// A device object that is there.
+/// The record of a device object.
 struct Device {
     name: Option<String>,
     origin: Origin,
 }
 
-/// A symbolic link.
+/// The record of a symbolic link.
 struct Link {
     to: String,
     origin: Origin,
@@ -32,7 +32,7 @@ struct Link {
 
 /// Devices by address.
 static DEVICES: Mutex<BTreeMap<usize, Device>> = Mutex::new(BTreeMap::new());
-/// Symbolic links by name, in lower case: names don't differ by case alone.
+/// Symbolic links by name, in lower case: names that differ only by case are the same.
 static LINKS: Mutex<BTreeMap<String, Link>> = Mutex::new(BTreeMap::new());
 
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
@@ -92,7 +92,7 @@ unsafe fn text(string: *const UNICODE_STRING) -> Option<String> {
 }
 
 export! {
-    /// Makes a device object with the driver's memory behind it.
+    /// Makes a device object, with the device extension behind it.
     fn IoCreateDevice(
         DriverObject: *mut DRIVER_OBJECT,
         DeviceExtensionSize: u32,
@@ -160,7 +160,7 @@ export! {
 }
 
 export! {
-    /// Takes a device object away.
+    /// Deletes a device object.
     fn IoDeleteDevice(DeviceObject: *mut DEVICE_OBJECT), at most APC_LEVEL {
         if DEVICES.lock().remove(&(DeviceObject as usize)).is_none() {
             bugcheck!(
@@ -184,7 +184,7 @@ export! {
 }
 
 export! {
-    /// Gives a device another name.
+    /// Makes a symbolic link to a device.
     fn IoCreateSymbolicLink(
         SymbolicLinkName: *mut UNICODE_STRING,
         DeviceName: *mut UNICODE_STRING,
@@ -205,7 +205,7 @@ export! {
 }
 
 export! {
-    /// Takes another name of a device away.
+    /// Deletes a symbolic link to a device.
     fn IoDeleteSymbolicLink(SymbolicLinkName: *mut UNICODE_STRING) -> NTSTATUS, at most PASSIVE_LEVEL {
         // SAFETY: the driver gives the name.
         let name = unsafe { text(SymbolicLinkName) };

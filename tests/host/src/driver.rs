@@ -19,7 +19,7 @@ pub type DriverEntry = unsafe extern "system" fn(
     registry_path: &UNICODE_STRING,
 ) -> NTSTATUS;
 
-/// Of the drivers that were loaded; 0 is none.
+/// The number of the next driver; 0 stands for no driver.
 static NUMBERS: AtomicU32 = AtomicU32::new(1);
 
 /// `IO_TYPE_DRIVER`.
@@ -77,13 +77,13 @@ pub struct Driver<'k> {
 #[must_use = "the driver is unloaded when this is dropped"]
 pub struct LoadedDriver<'k> {
     parts: Box<Parts>,
-    /// What its objects are known by.
+    /// The number by which records identify the driver's objects.
     number: u32,
     patience: Duration,
     kernel: PhantomData<&'k Kernel>,
 }
 
-/// What the system keeps of a driver.
+/// The system's memory for a driver.
 struct Parts {
     object: DRIVER_OBJECT,
     extension: DRIVER_EXTENSION,
@@ -154,7 +154,7 @@ impl<'k> Driver<'k> {
         parts.extension.DriverObject = &raw mut parts.object;
         parts.extension.ServiceKeyName = counted(&mut parts.service);
         registry::create(&self.key());
-        // As on Windows, the path is there during the call only.
+        // As on Windows, the path exists only during the call.
         let mut path = utf16(&self.key());
         let registry_path = counted(&mut path);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
@@ -230,12 +230,12 @@ impl fmt::Debug for LoadedDriver<'_> {
     }
 }
 
-/// Calls a routine of a driver's.
+/// Calls a routine of a driver.
 fn call<R>(driver: u32, routine: &str, body: impl FnOnce() -> R) -> R {
     upcall::call(Code::Routine(routine), || origin::for_driver(driver, body))
 }
 
-/// A counted string over units that stay where they are.
+/// A counted string over units that stay in place.
 fn counted(units: &mut [u16]) -> UNICODE_STRING {
     let bytes = u16::try_from(units.len() * 2).unwrap_or(u16::MAX - 1);
     UNICODE_STRING {

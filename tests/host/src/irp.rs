@@ -1,8 +1,9 @@
 //! I/O request packets: allocation, stack locations, completion, cancelling. Stands for the I/O manager's `IoAllocateIrp`,
 //! `IofCompleteRequest` and their kin.
 //!
-//! IRPs have their real layout in memory and behave by what is written there; beside each, a record says whom it belongs
-//! to and what happened to it, so that breaking a rule is noticed at once and told with its history.
+//! IRPs have their real layout in memory, and the kernel acts on the contents of that memory. A separate record of each IRP says
+//! whom the IRP belongs to and what happened to it, so that a broken rule is noticed at once and reported with the history of the
+//! IRP.
 
 use core::ffi::c_void;
 use core::fmt::{self, Display};
@@ -38,9 +39,9 @@ const INVOKE_ALWAYS: u32 =
 pub(crate) static IRPS: Counter = Counter::new();
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 static RECORDS: Table<Record> = Table::new();
-/// Addresses of the IRPs that were built in place, in order, to find those in a freed block.
+/// The addresses of the IRPs that `IoInitializeIrp` has built, in order, to find those in a freed block.
 static IN_PLACE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
-/// How many IRPs are in flight, so that most frees needn't look for them.
+/// The number of IRPs in flight. While it is 0, a free of memory needs no search.
 static IN_FLIGHT: AtomicU64 = AtomicU64::new(0);
 
 /// Whom an IRP belongs to.
@@ -108,7 +109,7 @@ impl Display for History {
     }
 }
 
-/// A step that the listeners have to be told of, once no lock is held: they may do anything.
+/// A step to report to the listeners once no lock is held, because listeners may call anything.
 #[must_use = "the listeners have to be told"]
 struct Told {
     number: u64,
@@ -126,7 +127,7 @@ struct Record {
     number: u64,
     allocated: bool,
     size: usize,
-    /// Changes whenever the IRP is started or made new.
+    /// A number that changes whenever a call takes the IRP or the driver reuses it.
     generation: u64,
     state: State,
     origin: Origin,
@@ -159,7 +160,7 @@ impl Display for Record {
     }
 }
 
-/// What is known of an IRP, for a report.
+/// Describes an IRP for a report.
 pub(crate) fn story(irp: *mut IRP) -> String {
     match RECORDS.lock(irp as usize).get(irp as usize) {
         Some(record) => format!("{record}"),
@@ -167,10 +168,10 @@ pub(crate) fn story(irp: *mut IRP) -> String {
     }
 }
 
-/// The last IRPs that were freed, by their address, and in which order: a use of one is told with its history.
+/// The IRPs that were freed last, by address, and their order. A report of a later use shows the history of the IRP.
 static FREED: Mutex<(BTreeMap<usize, Record>, VecDeque<usize>)> =
     Mutex::new((BTreeMap::new(), VecDeque::new()));
-/// How many of them.
+/// The most freed IRPs to remember.
 const REMEMBERED: usize = 1024;
 
 fn remember(address: usize, record: Option<Record>) {
@@ -188,18 +189,18 @@ fn remember(address: usize, record: Option<Record>) {
     drop((forgotten, before));
 }
 
-/// What is known of an IRP that was freed, for a report.
+/// Describes a freed IRP for a report.
 pub(crate) fn past(address: usize) -> Option<String> {
     let freed = FREED.try_lock_for(core::time::Duration::from_secs(2))?;
     freed.0.get(&address).map(Record::to_string)
 }
 
-/// The bytes that an IRP with `stack_count` locations takes, as `IoSizeOfIrp` tells.
+/// The size of an IRP with `stack_count` locations, as `IoSizeOfIrp` computes it.
 pub(crate) fn size_of_irp(stack_count: i8) -> usize {
     size_of::<IRP>() + usize::try_from(stack_count).unwrap_or(0) * size_of::<IO_STACK_LOCATION>()
 }
 
-/// Where an IRP keeps the pointer to its current stack location.
+/// The place in an IRP of the pointer to its current stack location.
 ///
 /// # Safety
 ///
@@ -226,7 +227,7 @@ unsafe fn build(irp: *mut IRP, size: u16, stack_count: i8) {
         let list = &raw mut (*irp).ThreadListEntry;
         (*list).Flink = list;
         (*list).Blink = list;
-        // One beyond the last location: the IRP hasn't been sent.
+        // Points one beyond the last location, because the IRP has not been sent.
         *current_location(irp) = irp
             .cast::<u8>()
             .add(size_of::<IRP>())
@@ -275,7 +276,7 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
         (*irp).CurrentLocation -= 1;
         let location = (*current_location(irp)).sub(1);
         *current_location(irp) = location;
-        // The driver sets its completion routine in the location of whom it calls.
+        // The driver sets its completion routine in the stack location of the callee.
         let invoke = u32::from((*location).Control) & INVOKE_ALWAYS;
         if own && (invoke != INVOKE_ALWAYS || (*location).CompletionRoutine.is_none()) {
             bugcheck!(
@@ -341,7 +342,7 @@ pub(crate) unsafe fn mark_pending(irp: *mut IRP) {
     }
 }
 
-/// Adds memory to what is in flight with an IRP.
+/// Changes the flight of an IRP.
 pub(crate) fn with_flight(irp: *mut IRP, change: impl FnOnce(&mut Flight)) {
     if let Some(Record {
         state: State::Provider(flight),
@@ -374,7 +375,8 @@ pub(crate) unsafe fn complete(irp: *mut IRP, status: NTSTATUS, information: usiz
     };
     let told = record.step(IrpStep::Completed(status, information));
     flight.land(address, record);
-    // Only now: memory that is freed meanwhile is looked at, which waits for the lock, and so isn't overwritten yet.
+    // Last: a thread that frees memory of the call meanwhile sees a count above 0 and waits for the lock before it overwrites the
+    // memory.
     IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
     drop(locked);
     told.tell(address);
@@ -440,7 +442,7 @@ unsafe fn climb(irp: *mut IRP) {
             }
         };
         match returned {
-            // The driver has it back; it may be freed, reused or in flight again by now.
+            // The driver has the IRP back, and may have freed, reused or sent it already.
             Some((None, _)) => return,
             Some((Some(()), false)) => {}
             Some((Some(()), true)) | None => break,
@@ -450,7 +452,7 @@ unsafe fn climb(irp: *mut IRP) {
     unsafe {
         (*irp).CurrentLocation = (*irp).StackCount + 2;
     }
-    // An IRP of the I/O manager's own would be given back to its thread now. Drivers can't make such IRPs here.
+    // Here Windows would return an IRP of the I/O manager to its thread. In the host kernel drivers can't make such IRPs.
     bugcheck!(
         DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, 0, 0),
         [story(irp)],
@@ -458,7 +460,7 @@ unsafe fn climb(irp: *mut IRP) {
     )
 }
 
-/// Calls a completion routine; `None` when it kept the IRP.
+/// Calls a completion routine; `None` when the routine keeps the IRP.
 ///
 /// # Safety
 ///
@@ -474,7 +476,8 @@ unsafe fn call_routine(
     let (number, generation, driver) = {
         let mut locked = RECORDS.lock(address);
         let record = locked.get(address)?;
-        // Above the last location is who made the IRP; below, a driver that was sent it and may have to complete it.
+        // Above the last location the IRP belongs to the driver that made it. Below, it belongs to a driver that it was sent to and
+        // that may have to complete it.
         record.state = if top { State::Driver } else { State::Sent };
         let told = record.step(IrpStep::RoutineCalled);
         let known = (record.number, record.generation, record.origin.driver());
@@ -500,7 +503,7 @@ unsafe fn call_routine(
                 && record.generation == generation
                 && matches!(record.state, State::Driver | State::Sent) =>
         {
-            // The listeners know already.
+            // The listeners have this step already.
             let _ = record.step(IrpStep::RoutineReturned(returned));
             record.state = State::Completing;
             Some(())
@@ -533,7 +536,7 @@ pub(crate) unsafe fn set_cancel_routine(irp: *mut IRP, routine: PDRIVER_CANCEL) 
     unsafe { core::mem::transmute(old) }
 }
 
-/// Stops: no IRP is known at this address.
+/// Stops, because there is no IRP at this address.
 #[cold]
 fn unknown(function: &str, irp: *mut IRP) -> ! {
     let address = irp as usize;
@@ -551,7 +554,7 @@ fn unknown(function: &str, irp: *mut IRP) -> ! {
     )
 }
 
-/// Stops when an IRP isn't the driver's that `function` was called for.
+/// Stops when the IRP that the driver gave to `function` doesn't belong to the driver.
 fn require_own(function: &str, address: usize, record: &Record, rule: usize) {
     if !matches!(record.state, State::Driver) {
         bugcheck!(
@@ -562,7 +565,8 @@ fn require_own(function: &str, address: usize, record: &Record, rule: usize) {
     }
 }
 
-/// A block is being freed: no IRP in flight may lie in it or use it; IRPs that were built in it are forgotten.
+/// Stops when an IRP in flight lies in a block that is being freed, or uses it. Forgets the other IRPs that were built in the
+/// block.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
     if IN_FLIGHT.load(Ordering::SeqCst) > 0 {
@@ -667,7 +671,7 @@ export! {
 }
 
 export! {
-    /// Builds an IRP in memory of the driver's own.
+    /// Builds an IRP in memory of the driver.
     fn IoInitializeIrp(Irp: *mut IRP, PacketSize: u16, StackSize: i8), at most DISPATCH_LEVEL {
         let address = Irp as usize;
         let size = size_of_irp(StackSize);
@@ -763,7 +767,7 @@ export! {
 }
 
 export! {
-    /// Makes an IRP new, so that it can be sent again.
+    /// Initialises an IRP again, so that the driver can send it again.
     fn IoReuseIrp(Irp: *mut IRP, Iostatus: NTSTATUS), at most DISPATCH_LEVEL {
         let address = Irp as usize;
         let mut locked = RECORDS.lock(address);
@@ -810,7 +814,7 @@ export! {
         told.tell(address);
         if let Some(block) = pool::take(address, |block| block.usage() == Use::Irp) {
             IRPS.down();
-            // The IRP itself may hold what another call in flight uses.
+            // Another call in flight may use memory inside the IRP.
             if IN_FLIGHT.load(Ordering::SeqCst) > 0 {
                 check_overlap(&block.range(), &block);
             }
@@ -820,7 +824,7 @@ export! {
 }
 
 export! {
-    /// Asks for an IRP to be cancelled; says whether a cancel routine was there to call.
+    /// Cancels an IRP; returns whether it called a cancel routine.
     fn IoCancelIrp(Irp: *mut IRP) -> u8, at most DISPATCH_LEVEL {
         let address = Irp as usize;
         let told = {
@@ -845,7 +849,7 @@ export! {
                 } else {
                     (**current_location(Irp)).DeviceObject
                 };
-                // The routine gives the lock back.
+                // The routine releases the lock.
                 routine(device, Irp);
                 return 1;
             }
@@ -855,7 +859,7 @@ export! {
     }
 }
 
-/// Whether cancelling has been asked for.
+/// Whether the IRP was cancelled.
 ///
 /// # Safety
 ///
@@ -875,7 +879,7 @@ pub(crate) unsafe fn cancel_irql(irp: *mut IRP) -> u8 {
     unsafe { (*irp).CancelIrql }
 }
 
-/// Keeps a pointer with an IRP that belongs to the provider, where drivers keep theirs.
+/// Stores a pointer in an IRP that belongs to the provider, where drivers store theirs.
 ///
 /// # Safety
 ///
@@ -885,7 +889,7 @@ pub(crate) unsafe fn set_driver_context(irp: *mut IRP, context: *const c_void) {
     unsafe { (*irp).Tail.Overlay.Anonymous1.DriverContext[0] = context.cast_mut() };
 }
 
-/// What [`set_driver_context`] kept.
+/// The pointer that [`set_driver_context`] has stored.
 ///
 /// # Safety
 ///
@@ -896,7 +900,7 @@ pub(crate) unsafe fn driver_context(irp: *mut IRP) -> *const c_void {
 }
 
 export! {
-    /// Completes an IRP that the calling driver was sent.
+    /// Completes an IRP that was sent to the calling driver.
     fn IofCompleteRequest(Irp: *mut IRP, PriorityBoost: i8), at most DISPATCH_LEVEL {
         let _ = PriorityBoost;
         let address = Irp as usize;

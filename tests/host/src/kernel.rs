@@ -1,4 +1,4 @@
-//! Booting and shutting down the host kernel, and its controls. Stands for the machine.
+//! The host kernel as a whole: how tests boot it, control it and shut it down. Stands for the machine.
 
 use core::ffi::c_void;
 use core::fmt::{self, Display};
@@ -26,13 +26,13 @@ use crate::{
 
 /// Whether a kernel is booted.
 static BOOTED: AtomicBool = AtomicBool::new(false);
-/// Who has booted it.
+/// The thread that has booted the kernel.
 static BOOTED_BY: Mutex<Option<ThreadId>> = Mutex::new(None);
 static FREE: Condvar = Condvar::new();
-/// Major and minor version in 16 bits each, then the build.
+/// The major and minor version in 16 bits each, then the build.
 static VERSION: AtomicU64 = AtomicU64::new(0);
 
-/// The version of Windows to tell drivers.
+/// The version of Windows that drivers see.
 pub(crate) fn windows_version() -> (u32, u32, u32) {
     let version = VERSION.load(Ordering::Relaxed);
     (
@@ -42,7 +42,7 @@ pub(crate) fn windows_version() -> (u32, u32, u32) {
     )
 }
 
-/// Ends the process when no kernel is booted: there is nobody to carry out the call.
+/// Ends the process when no kernel is booted that could carry out the call.
 #[inline]
 pub(crate) fn require_booted(function: &str) {
     if !BOOTED.load(Ordering::Relaxed) {
@@ -526,7 +526,7 @@ impl Kernel {
         }
     }
 
-    /// How long it waits for what should come.
+    /// The time that the kernel waits before it gives up.
     pub(crate) fn patience(&self) -> Duration {
         self.patience
     }
@@ -534,7 +534,7 @@ impl Kernel {
     fn stop(&mut self) -> Result<(), Leaks> {
         self.running = false;
         let deadline = Instant::now() + self.patience;
-        // One thing that ends may be the beginning of another.
+        // Work that ends may start other work.
         while wsk::settle(deadline) | schedule::settle(deadline) | thread::settle(deadline)
             && Instant::now() < deadline
         {}
@@ -551,7 +551,7 @@ impl Kernel {
     }
 }
 
-/// What is there that may still run code of a driver's, or call it.
+/// The objects that may still run or call a driver's code, as lines of a report.
 fn left_running(whose: Whose) -> Vec<String> {
     let mut lines = irp::in_flight(whose);
     lines.extend(wsk::leaks(whose));
@@ -562,7 +562,7 @@ fn left_running(whose: Whose) -> Vec<String> {
     lines
 }
 
-/// What is there besides that somebody should have freed.
+/// The other objects that a driver should have freed, as lines of a report.
 fn left_behind(whose: Whose) -> Vec<String> {
     let mut lines = mdl::leaks(whose);
     lines.extend(pool::leaks(whose));
@@ -570,12 +570,12 @@ fn left_behind(whose: Whose) -> Vec<String> {
     lines
 }
 
-/// A driver was unloaded: nothing of it may be left.
+/// Stops when an unloaded driver has left objects behind.
 pub(crate) fn require_nothing_left(driver: u32, name: &str, patience: Duration) {
     let whose = Whose::Drivers(driver);
-    // Before anything is waited for: the code is gone.
+    // Looks for queued calls before any wait, because the driver's code is gone.
     let queued = schedule::queued(whose);
-    // Of a thread that has ended its last instructions may be left.
+    // A thread that has ended may still run its last instructions.
     thread::settle(Instant::now() + patience);
     let mut running = left_running(whose);
     running.extend(queued);
@@ -611,7 +611,7 @@ pub(crate) fn require_nothing_left(driver: u32, name: &str, patience: Duration) 
     }
 }
 
-/// Stops everything and lets the next kernel boot; gives the panic of a listener, if one has panicked.
+/// Stops the kernel's threads and lets the next kernel boot. Returns the panic of a listener, if one has panicked.
 fn power_off() -> Option<trace::Panic> {
     wsk::stop();
     schedule::stop();
@@ -642,7 +642,7 @@ impl Drop for Kernel {
         }
         if std::thread::panicking() {
             self.running = false;
-            // One panic is enough.
+            // The thread is panicking already, so the panic of a listener is dropped.
             drop(power_off());
         } else if let Err(leaks) = self.stop() {
             panic!("{leaks}");

@@ -1,10 +1,9 @@
-//! Accesses to memory that isn't accessible, by the driver, or by the host kernel with a pointer of the driver's: told as a bug
-//! check. Stands for the page fault handler, `KiPageFault` and `MmAccessFault`.
+//! Accesses to inaccessible memory, by the driver, or by the host kernel with a pointer of the driver. Reports them as bug checks.
+//! Stands for the page fault handler, `KiPageFault` and `MmAccessFault`.
 //!
-//! The host tells of a fault by a signal on Unix, which is handled on a stack of its own, and by a vectored exception on Windows.
-//! What isn't the kernel's business goes to whoever handled it before: anything while no kernel is booted, and a stack that
-//! overflows. Rust's own checks of pointers, which debug builds have, panic before there is a fault; what they say is told in the
-//! same way.
+//! On Unix the host reports a fault by a signal, which is handled on a separate stack; on Windows by a vectored exception. Other
+//! faults go to the previous handler: all faults while no kernel is booted, and overflows of a stack. In debug builds Rust's own
+//! checks of pointers panic before there is a fault; such a panic is reported in the same way.
 
 use std::sync::Once;
 
@@ -16,24 +15,24 @@ use crate::pool::paging::{self, Touched};
 use crate::pool::{self, Met, pages};
 use crate::{irp, kernel, origin};
 
-/// What was done with memory.
+/// The kind of an access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Access {
     Read,
     Write,
-    /// It was to be executed: a function was called there.
+    /// An instruction fetch: code called a function there.
     Call,
-    /// The host doesn't say.
+    /// The host doesn't report the kind.
     Some,
 }
 
-/// What the host says of a fault.
+/// The host's report of a fault.
 #[derive(Clone, Copy)]
 struct Fault {
-    /// `None` where the processor has no such address, and so doesn't tell it.
+    /// `None` when the processor has no such address, and so doesn't report it.
     address: Option<usize>,
     access: Access,
-    /// The instruction.
+    /// The address of the instruction.
     instruction: usize,
 }
 
@@ -45,7 +44,7 @@ enum Exception {
     Breakpoint,
 }
 
-/// Stops the system.
+/// Reports the exception or the fault as a bug check.
 fn report_exception(exception: Exception, instruction: usize) -> ! {
     let (status, what) = match exception {
         Exception::IllegalInstruction => (
@@ -69,7 +68,7 @@ fn report_exception(exception: Exception, instruction: usize) -> ! {
     )
 }
 
-/// Who did it: the driver, or a function of the kernel that it has called.
+/// The code that did it: the driver, or a function of the kernel that the driver has called.
 fn who() -> String {
     match origin::host_function() {
         Some(function) => format!("{function}, with what the driver gave it,"),
@@ -99,12 +98,12 @@ pub(crate) fn watch() {
     prepare_thread();
 }
 
-/// Gives this thread the stack on which faults are handled.
+/// Gives this thread a stack to handle faults on.
 pub(crate) fn prepare_thread() {
     host::prepare_thread();
 }
 
-/// The pointer that a check of Rust's says is NULL, or isn't aligned; `None` when the panic is about something else.
+/// The pointer that a check of Rust has found to be NULL or misaligned; `None` when the panic has another cause.
 fn pointer_that_rust_refused(panic: &str) -> Option<usize> {
     if panic.contains("null pointer dereference occurred")
         || panic.contains("unsafe precondition(s) violated") && panic.contains("non-null")
@@ -120,7 +119,7 @@ fn pointer_that_rust_refused(panic: &str) -> Option<usize> {
     usize::from_str_radix(digits, 16).ok()
 }
 
-/// Has paged pool come back; says whether the instruction can be tried again.
+/// Brings paged pool back if the address lies in it. Returns whether the instruction can be tried again.
 fn resolve(address: usize) -> bool {
     if !pages::may_hold(address) {
         return false;
@@ -145,7 +144,7 @@ fn resolve(address: usize) -> bool {
     }
 }
 
-/// Stops the system.
+/// Reports the exception or the fault as a bug check.
 fn report(fault: Fault) -> ! {
     let Fault {
         address,
@@ -231,15 +230,15 @@ mod host {
     use super::{Access, Exception, Fault};
     use crate::kernel;
 
-    /// What a report needs: names and lines are looked up for it.
+    /// The size of the stack for faults. A report looks up names and lines, which takes much of it.
     const STACK: usize = 1 << 20;
-    /// A fault as close as this to the stack pointer is one of a stack that overflows.
+    /// A fault as close as this to the stack pointer means that the stack overflows.
     const OVERFLOW: usize = 1 << 16;
-    /// How long a report may take, in seconds, before the process ends without one: a lock that it needs may be held by the very
-    /// code that has failed.
+    /// The seconds that a report may take before the process ends without it. The failed code itself may hold a lock that the
+    /// report needs.
     const REPORTS_WITHIN: u32 = 30;
 
-    /// `SI_KERNEL`: what the processor found has no address.
+    /// `SI_KERNEL`: the fault has no address.
     const OF_THE_PROCESSOR: c_int = if cfg!(any(target_os = "linux", target_os = "android")) {
         0x80
     } else {
@@ -248,7 +247,7 @@ mod host {
 
     type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
-    /// Who handled the signals before.
+    /// The previous handlers of the signals.
     static BEFORE: OnceLock<[libc::sigaction; SIGNALS.len()]> = OnceLock::new();
     const SIGNALS: [c_int; 5] = [
         libc::SIGSEGV,
@@ -321,7 +320,7 @@ mod host {
         pass_on(signal, information, context);
     }
 
-    /// What stands for a signal that isn't about memory.
+    /// The exception for a signal that isn't about memory.
     fn exception_of(signal: c_int) -> Option<Exception> {
         match signal {
             libc::SIGILL => Some(Exception::IllegalInstruction),
@@ -331,7 +330,7 @@ mod host {
         }
     }
 
-    /// Leaves a signal to who handled it before.
+    /// Passes a signal to the previous handler.
     fn pass_on(signal: c_int, information: *mut libc::siginfo_t, context: *mut c_void) {
         let index = SIGNALS.iter().position(|&other| other == signal);
         let before = index.and_then(|index| Some(BEFORE.get()?[index]));
@@ -352,20 +351,20 @@ mod host {
         }
     }
 
-    /// What the registers tell of a fault, as far as this host is known.
+    /// The contents of the registers at a fault, as far as the code knows this host.
     struct Registers {
         stack: Option<usize>,
         instruction: usize,
         access: Access,
-        /// Whether the fault is one that has an address, as far as the registers tell.
+        /// Whether the fault has an address, as far as the registers show that.
         tells_address: bool,
     }
 
-    /// Where the thread is told of faults that reports those of threads that never called the kernel.
+    /// The pipe to the thread that reports the faults of unprepared threads.
     static REPORTER: OnceLock<c_int> = OnceLock::new();
 
-    /// Starts the thread that reports faults of threads that weren't prepared: the stack on which they handle signals is too small
-    /// for a report.
+    /// Starts the thread that reports the faults of unprepared threads: the stack on which those handle signals is too small for a
+    /// report.
     fn start_reporter() {
         let mut ends = [0; 2];
         // SAFETY: there is room for both ends of the pipe.
@@ -390,7 +389,7 @@ mod host {
         }
     }
 
-    /// Leaves a fault to the reporter, if this thread wasn't prepared, and doesn't return then.
+    /// Passes a fault to the reporter if this thread is unprepared. Does not return then.
     ///
     /// # Safety
     ///
@@ -398,7 +397,7 @@ mod host {
     unsafe fn hand_over(context: *mut c_void, fault: &Fault) {
         // SAFETY: the caller says so.
         let stack = unsafe { (*context.cast::<libc::ucontext_t>()).uc_stack };
-        // macOS gives no size where a thread has no stack for signals, and handles them on its own.
+        // When a thread has no stack for signals, macOS reports a size of 0, and the thread handles signals on its own stack.
         let small =
             stack.ss_flags & libc::SS_DISABLE == 0 && (1..STACK / 2).contains(&stack.ss_size);
         if small && let Some(&to) = REPORTER.get() {
@@ -411,8 +410,8 @@ mod host {
         }
     }
 
-    /// Whether the instruction is in a function that nothing is known of to find its caller by: on Arm what changes memory atomically
-    /// is such a function of the compiler's, and calls no other.
+    /// Whether the instruction lies in a function without unwind information, so that its caller can't be found. On Arm the
+    /// compiler's functions for atomic changes of memory are like that; they call no other function.
     ///
     /// # Safety
     ///
@@ -437,7 +436,7 @@ mod host {
         false
     }
 
-    /// Goes back to the caller of a function that isn't there, so that the frames of the stack can be told.
+    /// Returns to the caller of a function that doesn't exist, so that the stack can be walked.
     ///
     /// # Safety
     ///
@@ -497,7 +496,7 @@ mod host {
     )))]
     unsafe fn step_back(_context: *mut c_void) {}
 
-    /// What was done, by the error code of a page fault on x64.
+    /// The kind of an access, by the error code of a page fault on x64.
     #[cfg(any(test, target_arch = "x86_64"))]
     pub(super) fn by_error_code(code: u64) -> Access {
         const WRITE: u64 = 1 << 1;
@@ -509,10 +508,10 @@ mod host {
         }
     }
 
-    /// What was done, by what an Arm processor's exception syndrome register holds.
+    /// The kind of an access, by the exception syndrome register of an Arm processor.
     #[cfg(any(test, target_arch = "aarch64"))]
     pub(super) fn by_syndrome(syndrome: u64) -> Access {
-        /// The class of an exception at an instruction of the program's own, and the one after that for the kernel's.
+        /// The class of an abort at an instruction fetch of the program. The next number is that of the kernel.
         const INSTRUCTION_ABORT: u64 = 0x20;
         const DATA_ABORT: u64 = 0x24;
         const WRITE_NOT_READ: u64 = 1 << 6;
@@ -524,8 +523,8 @@ mod host {
         }
     }
 
-    /// The exception syndrome among the records that Linux puts behind the registers of an Arm processor: each starts with its kind
-    /// and its length, and the last is empty. Not every fault has one.
+    /// The exception syndrome among the records that Linux puts behind the registers of an Arm processor. Each record starts with
+    /// its kind and its length, and the last one is empty. Some faults have no syndrome.
     #[cfg(any(test, all(target_os = "linux", target_arch = "aarch64")))]
     pub(super) fn syndrome_among(mut records: &[u8]) -> Option<u64> {
         /// `ESR_MAGIC`
@@ -543,26 +542,26 @@ mod host {
         }
     }
 
-    /// What an instruction of an Arm processor does with memory, for faults without a syndrome, as emulators of Linux give them.
+    /// The kind of access of an Arm instruction, for faults without a syndrome, as in emulators of Linux.
     #[cfg(any(test, all(target_os = "linux", target_arch = "aarch64")))]
     pub(super) fn by_instruction(instruction: u32) -> Access {
-        /// `DC ZVA`, but for the register that it names.
+        /// `DC ZVA`, without its register.
         const ZERO_A_LINE: u32 = 0xD50B_7420;
         let bits = |lowest: u32, count: u32| (instruction >> lowest) & ((1 << count) - 1);
         let bit = |number: u32| bits(number, 1) == 1;
-        // Most have a bit that says whether they load. What reads and writes at once is told by none.
+        // Most instructions have a bit that tells loads. Instructions that read and write at once count as neither.
         let (loads, of_integers_loads) = (bit(22), bits(22, 2) != 0);
         let loads = match bits(24, 6) {
-            // Compares and swaps.
+            // Compare and swap.
             0b00_1000 if bit(21) && (bit(23) || !bit(31)) => None,
-            // Exclusive and ordered; several vectors; pairs of registers; vectors.
+            // Exclusive and ordered accesses; several vectors; pairs of registers; vectors.
             0b00_1000 | 0b00_1100 | 0b00_1101 | 0b10_1000 | 0b10_1001 | 0b10_1100 | 0b10_1101
             | 0b11_1100 | 0b11_1101 => Some(loads),
-            // Relative to the instruction.
+            // Loads relative to the instruction.
             0b01_1000 | 0b01_1100 => Some(true),
-            // Ordered, with an offset.
+            // Ordered accesses with an offset.
             0b01_1001 if !bit(21) && bits(10, 2) == 0 => Some(of_integers_loads),
-            // With a pointer that is authenticated; ordered; adds, swaps and their like.
+            // Loads by an authenticated pointer; ordered accesses; atomic additions, swaps and their like.
             0b11_1000 if bit(21) && bit(10) => Some(true),
             0b11_1000 if bit(21) && !bit(11) => (bits(12, 4) == 0b1100).then_some(true),
             0b11_1000 | 0b11_1001 => Some(of_integers_loads),
@@ -596,7 +595,7 @@ mod host {
     /// `context` is what the host gave to a signal handler.
     #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
     unsafe fn registers(context: *mut c_void) -> Registers {
-        /// Where the records lie, which the declaration keeps to itself: at the next 16 bytes behind the status register.
+        /// The offset of the records, which the declaration keeps private: they follow the status register, aligned to 16 bytes.
         const RECORDS: usize =
             (core::mem::offset_of!(libc::mcontext_t, pstate) + 8).next_multiple_of(16);
         // SAFETY: the caller says so; the records fill the rest of the structure.
@@ -644,7 +643,7 @@ mod host {
     /// `context` is what the host gave to a signal handler.
     #[cfg(all(target_os = "macos", target_arch = "x86_64"))]
     unsafe fn registers(context: *mut c_void) -> Registers {
-        /// Of an address that the processor has none like; the host gives the one of the fault before.
+        /// The exception for an address that the processor doesn't have. The host then gives the address of the previous fault.
         const GENERAL_PROTECTION: u16 = 13;
         // SAFETY: the caller says so.
         let (registers, exception) = unsafe {
@@ -675,7 +674,7 @@ mod host {
         }
     }
 
-    /// The stack on which a thread's faults are handled.
+    /// The stack on which a thread handles its faults.
     struct Stack {
         memory: region::Allocation,
         before: libc::stack_t,
@@ -686,7 +685,7 @@ mod host {
     }
 
     pub(super) fn prepare_thread() {
-        // A thread that is ending keeps what it has.
+        // A thread that is ending keeps its present stack.
         let _ = STACK_OF_THREAD.try_with(|stack| {
             let mut stack = stack.borrow_mut();
             if stack.is_none() {
@@ -717,7 +716,7 @@ mod host {
             let mut now: libc::stack_t = unsafe { core::mem::zeroed() };
             // SAFETY: the place is one.
             unsafe { libc::sigaltstack(ptr::null(), &raw mut now) };
-            // Rust's own threads take away whatever there is, before this runs.
+            // Threads of Rust's standard library remove any signal stack before this runs.
             if now.ss_sp == self.memory.as_mut_ptr::<c_void>() {
                 // SAFETY: what was there before is this thread's, and is still there: whoever takes it away takes this one's too.
                 unsafe { libc::sigaltstack(&raw const self.before, ptr::null_mut()) };
@@ -750,7 +749,7 @@ mod host {
         let record = unsafe { &*(*exception).ExceptionRecord };
         if record.ExceptionCode == EXCEPTION_ACCESS_VIOLATION && kernel::is_booted() {
             let address = record.ExceptionInformation[1];
-            // This one stands for what has no address.
+            // This value means that the fault has no address.
             let address = (address != usize::MAX).then_some(address);
             if address.is_some_and(super::resolve) {
                 return EXCEPTION_CONTINUE_EXECUTION;
@@ -780,7 +779,7 @@ mod host {
         EXCEPTION_CONTINUE_SEARCH
     }
 
-    /// Exceptions are handled on the thread's own stack.
+    /// Windows handles exceptions on the thread's own stack.
     pub(super) fn prepare_thread() {}
 }
 
@@ -793,9 +792,9 @@ mod tests {
     fn what_was_done_is_read_off_the_registers() {
         use super::Access::{Call, Read, Some as Unknown, Write};
         use super::host::{by_error_code, by_syndrome};
-        // Of user mode: not present, a write to what can't be written, not executable.
+        // Codes of user mode: not present, a write to a read-only page, not executable.
         assert_eq!([4, 7, 0x15].map(by_error_code), [Read, Write, Call]);
-        // A translation fault of a load and of a store, a permission fault of a store, an instruction that isn't there; a breakpoint.
+        // A translation fault of a load and of a store, a permission fault of a store, a missing instruction; a breakpoint.
         let syndromes = [
             0x9200_0007,
             0x9200_0047,
@@ -823,7 +822,7 @@ mod tests {
         let records = [&floating_point, &syndrome, &end[..]].concat();
         assert_eq!(syndrome_among(&records), Some(0x9200_0047));
         assert_eq!(syndrome_among(&[&floating_point, &end[..]].concat()), None);
-        // What is cut off ends the search.
+        // A truncated record ends the search.
         assert_eq!(syndrome_among(&records[..records.len() - 20]), None);
         assert_eq!(syndrome_among(&floating_point[..100]), None);
     }
@@ -833,7 +832,7 @@ mod tests {
     fn what_was_done_is_read_off_the_instruction() {
         use super::Access::{self, Read, Some as Unknown, Write};
         use super::host::by_instruction;
-        // As an assembler makes them.
+        // The encodings come from an assembler.
         let instructions: [(&str, u32, Access); _] = [
             ("ldr x0, [x1]", 0xF940_0020, Read),
             ("str x0, [x1]", 0xF900_0020, Write),

@@ -55,7 +55,7 @@ impl RegistryValue {
     }
 }
 
-/// The full path of a key, in lower case: names are compared without regard to case.
+/// The full path of a key, in lower case, because names are compared without regard to case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(String);
 
@@ -73,7 +73,7 @@ impl Key {
 
 static KEYS: Mutex<BTreeMap<Key, BTreeMap<String, RegistryValue>>> = Mutex::new(BTreeMap::new());
 
-/// Sets a value, and makes its key.
+/// Sets a value, and makes its key if needed.
 pub(crate) fn set(path: &str, name: &str, value: RegistryValue) {
     KEYS.lock()
         .entry(Key::new(path))
@@ -86,7 +86,7 @@ pub(crate) fn create(path: &str) {
     KEYS.lock().entry(Key::new(path)).or_default();
 }
 
-/// Whether there is a key: one that was made, or that is above one.
+/// Whether the key exists: it was made, or a key below it was made.
 fn exists(key: &Key) -> bool {
     let above = format!("{key}\\");
     KEYS.lock()
@@ -94,7 +94,7 @@ fn exists(key: &Key) -> bool {
         .any(|known| known == key || known.0.starts_with(&above))
 }
 
-/// Forgets everything.
+/// Forgets all keys and values.
 pub(crate) fn reset() {
     KEYS.lock().clear();
 }
@@ -156,7 +156,7 @@ export! {
 }
 
 export! {
-    /// Reads a registry value. `KeyValuePartialInformation` is the one class there is.
+    /// Reads a registry value. Only the class `KeyValuePartialInformation` is supported.
     fn ZwQueryValueKey(
         KeyHandle: *mut c_void,
         ValueName: *mut UNICODE_STRING,

@@ -1,4 +1,4 @@
-//! Tests that something stops the system: run in a child process, since a bug check ends the process.
+//! Tests that code stops the system. They run the code in a child process, because a bug check ends the process.
 
 use core::cell::RefCell;
 use core::fmt::{self, Display};
@@ -8,9 +8,9 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Tells the child which call of [`expect_bugcheck`] it is there for.
+/// Tells the child which call of [`expect_bugcheck`] to run.
 const VARIABLE: &str = "WSK_HOST_EXPECT_BUGCHECK";
-/// How long a child may take.
+/// The time limit of a child.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a child process that was stopped by a bug check has printed.
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone, Debug)]
 pub struct BugCheck {
-    /// `None` in the child of another call, which passes this one by.
+    /// `None` in a child that runs for another call and skips this one.
     report: Option<String>,
 }
 
@@ -101,7 +101,7 @@ pub fn expect_bugcheck<F: FnOnce()>(code: &str, body: F) -> BugCheck {
     match std::env::var(VARIABLE) {
         Ok(wanted) if wanted == key => {
             body();
-            // Not a panic: a test that is expected to panic must not take it for one.
+            // Does not panic, because a test with `should_panic` would take the panic for the expected one.
             eprintln!("no bug check");
             std::process::exit(86);
         }
@@ -162,7 +162,7 @@ pub fn expect_bugcheck<F: FnOnce()>(code: &str, body: F) -> BugCheck {
     }
 }
 
-/// Tells the calls apart: by their place in the source, and by how often the test has come there before.
+/// Identifies a call by its place in the source, and by the number of times that the test has come there.
 fn key(test: &str, place: &Location<'_>) -> String {
     std::thread_local! {
         static SEEN: RefCell<HashMap<String, u32>> = RefCell::default();
@@ -196,8 +196,8 @@ fn aborted(status: std::process::ExitStatus) -> bool {
     !status.success() && status.code() != Some(86) && status.code() != Some(101)
 }
 
-/// The name by which the test harness knows the running test: that of its thread, or, where tests run on the main
-/// thread, the path of the function that `F` was written in.
+/// The name of the running test in the test harness. It is the name of the thread, or, where tests run on the main thread, the path
+/// of the function that `F` was written in.
 fn test_name<F>() -> String {
     match std::thread::current().name() {
         Some(name) if name != "main" => name.to_owned(),

@@ -1,5 +1,5 @@
-//! What happens in the host kernel, told to whoever listens: every call of a driver, and the life of each IRP.
-//! Stands for the event tracing of the I/O manager and of WSK.
+//! Events of the host kernel for listeners: every call of a driver, and the life of each IRP. Stands for the event tracing of the
+//! I/O manager and of WSK.
 
 use core::any::Any;
 use core::cell::Cell;
@@ -198,10 +198,10 @@ impl Display for What {
     }
 }
 
-/// What a panic is about.
+/// The payload of a panic.
 pub(crate) type Panic = Box<dyn Any + Send>;
 
-/// The first panic of a listener, which ends the test when the kernel is shut down.
+/// The first panic of a listener. It goes on when the kernel shuts down, and so ends the test.
 static PANIC: Mutex<Option<Panic>> = Mutex::new(None);
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -211,11 +211,11 @@ static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 static LISTENERS: RwLock<Vec<Listener>> = RwLock::new(Vec::new());
 
 thread_local! {
-    /// Set while a listener runs, so that calls of its own aren't told to it.
+    /// Whether a listener is running on this thread. Its own calls of the kernel are not reported.
     static TELLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether anybody listens; asked before anything is formatted.
+/// Whether there is a listener. Callers ask before they format anything.
 #[inline]
 pub(crate) fn listening() -> bool {
     LISTENING.load(Ordering::Relaxed)
@@ -227,7 +227,7 @@ pub(crate) fn listen(listener: Listener) {
     LISTENING.store(true, Ordering::Relaxed);
 }
 
-/// Removes all listeners and starts to count afresh.
+/// Removes all listeners, and restarts the count of events.
 pub(crate) fn reset() {
     LISTENING.store(false, Ordering::Relaxed);
     LISTENERS.write().clear();
@@ -247,7 +247,7 @@ fn tell(what: What) {
     };
     let listeners = LISTENERS.read().clone();
     for listener in listeners {
-        // What called may be code that can't unwind, or the thread of a processor.
+        // A panic must not unwind into the caller, which may be code that can't unwind, or the thread of a processor.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| listener(&event))) {
             LISTENERS
                 .write()
@@ -263,7 +263,7 @@ pub(crate) fn take_panic() -> Option<Panic> {
     PANIC.lock().take()
 }
 
-/// Tells of a call.
+/// Reports a call.
 #[cold]
 pub(crate) fn called(function: &'static str, arguments: &names::Arguments<'_>) {
     tell(What::Called {
@@ -272,7 +272,7 @@ pub(crate) fn called(function: &'static str, arguments: &names::Arguments<'_>) {
     });
 }
 
-/// Tells of a return.
+/// Reports a return.
 #[inline]
 pub(crate) fn returned(function: &'static str, status: NTSTATUS) -> NTSTATUS {
     if listening() {
@@ -281,7 +281,7 @@ pub(crate) fn returned(function: &'static str, status: NTSTATUS) -> NTSTATUS {
     status
 }
 
-/// Tells of a step of an IRP.
+/// Reports a step of an IRP.
 #[inline]
 pub(crate) fn irp(number: u64, address: usize, step: IrpStep) {
     if listening() {
@@ -293,7 +293,7 @@ pub(crate) fn irp(number: u64, address: usize, step: IrpStep) {
     }
 }
 
-/// Tells of a callback.
+/// Reports a callback.
 pub(crate) fn callback(function: &'static str, arguments: fmt::Arguments<'_>) {
     if listening() {
         tell(What::Callback {
@@ -303,7 +303,7 @@ pub(crate) fn callback(function: &'static str, arguments: fmt::Arguments<'_>) {
     }
 }
 
-/// Tells of a printed line.
+/// Reports a printed line.
 pub(crate) fn print(text: &str) {
     if listening() {
         tell(What::Print {
