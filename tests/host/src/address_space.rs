@@ -1,5 +1,5 @@
-//! What lies at an address of a driver's: which pool, a stack, an image, or nothing that may be accessed. Stands for the memory
-//! manager's view of the address space.
+//! The kind of memory at a driver's address: a pool, a stack, an image, or inaccessible memory. Stands for the memory manager's
+//! view of the address space.
 
 use core::ops::Range;
 use std::cell::Cell;
@@ -7,7 +7,7 @@ use std::cell::Cell;
 use crate::bugcheck::{bugcheck, violation};
 use crate::pool::{self, Use, paging};
 
-/// Whether all bytes can be read, and written if `write` says so.
+/// Whether all bytes are readable; with `write` also writable.
 pub(crate) fn is_accessible(bytes: &Range<usize>, write: bool) -> bool {
     let in_one_block = pool::containing(bytes.start, |block| bytes.end <= block.range().end);
     if bytes.is_empty() || in_one_block == Some(true) || host::touch(bytes, write) {
@@ -51,7 +51,7 @@ pub(crate) fn is_in_image(address: usize) -> bool {
     host::is_in_image(address)
 }
 
-/// Stops when what must be in nonpaged memory lies in paged pool.
+/// Stops when an object that must be in nonpaged memory lies in paged pool.
 #[inline]
 pub(crate) fn require_nonpaged<T>(function: &str, pointer: *const T, what: &str) {
     if paging::any() {
@@ -80,7 +80,8 @@ mod host {
     use core::ffi::c_void;
     use core::ops::Range;
 
-    /// Has the host bring the pages in, which it does where they may be accessed so; `false` when it doesn't, or can't be asked.
+    /// Makes the host bring in the pages, which succeeds only if they may be accessed in this way. `false` also when the host can't
+    /// do that.
     #[cfg(target_os = "linux")]
     pub(super) fn touch(bytes: &Range<usize>, write: bool) -> bool {
         let page = region::page::size();
@@ -98,7 +99,7 @@ mod host {
             && unsafe { libc::madvise(start as *mut c_void, end - start, advice) == 0 }
     }
 
-    /// Whether the host brings pages in when it says so: emulators of Linux say it and do nothing.
+    /// Whether the host really brings pages in: emulators of Linux report success and do nothing.
     #[cfg(target_os = "linux")]
     fn tells_the_truth() -> bool {
         static TRUE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
@@ -145,7 +146,7 @@ mod host {
         (end - length, end)
     }
 
-    /// Not known on this host: no address is taken for one of a stack.
+    /// The stack is not known on this host, so no address counts as one of a stack.
     #[cfg(not(any(target_os = "linux", target_os = "macos")))]
     pub(super) fn stack() -> (usize, usize) {
         (0, 0)
@@ -168,7 +169,7 @@ mod host {
     };
     use windows_sys::Win32::System::Threading::GetCurrentThreadStackLimits;
 
-    /// Asking for what is there is as fast here.
+    /// Never brings pages in: on Windows a query of the address range is as fast.
     pub(super) fn touch(_bytes: &Range<usize>, _write: bool) -> bool {
         false
     }

@@ -121,7 +121,7 @@ pub(crate) mod violation {
     pub(crate) const LOCK_UNINITIALIZED: usize = 0x1002;
     pub(crate) const LOCK_FREED: usize = 0x1007;
     pub(crate) const EXECUTABLE_POOL: usize = 0x2000;
-    /// The rules of the WSK reference pages, which Driver Verifier has no number for.
+    /// The rules of the WSK reference pages. Driver Verifier has no number for them.
     pub(crate) const WSK_CONTRACT: usize = 0x5753_4B00;
     /// The same for the reference pages of other functions.
     pub(crate) const OTHER_CONTRACT: usize = 0x5753_4B01;
@@ -145,7 +145,7 @@ pub(crate) mod io_violation {
 
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
-/// Reports and aborts. `story` is what is known of the objects involved, each with its history.
+/// Reports and aborts. `story` describes the objects involved, each with its history.
 #[cold]
 pub(crate) fn stop(
     code: BugCheckCode,
@@ -154,7 +154,7 @@ pub(crate) fn stop(
     story: &[&dyn Display],
 ) -> ! {
     if STOPPED.swap(true, Ordering::SeqCst) {
-        // Another processor is stopping the system; this one freezes.
+        // Another processor is stopping the system, so this one freezes.
         loop {
             std::thread::park();
         }

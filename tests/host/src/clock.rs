@@ -9,11 +9,11 @@ use wsk_sys::LARGE_INTEGER;
 
 /// A unit of kernel time is 100 nanoseconds.
 const UNITS_PER_SECOND: u64 = 10_000_000;
-/// From 1601, where Windows starts to count, to 1970.
+/// The time from 1601, where Windows starts to count, to 1970.
 const UNITS_TO_UNIX: u64 = 11_644_473_600 * UNITS_PER_SECOND;
 
 static STARTED: Mutex<Option<Instant>> = Mutex::new(None);
-/// How many times as fast as the host's the kernel's time runs; never 0.
+/// The kernel's time runs this many times as fast as the host's; never 0.
 static SPEED: AtomicU32 = AtomicU32::new(1);
 
 /// Starts the clock.
@@ -22,7 +22,7 @@ pub(crate) fn start(speed: NonZeroU32) {
     *STARTED.lock() = Some(Instant::now());
 }
 
-/// How long a time of the kernel's takes.
+/// The host's duration of a time of the kernel.
 pub(crate) fn takes(time: Duration) -> Duration {
     time / SPEED.load(Ordering::Relaxed)
 }
@@ -44,7 +44,7 @@ fn duration(units: u64) -> Duration {
         + Duration::from_nanos(units % UNITS_PER_SECOND * 100)
 }
 
-/// How long to wait for a kernel time-out: negative values are relative, others are absolute system times.
+/// The duration of a kernel time-out. Negative values are relative, others are absolute system times.
 pub(crate) fn until(timeout: i64) -> Duration {
     takes(match u64::try_from(timeout) {
         Ok(absolute) => duration(absolute.saturating_sub(system_time())),
@@ -52,7 +52,7 @@ pub(crate) fn until(timeout: i64) -> Duration {
     })
 }
 
-/// The time-out that a driver has given; `None` for NULL, which is none.
+/// The time-out that a driver has given; `None` for NULL, which means no time-out.
 ///
 /// # Safety
 ///
@@ -62,7 +62,7 @@ pub(crate) unsafe fn timeout(timeout: *const LARGE_INTEGER) -> Option<i64> {
     (!timeout.is_null()).then(|| unsafe { value(timeout) })
 }
 
-/// When a wait with this time-out ends. `None` means never; so does a time that is too far away.
+/// The time at which a wait with this time-out ends. `None` means never, and also stands for a time that is too far away.
 pub(crate) fn deadline(timeout: Option<i64>) -> Option<Instant> {
     Instant::now().checked_add(until(timeout?))
 }

@@ -1,4 +1,4 @@
-//! Data that the headers declare and libraries of the kit define, for C code: `raw-dylib` and Rust have no use for them. Stands for
+//! Data that the headers declare and that libraries of the kit define, for C code. `raw-dylib` and Rust don't need it. Stands for
 //! parts of `netio.lib` and `uuid.lib`, and for `PsThreadType` of `ntoskrnl.exe`.
 
 use core::ptr;
@@ -43,7 +43,7 @@ const fn sizes() -> [u8; AF_MAX as usize] {
 data! {
     /// Identifies the WSK network programming interface.
     NPI_WSK_INTERFACE_ID: GUID = wsk_sys::NPI_WSK_INTERFACE_ID;
-    /// Identifies the network module registrar. Its value is not public; here it is one that nothing else has.
+    /// Identifies the network module registrar. The real value is not public, so this is a unique one.
     NPI_MS_NMR_MODULEID: NPI_MODULEID = NPI_MODULEID {
         Length: size_of::<NPI_MODULEID>() as u16,
         Type: NPI_MODULEID_TYPE::MIT_GUID,
@@ -57,26 +57,26 @@ data! {
     in4addr_any: IN_ADDR = ipv4([0; 4]);
     /// This machine itself.
     in4addr_loopback: IN_ADDR = ipv4([127, 0, 0, 1]);
-    /// Everyone on the link.
+    /// All machines on the link.
     in4addr_broadcast: IN_ADDR = ipv4([255; 4]);
     /// Stands for any local IPv6 address.
     in6addr_any: IN6_ADDR = ipv6([0; 16]);
     /// This machine itself.
     in6addr_loopback: IN6_ADDR = ipv6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-    /// Bytes of a socket address by address family; 0 for those that WSK doesn't have.
+    /// The size of a socket address by address family; 0 for families that WSK doesn't have.
     sockaddr_size: [u8; AF_MAX as usize] = sizes();
     /// The type of thread objects.
     PsThreadType: Place = Place(&raw const THREAD_TYPE.0);
 }
 
-/// Where the pointer to an object type is.
+/// The address of the pointer to an object type.
 #[repr(transparent)]
 struct Place(*const *mut OBJECT_TYPE);
 
 // SAFETY: it is only read.
 unsafe impl Sync for Place {}
 
-/// A pointer to an object type, which nothing looks into.
+/// A pointer to an object type, which no code dereferences.
 struct Type(*mut OBJECT_TYPE);
 
 // SAFETY: it is only read.
@@ -84,7 +84,7 @@ unsafe impl Sync for Type {}
 
 static THREAD_TYPE: Type = Type(ptr::without_provenance_mut(0x7468_7264));
 
-/// What `*PsThreadType` is.
+/// The value of `*PsThreadType`.
 pub(crate) fn thread_type() -> *mut OBJECT_TYPE {
     THREAD_TYPE.0
 }

@@ -1,7 +1,7 @@
-//! The debugger's output. Stands for `DbgPrint` and `DbgPrintEx`, whose text the listeners are told, filled in.
+//! The debugger's output. Stands for `DbgPrint` and `DbgPrintEx`. Listeners get the text, with the arguments filled in.
 //!
-//! Functions with a variable number of arguments can be declared in Rust, not defined: an entry written in assembly lays the
-//! arguments out, and Rust reads them.
+//! Rust can declare functions with a variable number of arguments, but not define them. So an entry in assembly stores the
+//! arguments in memory, and Rust code reads them.
 
 use core::ffi::{CStr, c_char};
 use core::fmt::Write as _;
@@ -12,7 +12,7 @@ use wsk_sys::UNICODE_STRING;
 
 use crate::trace;
 
-/// The arguments behind the format: what was passed in registers, then what is on the stack.
+/// The arguments behind the format: first those in registers, then those on the stack.
 struct Arguments {
     registers: *const u64,
     in_registers: usize,
@@ -21,7 +21,7 @@ struct Arguments {
 }
 
 impl Arguments {
-    /// The next argument. Each takes a register or a place of eight bytes, of which a smaller one fills the lower part.
+    /// The next argument. Each takes a register or eight bytes of the stack. A smaller argument fills the lower part.
     ///
     /// # Safety
     ///
@@ -50,7 +50,7 @@ impl Arguments {
     }
 }
 
-/// One conversion of a format: what stands between `%` and its letter, and the letter.
+/// One conversion of a format: the characters between `%` and its letter, and the letter.
 #[derive(Default)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -67,7 +67,7 @@ struct Conversion {
     wide: bool,
 }
 
-/// The text that a format and its arguments make.
+/// The text of a format with its arguments filled in.
 ///
 /// # Safety
 ///
@@ -110,7 +110,7 @@ unsafe fn text(format: *const c_char, arguments: &mut Arguments) -> String {
         }
         loop {
             match rest.peek() {
-                // `long` is 32 bits wide on Windows: two of them make 64.
+                // `long` has 32 bits on Windows, and `long long` has 64.
                 Some('l') => {
                     rest.next();
                     it.wide = true;
@@ -235,7 +235,7 @@ unsafe fn utf16(string: *const u16, limit: usize) -> String {
     String::from_utf16_lossy(&units.collect::<Vec<u16>>())
 }
 
-/// What both routines come to. `named` is the number of arguments up to the format, which is the last of these.
+/// Prints a line for both routines. `named` is the number of arguments up to the format, which is the last of these.
 ///
 /// # Safety
 ///
@@ -254,7 +254,7 @@ unsafe fn print(registers: *const u64, stack: *const u64, named: usize) -> u32 {
     unsafe {
         let format = arguments.pointer();
         if cfg!(all(target_arch = "aarch64", target_vendor = "apple")) {
-            // There, what is not named is on the stack always.
+            // There, arguments that are not named are always on the stack.
             arguments.in_registers = 0;
             arguments.next = 0;
         }
@@ -286,7 +286,7 @@ const REGISTERS: usize = 4;
 #[cfg(target_arch = "aarch64")]
 const REGISTERS: usize = 8;
 
-/// A directive about unwinding, which Windows does by tables that an assembler writes.
+/// A directive for an unwind table. Windows unwinds by tables, which the assembler writes.
 #[cfg(all(target_arch = "aarch64", windows))]
 macro_rules! seh {
     ($directive:expr) => {
@@ -300,8 +300,8 @@ macro_rules! seh {
     };
 }
 
-/// Defines a routine with a variable number of arguments: it stores the registers that may hold some of them, and passes on where
-/// these and the others are.
+/// Defines a routine with a variable number of arguments. It stores the registers that may hold arguments, and passes on the
+/// addresses of these and of the arguments on the stack.
 macro_rules! variadic {
     ($(#[$meta:meta])* $name:ident, $work:ident) => {
         $(#[$meta])*
@@ -343,7 +343,7 @@ macro_rules! variadic {
         #[unsafe(no_mangle)]
         #[allow(non_snake_case, reason = "the name is that of the routine")]
         pub(crate) unsafe extern "C" fn $name() -> u32 {
-            // The caller has left room for the registers before the other arguments.
+            // The caller has left room for the registers in front of the other arguments.
             core::arch::naked_asm!(
                 concat!(".seh_proc ", stringify!($name)),
                 "sub rsp, 40",

@@ -1,12 +1,12 @@
-//! Structured exceptions of drivers in C: what raises them, and the frames of the blocks that catch them. Stands for
+//! Structured exceptions of drivers in C: the functions that raise them, and the frames of the blocks that catch them. Stands for
 //! `RtlRaiseStatus` and the unwinder, as far as the macros of `headers/ntdef.h` need it.
 //!
-//! A block with `__try` has a frame on the stack, in a chain for each thread. Raising jumps to where the innermost frame was
-//! entered, as `longjmp` does, and unwinds nothing. So it may not pass a frame of this crate that has something to drop: each
-//! function of the kernel counts how deep the thread is inside such functions, and a frame is jumped to only by the function that
-//! code of that very depth has called, and only when all is dropped that the function had. Where a frame lies further out, as when
-//! a completion routine raises what its caller's caller would catch, and where there is none, the report is the same: nothing
-//! caught the exception.
+//! A block with `__try` has a frame on the stack, in a chain for each thread. An exception jumps to the place where the innermost
+//! frame was entered, as `longjmp` does, and unwinds nothing. So the jump must not skip a frame of this crate that has something to
+//! drop. Therefore each function of the kernel counts how deep the thread is inside such functions. Only a function that code of
+//! the frame's own depth has called may jump to the frame, and only after it has dropped all its values. When there is no frame, or
+//! the frame lies further out, the report is the same: nothing caught the exception. A frame lies further out when, for instance, a
+//! completion routine raises an exception that the caller of its caller would catch.
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
@@ -32,24 +32,24 @@ struct Frame {
 #[repr(C, align(16))]
 struct Registers([u8; 512]);
 
-/// What a frame is in.
+/// The states of a frame.
 mod state {
-    /// What follows the block is being asked for.
+    /// The macro is finding out which block follows.
     pub(super) const ASKING: i32 = 0;
     pub(super) const RUNNING: i32 = 1;
     pub(super) const RAISED: i32 = 2;
-    /// The end of the block was reached.
+    /// The block has reached its end.
     pub(super) const DONE: i32 = 3;
 }
 
 /// The kind of a frame whose block has `__finally`.
 const FINALLY: c_int = 2;
 
-/// The answers of filters.
+/// The results of filters.
 const EXECUTE_HANDLER: c_int = 1;
 const CONTINUE_SEARCH: c_int = 0;
 
-/// What the functions of the kernel return to jumped frames.
+/// The values that a jump returns at the place where the frame was entered.
 const RUN: c_int = 1;
 const HANDLE: c_int = 2;
 
@@ -65,13 +65,13 @@ struct Ending {
 std::thread_local! {
     /// The innermost frame.
     static INNERMOST: Cell<*mut Frame> = const { Cell::new(ptr::null_mut()) };
-    /// How many functions of the kernel this thread is inside of.
+    /// The number of functions of the kernel that this thread is inside of.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// The exception that was raised last, and by whom.
+    /// The exception that was raised last, and the function that raised it.
     static LAST: Cell<(i32, &'static str)> = const { Cell::new((0, "")) };
     /// Whether a filter has just chosen its block.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
-    /// How the block ended whose `__finally` comes next.
+    /// The exception that ended the block whose `__finally` comes next; `None` when it ended normally.
     static ENDING: Cell<Option<i32>> = const { Cell::new(None) };
 }
 
@@ -98,19 +98,19 @@ impl Drop for Inside {
     }
 }
 
-/// The frame that catches what code of this depth raises.
+/// The frame that catches the exceptions of code of this depth.
 fn catching(depth: u32) -> Option<*mut Frame> {
     let frame = INNERMOST.get();
     // SAFETY: what is in the chain lies on the stack: a block takes its frame out before it is left.
     (!frame.is_null() && unsafe { (*frame).depth } == depth).then_some(frame)
 }
 
-/// Whether something catches what the function of the kernel that this thread is in raises.
+/// Whether a frame catches the exceptions of the function of the kernel that this thread is in.
 pub(crate) fn is_caught() -> bool {
     catching(DEPTH.get() - 1).is_some()
 }
 
-/// Raises an exception in the code that has called `function`, which has left [`Inside`] and has nothing to drop.
+/// Raises an exception in the code that has called `function`. The function has left [`Inside`] and has nothing to drop.
 pub(crate) fn raise(function: &'static str, status: NTSTATUS) -> ! {
     let Some(frame) = catching(DEPTH.get()) else {
         uncaught(function, status)
@@ -135,7 +135,7 @@ fn uncaught(function: &str, status: NTSTATUS) -> ! {
     )
 }
 
-/// Defines functions that the macros for `__try` call.
+/// Defines functions for the macros of `__try`.
 macro_rules! frames {
     ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $ty:ty),*) $(-> $ret:ty)? $body:block)+) => {$(
         $(#[$meta])*
@@ -150,7 +150,7 @@ macro_rules! frames {
 }
 
 frames! {
-    /// A block begins.
+    /// Enters a block.
     fn _SehEnter(frame: *mut Frame) {
         // SAFETY: the macro gives the frame.
         unsafe {
@@ -162,7 +162,7 @@ frames! {
         INNERMOST.set(frame);
     }
 
-    /// What follows the block is known: it is run.
+    /// Runs the block, once it is known which kind of block follows.
     fn _SehKind(frame: *mut Frame, kind: c_int) -> ! {
         // SAFETY: the macro gives the frame, which was entered in the function that calls this.
         unsafe {
@@ -172,7 +172,7 @@ frames! {
         }
     }
 
-    /// The end of the block was reached, or that of its filter.
+    /// Records that the block, or its filter, has reached its end.
     fn _SehDone(frame: *mut Frame) {
         // SAFETY: the macro gives the frame.
         unsafe {
@@ -182,7 +182,7 @@ frames! {
         }
     }
 
-    /// The block was left, whichever way.
+    /// Leaves the block, in any way.
     fn _SehLeave(frame: *mut Frame) {
         // SAFETY: the macro gives the frame.
         let (outer, now, kind) = unsafe { ((*frame).outer, (*frame).state, (*frame).kind) };
@@ -199,7 +199,7 @@ frames! {
         }
     }
 
-    /// The filter was asked: who handles the exception?
+    /// Acts on the result of the filter.
     fn _SehFilter(frame: *mut Frame, filter: c_int) {
         // SAFETY: the macro gives the frame.
         let code = unsafe { (*frame).code };
@@ -219,7 +219,7 @@ frames! {
         }
     }
 
-    /// A block with `__finally` is left by an exception.
+    /// Records that an exception leaves a block with `__finally`.
     fn _SehUnwound(frame: *mut Frame) {
         // SAFETY: the macro gives the frame.
         ENDING.set(Some(unsafe { (*frame).code }));
@@ -235,7 +235,7 @@ frames! {
         LAST.get().0
     }
 
-    /// The block behind `__finally` begins.
+    /// Begins the block behind `__finally`.
     fn _SehBegin() -> Ending {
         let code = ENDING.take();
         Ending {
@@ -245,7 +245,7 @@ frames! {
         }
     }
 
-    /// The block behind `__finally` has ended: an exception goes on.
+    /// Ends the block behind `__finally`, and raises a pending exception again.
     fn _SehEnd(ending: *mut Ending) {
         // SAFETY: the macro gives it.
         let Ending { abnormal, code, .. } = unsafe {
@@ -279,7 +279,7 @@ raising! {
     }
 }
 
-/// What is wrong with a buffer that a program may have given: memory of the kernel's is none.
+/// Checks a buffer that should be a program's. Memory of the kernel is an error.
 fn probe(address: usize, length: usize, alignment: usize) -> Result<(), NTSTATUS> {
     if length == 0 {
         return Ok(());
@@ -302,14 +302,14 @@ fn probe(address: usize, length: usize, alignment: usize) -> Result<(), NTSTATUS
 }
 
 raising! {
-    /// Raises an exception where a buffer isn't one of a program's. Memory that isn't the kernel's stands in for that of programs.
+    /// Raises an exception unless a buffer is a program's. All memory but the kernel's pool counts as a program's.
     fn ProbeForRead(Address: *const c_void, Length: usize, Alignment: u32), at most APC_LEVEL {
         probe(Address as usize, Length, Alignment as usize)
     }
 }
 
 raising! {
-    /// Raises an exception where a buffer isn't one of a program's, or can't be written.
+    /// Raises an exception unless a buffer is a program's and writable.
     fn ProbeForWrite(Address: *mut c_void, Length: usize, Alignment: u32), at most APC_LEVEL {
         let start = Address as usize;
         probe(start, Length, Alignment as usize).and_then(|()| {

@@ -1,5 +1,5 @@
-//! The form of every function that the host kernel offers to drivers: refuse when no kernel is booted, check the IRQL,
-//! tell the listeners, do the work.
+//! The common form of all functions that the host kernel offers to drivers. Each refuses to work when no kernel is booted, checks
+//! the IRQL, reports the call to the listeners, and does its work.
 
 /// Defines an exported symbol of `ntoskrnl.exe` or `netio.sys`.
 ///
@@ -14,12 +14,12 @@ macro_rules! export {
             fn $name($($argument: $ty),*) $(-> $ret)?, at most $irql $body
         }
 
-        // What is defined here is what `wsk-sys` declares: the linker wouldn't notice a difference.
+        // The definition has to match the declaration in `wsk-sys`: the linker wouldn't notice a difference.
         const _: unsafe extern "system" fn($($ty),*) $(-> $ret)? = ::wsk_sys::$name;
     };
 }
 
-/// As [`export`], for what only the headers for drivers in C declare.
+/// As [`export`], for functions that only the headers for drivers in C declare.
 macro_rules! export_to_c {
     (
         $(#[$meta:meta])*
@@ -40,8 +40,8 @@ macro_rules! export_to_c {
 }
 pub(crate) use export_to_c;
 
-/// As [`export`], for functions that may raise an exception: the body gives the status of one as an error, or, where the function
-/// never returns, as it is. All that the body has is dropped before the exception is raised.
+/// As [`export`], for functions that may raise an exception. The body returns the status of an exception as an error; a function
+/// that never returns has a body that returns the status itself. All values of the body are dropped before the exception is raised.
 macro_rules! raising {
     (
         $(#[$meta:meta])*
@@ -123,10 +123,10 @@ macro_rules! dispatched {
     };
 }
 
-/// Stops when there has to be an IRP and there is none, before anything else that the driver gave is looked at: Windows looks
-/// at nothing else then, so that the rest may be anything.
+/// Stops when a required IRP is NULL, before the function reads any other argument. Windows reads no other argument then, so they
+/// may be anything.
 macro_rules! require_irp {
-    // These take an IRP or none.
+    // These functions take an IRP or NULL.
     (WskControlSocket, Irp, $irp:ident) => {};
     (WskControlClient, Irp, $irp:ident) => {};
     ($name:ident, Irp, $irp:ident) => {
@@ -136,7 +136,7 @@ macro_rules! require_irp {
 }
 pub(crate) use require_irp;
 
-/// What every function that a driver can call does first.
+/// The first steps of every function that a driver can call.
 macro_rules! enter {
     ($name:ident($($argument:ident),*), $irql:ident) => {
         let _inside = $crate::exceptions::Inside::new();
@@ -152,7 +152,8 @@ macro_rules! enter {
 }
 pub(crate) use enter;
 
-/// Does nothing. `wsk` calls it in a build that unwinds: where this crate is not linked, the linker tells this name, which says what to do.
+/// Does nothing. `wsk` calls it in a build that unwinds. When this crate is not linked, the linker reports the missing name, which
+/// says what to do.
 #[unsafe(no_mangle)]
 extern "C" fn wsk_host_is_missing__a_test_needs_it_in_dev_dependencies_and_use_wsk_host_as_underscore__a_driver_needs_panic_abort()
  {

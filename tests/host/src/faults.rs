@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::schedule::Dice;
 
-/// Never: no failure is planned.
+/// No failure is planned.
 const NEVER: u64 = u64::MAX;
 
 /// What can be made to fail.
@@ -70,7 +70,7 @@ impl Countdown {
         fails
     }
 
-    /// The `nth` from now on fails, counted from 1.
+    /// Plans the failure of the `nth` use from now on, counted from 1.
     fn plan(&self, nth: u64) {
         let seen = self.seen.load(Ordering::Relaxed);
         self.fails_at
@@ -84,9 +84,9 @@ impl Countdown {
 }
 
 static BY_RESOURCE: [Countdown; RESOURCES] = [const { Countdown::new() }; RESOURCES];
-/// Pool, IRPs, MDLs, mappings and locks together.
+/// The allocations of all kinds: pool, IRPs, MDLs, mappings and locks.
 static ALLOCATIONS: Countdown = Countdown::new();
-/// How often something that can fail was used so far.
+/// The number of uses of all resources so far.
 pub(crate) fn all_uses() -> u64 {
     BY_RESOURCE.iter().fold(0, |sum, resource| {
         sum.wrapping_add(resource.seen.load(Ordering::Relaxed))
@@ -116,7 +116,7 @@ pub struct Network {
     pub reordered: u8,
 }
 
-/// What becomes of a datagram.
+/// The fate of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Delivered,
@@ -125,11 +125,11 @@ pub(crate) enum Fate {
     Reordered,
 }
 
-/// The bytes of a [`Network`]; 0 for a reliable one.
+/// The bytes of the [`Network`]; 0 for a reliable network.
 static NETWORK: AtomicU32 = AtomicU32::new(0);
 static DICE: Dice = Dice::new();
 
-/// Makes the network as unreliable as told.
+/// Sets how unreliable the network is.
 pub(crate) fn set_network(network: Network, seed: u64) {
     let Network {
         lost,
@@ -148,7 +148,7 @@ pub(crate) fn is_unreliable() -> bool {
     NETWORK.load(Ordering::Relaxed) != 0
 }
 
-/// Decides about one datagram.
+/// Chooses the fate of one datagram.
 pub(crate) fn fate() -> Fate {
     let [lost, duplicated, reordered, _] = NETWORK.load(Ordering::Relaxed).to_le_bytes();
     if (lost, duplicated, reordered) == (0, 0, 0) {
@@ -168,7 +168,7 @@ pub(crate) fn fate() -> Fate {
     Fate::Delivered
 }
 
-/// Counts one use of `resource`, and says whether it has to fail.
+/// Counts one use of `resource`, and returns whether it has to fail.
 #[inline]
 #[must_use]
 pub(crate) fn strikes(resource: Resource) -> bool {
@@ -183,7 +183,8 @@ pub(crate) fn strikes(resource: Resource) -> bool {
     own || any
 }
 
-/// As [`strikes`], for what callers cannot be told the failure of: only where it was planned for this resource.
+/// As [`strikes`], for a resource whose callers can't learn of a failure. Only a failure that was planned for this very resource
+/// counts.
 #[must_use]
 pub(crate) fn strikes_alone(resource: Resource) -> bool {
     let own = BY_RESOURCE[resource as usize].pass();
@@ -203,17 +204,17 @@ pub(crate) fn plan_allocation(nth: u64) {
     ALLOCATIONS.plan(nth);
 }
 
-/// How often `resource` was used, failures included.
+/// The number of uses of `resource`, failures included.
 pub(crate) fn uses(resource: Resource) -> u64 {
     BY_RESOURCE[resource as usize].seen.load(Ordering::Relaxed)
 }
 
-/// How many failures were injected.
+/// The number of injected failures.
 pub(crate) fn injected() -> u64 {
     INJECTED.load(Ordering::Relaxed)
 }
 
-/// Forgets plans and counts.
+/// Forgets all plans and counts.
 pub(crate) fn reset() {
     BY_RESOURCE.iter().for_each(Countdown::reset);
     ALLOCATIONS.reset();

@@ -40,12 +40,12 @@ pub(crate) const MAPPING_FLAGS: i16 = MAPPED | PARTIAL_MAPPED;
 pub(crate) static MDLS: Counter = Counter::new();
 static RECORDS: Table<Record> = Table::new();
 
-/// What the host kernel knows of an MDL, besides the MDL itself.
+/// The host kernel's record of an MDL.
 #[derive(Default)]
 struct Record {
-    /// How many calls in flight use it.
+    /// The number of calls in flight that use the MDL.
     held: u32,
-    /// Where its pages were locked.
+    /// The place where its pages were locked.
     locked: Option<Origin>,
     /// The pages, while they are locked.
     pages: core::ops::Range<usize>,
@@ -97,7 +97,7 @@ impl Display for Record {
     }
 }
 
-/// What is known of an MDL, for a report.
+/// Describes an MDL for a report.
 pub(crate) fn story(mdl: *mut MDL) -> String {
     let address = mdl as usize;
     let known = RECORDS
@@ -124,7 +124,7 @@ fn size_of_mdl(start: usize, length: usize) -> usize {
     size_of::<MDL>() + pages(start, length) * size_of::<usize>()
 }
 
-/// Where the buffer of an MDL starts.
+/// The address of an MDL's buffer.
 ///
 /// # Safety
 ///
@@ -251,7 +251,7 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     lines
 }
 
-/// How many MDLs have locked pages.
+/// The number of MDLs that have locked pages.
 pub(crate) fn locked_count() -> u64 {
     let mut count = 0;
     RECORDS.each(|_, record| count += u64::from(record.locked.is_some()));
@@ -617,7 +617,7 @@ raising! {
 }
 
 export! {
-    /// Locks the pages of a buffer, or says why that is not possible.
+    /// Locks the pages of a buffer, or returns why that is not possible.
     fn TryProbeAndLockPages(
         MemoryDescriptorList: *mut MDL,
         AccessMode: i8,
@@ -698,7 +698,7 @@ unsafe fn lock_pages(mdl: *mut MDL, operation: LOCK_OPERATION) -> Result<(), NTS
 }
 
 export! {
-    /// Unlocks the pages of a buffer; what is mapped is unmapped with it.
+    /// Unlocks the pages of a buffer, and unmaps them if they are mapped.
     fn MmUnlockPages(MemoryDescriptorList: *mut MDL), at most DISPATCH_LEVEL {
         let mdl = MemoryDescriptorList;
         require_not_held("MmUnlockPages", mdl);
@@ -754,7 +754,7 @@ export! {
 }
 
 export! {
-    /// Maps the pages of an MDL; gives NULL when there is no room in system space.
+    /// Maps the pages of an MDL; returns NULL when there is no room in system space.
     fn MmMapLockedPagesSpecifyCache(
         MemoryDescriptorList: *mut MDL,
         AccessMode: i8,

@@ -1,11 +1,11 @@
-//! Arguments of calls as a reader of a trace wants them: `Tag='Wskr'`, `AddressFamily=AF_INET6`, not numbers. Stands for what a
-//! debugger makes of them.
+//! Readable arguments of calls for a trace, such as `Tag='Wskr'` and `AddressFamily=AF_INET6` instead of numbers. Stands for a
+//! debugger's display of them.
 
 use core::fmt::{Debug, Write as _};
 
 use wsk_sys as sys;
 
-/// The arguments of a call: names of the C prototype, and values.
+/// The arguments of a call: their names in the C prototype, and their values.
 pub(crate) type Arguments<'a> = [(&'a str, &'a dyn Debug)];
 
 /// The arguments as one line.
@@ -23,7 +23,7 @@ pub(crate) fn line(function: &str, arguments: &Arguments<'_>) -> String {
     line
 }
 
-/// The name among these that a number has.
+/// The first of these names that has the value `$number`.
 macro_rules! one_of {
     ($number:expr; $($name:ident),* $(,)?) => {
         match $number {
@@ -33,7 +33,7 @@ macro_rules! one_of {
     };
 }
 
-/// The names of the bits of a number; none where it has other bits, or none at all.
+/// The names of the bits of a number; `None` when the number has other bits, or no bits.
 macro_rules! bits_of {
     ($number:expr; $($name:ident),* $(,)?) => {{
         let mut rest = $number;
@@ -49,7 +49,7 @@ macro_rules! bits_of {
     }};
 }
 
-/// What a number means as an argument of a function, where it has a name.
+/// The name of a number as an argument of a function, if it has one.
 fn named(
     function: &str,
     argument: &str,
@@ -108,7 +108,7 @@ fn named(
     }
 }
 
-/// The number of another argument.
+/// The value of another argument.
 fn value_of(arguments: &Arguments<'_>, wanted: &str) -> Option<i128> {
     let (_, value) = arguments.iter().find(|(name, _)| *name == wanted)?;
     format!("{value:?}").parse().ok()
@@ -121,7 +121,7 @@ fn is_option(arguments: &Arguments<'_>) -> bool {
         .any(|(name, value)| *name == "RequestType" && format!("{value:?}").ends_with("Option"))
 }
 
-/// A tag of pool as its four letters.
+/// The four letters of a pool tag.
 fn tag(number: i128) -> Option<String> {
     let letters = u32::try_from(number).ok()?.to_le_bytes();
     let shown = |letter: &u8| letter.is_ascii_graphic() || *letter == b' ';
@@ -143,7 +143,7 @@ fn protocol(number: i128) -> Option<String> {
     known.map(|(_, name)| (*name).to_owned())
 }
 
-/// The level of an option.
+/// The name of an option's level.
 fn level(number: i128) -> Option<String> {
     one_of!(number; SOL_SOCKET, IPPROTO_IP).or_else(|| protocol(number))
 }
@@ -155,7 +155,7 @@ fn option(level: i128, number: i128) -> Option<String> {
             SO_CONDITIONAL_ACCEPT, SO_WSK_EVENT_CALLBACK
         )
         .or_else(|| {
-            // The only one that is negative, as the header has it.
+            // The only option with a negative number, as in the header.
             let exclusive = i128::from(sys::SO_EXCLUSIVEADDRUSE.cast_unsigned());
             (number == exclusive).then(|| "SO_EXCLUSIVEADDRUSE".to_owned())
         })
@@ -197,7 +197,7 @@ mod tests {
             line("ExFreePoolWithTag", &[("P", &7_u8), ("Tag", &tag)]),
             "P=7, Tag='Wskr'"
         );
-        // No letters.
+        // The tag has no letters.
         assert_eq!(line("ExFreePoolWithTag", &[("Tag", &1_u32)]), "Tag=1");
         assert_eq!(
             line(

@@ -1,5 +1,5 @@
-//! Where an object came from: the call that made it, the thread, and the frames of the driver that led there.
-//! Stands for the stack traces that Driver Verifier keeps for `!verifier` and `!irp`.
+//! The origin of an object: the call that made it, the thread, and the driver's frames that led there. Stands for the stack traces
+//! that Driver Verifier keeps for `!verifier` and `!irp`.
 
 use core::fmt::{self, Display};
 use std::backtrace::Backtrace;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
-/// Whether frames are recorded; a builder option, since capturing costs some microseconds.
+/// Whether origins record frames. It is an option of the builder, because a capture takes some microseconds.
 static FRAMES: AtomicBool = AtomicBool::new(true);
 static NEXT_THREAD: AtomicU32 = AtomicU32::new(1);
 static THREAD_NAMES: Mutex<Vec<Box<str>>> = Mutex::new(Vec::new());
@@ -17,7 +17,7 @@ thread_local! {
     static THREAD: Cell<u32> = const { Cell::new(0) };
 }
 
-/// A number for the current thread, stable for its life and never reused.
+/// The number of the current thread, which never changes and is never reused.
 #[inline]
 pub(crate) fn thread_number() -> u32 {
     THREAD.with(|number| match number.get() {
@@ -32,16 +32,16 @@ pub(crate) fn thread_number() -> u32 {
     })
 }
 
-/// Whether a thread has this number, or had it; 0 is nobody.
+/// Whether a thread has or had this number. 0 stands for no thread.
 pub(crate) fn is_thread_number(number: usize) -> bool {
     number < NEXT_THREAD.load(Ordering::Relaxed) as usize
 }
 
-/// Shows a thread by number and name.
+/// A thread, displayed by number and name.
 #[derive(Clone, Copy)]
 pub(crate) struct Thread(pub(crate) u32);
 
-/// The current thread, to be shown.
+/// The current thread.
 pub(crate) fn current_thread() -> Thread {
     Thread(thread_number())
 }
@@ -63,7 +63,7 @@ pub(crate) fn record_frames(record: bool) {
 }
 
 std::thread_local! {
-    /// The number of the driver whose code this thread runs, or runs for; 0 where that is none that was loaded as a whole.
+    /// The number of the driver whose code this thread runs, or that it works for; 0 for a driver that was not loaded as a whole.
     static DRIVER: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn for_driver<R>(driver: u32, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Whose objects are looked for.
+/// The drivers whose objects a search is for.
 #[derive(Clone, Copy)]
 pub(crate) enum Whose {
     Anybodys,
@@ -92,7 +92,7 @@ pub(crate) enum Whose {
 }
 
 impl Whose {
-    /// Whether a driver with this number is meant.
+    /// Whether the search includes the driver with this number.
     pub(crate) fn is(self, driver: u32) -> bool {
         match self {
             Self::Anybodys => true,
@@ -101,7 +101,7 @@ impl Whose {
     }
 }
 
-/// Where something was made.
+/// The place where an object was made.
 pub(crate) struct Origin {
     function: &'static str,
     thread: u32,
@@ -129,7 +129,7 @@ impl Origin {
         self.driver
     }
 
-    /// The frames alone, one a line, indented.
+    /// The frames alone, indented, with one on each line.
     pub(crate) fn frames(&self) -> impl Display + '_ {
         Frames(self.backtrace.as_deref())
     }
@@ -147,18 +147,19 @@ impl Display for Origin {
     }
 }
 
-/// The function of the kernel that this thread is in: the exported, or dispatched, one that the driver has called, unless the
-/// driver's code runs just now.
+/// The function of the kernel, exported or dispatched, that the driver has called and that this thread is in; `None` while the
+/// driver's own code runs.
 pub(crate) fn host_function() -> Option<String> {
     let text = Backtrace::force_capture().to_string();
-    // Where the system has called the handler of an exception, what was going on is behind that.
+    // When the system has called an exception handler, the frames of the fault come after those of the handler.
     let handled = frames(&text).position(|frame| frame.name.starts_with(DISPATCHES_EXCEPTIONS));
     frames(&text)
         .skip(handled.map_or(0, |position| position + 1))
         .take_while(Frame::is_plumbing)
         .filter_map(|frame| {
             let last = frame.name.rsplit("::").next()?;
-            // Not all have one of the usual prefixes; of the host kernel's own functions they alone begin like that.
+            // Some such functions lack the usual prefixes. Among the functions of the host kernel, only they begin with a capital
+            // letter.
             let exported = is_exported(last)
                 || frame.place.is_some_and(is_plumbed_at)
                     && last.starts_with(|first: char| first.is_ascii_uppercase())
@@ -168,17 +169,18 @@ pub(crate) fn host_function() -> Option<String> {
         .last()
 }
 
-/// The function of Windows that calls handlers of exceptions: exported with another end than it has in Microsoft's symbol files.
+/// The function of Windows that calls exception handlers. Its exported name and its name in Microsoft's symbol files share this
+/// beginning.
 const DISPATCHES_EXCEPTIONS: &str = "KiUserExceptionDispatch";
 
 /// A frame of a backtrace.
 struct Frame<'t> {
     name: &'t str,
-    /// File, line and column, where they are known.
+    /// The file, line and column, if known.
     place: Option<&'t str>,
 }
 
-/// The frames of a backtrace, which shows each as `N: name`, with `at file:line:column` on the line behind where that is known.
+/// The frames in the text of a backtrace. Each is a line `N: name`, followed by a line `at file:line:column` if the place is known.
 fn frames(text: &str) -> impl Iterator<Item = Frame<'_>> {
     let mut lines = text.lines().map(str::trim).peekable();
     core::iter::from_fn(move || {
@@ -193,10 +195,10 @@ fn frames(text: &str) -> impl Iterator<Item = Frame<'_>> {
 }
 
 impl Frame<'_> {
-    /// Whether it is one of the host kernel, of the standard library, or of what starts threads and tests, which say nothing about the
-    /// driver. The place tells where it is known: names of what was inlined don't.
+    /// Whether the frame says nothing about the driver: it is one of the host kernel, of the standard library, or of the code that
+    /// starts threads and tests. A known place decides, because names of inlined functions do not.
     fn is_plumbing(&self) -> bool {
-        // The host kernel's own tests are drivers of its.
+        // The host kernel's own tests count as drivers.
         if self.name.contains("::tests::") {
             return false;
         }
@@ -204,7 +206,7 @@ impl Frame<'_> {
     }
 }
 
-/// Whether code at a place of a backtrace is the host kernel's, or the standard library's.
+/// Whether the code at a place of a backtrace belongs to the host kernel or the standard library.
 fn is_plumbed_at(place: &str) -> bool {
     const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
     let of_rust = || {
@@ -215,7 +217,7 @@ fn is_plumbed_at(place: &str) -> bool {
     if place.starts_with("/rustc/") || of_rust() {
         return true;
     }
-    // Backtraces name what lies below the working directory by the rest of its path.
+    // Backtraces shorten paths below the working directory to the rest of the path.
     let rest = place.strip_prefix("./").or(place.strip_prefix(".\\"));
     match (rest, std::env::current_dir()) {
         (Some(rest), Ok(directory)) => directory.join(rest).starts_with(OWN),
@@ -252,10 +254,10 @@ impl Display for Frames<'_> {
     }
 }
 
-/// Whether a function with this name is one of those, unless it is of the host kernel's own tests.
+/// Whether a function with this name says nothing about the driver. Functions of the host kernel's own tests do say something.
 fn is_plumbing(name: &str) -> bool {
     const PLUMBING: [&str; 21] = [
-        // The C library's ways to copy and to fill, with their variants for each processor.
+        // Functions of the C library that copy and fill memory, with their variants for each processor.
         "__mem",
         "memcpy",
         "memmove",
@@ -283,7 +285,7 @@ fn is_plumbing(name: &str) -> bool {
         "clone",
         "clone3",
         "<unknown>",
-        // Windows and Wine.
+        // Functions of Windows and Wine.
         "BaseThreadInitThunk",
         "RtlUserThreadStart",
         "invoke_main",
@@ -295,7 +297,7 @@ fn is_plumbing(name: &str) -> bool {
         || PLUMBING.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether a function is named as those are that the kernel exports.
+/// Whether a function's name looks like that of an exported function of the kernel.
 fn is_exported(name: &str) -> bool {
     const PREFIXES: [&str; 15] = [
         "Io", "Iof", "Ke", "Kf", "Mm", "Nmr", "Ex", "Ps", "Ob", "Obf", "Try", "Zw", "Rtl", "Dbg",

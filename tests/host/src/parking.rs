@@ -25,17 +25,17 @@ pub(crate) struct Sleeper<O> {
 
 /// A place where threads sleep.
 pub(crate) struct Parking<O> {
-    /// How many threads sleep here, or are about to.
+    /// The number of threads that sleep here, or are about to.
     sleepers: AtomicUsize,
     asleep: Mutex<Vec<Sleeper<O>>>,
     wake: Condvar,
 }
 
-/// How long a thread sleeps.
+/// The limit of a thread's sleep.
 pub(crate) enum Limit {
-    /// At most until then.
+    /// The thread sleeps at most until this time.
     Until(Instant),
-    /// As long as something else makes progress.
+    /// The thread sleeps as long as something else makes progress.
     Hope(Waiting),
 }
 
@@ -48,7 +48,7 @@ impl Limit {
         }
     }
 
-    /// When to wake up and look.
+    /// The time to wake up and look.
     fn next_look(&self) -> Instant {
         match self {
             Self::Until(deadline) => *deadline,

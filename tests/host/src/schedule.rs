@@ -1,5 +1,5 @@
-//! Work that runs at `DISPATCH_LEVEL` on a processor of its own: deferred completions, deferred procedure calls, timers.
-//! Stands for the DPC queue and the timer table; decides when each call of the provider completes.
+//! Work that runs at `DISPATCH_LEVEL` on a separate processor: deferred completions, deferred procedure calls, timers. Also decides
+//! when each call of the provider completes. Stands for the DPC queue and the timer table.
 
 use core::ffi::c_void;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -46,19 +46,19 @@ pub enum Completion {
     Seeded,
 }
 
-/// When the provider does and completes one call.
+/// The times at which the provider carries out and completes one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// Do it and complete it now.
+    /// Carry out and complete the call now.
     Now,
-    /// Do it now, complete it later.
+    /// Carry out the call now, and complete it later.
     CompleteLater(When),
-    /// Do it later, and complete it then.
+    /// Carry out the call later, and complete it then.
     DoLater(When),
 }
 
 impl Plan {
-    /// When to complete a call that has to complete later in any case.
+    /// The time to complete a call that can't complete now.
     pub(crate) fn when(self) -> When {
         match self {
             Self::Now => SOON,
@@ -67,16 +67,16 @@ impl Plan {
     }
 }
 
-/// When deferred work is due.
+/// The time at which deferred work is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct When {
     delay: Duration,
-    /// Among what is due: lower ranks go first, equal ones in order.
+    /// Among due entries, lower ranks go first, and equal ranks in order.
     rank: u32,
 }
 
 impl When {
-    /// The same, but not before some time has passed.
+    /// The same, but not before `delay` has passed.
     pub(crate) fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
@@ -99,13 +99,13 @@ pub(crate) fn configure(completion: Completion, seed: u64) {
     DICE.roll(seed);
 }
 
-/// The seed, where it matters.
+/// The seed, if something depends on it.
 pub(crate) fn seed_in_use() -> Option<u64> {
     let seeded = POLICY.load(Ordering::Relaxed) == Completion::Seeded as u8;
     (seeded || faults::is_unreliable()).then(|| SEED.load(Ordering::Relaxed))
 }
 
-/// Numbers that follow from a seed.
+/// Pseudo-random numbers from a seed.
 pub(crate) struct Dice(AtomicU64);
 
 impl Dice {
@@ -148,7 +148,7 @@ impl Dice {
     }
 }
 
-/// Decides about one call.
+/// Chooses the plan for one call.
 #[inline]
 pub(crate) fn plan() -> Plan {
     match POLICY.load(Ordering::Relaxed) {
@@ -164,9 +164,9 @@ struct Entry {
     due: Instant,
     rank: u32,
     number: u64,
-    /// Whether it is a timer, which nobody waits for at shutdown.
+    /// Whether the entry is a timer. Shutdown does not wait for timers.
     timer: bool,
-    /// The driver that it is done for.
+    /// The driver that the work is for.
     driver: u32,
     work: Work,
 }
@@ -193,7 +193,7 @@ impl PartialOrd for Entry {
 
 impl Ord for Entry {
     fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        // The heap gives its greatest first; the earliest is wanted.
+        // The heap returns its greatest entry, so the earliest has to compare as the greatest.
         other.key().cmp(&self.key())
     }
 }
@@ -201,9 +201,9 @@ impl Ord for Entry {
 struct Queue {
     waiting: BinaryHeap<Entry>,
     number: u64,
-    /// How many entries wait that aren't timers.
+    /// The number of waiting entries that aren't timers.
     pressing: usize,
-    /// Whether an entry is being run.
+    /// Whether an entry is running.
     running: bool,
     stopping: bool,
 }
@@ -218,12 +218,12 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
 static CHANGED: Condvar = Condvar::new();
 static THREAD: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
-/// How much was deferred so far.
+/// The number of entries that were deferred so far.
 pub(crate) fn deferred() -> u64 {
     QUEUE.lock().number
 }
 
-/// Runs `work` at `DISPATCH_LEVEL` on the processor that does such work.
+/// Queues `work` to run at `DISPATCH_LEVEL` on the processor for deferred work.
 pub(crate) fn later(when: When, work: impl FnOnce() + Send + 'static) {
     push(when, false, Box::new(work));
 }
@@ -248,7 +248,7 @@ fn push(when: When, timer: bool, work: Work) {
     CHANGED.notify_all();
 }
 
-/// Starts the processor, with nothing to do: what was queued after it had stopped belonged to another kernel.
+/// Starts the processor with an empty queue: entries that were queued after it had stopped belonged to another kernel.
 pub(crate) fn start() {
     forget();
     QUEUE.lock().stopping = false;
@@ -299,7 +299,7 @@ fn run() {
     }
 }
 
-/// Waits until nothing but timers is queued or running; says whether there was anything to wait for.
+/// Waits until only timers are queued or running; returns whether there was anything to wait for.
 pub(crate) fn settle(deadline: Instant) -> bool {
     let mut queue = QUEUE.lock();
     let mut waited = false;
@@ -312,7 +312,7 @@ pub(crate) fn settle(deadline: Instant) -> bool {
     waited
 }
 
-/// Stops the processor. What is due is still done; what isn't is forgotten.
+/// Stops the processor. It still runs the due entries, and forgets the others.
 pub(crate) fn stop() {
     QUEUE.lock().stopping = true;
     CHANGED.notify_all();
@@ -327,7 +327,7 @@ pub(crate) fn stop() {
     QUEUED.lock().clear();
 }
 
-/// Forgets what is queued.
+/// Forgets the queue.
 fn forget() {
     let forgotten = {
         let mut queue = QUEUE.lock();
@@ -337,12 +337,12 @@ fn forget() {
     drop(forgotten);
 }
 
-// Deferred procedure calls. A queued one is known by `DpcData` in its own memory, as in NT.
+// Deferred procedure calls. As in NT, `DpcData` in its memory tells whether one is queued.
 
 /// The type of a deferred procedure call.
 const DPC_OBJECT: u8 = 0x13;
 
-/// A queued object of the driver's, which keeps it alive meanwhile.
+/// A queued object of the driver. The driver keeps it alive while it is queued.
 struct Queued<T>(*mut T);
 
 // SAFETY: the pointer is handed to the thread that runs deferred work, which uses it as the documentation allows.
@@ -439,7 +439,7 @@ export! {
 }
 
 export! {
-    /// Queues a deferred procedure call; says whether it wasn't queued yet.
+    /// Queues a deferred procedure call; returns whether it was not queued yet.
     fn KeInsertQueueDpc(
         Dpc: *mut KDPC,
         SystemArgument1: *mut c_void,
@@ -451,7 +451,7 @@ export! {
 }
 
 export! {
-    /// Waits until the deferred procedure calls queued so far have run.
+    /// Waits until all deferred procedure calls that are queued now have run.
     fn KeFlushQueuedDpcs(), at most PASSIVE_LEVEL {
         let done = std::sync::Arc::new((Mutex::new(false), Condvar::new()));
         let signal = done.clone();
@@ -506,7 +506,7 @@ export! {
     }
 }
 
-/// Sets a timer; says whether it was set already.
+/// Sets a timer; returns whether it was set already.
 ///
 /// # Safety
 ///
@@ -573,7 +573,7 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
 }
 
 export! {
-    /// Cancels a timer; says whether it was set.
+    /// Cancels a timer; returns whether it was set.
     fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
         // SAFETY: the driver gives a timer, or memory that may be read.
         unsafe {

@@ -90,20 +90,20 @@ fn release(function: &str, lock: &AtomicUsize) {
     lock.store(0, Ordering::Release);
 }
 
-/// Takes the cancel lock and returns the IRQL to give to [`release_cancel`].
+/// Acquires the cancel lock, and returns the IRQL for [`release_cancel`].
 pub(crate) fn acquire_cancel() -> u8 {
     let level = irql::set(DISPATCH_LEVEL.max(irql::current()));
     acquire("IoAcquireCancelSpinLock", &CANCEL_LOCK);
     level
 }
 
-/// Gives the cancel lock back.
+/// Releases the cancel lock.
 pub(crate) fn release_cancel(level: u8) {
     release("IoReleaseCancelSpinLock", &CANCEL_LOCK);
     irql::lower("IoReleaseCancelSpinLock", level);
 }
 
-/// Gives the cancel lock back from a cancel routine.
+/// Releases the cancel lock for a cancel routine.
 ///
 /// # Safety
 ///
@@ -114,7 +114,7 @@ pub(crate) unsafe fn release_cancel_of(irp: *mut IRP) {
 }
 
 export! {
-    /// Raises to `DISPATCH_LEVEL` and takes the lock; gives the former IRQL.
+    /// Raises the IRQL to `DISPATCH_LEVEL` and acquires the lock; returns the former IRQL.
     fn KeAcquireSpinLockRaiseToDpc(SpinLock: *mut usize) -> u8, at most HIGH_LEVEL {
         let level = irql::current();
         if level > DISPATCH_LEVEL {
@@ -137,7 +137,7 @@ export! {
 }
 
 export! {
-    /// Gives the lock back and lowers to the IRQL from before.
+    /// Releases the lock, and lowers the IRQL to its former value.
     fn KeReleaseSpinLock(SpinLock: *mut usize, NewIrql: u8), at most HIGH_LEVEL {
         let level = irql::current();
         if level != DISPATCH_LEVEL {
@@ -159,7 +159,7 @@ export! {
 }
 
 export! {
-    /// Takes the lock; the caller is at `DISPATCH_LEVEL` already.
+    /// Acquires the lock; the caller is at `DISPATCH_LEVEL` already.
     fn KeAcquireSpinLockAtDpcLevel(SpinLock: *mut usize), at most HIGH_LEVEL {
         let level = irql::current();
         if level < DISPATCH_LEVEL {
@@ -180,7 +180,7 @@ export! {
 }
 
 export! {
-    /// Gives the lock back and stays at `DISPATCH_LEVEL`.
+    /// Releases the lock, and stays at `DISPATCH_LEVEL`.
     fn KeReleaseSpinLockFromDpcLevel(SpinLock: *mut usize), at most HIGH_LEVEL {
         let level = irql::current();
         if level < DISPATCH_LEVEL {
@@ -201,7 +201,7 @@ export! {
 }
 
 dispatched! {
-    /// Takes the system's cancel lock.
+    /// Acquires the system's cancel lock.
     #[unsafe(no_mangle)]
     fn IoAcquireCancelSpinLock(Irql: *mut u8), at most DISPATCH_LEVEL {
         let level = acquire_cancel();
@@ -211,7 +211,7 @@ dispatched! {
 }
 
 dispatched! {
-    /// Gives the system's cancel lock back.
+    /// Releases the system's cancel lock.
     #[unsafe(no_mangle)]
     fn IoReleaseCancelSpinLock(Irql: u8), at most DISPATCH_LEVEL {
         release_cancel(Irql);

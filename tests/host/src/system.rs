@@ -1,4 +1,4 @@
-//! What the system says about itself. Stands for `RtlGetVersion` and a few more.
+//! Information about the system. Stands for `RtlGetVersion` and a few more.
 
 use wsk_sys::{
     NTSTATUS, PROCESSOR_NUMBER, RTL_OSVERSIONINFOW, STATUS_NOT_IMPLEMENTED, STATUS_SUCCESS,
@@ -8,7 +8,7 @@ use wsk_sys::{
 use crate::{bugcheck, kernel, origin};
 
 export! {
-    /// The version of Windows that the host kernel was booted as; an error if it was booted as one that does not say its version.
+    /// Gives the version of Windows that the host kernel was booted as; fails if it was booted as one without a version.
     fn RtlGetVersion(lpVersionInformation: *mut RTL_OSVERSIONINFOW) -> NTSTATUS, at most PASSIVE_LEVEL {
         let (major, minor, build) = kernel::windows_version();
         if build == 0 {
@@ -29,7 +29,7 @@ export! {
 }
 
 export! {
-    /// Makes a counted string of one that ends with a zero.
+    /// Makes a counted string from a zero-terminated string.
     fn RtlInitUnicodeString(DestinationString: *mut UNICODE_STRING, SourceString: *const u16), at most HIGH_LEVEL {
         let mut length = 0_usize;
         // SAFETY: the driver gives a string that ends with a zero, or NULL.
@@ -39,7 +39,7 @@ export! {
                     length += 1;
                 }
             }
-            // As in NT, what is too long for the counts is cut off.
+            // As in NT, a string that is too long for the counts is cut off.
             let bytes = u16::try_from(length * 2).unwrap_or(u16::MAX - 3);
             DestinationString.write(UNICODE_STRING {
                 Length: bytes,
@@ -51,7 +51,7 @@ export! {
 }
 
 export! {
-    /// The number of the processor: every host thread is one of eight.
+    /// Gives the number of the processor: every host thread is one of eight.
     fn KeGetCurrentProcessorNumberEx(ProcNumber: *mut PROCESSOR_NUMBER) -> u32, at most HIGH_LEVEL {
         let number = origin::thread_number() % 8;
         if !ProcNumber.is_null() {

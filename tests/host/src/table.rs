@@ -1,4 +1,4 @@
-//! A table of things known by their address, in shards so that processors seldom meet.
+//! A table of values by address, in shards, so that processors seldom wait for each other.
 
 use core::hash::{BuildHasherDefault, Hasher};
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(crate) struct Table<T> {
     shards: [Mutex<Option<Shard<T>>>; SHARDS],
 }
 
-/// One shard, locked; it answers for the addresses that [`Table::lock`] was given only.
+/// A locked shard. It may only be asked for the address that [`Table::lock`] got.
 pub(crate) struct Locked<'t, T>(MutexGuard<'t, Option<Shard<T>>>);
 
 impl<T> Table<T> {
@@ -75,7 +75,7 @@ impl<T> Table<T> {
         });
     }
 
-    /// Takes out the entries that `choose` says.
+    /// Takes out the entries that `choose` accepts.
     pub(crate) fn extract(&self, mut choose: impl FnMut(usize, &T) -> bool) -> Vec<(usize, T)> {
         let mut taken = Vec::new();
         for shard in &self.shards {
@@ -86,7 +86,7 @@ impl<T> Table<T> {
         taken
     }
 
-    /// Forgets everything.
+    /// Removes all entries.
     pub(crate) fn clear(&self) {
         for shard in &self.shards {
             *shard.lock() = None;

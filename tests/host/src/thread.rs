@@ -1,5 +1,5 @@
-//! System threads, and the objects and handles that drivers know them by. Stands for `PsCreateSystemThread` and for the
-//! parts of the object manager that go with it.
+//! System threads, and their objects and handles. Stands for `PsCreateSystemThread` and for the parts of the object manager that it
+//! needs.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -29,7 +29,7 @@ use crate::{clock, page_fault, stack_places, waits};
 struct Thread {
     header: DISPATCHER_HEADER,
     references: AtomicI64,
-    /// How many of the references belong to the running thread and its handle. The driver must not release those.
+    /// The number of references that belong to the running thread and its handle. The driver must not release those.
     own: AtomicI64,
     routine: PKSTART_ROUTINE,
     context: *mut c_void,
@@ -38,7 +38,7 @@ struct Thread {
     origin: Origin,
 }
 
-/// What a handle stands for.
+/// The object of a handle.
 pub(crate) enum Handle {
     Thread(*mut c_void),
     Key(Key),
@@ -54,7 +54,7 @@ unsafe impl Send for Handle {}
 static OBJECTS: Table<()> = Table::new();
 /// Objects that are gone, the latest last, so that a use of one is reported.
 static GONE: Mutex<VecDeque<Box<Thread>>> = Mutex::new(VecDeque::new());
-/// How many of them are kept.
+/// The most objects to keep in [`GONE`].
 const QUARANTINE: usize = 256;
 /// Handles, each with the driver that has opened it.
 static HANDLES: Mutex<std::collections::BTreeMap<usize, (Handle, u32)>> =
@@ -89,7 +89,7 @@ pub(crate) fn open(handle: Handle) -> *mut c_void {
     ptr::without_provenance_mut(value)
 }
 
-/// Looks at what a handle stands for.
+/// Calls `look` with the object of a handle.
 pub(crate) fn with_handle<R>(handle: *mut c_void, look: impl FnOnce(&Handle) -> R) -> Option<R> {
     let handles = HANDLES.lock();
     handles
@@ -222,7 +222,7 @@ unsafe fn release_own(thread: *mut Thread) -> i64 {
     }
 }
 
-/// What is known of an object that is gone, for a report.
+/// Describes an object that is gone, for a report.
 pub(crate) fn story(object: usize) -> Option<String> {
     let quarantine = GONE.lock();
     let gone = quarantine
@@ -356,7 +356,7 @@ export! {
 }
 
 export! {
-    /// Gives the object that a handle stands for, with a reference to it.
+    /// Returns the object of a handle, with a reference to it.
     fn ObReferenceObjectByHandle(
         Handle: *mut c_void,
         DesiredAccess: u32,
@@ -398,7 +398,7 @@ export! {
 }
 
 export! {
-    /// Gives a reference back; the last one frees the object.
+    /// Releases a reference; the last release frees the object.
     fn ObfDereferenceObject(Object: *mut c_void) -> isize, at most DISPATCH_LEVEL {
         dereference(Object, "ObDereferenceObject") as isize
     }
@@ -416,7 +416,7 @@ export! {
                 STATUS_SUCCESS
             }
             Some((self::Handle::Key(_), _)) => STATUS_SUCCESS,
-            // Windows stops only for what may have been a handle.
+            // Windows does not stop the system for a NULL handle.
             None if Handle.is_null() => STATUS_INVALID_HANDLE,
             None => bugcheck!(
                 INVALID_KERNEL_HANDLE(Handle as usize, 1, 0, 0),
@@ -428,7 +428,7 @@ export! {
 }
 
 export_to_c! {
-    /// Waits until what a handle stands for is signalled or a time has passed.
+    /// Waits until the object of a handle is signalled or a time has passed.
     fn ZwWaitForSingleObject(Handle: *mut c_void, Alertable: u8, Timeout: *mut LARGE_INTEGER) -> NTSTATUS, at most PASSIVE_LEVEL {
         let _ = Alertable;
         let object = with_handle(Handle, |handle| match handle {

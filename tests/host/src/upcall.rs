@@ -33,11 +33,11 @@ impl Display for Code<'_> {
 }
 
 std::thread_local! {
-    /// The IRQL at which the code was called that runs on this thread.
+    /// The IRQL at which the driver's code on this thread was called.
     static FLOOR: Cell<u8> = const { Cell::new(irql::PASSIVE_LEVEL) };
 }
 
-/// The IRQL that the code that runs on this thread must not go below.
+/// The IRQL that the code on this thread must not go below.
 pub(crate) fn floor() -> u8 {
     FLOOR.get()
 }

@@ -93,7 +93,7 @@ impl Holders {
         true
     }
 
-    /// Acquires the lock, and waits for it if need be; without sleeping if `spin` is set.
+    /// Acquires the lock, and waits for it if needed. With `spin` the thread does not sleep meanwhile.
     pub(crate) fn acquire(
         &self,
         function: &'static str,

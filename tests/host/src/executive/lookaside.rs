@@ -1,7 +1,7 @@
 //! Lookaside lists. Stands for `ExInitializeLookasideListEx` and its kin, and for the pool's own functions behind them.
 //!
-//! As under Driver Verifier no block is kept: the depth is zero, so that each that is freed goes back to the pool, where its use
-//! afterwards is noticed. Each block is remembered with its list.
+//! As under Driver Verifier, lists keep no blocks. Their depth is zero, so each freed block goes back to the pool, which notices
+//! later uses of it. The host kernel remembers the list of each block.
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -19,13 +19,13 @@ use crate::origin::{Origin, Whose};
 use crate::pool;
 use crate::table::Table;
 
-/// The lists that are there, by address.
+/// The initialised lists, by address.
 static LISTS: Table<Origin> = Table::new();
 
-/// The lists that the blocks which drivers have are from, by the blocks' addresses.
+/// The list of each block that a driver has, by the block's address; 0 when the list is unknown.
 static BLOCKS: Table<usize> = Table::new();
 
-/// The lists of the functions in [`PLACES`]; 0 where there is none.
+/// The list of each pair of functions in [`PLACES`]; 0 where there is none.
 static PLACED: [AtomicUsize; PLACES.len()] = [const { AtomicUsize::new(0) }; PLACES.len()];
 
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
@@ -49,7 +49,8 @@ pub(crate) fn reset() {
     }
 }
 
-/// Takes note that a block is freed, by whichever function. No list may lie in it: those of Windows are linked with each other.
+/// Forgets a block that is being freed, by any function. Stops when it holds a list, because Windows links its lists with each
+/// other.
 pub(crate) fn memory_freed(block: &pool::Block) {
     let range = block.range();
     let list = LISTS.find(|address, origin| {
@@ -68,7 +69,7 @@ pub(crate) fn memory_freed(block: &pool::Block) {
     BLOCKS.lock(address).remove(address);
 }
 
-/// Notes a new list, in memory of this many bytes.
+/// Records a new list, which takes `bytes` bytes of memory.
 fn begin(function: &'static str, address: usize, bytes: usize, alignment: usize) {
     if !address.is_multiple_of(alignment) {
         bugcheck!(
@@ -116,7 +117,7 @@ fn require(function: &'static str, address: usize) -> ! {
     )
 }
 
-/// What a list uses once it is deleted.
+/// The allocation function of a deleted list.
 unsafe extern "system" fn deleted(_: POOL_TYPE, _: usize, _: u32) -> *mut c_void {
     bugcheck!(
         DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNINITIALIZED_RESOURCE, 0, 0, 0),
@@ -169,13 +170,13 @@ fn allocate_for(list: usize, kind: POOL_TYPE, bytes: usize, tag: u32) -> *mut c_
     block
 }
 
-/// Frees a block to a list, which has to be its own. Of a list that is 0 it isn't known which it is.
+/// Frees a block to a list. Stops when the block is from another list. 0 stands for an unknown list.
 fn free_to(list: usize, block: *mut c_void) {
     let address = block as usize;
     let from = BLOCKS.lock(address).get(address).copied();
     let foreign = match from {
         Some(from) => from != 0 && list != 0 && from != list,
-        // What isn't there, or not any more, is told by the pool.
+        // If there is no block, the pool reports that.
         None => pool::containing(address, |_| ()).is_some(),
     };
     if foreign {
@@ -194,7 +195,7 @@ fn free_to(list: usize, block: *mut c_void) {
     unsafe { wsk_sys::ExFreePool(block) };
 }
 
-/// Functions of a list that isn't told to them: each place is one list's.
+/// The functions of one list. They don't get the list as an argument, so each list has its own pair.
 type Place = (
     unsafe extern "system" fn(POOL_TYPE, usize, u32) -> *mut c_void,
     unsafe extern "system" fn(*mut c_void),
@@ -212,7 +213,7 @@ unsafe extern "system" fn free<const PLACE: usize>(block: *mut c_void) {
     free_to(PLACED[PLACE].load(Ordering::Relaxed), block);
 }
 
-/// Functions of lists for which no place was left.
+/// The functions of lists for which no pair was left.
 const UNPLACED: Place = (allocate_unplaced, free_unplaced);
 
 unsafe extern "system" fn allocate_unplaced(
@@ -233,12 +234,12 @@ macro_rules! places {
     };
 }
 
-/// As many as lists are told apart at a time.
+/// The pairs of functions. So many lists can be told apart at a time.
 static PLACES: [Place; 32] = places! {
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
 };
 
-/// Functions for a new list.
+/// The functions for a new list.
 fn place(list: usize) -> Place {
     let free = PLACED.iter().position(|place| {
         place
@@ -261,7 +262,7 @@ unsafe extern "system" fn free_ex(block: *mut c_void, list: *mut LOOKASIDE_LIST_
     free_to(list as usize, block);
 }
 
-/// A list whose functions aren't told which it is.
+/// A list whose functions don't get the list as an argument.
 fn general(
     list: usize,
     kind: i32,
@@ -276,7 +277,7 @@ fn general(
         Size: block_size(size),
         ..GENERAL_LOOKASIDE::default()
     };
-    // Where the driver allocates or frees blocks itself, it alone knows whose they are.
+    // Only the driver knows the lists of blocks that it allocates or frees itself.
     let (ours, ours_free) = match (allocate, free) {
         (None, None) => place(list),
         _ => (from_the_pool as _, to_the_pool as _),
@@ -286,7 +287,7 @@ fn general(
     general
 }
 
-/// Whoever uses a list from now on is told that it was deleted. No block is ever kept in it.
+/// Makes later uses of a deleted list stop the system. The list holds no blocks.
 ///
 /// # Safety
 ///
@@ -324,7 +325,7 @@ unsafe extern "system" fn to_the_pool_ex(block: *mut c_void, _: *mut LOOKASIDE_L
     unsafe { wsk_sys::ExFreePool(block) };
 }
 
-/// Blocks are large enough for the link of a list.
+/// The size of a list's blocks: at least that of the link of a list.
 fn block_size(size: usize) -> u32 {
     u32::try_from(size.max(size_of::<usize>())).unwrap_or(u32::MAX)
 }
@@ -372,7 +373,7 @@ export! {
     ), at most APC_LEVEL {
         let _ = Depth;
         let function = "ExInitializePagedLookasideList";
-        // Only its blocks are paged.
+        // Only the blocks are paged, not the list.
         begin(function, Lookaside as usize, size_of::<PAGED_LOOKASIDE_LIST>(), align_of::<PAGED_LOOKASIDE_LIST>());
         let kind = Flags.cast_signed() | POOL_TYPE::PagedPool.0;
         let list = general(Lookaside as usize, kind, Size, Tag, Allocate, Free);
@@ -403,7 +404,7 @@ export! {
         Depth: u16,
     ) -> NTSTATUS, at most DISPATCH_LEVEL {
         let _ = Depth;
-        // Raising and not raising at once, and what isn't defined.
+        // The flags contradict each other, or are undefined.
         if Flags & !3 != 0 || Flags & 3 == 3 {
             return STATUS_INVALID_PARAMETER;
         }
@@ -445,7 +446,7 @@ export! {
 }
 
 export! {
-    /// Frees the blocks that a list keeps: none are.
+    /// Frees the blocks that a list keeps. Lists of the host kernel keep none.
     fn ExFlushLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX), at most DISPATCH_LEVEL {
         if LISTS.lock(Lookaside as usize).get(Lookaside as usize).is_none() {
             require("ExFlushLookasideListEx", Lookaside as usize)

@@ -1,5 +1,5 @@
-//! What drivers put in memory of their own and the executive works on: lists without a lock, lookaside lists, locks, rundown
-//! protection. Stands for the `Ex…` functions of `ntoskrnl.exe` that are not about pool memory.
+//! Objects in the driver's memory that the executive works on: lists without a lock, lookaside lists, locks, rundown protection.
+//! Stands for the `Ex…` functions of `ntoskrnl.exe` that are not about pool memory.
 
 mod holders;
 pub(crate) mod lookaside;
@@ -12,12 +12,12 @@ mod spin_lock;
 use crate::origin::Whose;
 use holders::Holders;
 
-/// Who holds the locks of each kind.
+/// The holders of the locks of each kind.
 fn holders() -> [&'static Holders; 3] {
     [&push_lock::HELD, &spin_lock::HELD, &mutex::HELD]
 }
 
-/// What was left behind, as lines of a leak report.
+/// The objects that were left behind, as lines of a leak report.
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
     let mut lines = lookaside::leaks(whose);
     for holders in holders() {
@@ -35,11 +35,11 @@ pub(crate) fn reset() {
     }
 }
 
-/// Stops when the thread, which is about to end, still holds something that only it can give back.
+/// Stops when a thread that is about to end still holds a lock or is in a critical region.
 pub(crate) fn thread_ends() {
     for holders in holders() {
         holders.thread_ends();
     }
-    // Last: leaving a lock behind often leaves a critical region behind, too.
+    // Last: a thread that keeps a lock often keeps a critical region too, and the lock is the better report.
     mutex::require_no_region();
 }

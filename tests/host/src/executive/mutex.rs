@@ -18,7 +18,7 @@ use crate::waits::Waiting;
 pub(super) static HELD: Holders = Holders::new(lock_order::FAST_MUTEX);
 
 std::thread_local! {
-    /// How many critical regions the thread is in.
+    /// The number of critical regions that this thread is in.
     static REGIONS: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -33,7 +33,7 @@ pub(super) fn require_no_region() {
     }
 }
 
-/// How many critical regions this thread is in.
+/// The number of critical regions that this thread is in.
 pub(crate) fn regions() -> u32 {
     REGIONS.get()
 }
@@ -66,7 +66,7 @@ unsafe fn try_acquire(function: &'static str, mutex: *mut FAST_MUTEX) -> bool {
 }
 
 export! {
-    /// Takes the mutex, waiting for it, and raises to `APC_LEVEL`.
+    /// Waits for the mutex, acquires it, and raises the IRQL to `APC_LEVEL`.
     fn ExAcquireFastMutex(FastMutex: *mut FAST_MUTEX), at most APC_LEVEL {
         require_nonpaged("ExAcquireFastMutex", FastMutex, "a fast mutex");
         // SAFETY: the driver gives its mutex, of which only the place of the event is told.
@@ -88,7 +88,7 @@ export! {
 }
 
 export! {
-    /// Takes the mutex if nobody holds it; raises to `APC_LEVEL` then.
+    /// Acquires the mutex if it is free, and then raises the IRQL to `APC_LEVEL`.
     fn ExTryToAcquireFastMutex(FastMutex: *mut FAST_MUTEX) -> u8, at most APC_LEVEL {
         require_nonpaged("ExTryToAcquireFastMutex", FastMutex, "a fast mutex");
         // SAFETY: the driver gives its mutex.
@@ -101,7 +101,7 @@ export! {
 }
 
 export! {
-    /// Gives the mutex back and lowers to the IRQL from before.
+    /// Releases the mutex, and lowers the IRQL to its former value.
     fn ExReleaseFastMutex(FastMutex: *mut FAST_MUTEX), at most HIGH_LEVEL {
         let level = irql::current();
         if level != APC_LEVEL {

@@ -1,4 +1,4 @@
-//! Push locks: many readers or one writer, who may wait. Stands for `ExAcquirePushLockSharedEx` and its kin.
+//! Push locks: many readers or one writer, which may wait. Stands for `ExAcquirePushLockSharedEx` and its kin.
 //!
 //! The driver's word is that of NT as far as it is known: the lowest bit says that somebody holds the lock, the rest counts readers.
 
@@ -11,12 +11,13 @@ use crate::lock_order;
 
 pub(super) static HELD: Holders = Holders::new(lock_order::PUSH_LOCK);
 
-/// What the word is with so many readers.
+/// The word for this number of readers.
 fn shared(readers: usize) -> usize {
     if readers == 0 { 0 } else { readers << 4 | 1 }
 }
 
-/// Stops where normal kernel calls could stop the thread that holds the lock, and with it all others.
+/// Stops when the thread is not in a critical region: a normal kernel call could suspend it while it holds the lock, and block all
+/// others.
 fn require_region(function: &'static str, lock: *mut usize) {
     if !mutex::in_critical_region() {
         bugcheck!(
@@ -55,7 +56,7 @@ unsafe fn release(function: &'static str, lock: *mut usize, exclusive: bool) {
         // SAFETY: the caller gives the lock.
         unsafe { AtomicUsize::from_ptr(lock) }.store(shared(left), Ordering::SeqCst);
     });
-    // Held in the region to the end.
+    // The thread has to stay in the critical region until the release.
     require_region(function, lock);
 }
 
@@ -69,7 +70,7 @@ export! {
 }
 
 export! {
-    /// Takes the lock with other readers, waiting for it.
+    /// Waits for the lock, and acquires it as a reader.
     fn ExAcquirePushLockSharedEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
         let _ = Flags;
         // SAFETY: the driver gives its lock.
@@ -78,7 +79,7 @@ export! {
 }
 
 export! {
-    /// Takes the lock alone, waiting for it.
+    /// Waits for the lock, and acquires it as the writer.
     fn ExAcquirePushLockExclusiveEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
         let _ = Flags;
         // SAFETY: the driver gives its lock.
@@ -87,7 +88,7 @@ export! {
 }
 
 export! {
-    /// Gives a reader's lock back.
+    /// Releases the lock as a reader.
     fn ExReleasePushLockSharedEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
         let _ = Flags;
         // SAFETY: the driver gives its lock.
@@ -96,7 +97,7 @@ export! {
 }
 
 export! {
-    /// Gives a writer's lock back.
+    /// Releases the lock as the writer.
     fn ExReleasePushLockExclusiveEx(Lock: *mut usize, Flags: u32), at most APC_LEVEL {
         let _ = Flags;
         // SAFETY: the driver gives its lock.

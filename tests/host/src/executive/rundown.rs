@@ -1,5 +1,5 @@
-//! Rundown protection: the users of an object, and whoever waits for them to be done. Stands for `ExAcquireRundownProtection` and
-//! its kin.
+//! Rundown protection: counts the users of an object, and lets a thread wait until there are none. Stands for
+//! `ExAcquireRundownProtection` and its kin.
 //!
 //! The driver's word is that of NT: the lowest bit is set when the object runs down, the rest is twice the number of users. The host
 //! kernel also keeps a record, to see when the memory is freed or overwritten while the object is in use.
@@ -99,7 +99,7 @@ unsafe fn with<R>(
     let mut protections = PROTECTIONS.lock();
     let holds = word.load(Ordering::SeqCst);
     let known = protections.get(&address);
-    // Memory outside of the pool may become another object unnoticed. A zeroed word is as good as an initialised one.
+    // Memory outside of the pool may become another object without notice. A zeroed word is as good as an initialised one.
     let is_new = holds <= RUNS_DOWN && known.is_none_or(|known| !known.is_in_use());
     if is_new && known.is_none_or(|known| known.word() != holds) {
         protections.insert(address, Protection::new(holds == RUNS_DOWN));
@@ -193,7 +193,7 @@ pub(crate) fn reset() {
 }
 
 export! {
-    /// Makes an object one that nobody uses yet.
+    /// Initialises the protection of an object that has no users yet.
     fn ExInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF), at most HIGH_LEVEL {
         let function = "ExInitializeRundownProtection";
         let address = RunRef as usize;
@@ -216,7 +216,7 @@ export! {
 }
 
 export! {
-    /// Makes an object that has run down one that may be used again.
+    /// Allows uses of an object that has run down.
     fn ExReInitializeRundownProtection(RunRef: *mut EX_RUNDOWN_REF), at most HIGH_LEVEL {
         let function = "ExReInitializeRundownProtection";
         // SAFETY: the driver gives its structure.
@@ -275,7 +275,7 @@ export! {
 }
 
 export! {
-    /// Allows no further use, and waits until every one has ended.
+    /// Allows no further uses, and waits until all uses have ended.
     fn ExWaitForRundownProtectionRelease(RunRef: *mut EX_RUNDOWN_REF), at most APC_LEVEL {
         let function = "ExWaitForRundownProtectionRelease";
         let address = RunRef as usize;
@@ -306,7 +306,7 @@ export! {
 }
 
 export! {
-    /// Says that an object has run down.
+    /// Marks an object as run down.
     fn ExRundownCompleted(RunRef: *mut EX_RUNDOWN_REF), at most APC_LEVEL {
         let function = "ExRundownCompleted";
         // SAFETY: the driver gives its structure.

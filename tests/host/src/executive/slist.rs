@@ -1,7 +1,7 @@
 //! Sequenced singly linked lists. Stands for `ExpInterlockedPushEntrySList` and its kin.
 //!
-//! The head is that of x64: depth and number of changes in the first word, the first entry in the second. Here a lock orders
-//! those who use a list, so that an entry which is taken out and freed is not read by another thread.
+//! The head has the layout of x64: the depth and the number of changes in the first word, the first entry in the second. A lock
+//! orders the threads that use a list, so that no thread reads an entry that another has taken out and freed.
 
 use parking_lot::{Mutex, MutexGuard};
 use wsk_sys::{SLIST_ENTRY, SLIST_HEADER};
@@ -12,10 +12,10 @@ use crate::pool;
 const LOCKS: usize = 32;
 static ORDER: [Mutex<()>; LOCKS] = [const { Mutex::new(()) }; LOCKS];
 
-/// The depth's bits of the first word.
+/// The bits of the first word that hold the depth.
 const DEPTH: u64 = 0xFFFF;
 
-/// What a head says.
+/// The contents of a head.
 #[derive(Clone, Copy)]
 struct Head {
     depth: u64,
@@ -28,7 +28,7 @@ fn order(head: *const SLIST_HEADER) -> MutexGuard<'static, ()> {
     ORDER[(head as usize >> 4).wrapping_mul(0x9E37_79B9) >> 8 & (LOCKS - 1)].lock()
 }
 
-/// Reads the head, and checks what can be checked.
+/// Reads the head, and checks it as far as possible.
 ///
 /// # Safety
 ///
@@ -112,7 +112,7 @@ export! {
 }
 
 export! {
-    /// Puts an entry at the start.
+    /// Inserts an entry at the start.
     fn ExpInterlockedPushEntrySList(
         ListHead: *mut SLIST_HEADER,
         ListEntry: *mut SLIST_ENTRY,

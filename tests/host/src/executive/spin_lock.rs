@@ -1,6 +1,6 @@
 //! Executive spin locks: many readers or one writer, at `DISPATCH_LEVEL`. Stands for `ExAcquireSpinLockShared` and its kin.
 //!
-//! The driver's word is that of NT: the highest bit for a writer, else the number of readers.
+//! The driver's word is that of NT: the highest bit stands for a writer; otherwise the word is the number of readers.
 
 use core::sync::atomic::{AtomicI32, Ordering};
 
@@ -55,7 +55,7 @@ unsafe fn release(function: &'static str, lock: *mut i32, exclusive: bool) {
     });
 }
 
-/// Raises to `DISPATCH_LEVEL` and gives the former level.
+/// Raises the IRQL to `DISPATCH_LEVEL`, and returns the former IRQL.
 fn raise(function: &'static str, lock: *mut i32) -> u8 {
     let level = irql::current();
     if level > DISPATCH_LEVEL {
@@ -73,7 +73,7 @@ fn raise(function: &'static str, lock: *mut i32) -> u8 {
     irql::set(DISPATCH_LEVEL)
 }
 
-/// Stops where the caller has to be at `DISPATCH_LEVEL` already and isn't.
+/// Stops when the caller is not at `DISPATCH_LEVEL` already.
 fn require_dispatch(function: &'static str, lock: *mut i32, subcode: usize) {
     let level = irql::current();
     if level != DISPATCH_LEVEL {
@@ -86,7 +86,7 @@ fn require_dispatch(function: &'static str, lock: *mut i32, subcode: usize) {
 }
 
 export! {
-    /// Raises to `DISPATCH_LEVEL` and takes the lock with other readers; gives the former IRQL.
+    /// Raises the IRQL to `DISPATCH_LEVEL` and acquires the lock as a reader; returns the former IRQL.
     fn ExAcquireSpinLockShared(SpinLock: *mut i32) -> u8, at most HIGH_LEVEL {
         let level = raise("ExAcquireSpinLockShared", SpinLock);
         // SAFETY: the driver gives its lock.
@@ -96,7 +96,7 @@ export! {
 }
 
 export! {
-    /// Takes the lock with other readers; the caller is at `DISPATCH_LEVEL` already.
+    /// Acquires the lock as a reader; the caller is at `DISPATCH_LEVEL` already.
     fn ExAcquireSpinLockSharedAtDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
         require_dispatch("ExAcquireSpinLockSharedAtDpcLevel", SpinLock, violation::ACQUIRE_AT_DPC_LEVEL_IRQL);
         // SAFETY: the driver gives its lock.
@@ -105,7 +105,7 @@ export! {
 }
 
 export! {
-    /// Gives a reader's lock back and lowers to the IRQL from before.
+    /// Releases the lock as a reader, and lowers the IRQL to its former value.
     fn ExReleaseSpinLockShared(SpinLock: *mut i32, OldIrql: u8), at most HIGH_LEVEL {
         require_dispatch("ExReleaseSpinLockShared", SpinLock, violation::RELEASE_SPIN_LOCK_IRQL);
         // SAFETY: the driver gives its lock.
@@ -115,7 +115,7 @@ export! {
 }
 
 export! {
-    /// Gives a reader's lock back and stays at `DISPATCH_LEVEL`.
+    /// Releases the lock as a reader, and stays at `DISPATCH_LEVEL`.
     fn ExReleaseSpinLockSharedFromDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
         require_dispatch("ExReleaseSpinLockSharedFromDpcLevel", SpinLock, violation::RELEASE_FROM_DPC_LEVEL_IRQL);
         // SAFETY: the driver gives its lock.
@@ -124,7 +124,7 @@ export! {
 }
 
 export! {
-    /// Raises to `DISPATCH_LEVEL` and takes the lock alone; gives the former IRQL.
+    /// Raises the IRQL to `DISPATCH_LEVEL` and acquires the lock as the writer; returns the former IRQL.
     fn ExAcquireSpinLockExclusive(SpinLock: *mut i32) -> u8, at most HIGH_LEVEL {
         let level = raise("ExAcquireSpinLockExclusive", SpinLock);
         // SAFETY: the driver gives its lock.
@@ -134,7 +134,7 @@ export! {
 }
 
 export! {
-    /// Takes the lock alone; the caller is at `DISPATCH_LEVEL` already.
+    /// Acquires the lock as the writer; the caller is at `DISPATCH_LEVEL` already.
     fn ExAcquireSpinLockExclusiveAtDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
         require_dispatch("ExAcquireSpinLockExclusiveAtDpcLevel", SpinLock, violation::ACQUIRE_AT_DPC_LEVEL_IRQL);
         // SAFETY: the driver gives its lock.
@@ -143,7 +143,7 @@ export! {
 }
 
 export! {
-    /// Gives a writer's lock back and lowers to the IRQL from before.
+    /// Releases the lock as the writer, and lowers the IRQL to its former value.
     fn ExReleaseSpinLockExclusive(SpinLock: *mut i32, OldIrql: u8), at most HIGH_LEVEL {
         require_dispatch("ExReleaseSpinLockExclusive", SpinLock, violation::RELEASE_SPIN_LOCK_IRQL);
         // SAFETY: the driver gives its lock.
@@ -153,7 +153,7 @@ export! {
 }
 
 export! {
-    /// Gives a writer's lock back and stays at `DISPATCH_LEVEL`.
+    /// Releases the lock as the writer, and stays at `DISPATCH_LEVEL`.
     fn ExReleaseSpinLockExclusiveFromDpcLevel(SpinLock: *mut i32), at most HIGH_LEVEL {
         require_dispatch("ExReleaseSpinLockExclusiveFromDpcLevel", SpinLock, violation::RELEASE_FROM_DPC_LEVEL_IRQL);
         // SAFETY: the driver gives its lock.
@@ -162,7 +162,7 @@ export! {
 }
 
 export! {
-    /// Makes the only reader the writer; says whether that could be done.
+    /// Makes the only reader the writer; returns whether that was possible.
     fn ExTryConvertSharedSpinLockExclusive(SpinLock: *mut i32) -> u32, at most HIGH_LEVEL {
         let function = "ExTryConvertSharedSpinLockExclusive";
         require_dispatch(function, SpinLock, violation::ACQUIRE_AT_DPC_LEVEL_IRQL);

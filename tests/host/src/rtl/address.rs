@@ -4,7 +4,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use wsk_sys::{IN_ADDR, IN6_ADDR, NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 
-/// The longest text that is read; longer ones are no addresses.
+/// The longest text to read. No address has a longer text.
 const LONGEST: usize = 128;
 
 fn v4(address: *const IN_ADDR) -> Ipv4Addr {
@@ -17,7 +17,7 @@ fn v6(address: *const IN6_ADDR) -> Ipv6Addr {
     Ipv6Addr::from(unsafe { address.cast::<[u8; 16]>().read_unaligned() })
 }
 
-/// The text of an IPv6 address as Windows writes it: the last 32 bits as an IPv4 address where they are one.
+/// The text of an IPv6 address as Windows writes it, which ends with the text of an IPv4 address where the last 32 bits are one.
 fn v6_text(address: Ipv6Addr) -> String {
     let segments = address.segments();
     let [.., a, b, c, d] = address.octets();
@@ -26,7 +26,7 @@ fn v6_text(address: Ipv6Addr) -> String {
         [0, 0, 0, 0, 0, 0, high, _] if high != 0 => format!("::{last}"),
         [0, 0, 0, 0, 0, 0xFFFF, ..] => format!("::ffff:{last}"),
         [first, second, third, fourth, site @ (0 | 0x200), 0x5EFE, ..] => {
-            // ISATAP.
+            // An ISATAP address.
             let prefix =
                 Ipv6Addr::new(first, second, third, fourth, site, 0x5EFE, 1, 1).to_string();
             let prefix = prefix.strip_suffix("1:1").unwrap_or(&prefix);
@@ -36,7 +36,7 @@ fn v6_text(address: Ipv6Addr) -> String {
     }
 }
 
-/// A character of the text in memory: a byte or a unit of UTF-16.
+/// A character of a text in memory: a byte or a unit of UTF-16.
 trait Character: Copy {
     fn from_ascii(byte: u8) -> Self;
     /// The character, if it is ASCII.
@@ -63,7 +63,7 @@ impl Character for u16 {
     }
 }
 
-/// Writes a text with the zero that ends it; gives where that is.
+/// Writes a text and its terminating zero. Returns the address of the zero.
 ///
 /// # Safety
 ///
@@ -81,7 +81,7 @@ unsafe fn write<C: Character>(text: &str, to: *mut C) -> *mut C {
     }
 }
 
-/// Writes a text if there is room for it, and tells the length.
+/// Writes a text if there is room for it, and the length in any case.
 ///
 /// # Safety
 ///
@@ -99,7 +99,7 @@ unsafe fn write_within<C: Character>(text: &str, to: *mut C, length: *mut u32) -
     STATUS_SUCCESS
 }
 
-/// Reads the text that ends with a zero, up to what no address has.
+/// Reads a zero-terminated text, up to the first character that no address has.
 ///
 /// # Safety
 ///
@@ -116,7 +116,7 @@ unsafe fn read<C: Character>(text: *const C) -> String {
     read
 }
 
-/// The IPv4 address that a text begins with, and how much of it that is; or how far reading got.
+/// The IPv4 address at the start of a text, and its length; or the length that was read before the error.
 fn parse_v4(text: &str, strict: bool) -> Result<(Ipv4Addr, usize), usize> {
     let mut numbers: Vec<u32> = Vec::new();
     let bytes = text.as_bytes();
@@ -150,7 +150,7 @@ fn parse_v4(text: &str, strict: bool) -> Result<(Ipv4Addr, usize), usize> {
     let Some((last, others)) = numbers.split_last() else {
         return Err(at);
     };
-    // The last number fills what the others leave.
+    // The last number fills the remaining bytes.
     let mut address = 0_u32;
     for number in others {
         if *number > 255 {
@@ -166,7 +166,7 @@ fn parse_v4(text: &str, strict: bool) -> Result<(Ipv4Addr, usize), usize> {
     Ok((Ipv4Addr::from(address), at))
 }
 
-/// The IPv6 address that a text begins with, and how much of it that is; or how far reading got.
+/// The IPv6 address at the start of a text, and its length; or the length that was read before the error.
 fn parse_v6(text: &str) -> Result<(Ipv6Addr, usize), usize> {
     let most = text
         .bytes()
@@ -178,7 +178,7 @@ fn parse_v6(text: &str) -> Result<(Ipv6Addr, usize), usize> {
         .ok_or(most)
 }
 
-/// The port behind an address, if the text goes on with one to its end: 0 where it ends.
+/// The port behind an address, if the rest of the text is one; 0 if the text ends.
 fn parse_port(rest: &str) -> Option<u16> {
     match rest.strip_prefix(':') {
         None => rest.is_empty().then_some(0),
@@ -187,7 +187,7 @@ fn parse_port(rest: &str) -> Option<u16> {
     }
 }
 
-/// The text of an IPv4 address with its port, in network order, unless that is 0.
+/// The text of an IPv4 address with its port, in network byte order, unless the port is 0.
 fn with_port_v4(address: Ipv4Addr, port: u16) -> String {
     match u16::from_be(port) {
         0 => address.to_string(),
@@ -195,7 +195,7 @@ fn with_port_v4(address: Ipv4Addr, port: u16) -> String {
     }
 }
 
-/// The text of an IPv6 address with its scope and its port, in network order, unless they are 0.
+/// The text of an IPv6 address with its scope and its port, in network byte order, each unless it is 0.
 fn with_port_v6(address: Ipv6Addr, scope: u32, port: u16) -> String {
     let address = v6_text(address);
     let scoped = match scope {

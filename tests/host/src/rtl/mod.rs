@@ -1,4 +1,5 @@
-//! The run-time library. Stands for the `Rtl…` functions of `ntoskrnl.exe` on strings, addresses, trees and what runs once.
+//! The run-time library. Stands for the `Rtl…` functions of `ntoskrnl.exe` for strings, addresses, trees and initialisation that
+//! runs once.
 
 mod address;
 mod run_once;

@@ -1,6 +1,6 @@
 //! Initialisation that runs once. Stands for `RtlRunOnceExecuteOnce` and its kin.
 //!
-//! The word is that of NT: the low two bits say how far the initialisation is, the rest is what it has made.
+//! The word is that of NT: the low two bits hold the state of the initialisation, the rest holds its result.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -21,11 +21,11 @@ use crate::waits::Waiting;
 const NEW: usize = 0;
 const RUNS: usize = 1;
 const DONE: usize = 2;
-/// Several threads may run it.
+/// Several threads may run the initialisation.
 const RUNS_ASYNC: usize = 3;
 const STATE: usize = 3;
 
-/// The threads that run an initialisation, which others wait for.
+/// The threads that run an initialisation while others wait for it.
 static RUNNING: Table<(u32, Origin)> = Table::new();
 
 /// The driver's word.
@@ -42,7 +42,8 @@ fn state(word: *mut c_void) -> usize {
     word.addr() & STATE
 }
 
-/// Begins, or waits for the thread that has begun; gives what has been made, or `None` where this thread has to make it.
+/// Begins an initialisation, or waits for the thread that has begun it. Returns its result, or `None` when this thread has to carry
+/// it out.
 fn begin(
     function: &'static str,
     once: *mut RTL_RUN_ONCE,
@@ -99,7 +100,7 @@ fn begin(
     }
 }
 
-/// Ends an initialisation: `made` is what came of it, if it succeeded.
+/// Ends an initialisation. `made` is its result, or `None` if it has failed.
 fn end(
     function: &str,
     once: *mut RTL_RUN_ONCE,
@@ -124,7 +125,7 @@ fn end(
     word.store(new, Ordering::Release);
 }
 
-/// Writes what has been made, if the driver wants it.
+/// Writes the result, if the driver wants it.
 ///
 /// # Safety
 ///
@@ -137,7 +138,7 @@ unsafe fn give(context: *mut *mut c_void, made: *mut c_void) {
 }
 
 export! {
-    /// Makes an initialisation one that has not run.
+    /// Initialises the word of an initialisation that has not run.
     fn RtlRunOnceInitialize(RunOnce: *mut RTL_RUN_ONCE), at most APC_LEVEL {
         // SAFETY: the driver gives the memory.
         unsafe { word(RunOnce) }.store(ptr::null_mut(), Ordering::Release);
@@ -145,7 +146,7 @@ export! {
 }
 
 export! {
-    /// Runs an initialisation unless it has succeeded already.
+    /// Runs an initialisation, unless it has succeeded already.
     fn RtlRunOnceExecuteOnce(
         RunOnce: *mut RTL_RUN_ONCE,
         InitFn: PRTL_RUN_ONCE_INIT_FN,
@@ -175,7 +176,7 @@ export! {
 }
 
 export! {
-    /// Begins an initialisation, which the caller carries out when it is told that it is pending.
+    /// Begins an initialisation. If this returns `STATUS_PENDING`, the caller has to carry it out.
     fn RtlRunOnceBeginInitialize(
         RunOnce: *mut RTL_RUN_ONCE,
         Flags: u32,
@@ -205,7 +206,7 @@ export! {
             ) {
                 Ok(_) => STATUS_PENDING,
                 Err(seen) if state(seen) == RUNS_ASYNC => STATUS_PENDING,
-                // Begun by somebody who is to be waited for.
+                // Another thread runs it synchronously, and others have to wait for that.
                 Err(_) => STATUS_INVALID_PARAMETER,
             };
         }
@@ -256,7 +257,7 @@ export! {
                     Ordering::Acquire,
                 ) {
                     Ok(_) => STATUS_SUCCESS,
-                    // Another thread was faster: what this one has made is not used.
+                    // Another thread was faster: the result of this one is not used.
                     Err(_) => STATUS_OBJECT_NAME_COLLISION,
                 }
             }

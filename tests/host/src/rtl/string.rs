@@ -1,6 +1,6 @@
 //! Counted strings, of bytes and of UTF-16. Stands for `RtlInitAnsiString`, `RtlAnsiStringToUnicodeString` and their kin.
 //!
-//! Bytes are of code page 1252, the most common of Windows.
+//! Bytes are characters of code page 1252, the most common one of Windows.
 
 use core::ptr;
 use core::slice;
@@ -11,10 +11,10 @@ use wsk_sys::{
     STATUS_SUCCESS, STRING, UNICODE_STRING,
 };
 
-/// `grtS`, as in NT: what the run-time library allocates for strings.
+/// The tag of the strings that the run-time library allocates: `grtS`, as in NT.
 const TAG: u32 = u32::from_le_bytes(*b"Strg");
 
-/// The characters 0x80 to 0x9F of code page 1252; those without one keep their number.
+/// The characters 0x80 to 0x9F of code page 1252. Undefined ones keep their number.
 const CODE_PAGE: [u16; 32] = [
     0x20AC, 0x0081, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039,
     0x0152, 0x008D, 0x017D, 0x008F, 0x0090, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
@@ -28,7 +28,7 @@ fn wide(byte: u8) -> u16 {
     }
 }
 
-/// The byte for a unit of UTF-16; a question mark where there is none.
+/// The byte for a unit of UTF-16; a question mark if there is none.
 fn narrow(unit: u16) -> u8 {
     match CODE_PAGE.iter().position(|mapped| *mapped == unit) {
         Some(place) => 0x80 + place as u8,
@@ -36,7 +36,7 @@ fn narrow(unit: u16) -> u8 {
     }
 }
 
-/// The units before the zero that ends a string.
+/// The number of units before the terminating zero of a string.
 ///
 /// # Safety
 ///
@@ -60,7 +60,7 @@ unsafe fn allocate(bytes: usize) -> *mut u8 {
     unsafe { wsk_sys::ExAllocatePoolWithTag(wsk_sys::POOL_TYPE::PagedPool, bytes, TAG) }.cast()
 }
 
-/// Initialises a counted byte string; says whether it fits.
+/// Initialises a counted byte string; returns whether the source fits.
 ///
 /// # Safety
 ///
@@ -83,7 +83,7 @@ unsafe fn init_bytes(destination: *mut STRING, source: *const i8, most: usize) -
 }
 
 export! {
-    /// Makes a counted byte string of one that ends with a zero.
+    /// Makes a counted byte string from a zero-terminated string.
     fn RtlInitString(DestinationString: *mut STRING, SourceString: *const i8), at most HIGH_LEVEL {
         // SAFETY: the driver gives a string that ends with a zero, or NULL. What is too long is cut off, as in NT.
         let _ = unsafe { init_bytes(DestinationString, SourceString, 0xFFFE) };
@@ -91,7 +91,7 @@ export! {
 }
 
 export! {
-    /// Makes a counted byte string of one that ends with a zero.
+    /// Makes a counted byte string from a zero-terminated string.
     fn RtlInitAnsiString(DestinationString: *mut STRING, SourceString: *const i8), at most HIGH_LEVEL {
         // SAFETY: the driver gives a string that ends with a zero, or NULL. What is too long is cut off, as in NT.
         let _ = unsafe { init_bytes(DestinationString, SourceString, 0xFFFE) };
@@ -99,7 +99,7 @@ export! {
 }
 
 export! {
-    /// Makes a counted byte string of one that ends with a zero, unless it is too long.
+    /// Makes a counted byte string from a zero-terminated string, unless that is too long.
     fn RtlInitAnsiStringEx(DestinationString: *mut STRING, SourceString: *const i8) -> NTSTATUS, at most HIGH_LEVEL {
         // SAFETY: the driver gives a string that ends with a zero, or NULL.
         if unsafe { init_bytes(DestinationString, SourceString, 0xFFFE - 1) } {
@@ -111,7 +111,7 @@ export! {
 }
 
 export! {
-    /// Makes a counted string of one that ends with a zero, unless it is too long.
+    /// Makes a counted string from a zero-terminated string, unless that is too long.
     fn RtlInitUnicodeStringEx(DestinationString: *mut UNICODE_STRING, SourceString: *const u16) -> NTSTATUS, at most HIGH_LEVEL {
         let mut units = 0;
         if !SourceString.is_null() {
@@ -134,7 +134,7 @@ export! {
     }
 }
 
-/// What a counted string holds.
+/// The units of a counted string.
 ///
 /// # Safety
 ///
@@ -178,7 +178,7 @@ export! {
             for (index, byte) in source.iter().enumerate() {
                 to.add(index).write(wide(*byte));
             }
-            // A zero behind, where there is room.
+            // Writes a terminating zero where there is room.
             if (*DestinationString).MaximumLength >= with_end {
                 to.add(source.len()).write(0);
             }
@@ -208,7 +208,7 @@ export! {
                 (*DestinationString).Buffer = memory.cast();
                 (*DestinationString).MaximumLength = with_end;
             } else if (*DestinationString).MaximumLength < with_end {
-                // As in NT: what fits, with the zero.
+                // As in NT: as many bytes as fit, with the zero.
                 let Some(room) = (*DestinationString).MaximumLength.checked_sub(1) else {
                     return STATUS_BUFFER_OVERFLOW;
                 };
@@ -255,7 +255,7 @@ export! {
 }
 
 export! {
-    /// Copies a counted string as far as there is room.
+    /// Copies as much of a counted string as there is room for.
     fn RtlCopyUnicodeString(DestinationString: *mut UNICODE_STRING, SourceString: *const UNICODE_STRING), at most DISPATCH_LEVEL {
         // SAFETY: the driver gives a destination with its memory, and a string or NULL.
         unsafe {
@@ -267,7 +267,7 @@ export! {
             let room = usize::from((*DestinationString).MaximumLength) / 2;
             let copied = source.len().min(room);
             let to = (*DestinationString).Buffer;
-            // They may overlap.
+            // The buffers may overlap.
             source.as_ptr().copy_to(to, copied);
             (*DestinationString).Length = (copied * 2) as u16;
             if copied < room {
@@ -302,7 +302,7 @@ export! {
             let mut encoded = [0; 2];
             let encoded = character.encode_utf16(&mut encoded);
             if !UnicodeStringDestination.is_null() {
-                // A character that doesn't fit is left out whole.
+                // A character that doesn't fit whole is left out.
                 if written + encoded.len() > room {
                     fits = false;
                     break;

@@ -1,7 +1,7 @@
 //! Balanced trees. Stands for `RtlInsertElementGenericTableAvl` and its kin.
 //!
-//! Links lie in front of each element, as in NT. After a change the tree is put together anew from its elements in their order,
-//! as level as it can be: a test has few of them.
+//! As in NT, the links of an element lie in front of it. After each change the tree is rebuilt from its sorted elements, as level
+//! as possible. Tests have few elements, so that is fast enough.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -16,12 +16,12 @@ use crate::pool;
 
 type Links = *mut RTL_BALANCED_LINKS;
 
-/// The element behind its links.
+/// The element behind these links.
 fn element(links: Links) -> *mut c_void {
     links.wrapping_add(1).cast()
 }
 
-/// The elements in their order.
+/// The elements of a tree, sorted.
 ///
 /// # Safety
 ///
@@ -73,7 +73,7 @@ unsafe fn elements(function: &'static str, table: *mut RTL_AVL_TABLE) -> Vec<Lin
     found
 }
 
-/// Puts a tree together; gives its root and its depth.
+/// Builds a tree; returns its root and its depth.
 ///
 /// # Safety
 ///
@@ -97,7 +97,7 @@ unsafe fn balance(elements: &[Links], parent: Links) -> (Links, u32) {
     }
 }
 
-/// Puts the tree together from its elements.
+/// Rebuilds the tree from its elements.
 ///
 /// # Safety
 ///
@@ -115,7 +115,7 @@ unsafe fn rebuild(table: *mut RTL_AVL_TABLE, elements: &[Links]) {
     }
 }
 
-/// Where an element is, or where it would be.
+/// The position of an element, or the position to insert it at.
 ///
 /// # Safety
 ///
@@ -222,7 +222,7 @@ export! {
             };
             let links = elements.remove(found);
             if (*Table).RestartKey == links {
-                // Enumerating goes on behind the one before.
+                // The next call of the enumeration continues after the element before.
                 (*Table).RestartKey = found.checked_sub(1).map_or(ptr::null_mut(), |before| elements[before]);
             }
             rebuild(Table, &elements);
@@ -247,7 +247,7 @@ export! {
 }
 
 export! {
-    /// Gives an element by its number.
+    /// Returns the element with a number.
     fn RtlGetElementGenericTableAvl(Table: *mut RTL_AVL_TABLE, I: u32) -> *mut c_void, at most DISPATCH_LEVEL {
         // SAFETY: the driver gives its tree, which no other thread touches.
         let elements = unsafe { elements("RtlGetElementGenericTableAvl", Table) };
@@ -258,7 +258,7 @@ export! {
 }
 
 export! {
-    /// Gives one element after the other.
+    /// Returns one element after the other.
     fn RtlEnumerateGenericTableAvl(Table: *mut RTL_AVL_TABLE, Restart: u8) -> *mut c_void, at most DISPATCH_LEVEL {
         // SAFETY: the driver gives its tree, which no other thread touches.
         unsafe {

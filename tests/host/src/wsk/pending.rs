@@ -20,7 +20,7 @@ pub(crate) trait Waiting: Send {
     fn into_request(self) -> Request;
 }
 
-/// Implements [`Waiting`] for structures with a field `request`.
+/// Implements `Waiting` for structures with a field `request`.
 macro_rules! waiting {
     ($($entry:ty),+) => {$(
         impl $crate::wsk::pending::Waiting for $entry {
