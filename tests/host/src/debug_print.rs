@@ -400,11 +400,11 @@ macro_rules! variadic {
 }
 
 variadic! {
-    /// Prints a line to the debugger: the listeners are told.
+    /// Prints a line to the debugger: the listeners get it.
     DbgPrint, dbg_print
 }
 
 variadic! {
-    /// As `DbgPrint`; nothing is filtered out.
+    /// As `DbgPrint`, without any filter.
     DbgPrintEx, dbg_print_ex
 }

@@ -456,7 +456,7 @@ export! {
 }
 
 export! {
-    /// Signals an event and gives its former state.
+    /// Signals an event and returns its former state.
     fn KeSetEvent(Event: *mut KEVENT, Increment: i32, Wait: u8) -> i32, at most HIGH_LEVEL {
         let _ = Increment;
         let level = irql::current();
@@ -495,7 +495,7 @@ export! {
 }
 
 export! {
-    /// Makes an event not signalled and gives its former state.
+    /// Makes an event not signalled and returns its former state.
     fn KeResetEvent(Event: *mut KEVENT) -> i32, at most DISPATCH_LEVEL {
         require_event("KeResetEvent", Event);
         // SAFETY: the driver gives an event.

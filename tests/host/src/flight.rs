@@ -41,7 +41,7 @@ impl Circle {
 /// The name of memory that MDLs describe.
 const DATA: &str = "data";
 
-/// How an MDL looked when a call took it.
+/// The state of an MDL when a call took it.
 struct Snapshot {
     mdl: *mut MDL,
     next: usize,
@@ -87,10 +87,10 @@ impl Snapshot {
 /// A call under way.
 pub(crate) struct Flight {
     pub(crate) function: &'static str,
-    /// What is sent, or received into: data and control information.
+    /// The memory that the call sends or receives into: data and control information.
     contents: Vec<Span>,
     direction: Direction,
-    /// Everything else that must stay valid: the IRP, output parameters, lists.
+    /// All other memory that must stay valid: the IRP, output parameters, lists.
     places: Vec<Span>,
     chain: Vec<Snapshot>,
     /// The checksum of the contents, from the moment on when the driver must not write them.

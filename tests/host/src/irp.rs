@@ -613,7 +613,7 @@ pub(crate) fn in_flight(whose: Whose) -> Vec<String> {
     lines
 }
 
-/// How many IRPs are in flight.
+/// The number of IRPs in flight.
 pub(crate) fn in_flight_count() -> u64 {
     IN_FLIGHT.load(Ordering::SeqCst)
 }

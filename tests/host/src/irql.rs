@@ -202,7 +202,7 @@ export! {
     }
 }
 
-// What the kernel for arm64 exports; `KeLowerIrql` is a macro there.
+// The kernel for arm64 exports this function; `KeLowerIrql` is a macro there.
 #[cfg(target_arch = "aarch64")]
 export! {
     /// Lowers the IRQL to what it was before it was raised.

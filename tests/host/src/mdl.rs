@@ -1,7 +1,7 @@
 //! Memory descriptor lists. Stands for `IoAllocateMdl`, `MmBuildMdlForNonPagedPool`, `MmProbeAndLockPages` and their kin.
 //!
-//! Kernel and user share one address space here, so mapping an MDL gives the address that the buffer has anyway. All flags
-//! are kept as the memory manager keeps them, and what they forbid is forbidden.
+//! Kernel and user share one address space here, so mapping an MDL gives the address that the buffer has anyway. All flags are kept
+//! and enforced as in the memory manager.
 
 use core::ffi::c_void;
 use core::fmt::{self, Display};

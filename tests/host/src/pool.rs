@@ -51,7 +51,7 @@ pub(crate) fn protect_pages(protect: bool) {
 
 pub(crate) const PAGE_SIZE: usize = 4096;
 
-/// What a block is used for.
+/// The use of a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Use {
     /// The driver's own, from nonpaged pool.
@@ -747,7 +747,7 @@ export! {
 }
 
 raising! {
-    /// Allocates pool memory, zeroed unless told otherwise. Windows has it since 10.0.19041.
+    /// Allocates pool memory, zeroed unless the flags say otherwise. Windows has it since 10.0.19041.
     fn ExAllocatePool2(Flags: u64, NumberOfBytes: usize, Tag: u32) -> *mut c_void, at most DISPATCH_LEVEL {
         let (major, minor, build) = kernel::windows_version();
         if (major, minor, build) < (10, 0, 19041) {

@@ -11,7 +11,7 @@ use crate::executive::rundown;
 use crate::origin::Origin;
 use crate::{address_space, irp, irql, lock_order, schedule, wsk};
 
-/// Who uses a place.
+/// The user of a place.
 #[derive(Clone, Copy)]
 pub(crate) enum User {
     /// A call in flight: its IRP, and the number of this use of the IRP.
@@ -207,7 +207,7 @@ fn frames(mut visit: impl FnMut(usize, Frame) -> bool) {
     const ENOUGH: c_int = 4;
 
     type Trace = extern "C-unwind" fn(*mut c_void, *mut c_void) -> c_int;
-    // Of the Itanium C++ ABI, which Rust's panics use too.
+    // Functions of the Itanium C++ ABI, which Rust's panics use too.
     unsafe extern "C-unwind" {
         fn _Unwind_Backtrace(trace: Trace, argument: *mut c_void) -> c_int;
         fn _Unwind_GetCFA(context: *mut c_void) -> usize;

@@ -1,4 +1,4 @@
-//! What providers other than Windows's own do differently, for tests of drivers that are to work with these too.
+//! Deviations of providers other than Windows's own, for tests of drivers that have to work with these providers too.
 
 use core::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};

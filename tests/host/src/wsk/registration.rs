@@ -238,7 +238,7 @@ pub(crate) fn set_available(available: bool) {
 /// The client of a provider NPI; stops the system when there is none.
 pub(crate) fn client(function: &str, client: *mut c_void) -> Arc<Client> {
     if client.is_null() && deviation::no_client() {
-        // The provider with this deviation does not need the pointer. A test has one client.
+        // A provider with this deviation finds its client without the pointer. A test has one client.
         let registrations = REGISTRATIONS.lock();
         if let Some(only) = registrations.by_address.values().next() {
             return only.client.clone();
