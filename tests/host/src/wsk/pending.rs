@@ -87,7 +87,8 @@ impl<T: Waiting> Pending<T> {
         }
     }
 
-    /// Returns an entry that [`claim_first`](Self::claim_first) took out to the front of the queue.
+    /// Puts an entry that [`claim_first`](Self::claim_first) took out back at the front of the queue. Returns the entry if the
+    /// driver has cancelled its IRP already.
     #[must_use = "a request that is given back has to be completed"]
     pub(crate) fn put_back(&mut self, socket: &Arc<Socket>, entry: T) -> Option<T> {
         let irp = entry.request().irp();

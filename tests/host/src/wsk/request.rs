@@ -214,7 +214,7 @@ impl Request {
         }
     }
 
-    /// Refuses the request and keeps the IRP, as a provider would that has forgotten it. The request no longer keeps the socket
+    /// Refuses the request and keeps the IRP, like a provider that has forgotten the IRP. The request no longer keeps the socket
     /// open.
     fn withhold(mut self, status: NTSTATUS) -> NTSTATUS {
         if let Some(socket) = self.socket.take() {
