@@ -418,7 +418,7 @@ mod host {
     /// `context` is what the host gave to a signal handler.
     #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
     unsafe fn has_no_frame(context: *mut c_void) -> bool {
-        unsafe extern "C" {
+        unsafe extern "C-unwind" {
             fn _Unwind_FindEnclosingFunction(instruction: *mut c_void) -> *mut c_void;
         }
         // SAFETY: the caller says so; the address is looked up, and nothing else.
