@@ -193,7 +193,7 @@ impl Operations {
 /// # Invariants
 ///
 /// The socket was made through `capture`. It is open until `handles` is zero. Then it is closed once, with the operation that is kept ready
-/// for that. Whoever calls its functions has a handle. When it is `ready`, none of its entries is missing.
+/// for that, unless it has become another socket, which is the open one from then on. Whoever calls its functions has a handle. When it is `ready`, none of its entries is missing.
 pub struct Socket<C: Category> {
     open: Open<C>,
     capture: ManuallyDrop<Shared<Capture>>,
@@ -312,7 +312,7 @@ impl<C: Category> Socket<C> {
 ///
 /// # Invariants
 ///
-/// It accounts for one of the socket's `handles`. If that is zero, this is about to be dropped, and is used for nothing else.
+/// It accounts for one of the socket's `handles`.
 pub struct Handle<C: Category> {
     shared: Shared<Socket<C>>,
 }
@@ -455,7 +455,8 @@ impl<C: Category> Deref for NearHandle<'_, C> {
 ///
 /// Nothing calls the socket's functions now or later. Only this closes it.
 pub(crate) struct Closing<C: Category> {
-    socket: Shared<Socket<C>>,
+    /// Stays for ever if the socket is not closed: WSK may use its memory, for events.
+    socket: ManuallyDrop<Shared<Socket<C>>>,
     operation: Idle<()>,
 }
 
@@ -473,6 +474,7 @@ impl<C: Category> Closing<C> {
     /// The close of a socket that has just lost its last handle.
     fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
         let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
+        let socket = ManuallyDrop::new(socket);
         // INVARIANT: the callers have counted off the last handle.
         Ok(Self { socket, operation })
     }
@@ -483,12 +485,12 @@ impl<C: Category> Closing<C> {
         // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once. The call has no parameters that point at
         // anything.
         match unsafe { operation.launch(None, |irp| table.wsk_close_socket(place, irp)) } {
-            Ok(flight) => Ok(Closed { socket, flight }),
-            Err(refused) => {
-                // If the close cannot even be called, the socket and the reference to it stay for ever.
-                core::mem::forget(socket);
-                Err(refused.error)
-            }
+            Ok(flight) => Ok(Closed {
+                socket: ManuallyDrop::into_inner(socket),
+                flight,
+            }),
+            // If the close cannot even be called, the socket and the reference to it stay for ever.
+            Err(refused) => Err(refused.error),
         }
     }
 
@@ -579,10 +581,6 @@ impl<C: Committed> Clone for Handle<C> {
 
 impl<C: Category> Drop for Handle<C> {
     fn drop(&mut self) {
-        // If the count is zero, `into_closing` has counted this handle off.
-        if self.handles.load(Ordering::Relaxed) == 0 {
-            return;
-        }
         if self.handles.fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
             if let Ok(closing) = Closing::of(self.share()) {
@@ -597,9 +595,8 @@ impl Handle<StreamCategory> {
     pub(super) fn become_of<C: OfStream>(self, reserved: Reserved<Socket<C>>) -> Handle<C> {
         // This was the only handle: a socket of a category that is not committed has no others. From here on the socket that is made below
         // is the open one.
-        let before = self.share();
+        let before = self.into_shared();
         before.handles.store(0, Ordering::Relaxed);
-        drop(self);
         let table = NonNull::from(C::table(before.entries()));
         // SAFETY: the table has functions of the socket's own, is as long as any, and stays as long as `before`, to which the new socket
         // keeps a reference.
