@@ -226,8 +226,8 @@ unsafe fn signal_sleepers(place: &Parking<One>, header: *mut DISPATCHER_HEADER) 
     };
     drop(several);
     drop(asleep);
-    place.wake();
-    SEVERAL.wake();
+    place.notify();
+    SEVERAL.notify();
     old
 }
 

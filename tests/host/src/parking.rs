@@ -103,8 +103,13 @@ impl<O: Objects> Parking<O> {
         if self.has_sleepers() {
             // A thread that is about to sleep holds the lock until it sleeps.
             drop(self.lock());
-            self.wake.notify_all();
+            self.notify();
         }
+    }
+
+    /// As [`wake`](Self::wake), for a caller that has held the lock since a thread could be about to sleep.
+    pub(crate) fn notify(&self) {
+        self.wake.notify_all();
     }
 
     /// Sleeps until an object releases this thread, and returns its number; or until `end`, which is called whenever the thread wakes up,

@@ -628,11 +628,16 @@ pub(crate) fn is_set(timer: usize, setting: u64) -> bool {
 /// Stops when a block is being freed that holds a timer that is set, its deferred procedure call, or one that is queued.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
-    let timer = TIMERS
-        .lock()
-        .range(range.clone())
-        .next()
-        .map(|(&timer, _)| timer);
+    let (timer, with_dpc) = {
+        let timers = TIMERS.lock();
+        let timer = timers.range(range.clone()).next().map(|(&timer, _)| timer);
+        let mut all = timers.iter();
+        let with_dpc = all.find(|(_, setting)| range.contains(&setting.dpc));
+        (
+            timer,
+            with_dpc.map(|(&timer, setting)| (timer, setting.dpc)),
+        )
+    };
     if let Some(timer) = timer {
         bugcheck!(
             TIMER_OR_DPC_INVALID(0, timer, range.start, range.len()),
@@ -640,11 +645,6 @@ pub(crate) fn memory_freed(block: &Block) {
             "memory was freed that holds a timer that is set"
         )
     }
-    let with_dpc = TIMERS
-        .lock()
-        .iter()
-        .find(|(_, setting)| range.contains(&setting.dpc))
-        .map(|(&timer, setting)| (timer, setting.dpc));
     if let Some((timer, dpc)) = with_dpc {
         bugcheck!(
             TIMER_OR_DPC_INVALID(1, dpc, range.start, range.len()),

@@ -90,7 +90,8 @@ export! {
         let deadline = clock::deadline(timeout);
         let all = WaitType == WAIT_TYPE::WaitAll;
         let blocks = WaitBlockArray as usize;
-        let blocks = blocks..blocks + if blocks == 0 { 0 } else { objects.len() * size_of::<KWAIT_BLOCK>() };
+        let length = if blocks == 0 { 0 } else { objects.len() * size_of::<KWAIT_BLOCK>() };
+        let blocks = blocks..blocks.saturating_add(length);
         // SAFETY: the driver gives objects that live until the wait is over.
         match event::wait_for_several(objects, all, blocks, deadline, || unsafe { end(objects, all) }) {
             Some(index) => NTSTATUS(STATUS_SUCCESS.0 + index.cast_signed()),

@@ -121,12 +121,17 @@ fn all(client: &Client) -> Vec<Entry> {
 fn call(wanted: &str) {
     // Looking functions up for the report takes longer than all else.
     let _kernel = Kernel::builder().backtraces(false).boot();
-    let client = Client::new();
     let (name, how) = wanted.split_once(':').unwrap();
-    let (_, function, first) = all(&client)
-        .into_iter()
-        .find(|(of, ..)| of == name)
-        .unwrap();
+    // Only functions of a table need sockets.
+    let exported = exported().into_iter().find(|(of, _)| *of == name);
+    let (function, first) = exported.map_or_else(
+        || {
+            let mut all = dispatched(&Client::new()).into_iter();
+            let (_, function, first) = all.find(|(of, ..)| of == name).unwrap();
+            (function, first)
+        },
+        |(_, function)| (function, None),
+    );
     let first = first.unwrap_or_else(|| pool(4096) as usize);
     let (first, others) = match how {
         "null" => (0, 0),

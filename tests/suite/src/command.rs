@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -131,17 +132,23 @@ pub(crate) fn rustup() -> Command {
 }
 
 fn filled(text: &str) -> String {
-    if !text.contains('{') {
-        return text.to_owned();
+    /// Each is asked for once, and only by a line that has it.
+    static HOST: LazyLock<String> = LazyLock::new(host);
+    /// The newest compiler of C++ beside clang.
+    static CLANG: LazyLock<String> = LazyLock::new(|| {
+        let mut clangs = (16..30).rev().map(|version| format!("clang++-{version}"));
+        let newest = clangs.find(|name| install::is_there(name));
+        newest.unwrap_or_else(|| "clang++".to_owned())
+    });
+    let mut text = text.to_owned();
+    for (name, value) in [("{host}", &HOST), ("{clang++}", &CLANG)] {
+        if text.contains(name) {
+            text = text.replace(name, value);
+        }
     }
-    // The newest compiler of C++ beside clang.
-    let mut clangs = (16..30).rev().map(|version| format!("clang++-{version}"));
-    let clang = clangs.find(|name| install::is_there(name));
     let drivers: Vec<_> = DRIVERS.iter().map(|name| format!("-p {name}")).collect();
-    text.replace("{host}", &host())
-        .replace("{target}", &target_directory().to_string_lossy())
+    text.replace("{target}", &target_directory().to_string_lossy())
         .replace("{drivers}", &drivers.join(" "))
-        .replace("{clang++}", clang.as_deref().unwrap_or("clang++"))
 }
 
 fn line(command: &Command) -> String {

@@ -5,7 +5,9 @@
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use wsk_sys::{
     EX_LOOKASIDE_LIST_EX_FLAGS_RAISE_ON_FAIL, GENERAL_LOOKASIDE, GENERAL_LOOKASIDE_POOL,
     LOOKASIDE_LIST_EX, NPAGED_LOOKASIDE_LIST, NTSTATUS, PAGED_LOOKASIDE_LIST, PALLOCATE_FUNCTION,
@@ -20,7 +22,7 @@ use crate::pool;
 use crate::table::Table;
 
 /// The initialised lists, by address.
-static LISTS: Table<Origin> = Table::new();
+static LISTS: Mutex<BTreeMap<usize, Origin>> = Mutex::new(BTreeMap::new());
 
 /// The list of each block that a driver has, by the block's address; 0 when the list is unknown.
 static BLOCKS: Table<usize> = Table::new();
@@ -29,20 +31,18 @@ static BLOCKS: Table<usize> = Table::new();
 static PLACED: [AtomicUsize; PLACES.len()] = [const { AtomicUsize::new(0) }; PLACES.len()];
 
 pub(crate) fn leaks(whose: Whose) -> Vec<String> {
-    let mut lines = Vec::new();
-    LISTS.each(|address, origin| {
-        if !whose.is(origin.driver()) {
-            return;
-        }
-        lines.push(format!(
+    let lists = LISTS.lock();
+    let left = lists.iter().filter(|(_, origin)| whose.is(origin.driver()));
+    left.map(|(address, origin)| {
+        format!(
             "lookaside list at {address:#x}, which was not deleted\n    initialised by {origin}"
-        ));
-    });
-    lines
+        )
+    })
+    .collect()
 }
 
 pub(crate) fn reset() {
-    LISTS.clear();
+    LISTS.lock().clear();
     BLOCKS.clear();
     for place in &PLACED {
         place.store(0, Ordering::Relaxed);
@@ -53,11 +53,11 @@ pub(crate) fn reset() {
 /// other.
 pub(crate) fn memory_freed(block: &pool::Block) {
     let range = block.range();
-    let list = LISTS.find(|address, origin| {
-        range
-            .contains(&address)
-            .then(|| (address, origin.to_string()))
-    });
+    let list = LISTS
+        .lock()
+        .range(range.clone())
+        .next()
+        .map(|(&address, origin)| (address, origin.to_string()));
     if let Some((address, origin)) = list {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, address, range.start, 0),
@@ -88,7 +88,7 @@ fn begin(function: &'static str, address: usize, bytes: usize, alignment: usize)
             "{function} was given memory that is too small for a lookaside list"
         )
     }
-    let before = LISTS.lock(address).insert(address, Origin::here(function));
+    let before = LISTS.lock().insert(address, Origin::here(function));
     if let Some(before) = before {
         bugcheck!(
             DRIVER_VERIFIER_DETECTED_VIOLATION(violation::MULTIPLE_INITIALIZATION, address, 0, 0),
@@ -100,7 +100,7 @@ fn begin(function: &'static str, address: usize, bytes: usize, alignment: usize)
 
 /// Forgets a list.
 fn end(function: &'static str, address: usize) {
-    if LISTS.lock(address).remove(address).is_none() {
+    if LISTS.lock().remove(&address).is_none() {
         require(function, address)
     }
     for place in &PLACED {
@@ -448,7 +448,7 @@ export! {
 export! {
     /// Frees the blocks that a list keeps. Lists of the host kernel keep none.
     fn ExFlushLookasideListEx(Lookaside: *mut LOOKASIDE_LIST_EX), at most DISPATCH_LEVEL {
-        if LISTS.lock(Lookaside as usize).get(Lookaside as usize).is_none() {
+        if !LISTS.lock().contains_key(&(Lookaside as usize)) {
             require("ExFlushLookasideListEx", Lookaside as usize)
         }
     }
