@@ -455,8 +455,8 @@ unsafe impl<B: Ingredient> Carry<B> for Own {
 
     const DROPPED_LATE: bool = true;
 
-    /// `true`: the value lies in the operation, which stays. Or it lies in the frame of a caller that waits and then forgets it: in that
-    /// case no parameters point into the value, at most at memory that it owns.
+    /// `true`: the value lies in the operation, which stays. Or it lies in the frame of a caller that waits, and then forgets it or gives it
+    /// back: in that case no parameters point into the value, at most at memory that it owns, or at the operation's arguments, which stay.
     unsafe fn abandon(_: NonNull<B>) -> bool {
         true
     }

@@ -62,7 +62,8 @@ impl fmt::Debug for Lock {
 
 /// Unlocks when dropped: for foreign code that may fail, or unwind.
 ///
-/// It must not be moved once it has locked something: moving the reference would invalidate pointers to the extent in the lock.
+/// It must not be moved once it has locked something, unless the extent was copied: moving the reference would invalidate pointers to the
+/// extent in the lock.
 pub(crate) struct UndoLock<'l> {
     lock: &'l mut Lock,
     locks: bool,

@@ -76,7 +76,7 @@ pub struct LockedList {
 
 // SAFETY: the list is in memory that only this value has and that is bound to no thread; the buffers in it may be sent.
 unsafe impl<B: Send> Send for Messages<B> {}
-// SAFETY: through `&Messages` the buffers are only shared.
+// SAFETY: through `&Messages` the buffers are only shared. The cells are used through `&mut Messages` only, and by WSK.
 unsafe impl<B: Sync> Sync for Messages<B> {}
 
 impl<B> Messages<B> {

@@ -376,7 +376,7 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
 }
 
 // SAFETY: while this is borrowed the memory that it describes stays as it is, by the contract under which it was made; one lock at a time
-// has it.
+// has it, unless it is mapped and any number may use it.
 unsafe impl SendBuffer for Alone {
     #[inline]
     unsafe fn lock<'l>(&'l self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {

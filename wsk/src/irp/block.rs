@@ -48,8 +48,8 @@ const _: () = assert!(offset_of!(Irp, stack) == size_of::<IRP>());
 /// # Invariants
 ///
 /// The block is nonpaged and 16-aligned. While its [`State`] is at rest only the holder touches it. While the IRP is in flight the provider
-/// has the IRP and `arguments`; the holder touches only `state`, the waker while none is announced, and `event`; the completion routine
-/// touches what the state gives it.
+/// has the IRP and `arguments`; the holder touches only `state`, `event`, `announced`, `answer`, the waker while none is announced,
+/// and `observer` and `discard` of an operation that was made without an observer; the completion routine touches what the state gives it.
 #[repr(C)]
 pub(crate) struct Header {
     irp: Cell<Irp>,
@@ -262,7 +262,8 @@ impl<P> BlockPtr<P> {
 ///
 /// # Invariants
 ///
-/// Nobody else touches the IRP, except a thread that still asks to cancel it; nobody else touches the observer.
+/// Nobody else touches the IRP, except a thread that still asks to cancel it. Nobody else touches the observer, unless this is the block of a
+/// [`Completing`] routine that has none: its holder may be setting one.
 struct WithIrp<P>(BlockPtr<P>);
 
 impl<P> WithIrp<P> {
@@ -481,7 +482,7 @@ impl Places<'_> {
         unsafe { self.arguments.byte_add(offset) }.cast()
     }
 
-    /// The `WSK_BUF` of a buffer that needs no lock.
+    /// The `WSK_BUF` in the arguments: none, or the rest of the buffer that is lent.
     pub(crate) const fn buffer(self) -> NonNull<WSK_BUF> {
         self.at(Arguments::BUFFER)
     }

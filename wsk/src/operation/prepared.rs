@@ -510,7 +510,7 @@ pub struct Prepared<O: Repeat<B>, B> {
 
 // SAFETY: whoever holds a slot may use it on any thread.
 unsafe impl<O: Repeat<B>, B: Send> Send for Prepared<O, B> {}
-// SAFETY: through `&Prepared` the slot, which is at rest, is only read, and the provider does not touch it.
+// SAFETY: through `&Prepared` the slot, which is at rest, is only read, but for a flag that is atomic, and the provider does not touch it.
 unsafe impl<O: Repeat<B>, B: Sync> Sync for Prepared<O, B> {}
 
 impl<O: Repeat<B>, B> Prepared<O, B> {

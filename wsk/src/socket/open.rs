@@ -77,7 +77,8 @@ impl<C: Category> Fresh<C> {
 ///
 /// # Invariants
 ///
-/// `socket` is of the category `C`, and open until the owner of this closes it. `dispatch` is its table, or one with the same functions.
+/// `socket` is of the category `C`, and open until the owner of this closes it, or until this has become another [`Open`] and the owner of
+/// that closes it. `dispatch` is its table, or one with the same functions.
 pub(crate) struct Open<C: Category> {
     socket: NonNull<WSK_SOCKET>,
     dispatch: C::Dispatch,
@@ -193,7 +194,8 @@ impl Operations {
 /// # Invariants
 ///
 /// The socket was made through `capture`. It is open until `handles` is zero. Then it is closed once, with the operation that is kept ready
-/// for that, unless it has become another socket, which is the open one from then on. Whoever calls its functions has a handle. When it is `ready`, none of its entries is missing.
+/// for that, unless it has become another socket, which is the open one from then on. Whoever calls its functions has a handle. When it is
+/// `ready`, none of its entries is missing.
 pub struct Socket<C: Category> {
     open: Open<C>,
     capture: ManuallyDrop<Shared<Capture>>,
@@ -374,11 +376,11 @@ impl<C: Category> Handle<C> {
         Shared::clone(&self.shared)
     }
 
-    /// The close of the socket. This must be its last handle.
+    /// Gives up this handle. The close of the socket, if the handle was its last.
     ///
     /// # Errors
     ///
-    /// [`Error::InUse`] if there are other handles.
+    /// [`Error::InUse`] if there are other handles; this one is gone all the same.
     pub(crate) fn into_closing(self) -> Result<Closing<C>, Error> {
         let socket = self.into_shared();
         // Counts this handle off in one step: if several handles are closed at the same time, one of them is the last.
@@ -473,8 +475,9 @@ struct Closed<C: Category> {
 impl<C: Category> Closing<C> {
     /// The close of a socket that has just lost its last handle.
     fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
-        let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
+        // First: the socket is open, whatever happens here.
         let socket = ManuallyDrop::new(socket);
+        let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
         // INVARIANT: the callers have counted off the last handle.
         Ok(Self { socket, operation })
     }
