@@ -135,6 +135,16 @@ impl<T: ?Sized> Copy for Loan<'_, T> {}
 #[derive(Debug)]
 pub struct Lending<'x, T>(Loan<'x, T>);
 
+/// The value at a place, which the callers lend as the invariant asks.
+#[inline]
+const fn lending<'x, T>(place: NonNull<T>) -> Lending<'x, T> {
+    // INVARIANT: the callers say so.
+    Lending(Loan {
+        place,
+        _operation: Brand::NEW,
+    })
+}
+
 impl<'x, T> Lending<'x, T> {
     /// Ends the changes: from here on the value is shared, with WSK too.
     pub(crate) const fn lend(self) -> Loan<'x, T> {
@@ -298,10 +308,7 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
         // Unlocks if the buffer fails, or unwinds.
         let mut undo = UndoLock::new(lock, B::LOCKS);
         // INVARIANT: the caller keeps the buffer where it is, unused.
-        let mut buffer = Lending::<'x>(Loan {
-            place: carried,
-            _operation: Brand::NEW,
-        });
+        let mut buffer = lending::<'x, _>(carried);
         let control = buffer.control_room();
         // SAFETY: the same, until the caller unlocks the buffer.
         let extent = unsafe { buffer.lock_mut(undo.lock()) }?;
@@ -364,10 +371,7 @@ unsafe impl<B: SendList> Carry<B> for List {
         _: &mut Lock,
     ) -> Result<SentList<'x>, Error> {
         // INVARIANT: the caller keeps the list where it is, unused.
-        let mut list = Lending::<'x>(Loan {
-            place: carried,
-            _operation: Brand::NEW,
-        });
+        let mut list = lending::<'x, _>(carried);
         // SAFETY: the same, until the caller unlocks the list.
         let first = unsafe { list.lock_list() }?;
         let locked = Locked(list);
@@ -383,10 +387,7 @@ unsafe impl<B: SendList> Carry<B> for List {
 
     unsafe fn take_back<const OWNED: bool>(carried: NonNull<B>, _: &mut Lock) {
         // INVARIANT: the caller has lent the list, whose operation is over.
-        drop(Locked(Lending(Loan {
-            place: carried,
-            _operation: Brand::NEW,
-        })));
+        drop(Locked(lending(carried)));
     }
 
     /// `false`: the list is the owner's own memory, which may be lent again.
@@ -443,10 +444,7 @@ unsafe impl<B: Ingredient> Carry<B> for Own {
         _: &mut Lock,
     ) -> Result<Lending<'x, B>, Error> {
         // INVARIANT: the caller passes the value, which nothing else uses until it is taken back.
-        let mut own = Lending(Loan {
-            place: carried,
-            _operation: Brand::NEW,
-        });
+        let mut own = lending(carried);
         own.get_ready()?;
         Ok(own)
     }
@@ -544,10 +542,7 @@ unsafe impl<B> Carry<B> for Untouched {
         _: &mut Lock,
     ) -> Result<Lending<'x, B>, Error> {
         // INVARIANT: the caller passes the value, which nothing else uses until it is taken back.
-        Ok(Lending(Loan {
-            place: carried,
-            _operation: Brand::NEW,
-        }))
+        Ok(lending(carried))
     }
 
     unsafe fn take_back<const OWNED: bool>(_: NonNull<B>, _: &mut Lock) {}

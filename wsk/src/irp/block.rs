@@ -685,12 +685,6 @@ impl<P> Completed<P> {
         Idle::of(self.0.block.0)
     }
 
-    /// The flight.
-    #[inline]
-    pub(super) fn flight(self) -> Flight<P> {
-        self.0
-    }
-
     /// Ends the block with everything in it, and gives it back.
     #[inline]
     pub(super) fn discard(self) {

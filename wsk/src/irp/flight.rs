@@ -127,10 +127,10 @@ impl<P> Flight<P> {
         drop(waker);
     }
 
-    /// As [`leave`](Self::leave), but gives a flight back that has completed already.
-    pub(crate) fn leave_unless_completed(self) -> Option<Self> {
+    /// As [`leave`](Self::leave), but gives the operation back if it has completed already.
+    pub(crate) fn leave_unless_completed(self) -> Option<Idle<P>> {
         // Nobody has polled it: there is no waker.
-        self.hand_over().0.map(Completed::flight)
+        self.hand_over().0.map(Completed::idle)
     }
 
     /// Leaves the block to the routine, unless the IRP has completed: then the flight is given back. Gives the waker that was announced.

@@ -295,7 +295,7 @@ impl<O: Operation<B>, B, X, H> Load<O, B, Inside<X, H>, false> {
     }
 }
 
-impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, false> {
+impl<O: Operation<B>, B, X, H> Load<O, B, Inside<X, H>, false> {
     /// Lends the load to the operation, and puts a request into the operation.
     ///
     /// # Errors
@@ -308,19 +308,14 @@ impl<O: Operation<B>, B, W: Where<B>> Load<O, B, W, false> {
         self,
         target: TargetOf<'_, O, B>,
         function: F,
-    ) -> Result<ReadyOf<O, B, W>, (Error, Self)> {
+    ) -> Lent<O, B, X, H> {
         let mut this = self;
         let place = this.place();
         // SAFETY: by the invariant the `B` lies at the place, which nothing else uses until the `B` is taken back; the operation's lock
         // holds nothing while the operation is at rest. In types the operation's name is the lifetime of the target's borrow; the code that
         // builds an operation does not know that lifetime.
         let (lent, places) = unsafe {
-            let lock = this.operation.locked();
-            let lent = if W::OWNED {
-                CarryOf::<O, B>::lend::<true>(place, lock)
-            } else {
-                CarryOf::<O, B>::lend::<false>(place, lock)
-            };
+            let lent = CarryOf::<O, B>::lend::<true>(place, this.operation.locked());
             (lent, this.operation.places())
         };
         let lent = match lent {
@@ -392,6 +387,10 @@ struct Ready<O: Operation<B>, B, W: Where<B>, C: Call<B>> {
 
 /// An operation whose request can be made for the first time.
 type ReadyOf<O, B, W> = Ready<O, B, W, <O as Operation<B>>::Parameters>;
+
+/// The result of [lending](Load::lend): what can be made, or the error with the load, which is not lent.
+type Lent<O, B, X, H> =
+    Result<ReadyOf<O, B, Inside<X, H>>, (Error, Load<O, B, Inside<X, H>, false>)>;
 
 impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
     /// Makes the request. The observer, if there is one, is told of its completion. If the operation is left to its completion routine,
@@ -696,9 +695,9 @@ impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
     /// Leaves the operation to its completion routine, unless it has completed.
     fn leave_unless_completed(self) -> Option<Completed<O, B, W>> {
         let Self { flight, at, of } = self;
-        let flight = flight.leave_unless_completed()?;
-        // INVARIANT: the same.
-        Self { flight, at, of }.complete().ok()
+        let operation = flight.leave_unless_completed()?;
+        // INVARIANT: it was loaded, and has completed.
+        Some(Completed(Load { operation, at, of }))
     }
 
     /// Leaves the load to the provider, if the load allows that. Returns whether it was left.

@@ -13,7 +13,9 @@ use crate::error::Error;
 use crate::irp::{Flight, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::blocking::{Limit, Stopped};
-use crate::operation::carried::{Loaded, Over, Running, Unladen, WayOf, refuse_large};
+use crate::operation::carried::{
+    Completion, Home, Loaded, Over, Running, Unladen, WayOf, refuse_large,
+};
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
 use crate::socket::calls::Call as _;
@@ -51,21 +53,21 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     #[inline]
     pub(super) fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         match Unladen::new() {
-            Ok(operation) => self.begin_with::<true>(operation),
+            Ok(operation) => self.begin_with(operation),
             Err(error) => Err((error, self.carried)),
         }
     }
 
-    /// Makes the request with an operation, which `HOLDS` the capture itself unless its pool does.
+    /// Makes the request with an operation, which holds the capture itself unless its [home](Home) does.
     // Inlined into its only two callers. Otherwise the compiler makes one function of it, in which each caller pays for the other.
     #[allow(clippy::inline_always)]
     #[inline(always)]
-    pub(super) fn begin_with<const HOLDS: bool>(
+    pub(super) fn begin_with<H: Home<B>>(
         self,
-        operation: Unladen<B>,
+        operation: Unladen<B, Completion, H>,
     ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
-        let loaded = Loaded::of(operation, self)?;
-        let observer = HOLDS.then(|| hold(loaded.capture()));
+        let loaded = Loaded::of(operation.by_itself(), self)?;
+        let observer = H::HOLDS.then(|| hold(loaded.capture()));
         Ok(InFlight {
             running: Some(loaded.launch_to_be_left(observer)?),
         })

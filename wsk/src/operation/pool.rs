@@ -348,9 +348,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
     #[inline]
     fn begin(self) -> Result<InFlight<F::Operation, B>, (Error, B)> {
         match self.source.operation() {
-            Some(taken) => self
-                .request
-                .begin_with::<false>(taken.operation.by_itself()),
+            Some(taken) => self.request.begin_with(taken.operation),
             None => Err((Error::PoolEmpty, self.request.carried)),
         }
     }
