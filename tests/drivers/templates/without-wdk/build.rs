@@ -10,6 +10,8 @@ fn main() {
             "/NODEFAULTLIB",
             // Windows checks the checksum of a driver.
             "/RELEASE",
+            // The table of functions for unwinding is constant: among the other constants it needs no page of its own.
+            "/MERGE:.pdata=.rdata",
         ] {
             println!("cargo::rustc-link-arg-cdylib={option}");
         }

@@ -11,7 +11,7 @@ use crate::mutation;
 /// The limit for the size of a driver in bytes, unless another one is given.
 const LIMIT: usize = 32 * 1024;
 /// The limit for the echo driver.
-const ECHO_LIMIT: usize = 21 * 1024;
+const ECHO_LIMIT: usize = 41 * 512;
 /// The limit for the tunnel, which sends packets of its own and of others.
 const TUNNEL_LIMIT: usize = 33 * 1024;
 /// The limit for the client of a network block device, which does the most.

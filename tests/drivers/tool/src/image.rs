@@ -52,6 +52,7 @@ pub fn problems(driver: &Driver, exports: &Exports) -> Result<Vec<String>, Strin
     kind(&file, &mut problems).map_err(damaged)?;
     imports(&file, exports, &mut problems).map_err(damaged)?;
     memory(&file, &mut problems).map_err(damaged)?;
+    unwinding(&file, &mut problems).map_err(damaged)?;
 
     // Windows refuses a driver with a wrong checksum.
     let place = checksum_place(&driver.image)?;
@@ -187,6 +188,35 @@ fn memory(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Er
     }
     problems.rule(!stripped && relocations > 0, || {
         "there are no relocations".to_owned()
+    });
+    Ok(())
+}
+
+/// The exception directory has the functions in order, with that of the entry point: Windows searches it when it walks the stack. It
+/// is constant.
+fn unwinding(file: &PeFile64<'_>, problems: &mut Problems) -> Result<(), object::Error> {
+    let sections = file.section_table();
+    let mut starts = Vec::new();
+    if let Some(directory) = file.data_directory(pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION) {
+        // Of each function its start, its end and its unwind information.
+        let (functions, _) = directory.data(file.data(), &sections)?.as_chunks::<12>();
+        starts.extend(
+            functions
+                .iter()
+                .map(|it| u32::from_le_bytes([it[0], it[1], it[2], it[3]])),
+        );
+        let at = directory.virtual_address.get(LE);
+        let constant = sections
+            .section_containing(at)
+            .is_some_and(|section| section.characteristics.get(LE) & pe::IMAGE_SCN_MEM_WRITE == 0);
+        problems.rule(constant, || {
+            "the exception directory is writable".to_owned()
+        });
+    }
+    let entry = file.nt_headers().optional_header.address_of_entry_point();
+    let complete = starts.is_sorted() && starts.contains(&entry);
+    problems.rule(complete, || {
+        "the exception directory lacks DriverEntry".to_owned()
     });
     Ok(())
 }

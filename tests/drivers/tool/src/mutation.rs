@@ -62,6 +62,15 @@ const MUTATIONS: &[Mutation] = &[
         spoil: |driver| write(driver, 112 + 5 * 8, &[0; 8]),
     },
     Mutation {
+        says: "the exception directory lacks DriverEntry",
+        spoil: |driver| write(driver, 112 + 3 * 8, &[0; 8]),
+    },
+    Mutation {
+        says: "the exception directory is writable",
+        // The last byte of the second section's header: `.rdata`.
+        spoil: |driver| write(driver, 240 + 40 + 39, &[0xC0]),
+    },
+    Mutation {
         says: "the checksum is",
         spoil: |driver| {
             let place = checksum_place(&driver.image)?;
