@@ -23,7 +23,7 @@ use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
 use crate::origin::Thread;
 use crate::parking::{Limit, Objects, Parking, Sleeper};
 use crate::pool::Block;
-use crate::{clock, lock_order, pool, thread};
+use crate::{clock, lock_order, pool, range, thread};
 
 /// The kinds of dispatcher objects, with the numbers that their headers hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Objects for Several {
     fn require_free(&self, asleep: &[Sleeper<Self>]) {
         let blocks = &self.blocks;
         let mut asleep = asleep.iter();
-        if let Some(other) = asleep.find(|other| overlap(&other.objects.blocks, blocks)) {
+        if let Some(other) = asleep.find(|other| range::overlap(&other.objects.blocks, blocks)) {
             bugcheck!(
                 DRIVER_VERIFIER_DETECTED_VIOLATION(
                     violation::OTHER_CONTRACT,
@@ -253,10 +253,6 @@ pub(crate) fn waiting_for(range: &Range<usize>) -> Option<(Thread, usize)> {
     found.map(|(thread, object)| (Thread(thread), object))
 }
 
-fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
-    one.start.max(other.start) < one.end.min(other.end)
-}
-
 /// Stops when a thread waits for an object in a block that is being freed, or with wait blocks in it.
 pub(crate) fn memory_freed(block: &Block) {
     if let Some((thread, object)) = waiting_for(&block.range()) {
@@ -268,7 +264,7 @@ pub(crate) fn memory_freed(block: &Block) {
     }
     let with_blocks = SEVERAL.find(|sleeper| {
         let blocks = &sleeper.objects.blocks;
-        overlap(blocks, &block.range()).then_some((sleeper.thread, blocks.start))
+        range::overlap(blocks, &block.range()).then_some((sleeper.thread, blocks.start))
     });
     if let Some((thread, blocks)) = with_blocks {
         bugcheck!(

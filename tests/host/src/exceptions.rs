@@ -17,6 +17,7 @@ use wsk_sys::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT, S
 use crate::address_space;
 use crate::bugcheck::{bugcheck, violation};
 use crate::pool::{self, Use};
+use crate::range;
 
 /// `struct _SEH_FRAME` of `headers/ntdef.h`, up to what only the compiler and the C library write.
 #[repr(C)]
@@ -313,7 +314,7 @@ raising! {
     fn ProbeForWrite(Address: *mut c_void, Length: usize, Alignment: u32), at most APC_LEVEL {
         let start = Address as usize;
         probe(start, Length, Alignment as usize).and_then(|()| {
-            if Length == 0 || address_space::is_accessible(&(start..start + Length), true) {
+            if Length == 0 || address_space::is_accessible(&range::of(start, Length), true) {
                 Ok(())
             } else {
                 Err(STATUS_ACCESS_VIOLATION)

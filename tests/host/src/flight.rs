@@ -9,7 +9,7 @@ use wsk_sys::{MDL, WSK_BUF};
 use crate::bugcheck::{BugCheckCode, bugcheck, violation};
 use crate::overlap::{self, Direction};
 use crate::pool::{self, paging};
-use crate::{address_space, mdl, stack_places};
+use crate::{address_space, mdl, range, stack_places};
 
 /// Memory that must stay valid until the call completes.
 #[derive(Clone, Debug)]
@@ -143,7 +143,7 @@ impl Flight {
     pub(crate) fn pin(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
             self.places.push(Span {
-                range: start..start.saturating_add(length),
+                range: range::of(start, length),
                 what,
             });
         }
@@ -153,7 +153,7 @@ impl Flight {
     pub(crate) fn pin_contents(&mut self, start: usize, length: usize, what: &'static str) {
         if start != 0 && length != 0 {
             self.contents.push(Span {
-                range: start..start.saturating_add(length),
+                range: range::of(start, length),
                 what,
             });
         }
@@ -317,19 +317,14 @@ impl Flight {
 
     /// The first pinned memory, or MDL, that lies in `range`.
     pub(crate) fn overlap(&self, range: &Range<usize>) -> Option<&'static str> {
-        let meets = |start: usize, end: usize| start < range.end && range.start < end;
-        self.contents
-            .iter()
-            .chain(&self.places)
-            .find(|span| meets(span.range.start, span.range.end))
-            .map(|span| span.what)
-            .or_else(|| {
-                let mdl_size = size_of::<MDL>();
-                self.chain
-                    .iter()
-                    .any(|snapshot| meets(snapshot.mdl as usize, snapshot.mdl as usize + mdl_size))
-                    .then_some("an MDL")
-            })
+        let mut spans = self.contents.iter().chain(&self.places);
+        let span = spans.find(|span| range::overlap(&span.range, range));
+        span.map(|span| span.what).or_else(|| {
+            let mdl = |snapshot: &Snapshot| range::of(snapshot.mdl as usize, size_of::<MDL>());
+            let mut mdls = self.chain.iter().map(mdl);
+            mdls.any(|mdl| range::overlap(&mdl, range))
+                .then_some("an MDL")
+        })
     }
 
     /// Whether the call sends or receives, and the bytes.

@@ -131,6 +131,7 @@ mod overlap;
 mod page_fault;
 mod parking;
 mod pool;
+mod range;
 mod registry;
 mod rtl;
 mod schedule;

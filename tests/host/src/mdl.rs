@@ -5,6 +5,7 @@
 
 use core::ffi::c_void;
 use core::fmt::{self, Display};
+use core::ops::Range;
 use core::ptr;
 
 use wsk_sys::{
@@ -22,6 +23,7 @@ use crate::irp;
 use crate::irql::{self, APC_LEVEL};
 use crate::origin::{Origin, Whose};
 use crate::pool::{self, Block, Counter, PAGE_SIZE, Use, paging};
+use crate::range;
 use crate::table::Table;
 
 const MAPPED: i16 = MDL_MAPPED_TO_SYSTEM_VA as i16;
@@ -48,7 +50,7 @@ struct Record {
     /// The place where its pages were locked.
     locked: Option<Origin>,
     /// The pages, while they are locked.
-    pages: core::ops::Range<usize>,
+    pages: Range<usize>,
     /// For a partial MDL: the MDL that has locked its pages.
     source: Option<usize>,
 }
@@ -124,14 +126,17 @@ fn size_of_mdl(start: usize, length: usize) -> usize {
     size_of::<MDL>() + pages(start, length) * size_of::<usize>()
 }
 
-/// The address of an MDL's buffer.
+/// The bytes that an MDL describes.
 ///
 /// # Safety
 ///
 /// `mdl` is readable.
-unsafe fn start(mdl: *mut MDL) -> usize {
+unsafe fn buffer(mdl: *mut MDL) -> Range<usize> {
     // SAFETY: the caller says so.
-    unsafe { (*mdl).StartVa as usize + (*mdl).ByteOffset as usize }
+    unsafe {
+        let start = (*mdl).StartVa as usize + (*mdl).ByteOffset as usize;
+        range::of(start, (*mdl).ByteCount as usize)
+    }
 }
 
 /// Writes the page numbers behind an MDL.
@@ -215,19 +220,16 @@ pub(crate) fn require_resident(function: &str, mdl: *mut MDL) {
 
 /// Stops when a block is being freed that has locked pages, or holds an MDL in use.
 pub(crate) fn memory_freed(block: &Block) {
-    let range = block.range();
+    let freed = block.range();
     RECORDS.each(|address, record| {
-        if record.locked.is_some()
-            && record.pages.start < range.end
-            && range.start < record.pages.end
-        {
+        if record.locked.is_some() && range::overlap(&record.pages, &freed) {
             bugcheck!(
-                DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(range.start, address, 0, 0),
+                DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(freed.start, address, 0, 0),
                 [block, record],
                 "memory was freed while its pages were locked by the MDL at {address:#x}"
             )
         }
-        if range.contains(&address) && (record.held > 0 || record.locked.is_some()) {
+        if freed.contains(&address) && (record.held > 0 || record.locked.is_some()) {
             bugcheck!(
                 PFN_LIST_CORRUPT(0x99, address, record.held as usize, 0),
                 [block, record],
@@ -403,15 +405,14 @@ export! {
         require_resident("IoBuildPartialMdl", SourceMdl);
         // SAFETY: the driver gives two MDLs, with their page numbers.
         unsafe {
-            let source_start = start(SourceMdl);
-            let source_end = source_start + (*SourceMdl).ByteCount as usize;
+            let source = buffer(SourceMdl);
             let wanted = VirtualAddress as usize;
             let length = if Length == 0 {
-                source_end.saturating_sub(wanted)
+                source.end.saturating_sub(wanted)
             } else {
                 Length as usize
             };
-            if wanted < source_start || wanted.saturating_add(length) > source_end {
+            if wanted < source.start || range::of(wanted, length).end > source.end {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(
                         violation::WSK_CONTRACT,
@@ -482,12 +483,12 @@ export! {
 }
 
 /// Names memory outside of the pool that is known not to be nonpaged.
-fn wrong_kind(buffer: core::ops::Range<usize>) -> Option<&'static str> {
+fn wrong_kind(buffer: &Range<usize>) -> Option<&'static str> {
     if address_space::is_on_stack(buffer.start) {
         Some("the stack")
     } else if address_space::is_in_image(buffer.start) {
         Some("a driver's image")
-    } else if address_space::is_accessible(&buffer, false) {
+    } else if address_space::is_accessible(buffer, false) {
         None
     } else {
         Some("memory that isn't there")
@@ -514,10 +515,10 @@ export! {
                     "MmBuildMdlForNonPagedPool was called for an MDL that is locked, mapped or partial"
                 )
             }
-            let buffer = start(mdl);
-            let length = (*mdl).ByteCount as usize;
+            let buffer = buffer(mdl);
+            let (start, length) = (buffer.start, (*mdl).ByteCount);
             if let Some((usage, end)) =
-                pool::containing(buffer, |block| (block.usage(), block.range().end))
+                pool::containing(start, |block| (block.usage(), block.range().end))
             {
                 if usage == Use::Paged {
                     bugcheck!(
@@ -527,29 +528,29 @@ export! {
                             mdl as usize,
                             flags.cast_unsigned() as usize
                         ),
-                        [story(mdl), pool::story(buffer)],
+                        [story(mdl), pool::story(start)],
                         "MmBuildMdlForNonPagedPool was called for an MDL over paged pool"
                     )
                 }
-                if buffer.saturating_add(length) > end {
+                if buffer.end > end {
                     bugcheck!(
                         DRIVER_VERIFIER_DETECTED_VIOLATION(
                             violation::WRITTEN_PAST_END,
-                            buffer,
+                            start,
                             end,
-                            length
+                            length as usize
                         ),
-                        [story(mdl), pool::story(buffer)],
-                        "an MDL describes {length} bytes at {buffer:#x}, which reaches beyond the allocated block"
+                        [story(mdl), pool::story(start)],
+                        "an MDL describes {length} bytes at {start:#x}, which reaches beyond the allocated block"
                     )
                 }
-            } else if pool::was_freed(buffer) {
+            } else if pool::was_freed(start) {
                 bugcheck!(
-                    PAGE_FAULT_IN_FREED_SPECIAL_POOL(buffer, 0, mdl as usize, 0),
-                    [story(mdl), pool::story(buffer)],
+                    PAGE_FAULT_IN_FREED_SPECIAL_POOL(start, 0, mdl as usize, 0),
+                    [story(mdl), pool::story(start)],
                     "MmBuildMdlForNonPagedPool was called for an MDL over freed memory"
                 )
-            } else if let Some(kind) = wrong_kind(buffer..buffer.saturating_add(length)) {
+            } else if let Some(kind) = wrong_kind(&buffer) {
                 bugcheck!(
                     DRIVER_VERIFIER_DETECTED_VIOLATION(
                         violation::BUILD_FROM_PAGED,
@@ -599,8 +600,7 @@ raising! {
             && !caught
         {
             // SAFETY: the driver gives an MDL, which was just read.
-            let (buffer, length) =
-                unsafe { (start(MemoryDescriptorList), (*MemoryDescriptorList).ByteCount) };
+            let buffer = unsafe { buffer(MemoryDescriptorList) };
             bugcheck!(
                 KMODE_EXCEPTION_NOT_HANDLED(
                     status.0.cast_unsigned() as usize,
@@ -609,7 +609,9 @@ raising! {
                     Operation.0 as usize
                 ),
                 [story(MemoryDescriptorList)],
-                "MmProbeAndLockPages raised {status:?} for {length} bytes at {buffer:#x}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it"
+                "MmProbeAndLockPages raised {status:?} for {} bytes at {:#x}, as it does when memory is absent, or can't be written and Operation asks for that, and nothing caught it",
+                buffer.len(),
+                buffer.start
             )
         }
         locked
@@ -662,28 +664,27 @@ unsafe fn lock_pages(mdl: *mut MDL, operation: LOCK_OPERATION) -> Result<(), NTS
                 "MmProbeAndLockPages was called for an MDL that is locked already, or never needs locking (flags {flags:#x})"
             )
         }
-        let buffer = start(mdl);
-        let length = (*mdl).ByteCount as usize;
+        let buffer = buffer(mdl);
+        let start = buffer.start;
         if irql::current() > APC_LEVEL
-            && pool::containing(buffer, |block| block.usage() == Use::Paged) == Some(true)
+            && pool::containing(start, |block| block.usage() == Use::Paged) == Some(true)
         {
             bugcheck!(
-                IRQL_NOT_LESS_OR_EQUAL(buffer, usize::from(irql::current()), 0, 0),
-                [story(mdl), pool::story(buffer)],
+                IRQL_NOT_LESS_OR_EQUAL(start, usize::from(irql::current()), 0, 0),
+                [story(mdl), pool::story(start)],
                 "MmProbeAndLockPages was called above APC_LEVEL for paged memory"
             )
         }
-        if pool::was_freed(buffer) {
+        if pool::was_freed(start) {
             bugcheck!(
-                PAGE_FAULT_IN_FREED_SPECIAL_POOL(buffer, 0, mdl as usize, 0),
-                [story(mdl), pool::story(buffer)],
+                PAGE_FAULT_IN_FREED_SPECIAL_POOL(start, 0, mdl as usize, 0),
+                [story(mdl), pool::story(start)],
                 "MmProbeAndLockPages was called for an MDL over freed memory"
             )
         }
-        let bytes = buffer..buffer.saturating_add(length);
-        paging::lock(&bytes);
-        if !address_space::is_accessible(&bytes, operation != LOCK_OPERATION::IoReadAccess) {
-            paging::unlock(&bytes);
+        paging::lock(&buffer);
+        if !address_space::is_accessible(&buffer, operation != LOCK_OPERATION::IoReadAccess) {
+            paging::unlock(&buffer);
             return Err(STATUS_ACCESS_VIOLATION);
         }
         (*mdl).MdlFlags = flags | LOCKED | if operation.0 == 0 { 0 } else { WRITE };
@@ -692,7 +693,7 @@ unsafe fn lock_pages(mdl: *mut MDL, operation: LOCK_OPERATION) -> Result<(), NTS
         let mut locked = RECORDS.lock(mdl as usize);
         let record = locked.get_or_insert_with(mdl as usize, Record::default);
         record.locked = Some(Origin::here("MmProbeAndLockPages"));
-        record.pages = bytes;
+        record.pages = buffer;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use wsk_sys::{
 
 use crate::address_space::require_nonpaged;
 use crate::bugcheck::{bugcheck, violation};
-use crate::{clock, event, thread};
+use crate::{clock, event, range, thread};
 
 /// Tries to end the wait now. Returns the number of the object that is signalled, or 0 when the wait is for all of them.
 ///
@@ -91,7 +91,7 @@ export! {
         let all = WaitType == WAIT_TYPE::WaitAll;
         let blocks = WaitBlockArray as usize;
         let length = if blocks == 0 { 0 } else { objects.len() * size_of::<KWAIT_BLOCK>() };
-        let blocks = blocks..blocks.saturating_add(length);
+        let blocks = range::of(blocks, length);
         // SAFETY: the driver gives objects that live until the wait is over.
         match event::wait_for_several(objects, all, blocks, deadline, || unsafe { end(objects, all) }) {
             Some(index) => NTSTATUS(STATUS_SUCCESS.0 + index.cast_signed()),
