@@ -7,7 +7,7 @@ use core::ops::Range;
 use wsk_sys::{MDL, WSK_BUF};
 
 use crate::bugcheck::{BugCheckCode, bugcheck, violation};
-use crate::overlap::{self, Direction};
+use crate::overlap::{self, Call, Conflict, Direction};
 use crate::pool::{self, paging};
 use crate::{address_space, mdl, range, stack_places};
 
@@ -327,10 +327,14 @@ impl Flight {
         })
     }
 
-    /// Whether the call sends or receives, and the bytes.
-    pub(crate) fn areas(&self) -> (Direction, Vec<Range<usize>>) {
-        let ranges = self.contents.iter().map(|span| span.range.clone());
-        (self.direction, ranges.collect())
+    /// Begins the flight of an IRP: notes the bytes that the call sends or receives into, unless another call in flight uses them.
+    pub(crate) fn take_off(&self, irp: usize) -> Result<(), Conflict> {
+        let call = Call {
+            irp,
+            function: self.function,
+            direction: self.direction,
+        };
+        overlap::take_off(call, self.contents.iter().map(|span| &span.range))
     }
 
     /// Ends the flight of an IRP and releases its bytes and MDLs. Stops when the driver has changed them meanwhile.

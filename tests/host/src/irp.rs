@@ -301,12 +301,14 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     }
     record.generation += 1;
     let use_of_irp = (record.number, record.generation);
-    let (direction, areas) = flight.areas();
+    let taken_off = flight.take_off(address);
     record.state = State::Provider(flight);
     let told = record.step(IrpStep::Started(function));
     IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
     drop(locked);
-    overlap::take_off(address, function, direction, areas);
+    if let Err(conflict) = taken_off {
+        conflict.stop();
+    }
     for (place, what) in on_the_stack {
         let user = User::Call {
             irp: address,

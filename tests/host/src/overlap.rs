@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use wsk_sys::IRP;
 
 use crate::bugcheck::{bugcheck, violation};
-use crate::irp;
+use crate::{irp, range};
 
 /// Whether a call sends bytes or receives into them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,11 +18,25 @@ pub(crate) enum Direction {
     Receives,
 }
 
+/// A call, for which an IRP goes in flight.
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) irp: usize,
+    pub(crate) function: &'static str,
+    pub(crate) direction: Direction,
+}
+
 /// Bytes of a call in flight.
 struct Area {
     end: usize,
-    direction: Direction,
-    function: &'static str,
+    call: Call,
+}
+
+/// Bytes of a call that another call in flight uses.
+pub(crate) struct Conflict {
+    bytes: Range<usize>,
+    call: Call,
+    other: Call,
 }
 
 /// Identifies an area: its start, the IRP, and its number among the areas of the IRP.
@@ -51,9 +65,9 @@ impl Areas {
         let first = range.start.saturating_sub(self.longest);
         self.by_start
             .range((first, 0, 0)..(range.end, 0, 0))
-            .find(|(_, area)| {
-                area.end > range.start
-                    && match (direction, area.direction) {
+            .find(|&(&(start, ..), area)| {
+                range::overlap(&(start..area.end), range)
+                    && match (direction, area.call.direction) {
                         (Direction::Sends, Direction::Sends) => false,
                         (Direction::Receives, Direction::Receives) => {
                             !RECEIVES_MAY_OVERLAP.load(Ordering::Relaxed)
@@ -62,68 +76,68 @@ impl Areas {
                     }
             })
     }
+
+    /// Adds bytes of a call, unless they are in conflict with those of another call.
+    fn add(&mut self, call: Call, index: usize, range: &Range<usize>) -> Result<(), Conflict> {
+        if let Some((&(start, ..), area)) = self.conflict(range, call.direction) {
+            return Err(Conflict {
+                bytes: range::common(&(start..area.end), range),
+                call,
+                other: area.call,
+            });
+        }
+        let end = range.end;
+        self.longest = self.longest.max(range.len());
+        let key = (range.start, call.irp, index);
+        self.by_start.insert(key, Area { end, call });
+        Ok(())
+    }
 }
 
-/// Adds the bytes of a call that goes in flight. Stops when they are in conflict with those of another call.
-pub(crate) fn take_off(
-    irp: usize,
-    function: &'static str,
-    direction: Direction,
-    ranges: Vec<Range<usize>>,
-) {
-    if ranges.is_empty() {
-        return;
+/// Adds the bytes of a call that goes in flight, up to the first that are in conflict with those of another call.
+pub(crate) fn take_off<'r>(
+    call: Call,
+    ranges: impl Iterator<Item = &'r Range<usize>>,
+) -> Result<(), Conflict> {
+    let mut areas = None;
+    for (index, range) in ranges.enumerate() {
+        let areas = areas.get_or_insert_with(|| AREAS.lock());
+        areas.add(call, index, range)?;
     }
-    let mut areas = AREAS.lock();
-    for (index, range) in ranges.into_iter().enumerate() {
-        if let Some((&(start, other, _), area)) = areas.conflict(&range, direction) {
-            let common = start.max(range.start)..area.end.min(range.end);
-            let (with, both) = (area.function, direction == area.direction);
-            drop(areas);
-            report(function, direction, irp, (with, other), &common, both);
-        }
-        areas.longest = areas.longest.max(range.len());
-        let area = Area {
-            end: range.end,
-            direction,
-            function,
+    Ok(())
+}
+
+impl Conflict {
+    /// Stops. The caller holds no lock, because the report tells the story of both IRPs.
+    #[cold]
+    pub(crate) fn stop(&self) -> ! {
+        let Self { bytes, call, other } = self;
+        let (does, other_does) = match (call.direction, other.direction) {
+            (Direction::Receives, Direction::Receives) => (
+                "receive into",
+                "is receiving into, too: neither knows what it finds there (`Builder::overlapping_receives` allows it)",
+            ),
+            (Direction::Receives, Direction::Sends) => ("receive into", "is sending"),
+            (Direction::Sends, _) => ("send", "is receiving into"),
         };
-        areas.by_start.insert((range.start, irp, index), area);
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::WSK_CONTRACT,
+                bytes.start,
+                bytes.len(),
+                other.irp
+            ),
+            [
+                irp::story(call.irp as *mut IRP),
+                irp::story(other.irp as *mut IRP)
+            ],
+            "{} was called to {does} {} bytes at {:#x} that a call in flight ({}) {other_does}",
+            call.function,
+            bytes.len(),
+            bytes.start,
+            other.function
+        )
     }
-}
-
-#[cold]
-fn report(
-    function: &str,
-    direction: Direction,
-    irp: usize,
-    (other_function, other): (&str, usize),
-    common: &Range<usize>,
-    both_receive: bool,
-) -> ! {
-    let does = match direction {
-        Direction::Receives => "receive into",
-        Direction::Sends => "send",
-    };
-    let other_does = match (direction, both_receive) {
-        (Direction::Receives, true) => {
-            "is receiving into, too: neither knows what it finds there (`Builder::overlapping_receives` allows it)"
-        }
-        (Direction::Receives, false) => "is sending",
-        (Direction::Sends, _) => "is receiving into",
-    };
-    bugcheck!(
-        DRIVER_VERIFIER_DETECTED_VIOLATION(
-            violation::WSK_CONTRACT,
-            common.start,
-            common.len(),
-            other
-        ),
-        [irp::story(irp as *mut IRP), irp::story(other as *mut IRP)],
-        "{function} was called to {does} {} bytes at {:#x} that a call in flight ({other_function}) {other_does}",
-        common.len(),
-        common.start
-    )
 }
 
 /// Removes the bytes of a call that is completed, by the start of each range.
@@ -145,17 +159,16 @@ pub(crate) fn reset() {
 #[cfg(test)]
 mod tests {
     use super::Direction::{Receives, Sends};
-    use super::{Area, Areas, Direction};
+    use super::{Area, Areas, Call, Direction};
 
     fn areas(all: &[(usize, usize, Direction)]) -> Areas {
         let area = |&(start, end, direction): &(usize, usize, Direction)| {
-            let function = "a call";
-            let area = Area {
-                end,
+            let call = Call {
+                irp: 1,
+                function: "a call",
                 direction,
-                function,
             };
-            ((start, 1, 0), area)
+            ((start, 1, 0), Area { end, call })
         };
         Areas {
             by_start: all.iter().map(area).collect(),
