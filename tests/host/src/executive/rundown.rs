@@ -5,8 +5,9 @@
 //! kernel also keeps a record, to see when the memory is freed or overwritten while the object is in use.
 
 use core::fmt::{self, Display};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -35,12 +36,18 @@ struct Protection {
 
 /// Protection by address.
 static PROTECTIONS: Mutex<BTreeMap<usize, Protection>> = Mutex::new(BTreeMap::new());
-static NUMBERS: AtomicUsize = AtomicUsize::new(0);
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 impl Protection {
-    fn new(runs_down: bool) -> Self {
+    /// Begins a record of the protection at `address`, without users. Watches the stack, if the protection lies on it.
+    fn begin(function: &'static str, address: usize, runs_down: bool) -> Self {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        if stack_places::concerns(address) {
+            let user = User::Rundown { address, number };
+            stack_places::watch(user, function, address, "rundown protection");
+        }
         Self {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed) as u64,
+            number,
             driver: origin::driver(),
             users: 0,
             runs_down,
@@ -98,61 +105,54 @@ unsafe fn with<R>(
     let address = protection as usize;
     let mut protections = PROTECTIONS.lock();
     let holds = word.load(Ordering::SeqCst);
-    let known = protections.get(&address);
+    let begin = || Protection::begin(function, address, holds == RUNS_DOWN);
     // Memory outside of the pool may become another object without notice. A zeroed word is as good as an initialised one.
-    let is_new = holds <= RUNS_DOWN && known.is_none_or(|known| !known.is_in_use());
-    if is_new && known.is_none_or(|known| known.word() != holds) {
-        protections.insert(address, Protection::new(holds == RUNS_DOWN));
-        watch_stack(function, address, &protections);
-    }
-    let Some(known) = protections
-        .get_mut(&address)
-        .filter(|known| known.word() == holds)
-    else {
-        let known = protections
-            .get(&address)
-            .map_or_else(String::new, Protection::to_string);
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::UNINITIALIZED_RESOURCE,
-                address,
-                holds,
-                0
-            ),
-            [known, pool::story(address)],
-            "{function} was given memory that isn't initialised rundown protection, or is written by somebody else: it holds {holds:#x}"
-        )
+    let may_be_new = holds <= RUNS_DOWN;
+    let known = match protections.entry(address) {
+        Entry::Vacant(place) if may_be_new => place.insert(begin()),
+        Entry::Vacant(_) => other_memory(function, address, holds, ""),
+        Entry::Occupied(known) => {
+            let known = known.into_mut();
+            if known.word() != holds {
+                if known.is_in_use() || !may_be_new {
+                    other_memory(function, address, holds, &known);
+                }
+                *known = begin();
+            }
+            known
+        }
     };
     let result = act(known);
     word.store(known.word(), Ordering::SeqCst);
     result
 }
 
-/// Watches the stack, if the new protection lies on it.
-fn watch_stack(function: &'static str, address: usize, protections: &BTreeMap<usize, Protection>) {
-    if let Some(protection) = protections.get(&address)
-        && stack_places::concerns(address)
-    {
-        let number = protection.number;
-        let user = User::Rundown { address, number };
-        stack_places::watch(user, function, address, "rundown protection");
-    }
+/// Stops, because the memory holds something else than `known`.
+#[cold]
+fn other_memory(function: &str, address: usize, holds: usize, known: impl Display) -> ! {
+    bugcheck!(
+        DRIVER_VERIFIER_DETECTED_VIOLATION(violation::UNINITIALIZED_RESOURCE, address, holds, 0),
+        [known, pool::story(address)],
+        "{function} was given memory that isn't initialised rundown protection, or is written by somebody else: it holds {holds:#x}"
+    )
+}
+
+/// Whether this protection still lies there, in a state that `fits`.
+fn has_state(address: usize, number: u64, fits: impl FnOnce(&Protection) -> bool) -> bool {
+    let protections = PROTECTIONS.lock();
+    let known = protections.get(&address);
+    known.is_some_and(|known| known.number == number && fits(known))
 }
 
 /// Whether this protection still lies there and has users, or may get some.
 pub(crate) fn is_there(address: usize, number: u64) -> bool {
-    let protections = PROTECTIONS.lock();
-    protections.get(&address).is_some_and(|protection| {
-        protection.number == number && (protection.is_in_use() || !protection.runs_down)
-    })
+    let fits = |known: &Protection| known.is_in_use() || !known.runs_down;
+    has_state(address, number, fits)
 }
 
 /// Whether somebody uses the object whose protection this is.
 pub(crate) fn is_in_use(address: usize, number: u64) -> bool {
-    let protections = PROTECTIONS.lock();
-    protections
-        .get(&address)
-        .is_some_and(|protection| protection.number == number && protection.is_in_use())
+    has_state(address, number, Protection::is_in_use)
 }
 
 /// Stops when a block is being freed that holds the rundown protection of an object in use.
@@ -200,7 +200,8 @@ export! {
         // SAFETY: the driver gives the memory.
         unsafe { word(RunRef) }.load(Ordering::SeqCst);
         let mut protections = PROTECTIONS.lock();
-        if let Some(protection) = protections.insert(address, Protection::new(false))
+        let begun = Protection::begin(function, address, false);
+        if let Some(protection) = protections.insert(address, begun)
             && protection.is_in_use()
         {
             bugcheck!(
@@ -209,7 +210,6 @@ export! {
                 "{function} was called for rundown protection that is in use"
             )
         }
-        watch_stack(function, address, &protections);
         // SAFETY: as above.
         unsafe { word(RunRef) }.store(0, Ordering::SeqCst);
     }
@@ -230,10 +230,9 @@ export! {
                         protection.users
                     )
                 }
-                *protection = Protection::new(false);
+                *protection = Protection::begin(function, RunRef as usize, false);
             });
         }
-        watch_stack(function, RunRef as usize, &PROTECTIONS.lock());
     }
 }
 
