@@ -4,7 +4,7 @@
 use core::fmt::{self, Display};
 use std::cell::Cell;
 
-use crate::bugcheck::{bugcheck, violation};
+use crate::bugcheck::{self, BugCheckCode, bugcheck, violation};
 use crate::executive::mutex;
 use crate::{irql, lock_order};
 
@@ -71,33 +71,23 @@ pub(crate) fn call<R>(code: Code<'_>, run: impl FnOnce() -> R) -> R {
 
 #[cold]
 fn other_level(code: Code<'_>, level: u8) -> ! {
-    let now = usize::from(irql::current());
-    let (name, level) = (irql::name(level), usize::from(level));
-    match code {
-        Code::Routine(_) => bugcheck!(
-            IRQL_UNEXPECTED_VALUE(now, level, 0, 0),
-            [],
-            "{code} returned at another IRQL than it was called at ({name})"
+    let name = irql::name(level);
+    let (now, level) = (usize::from(irql::current()), usize::from(level));
+    let (number, parameters) = match code {
+        Code::Routine(_) => (BugCheckCode::IRQL_UNEXPECTED_VALUE, [now, level, 0, 0]),
+        Code::Deferred(routine) => (
+            BugCheckCode::IRQL_UNEXPECTED_VALUE,
+            [now, level, routine, 0],
         ),
-        Code::Deferred(routine) => bugcheck!(
-            IRQL_UNEXPECTED_VALUE(now, level, routine, 0),
-            [],
-            "{code} returned at another IRQL than it was called at ({name})"
+        Code::EventCallback(_) => (
+            BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION,
+            [violation::CALLBACK_IRQL, level, now, 0],
         ),
-        Code::EventCallback(_) => bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(violation::CALLBACK_IRQL, level, now, 0),
-            [],
-            "{code} returned at another IRQL than it was called at ({name})"
+        Code::CompletionRoutine(routine) => (
+            BugCheckCode::DRIVER_VERIFIER_DETECTED_VIOLATION,
+            [violation::COMPLETION_ROUTINE_IRQL, routine, level, now],
         ),
-        Code::CompletionRoutine(routine) => bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::COMPLETION_ROUTINE_IRQL,
-                routine,
-                level,
-                now
-            ),
-            [],
-            "{code} returned at another IRQL than it was called at ({name})"
-        ),
-    }
+    };
+    let rule = format_args!("{code} returned at another IRQL than it was called at ({name})");
+    bugcheck::stop(number, parameters, &rule, &[])
 }
