@@ -21,7 +21,7 @@ use crate::address_space::{is_on_stack, require_nonpaged};
 use crate::bugcheck::{bugcheck, violation};
 use crate::irql::{self, APC_LEVEL, DISPATCH_LEVEL};
 use crate::origin::Thread;
-use crate::parking::{Limit, Objects, Parking, Sleeper};
+use crate::parking::{Limit, Parking, Sleeper};
 use crate::pool::Block;
 use crate::{clock, lock_order, pool, range, thread};
 
@@ -78,13 +78,6 @@ impl Kind {
 /// `KernelMode`
 const KERNEL_MODE: i8 = 0;
 
-/// The address of the one object that a thread sleeps for.
-struct One(usize);
-
-impl Objects for One {
-    fn require_free(&self, _asleep: &[Sleeper<Self>]) {}
-}
-
 /// The objects that a thread sleeps for.
 struct Several {
     objects: Vec<usize>,
@@ -94,7 +87,8 @@ struct Several {
     blocks: Range<usize>,
 }
 
-impl Objects for Several {
+impl Several {
+    /// Stops when another thread that sleeps has the same wait blocks.
     fn require_free(&self, asleep: &[Sleeper<Self>]) {
         let blocks = &self.blocks;
         let mut asleep = asleep.iter();
@@ -115,11 +109,12 @@ impl Objects for Several {
 }
 
 const PLACES: usize = 64;
-static PARKING: [Parking<One>; PLACES] = [const { Parking::new() }; PLACES];
+/// Where threads sleep that wait for one object, with its address.
+static PARKING: [Parking<usize>; PLACES] = [const { Parking::new() }; PLACES];
 /// Where threads sleep that wait for several objects. Every signal looks here too.
 static SEVERAL: Parking<Several> = Parking::new();
 
-fn place(object: *mut c_void) -> &'static Parking<One> {
+fn place(object: *mut c_void) -> &'static Parking<usize> {
     &PARKING[(object as usize >> 4).wrapping_mul(0x9E37_79B9) >> 8 & (PLACES - 1)]
 }
 
@@ -192,7 +187,7 @@ pub(crate) unsafe fn signal(header: *mut DISPATCHER_HEADER) -> i32 {
 ///
 /// As for [`signal`].
 #[cold]
-unsafe fn signal_sleepers(place: &Parking<One>, header: *mut DISPATCHER_HEADER) -> i32 {
+unsafe fn signal_sleepers(place: &Parking<usize>, header: *mut DISPATCHER_HEADER) -> i32 {
     let object = header as usize;
     let mut asleep = place.lock();
     let mut several = SEVERAL.lock();
@@ -200,7 +195,7 @@ unsafe fn signal_sleepers(place: &Parking<One>, header: *mut DISPATCHER_HEADER) 
     let (kind, state) = unsafe { (Kind::of(header), state(header)) };
     let ones = asleep
         .iter_mut()
-        .filter(|sleeper| sleeper.objects.0 == object && sleeper.released.is_none())
+        .filter(|sleeper| sleeper.objects == object && sleeper.released.is_none())
         .map(|sleeper| sleeper.released = Some(0));
     let anys = several
         .iter_mut()
@@ -235,7 +230,7 @@ unsafe fn signal_sleepers(place: &Parking<One>, header: *mut DISPATCHER_HEADER) 
 pub(crate) fn waiting_for(range: &Range<usize>) -> Option<(Thread, usize)> {
     let one = PARKING.iter().find_map(|place| {
         place.find(|sleeper| {
-            let One(object) = sleeper.objects;
+            let object = sleeper.objects;
             range.contains(&object).then_some((sleeper.thread, object))
         })
     });
@@ -317,7 +312,7 @@ pub(crate) fn wait_for_several(
             all,
             blocks,
         };
-        SEVERAL.sleep(several, &limit, end)
+        SEVERAL.sleep(several, &limit, Several::require_free, end)
     })
 }
 
@@ -358,12 +353,13 @@ pub(crate) unsafe fn wait(header: *mut DISPATCHER_HEADER, deadline: Option<Insta
 /// As for [`wait`].
 #[cold]
 unsafe fn sleep(header: *mut DISPATCHER_HEADER, deadline: Option<Instant>) -> bool {
-    let limit = Limit::new("KeWaitForSingleObject", header as usize, deadline);
-    let released = place(header.cast()).sleep(One(header as usize), &limit, || {
+    let (object, place) = (header as usize, place(header.cast()));
+    let limit = Limit::new("KeWaitForSingleObject", object, deadline);
+    let end = || {
         // SAFETY: the caller gives an object that lives until the wait is over, which it is not before this thread is released.
         unsafe { acquire(header) }.then_some(0)
-    });
-    released.is_some()
+    };
+    place.sleep(object, &limit, |_, _| {}, end).is_some()
 }
 
 std::thread_local! {

@@ -9,13 +9,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::origin;
 use crate::waits::Waiting;
 
-/// The objects that a thread sleeps for.
-pub(crate) trait Objects: Sized {
-    /// Stops when a thread must not wait for these objects while the others sleep.
-    fn require_free(&self, asleep: &[Sleeper<Self>]);
-}
-
-/// A thread that sleeps.
+/// A thread that sleeps, and the objects that it sleeps for.
 pub(crate) struct Sleeper<O> {
     pub(crate) thread: u32,
     pub(crate) objects: O,
@@ -68,7 +62,7 @@ impl Limit {
     }
 }
 
-impl<O: Objects> Parking<O> {
+impl<O> Parking<O> {
     pub(crate) const fn new() -> Self {
         Self {
             sleepers: AtomicUsize::new(0),
@@ -113,11 +107,13 @@ impl<O: Objects> Parking<O> {
     }
 
     /// Sleeps until an object releases this thread, and returns its number; or until `end`, which is called whenever the thread wakes up,
-    /// returns one; `None` when the limit is reached.
+    /// returns one; `None` when the limit is reached. Before the thread sleeps, `require_free` may stop a wait that is not allowed while
+    /// the others sleep.
     pub(crate) fn sleep(
         &self,
         objects: O,
         limit: &Limit,
+        require_free: impl FnOnce(&O, &[Sleeper<O>]),
         mut end: impl FnMut() -> Option<u32>,
     ) -> Option<u32> {
         let thread = origin::thread_number();
@@ -126,7 +122,7 @@ impl<O: Objects> Parking<O> {
         // From here on a signal releases this thread by its entry in the list, so the objects still exist in this call.
         let mut ended = end();
         if ended.is_none() {
-            objects.require_free(&asleep);
+            require_free(&objects, &asleep);
             asleep.push(Sleeper {
                 thread,
                 objects,
