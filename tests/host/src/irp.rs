@@ -293,12 +293,9 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     }
     flight.pin(address, record.size, "the IRP");
     flight.require_nonpaged();
-    let mut on_the_stack = flight.on_the_stack();
+    let on_the_stack = flight.on_the_stack();
     // SAFETY: the IRP is alive, and the location is the provider's.
     let context = unsafe { (**current_location(irp)).Context } as usize;
-    if stack_places::concerns(context) {
-        on_the_stack.push((context, "the context of the completion routine"));
-    }
     record.generation += 1;
     let use_of_irp = (record.number, record.generation);
     let taken_off = flight.take_off(address);
@@ -309,11 +306,12 @@ pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     if let Err(conflict) = taken_off {
         conflict.stop();
     }
-    for (place, what) in on_the_stack {
-        let user = User::Call {
-            irp: address,
-            use_of_irp,
-        };
+    let user = User::Call {
+        irp: address,
+        use_of_irp,
+    };
+    let context = (context, "the context of the completion routine");
+    for (place, what) in on_the_stack.into_iter().chain([context]) {
         stack_places::watch(user, function, place, what);
     }
     told.tell(address);

@@ -61,10 +61,8 @@ pub(crate) fn taken(lock: usize, kind: &'static str) {
         .entry((lock, thread))
         .or_insert(nothing)
         .times += 1;
-    if stack_places::concerns(lock) {
-        let user = User::Lock { lock, thread };
-        stack_places::watch(user, "what has taken the lock", lock, "a lock");
-    }
+    let user = User::Lock { lock, thread };
+    stack_places::watch(user, "what has taken the lock", lock, "a lock");
 }
 
 /// Whether a thread holds a lock.

@@ -387,11 +387,9 @@ unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> 
         (*dpc).SystemArgument1 = first;
         (*dpc).SystemArgument2 = second;
     }
-    QUEUED.lock().insert(dpc as usize, origin::driver());
-    if stack_places::concerns(dpc as usize) {
-        let address = dpc as usize;
-        stack_places::watch(User::Dpc { address }, "KeInsertQueueDpc", address, DPC);
-    }
+    let address = dpc as usize;
+    QUEUED.lock().insert(address, origin::driver());
+    stack_places::watch(User::Dpc { address }, "KeInsertQueueDpc", address, DPC);
     let queued = Queued(dpc);
     later(SOON, move || {
         let Queued(dpc) = { queued };
@@ -538,14 +536,12 @@ pub(crate) unsafe extern "system" fn KeSetTimer(
             dpc: Dpc as usize,
         };
         let was_set = TIMERS.lock().insert(Timer as usize, setting).is_some();
+        let user = User::Timer {
+            address: Timer as usize,
+            setting: setting.number,
+        };
         for (place, what) in [(Timer as usize, "the timer"), (Dpc as usize, DPC)] {
-            if stack_places::concerns(place) {
-                let user = User::Timer {
-                    address: Timer as usize,
-                    setting: setting.number,
-                };
-                stack_places::watch(user, "KeSetTimer", place, what);
-            }
+            stack_places::watch(user, "KeSetTimer", place, what);
         }
         let queued = (Queued(Timer), Queued(Dpc));
         push(

@@ -101,9 +101,16 @@ pub(crate) fn is_gone<T>(address: usize, local: *const T) -> bool {
     address < local as usize && concerns(address)
 }
 
-/// Watches a place on this thread's stack from now on.
-#[cold]
+/// Watches a place from now on, if it lies on this thread's stack.
+#[inline]
 pub(crate) fn watch(user: User, function: &'static str, place: usize, what: &'static str) {
+    if concerns(place) {
+        watch_frame(user, function, place, what);
+    }
+}
+
+#[cold]
+fn watch_frame(user: User, function: &'static str, place: usize, what: &'static str) {
     let Some(frame) = frame_of(place) else { return };
     let used = Used {
         user,

@@ -42,10 +42,8 @@ impl Protection {
     /// Begins a record of the protection at `address`, without users. Watches the stack, if the protection lies on it.
     fn begin(function: &'static str, address: usize, runs_down: bool) -> Self {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        if stack_places::concerns(address) {
-            let user = User::Rundown { address, number };
-            stack_places::watch(user, function, address, "rundown protection");
-        }
+        let user = User::Rundown { address, number };
+        stack_places::watch(user, function, address, "rundown protection");
         Self {
             number,
             driver: origin::driver(),

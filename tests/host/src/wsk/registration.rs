@@ -410,9 +410,7 @@ export! {
         registrations.by_address.insert(address, registration);
         drop(registrations);
         for (place, what) in kept {
-            if stack_places::concerns(place) {
-                stack_places::watch(user, "WskRegister", place, what);
-            }
+            stack_places::watch(user, "WskRegister", place, what);
         }
         trace::returned("WskRegister", STATUS_SUCCESS)
     }
