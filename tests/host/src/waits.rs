@@ -114,6 +114,44 @@ impl Waiting {
     }
 }
 
+/// A wait without a time-out in which this thread looks at the object again and again.
+pub(crate) struct Polling {
+    function: &'static str,
+    object: usize,
+    tries: u32,
+    /// The wait begins with the first pause.
+    waiting: Option<Waiting>,
+}
+
+impl Polling {
+    /// How often the thread yields before it sleeps in each pause.
+    const YIELDS: u32 = 64;
+
+    pub(crate) fn new(function: &'static str, object: usize) -> Self {
+        Self {
+            function,
+            object,
+            tries: 0,
+            waiting: None,
+        }
+    }
+
+    /// Lets other threads run; with `sleep` for longer, after many pauses. Stops when the wait is hopeless; `more` adds a line to the
+    /// report.
+    pub(crate) fn pause(&mut self, sleep: bool, more: impl FnOnce() -> String) {
+        let begin = || Waiting::begin(self.function, self.object);
+        self.waiting
+            .get_or_insert_with(begin)
+            .give_up_when_hopeless(more);
+        self.tries = self.tries.saturating_add(1);
+        if sleep && self.tries >= Self::YIELDS {
+            std::thread::sleep(Duration::from_micros(50));
+        } else {
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// Waits for a thread of the host kernel, which ends when the driver's code that it runs returns.
 pub(crate) fn join(thread: JoinHandle<()>, runs: &str) {
     let patience = patience();

@@ -1,14 +1,13 @@
 //! The threads that hold each lock. The word in the driver's memory says only whether the lock is held.
 
 use core::fmt::{self, Display};
-use std::time::Duration;
 
 use crate::bugcheck::{bugcheck, violation};
 use crate::lock_order;
 use crate::origin::{self, Origin, Whose};
 use crate::pool;
 use crate::table::Table;
-use crate::waits::Waiting;
+use crate::waits::Polling;
 
 /// The locks of one kind that are held.
 pub(crate) struct Holders {
@@ -103,19 +102,9 @@ impl Holders {
         update: impl Fn(usize, bool) -> bool,
     ) {
         lock_order::taking(function, address);
-        let mut tries = 0_u32;
-        let mut waiting = None;
+        let mut polling = Polling::new(function, address);
         while !self.try_acquire(function, address, exclusive, &update) {
-            let waiting = waiting.get_or_insert_with(|| Waiting::begin(function, address));
-            tries = tries.saturating_add(1);
-            if spin || tries < 64 {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(Duration::from_micros(50));
-            }
-            if tries.is_multiple_of(64) {
-                waiting.give_up_when_hopeless(|| self.told(address));
-            }
+            polling.pause(!spin, || self.told(address));
         }
     }
 

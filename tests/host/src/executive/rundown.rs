@@ -8,7 +8,6 @@ use core::fmt::{self, Display};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use wsk_sys::EX_RUNDOWN_REF;
@@ -17,7 +16,7 @@ use crate::bugcheck::{bugcheck, violation};
 use crate::origin::{self, Origin};
 use crate::pool::{self, Block};
 use crate::stack_places::{self, User};
-use crate::waits::Waiting;
+use crate::waits::Polling;
 
 const RUNS_DOWN: usize = 1;
 const USER: usize = 2;
@@ -285,19 +284,11 @@ export! {
                 protection.number
             })
         };
-        let mut tries = 0_u32;
-        let mut waiting = None;
+        let mut polling = Polling::new(function, address);
         while is_in_use(address, number) {
-            let waiting = waiting.get_or_insert_with(|| Waiting::begin(function, address));
-            waiting.give_up_when_hopeless(|| {
+            polling.pause(true, || {
                 PROTECTIONS.lock().get(&address).map_or_else(String::new, Protection::to_string)
             });
-            tries = tries.saturating_add(1);
-            if tries < 64 {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(Duration::from_micros(50));
-            }
         }
     }
 }

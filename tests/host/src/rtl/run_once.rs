@@ -5,7 +5,6 @@
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use std::time::Duration;
 
 use wsk_sys::{
     NTSTATUS, PRTL_RUN_ONCE_INIT_FN, RTL_RUN_ONCE, RTL_RUN_ONCE_ASYNC, RTL_RUN_ONCE_CHECK_ONLY,
@@ -16,7 +15,7 @@ use wsk_sys::{
 use crate::bugcheck::{bugcheck, violation};
 use crate::origin::{self, Origin};
 use crate::table::Table;
-use crate::waits::Waiting;
+use crate::waits::Polling;
 
 const NEW: usize = 0;
 const RUNS: usize = 1;
@@ -49,8 +48,7 @@ fn begin(
     once: *mut RTL_RUN_ONCE,
     word: &AtomicPtr<c_void>,
 ) -> Option<*mut c_void> {
-    let mut tries = 0_u32;
-    let mut waiting = None;
+    let mut polling = Polling::new(function, once as usize);
     loop {
         let seen = word.load(Ordering::Acquire);
         match state(seen) {
@@ -81,20 +79,12 @@ fn begin(
                         "{function} was called from within the initialisation that it would wait for"
                     )
                 }
-                let waiting =
-                    waiting.get_or_insert_with(|| Waiting::begin(function, once as usize));
-                waiting.give_up_when_hopeless(|| {
+                polling.pause(true, || {
                     let mut running = RUNNING.lock(once as usize);
                     running
                         .get(once as usize)
                         .map_or(String::new(), |(_, origin)| format!("begun by {origin}"))
                 });
-                tries = tries.saturating_add(1);
-                if tries < 64 {
-                    std::thread::yield_now();
-                } else {
-                    std::thread::sleep(Duration::from_micros(50));
-                }
             }
         }
     }
