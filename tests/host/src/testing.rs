@@ -1,12 +1,14 @@
 //! Tests that code stops the system. They run the code in a child process, because a bug check ends the process.
 
+mod child;
+
 use core::cell::RefCell;
 use core::fmt::{self, Display};
 use core::panic::Location;
 use std::collections::HashMap;
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use child::Ended;
 
 /// Tells the child which call of [`expect_bugcheck`] to run.
 const VARIABLE: &str = "WSK_HOST_EXPECT_BUGCHECK";
@@ -108,33 +110,11 @@ pub fn expect_bugcheck<F: FnOnce()>(code: &str, body: F) -> BugCheck {
         Ok(_) => return BugCheck { report: None },
         Err(_) => {}
     }
-    let mut child = Command::new(std::env::current_exe().expect("a program knows where it is"))
-        .args(["--exact", &test, "--nocapture", "--include-ignored"])
-        .env(VARIABLE, &key)
-        .env_remove("RUST_TEST_THREADS")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the test program can be run again");
-    let output = child.stdout.take();
-    let errors = child.stderr.take();
-    let output = std::thread::spawn(move || read_all(output));
-    let errors = std::thread::spawn(move || read_all(errors));
-    let deadline = Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            break Some(status);
-        }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    let report = errors.join().unwrap_or_default();
-    let output = output.join().unwrap_or_default();
+    let Ended {
+        status,
+        output,
+        errors: report,
+    } = child::run(&test, VARIABLE, &key, PATIENCE);
     let Some(status) = status else {
         panic!("{test}: no bug check within {PATIENCE:?}; expected {code}\n{report}\n{output}");
     };
@@ -174,14 +154,6 @@ fn key(test: &str, place: &Location<'_>) -> String {
         *times
     });
     format!("{key}#{times}")
-}
-
-fn read_all(stream: Option<impl Read>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(mut stream) = stream {
-        let _ = stream.read_to_end(&mut bytes);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(unix)]

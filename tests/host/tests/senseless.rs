@@ -3,18 +3,26 @@
 #![allow(missing_docs)]
 #![allow(clippy::pedantic, reason = "raw driver code, as a test")]
 
+#[path = "../src/testing/child.rs"]
+mod child;
 mod driver;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
+use child::Ended;
 use driver::{Client, pool};
 use wsk_host::Kernel;
 use wsk_sys::AF_INET;
 
 /// Names the function that a run of this program calls, and the arguments.
 const VARIABLE: &str = "WSK_HOST_SENSELESS";
+
+/// The time limit of a run.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// In place of a function: a run that does not end.
+const HANGS: &str = "hangs";
 
 /// As many machine words as the longest parameter list has, and more: a function does not look at what it does not take.
 type Function = extern "C" fn(
@@ -119,6 +127,11 @@ fn all(client: &Client) -> Vec<Entry> {
 
 /// Calls a function, in a process of its own.
 fn call(wanted: &str) {
+    if wanted == HANGS {
+        loop {
+            std::thread::park();
+        }
+    }
     // Looking functions up for the report takes longer than all else.
     let _kernel = Kernel::builder().backtraces(false).boot();
     let (name, how) = wanted.split_once(':').unwrap();
@@ -147,18 +160,18 @@ fn call(wanted: &str) {
 }
 
 /// What went wrong in such a process, if something did.
-fn wrong(test: &str, name: &str, how: &str) -> Option<String> {
-    let program = std::env::current_exe().unwrap();
-    let output = Command::new(program)
-        .args(["--exact", test, "--nocapture"])
-        .env(VARIABLE, format!("{name}:{how}"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let returned = String::from_utf8_lossy(&output.stdout).contains("returned");
-    let stopped = said.trim_start().starts_with("*** STOP");
-    (!returned && !stopped).then(|| format!("{name} with {how}: {}: {said}", output.status))
+fn wrong(test: &str, wanted: &str, limit: Duration) -> Option<String> {
+    let Ended {
+        status,
+        output,
+        errors,
+    } = child::run(test, VARIABLE, wanted, limit);
+    let Some(status) = status else {
+        return Some(format!("{wanted} did not end within {limit:?}: {errors}"));
+    };
+    let returned = output.contains("returned");
+    let stopped = errors.trim_start().starts_with("*** STOP");
+    (!returned && !stopped).then(|| format!("{wanted}: {status}: {errors}"))
 }
 
 #[test]
@@ -182,8 +195,10 @@ fn senseless_arguments_are_answered() {
             .chunks(share)
             .map(|names| {
                 scope.spawn(move || {
-                    let each =
-                        |name: &String| ["null", "nowhere"].map(|how| wrong(test, name, how));
+                    let each = |name: &String| {
+                        ["null", "nowhere"]
+                            .map(|how| wrong(test, &format!("{name}:{how}"), PATIENCE))
+                    };
                     names.iter().flat_map(each).flatten().collect::<Vec<_>>()
                 })
             })
@@ -194,6 +209,18 @@ fn senseless_arguments_are_answered() {
             .collect()
     });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_call_that_hangs_is_told() {
+    if let Ok(wanted) = std::env::var(VARIABLE) {
+        call(&wanted);
+    }
+    let (begin, limit) = (Instant::now(), Duration::from_millis(100));
+    let told = wrong("a_call_that_hangs_is_told", HANGS, limit);
+    let told = told.expect("a run that does not end is wrong");
+    assert!(told.starts_with("hangs did not end within 100ms"), "{told}");
+    assert!(begin.elapsed() < PATIENCE, "the run is ended at its limit");
 }
 
 #[test]
