@@ -4,7 +4,6 @@
 pub(crate) mod arena;
 pub(crate) mod atomic;
 pub(crate) mod links;
-pub(crate) mod list;
 pub(crate) mod objects;
 mod pool;
 pub(crate) mod rundown;

@@ -21,15 +21,13 @@ use wsk_sys::{
 
 use crate::buffer::{Meanwhile, Payload};
 use crate::error::Error;
-use crate::memory::list::{Chain, Linked};
 use crate::memory::shared::Shared;
 use crate::registration::Brought;
 use crate::socket::event_context::{Callbacks, Context, Events};
 use crate::socket::indicated_bytes::ByteList;
-use crate::socket::indications::Indicated;
 use crate::socket::inspection::InspectId;
 use crate::socket::listen_events::{Ends, Offer, Question};
-use crate::socket::open::{Arrived, Fresh};
+use crate::socket::open::{Arrived, Chain, Fresh, Indicated, Linked};
 use crate::socket::stream_events::StreamVerdict;
 use crate::socket::{
     Arriving, Category, ConnectionCategory, DatagramCategory, ListenCategory, Socket,

@@ -9,8 +9,8 @@ use wsk_sys::WSK_DATAGRAM_INDICATION;
 
 use crate::buffer::{ControlMessage, ControlMessages, Pieces, Segments, pieces};
 use crate::error::Error;
-use crate::memory::list::Chained;
-use crate::socket::indications::Indicated;
+
+use crate::socket::open::{Chained, Indicated};
 
 /// Iterates over indicated datagrams.
 ///

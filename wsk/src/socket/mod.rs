@@ -7,7 +7,6 @@ pub(crate) mod datagram_events;
 pub(crate) mod event_context;
 pub(crate) mod indicated;
 pub(crate) mod indicated_bytes;
-pub(crate) mod indications;
 pub(crate) mod inspection;
 pub mod ioctl;
 pub(crate) mod listen_events;
