@@ -281,13 +281,13 @@ const PLACES: &[Place] = &[
         with: r#"Self::count_off(this, if made("missing_not_counted") { 0 } else { missing })"#,
     },
     Place {
-        file: "memory/shared.rs",
+        file: "memory/pool.rs",
         right: "self.references().fetch_sub(1, Ordering::Release) == 1",
         with: r#"self.references().fetch_sub(1, if made("reference_without_release") { Ordering::Relaxed } else { Ordering::Release }) == 1"#,
     },
     // Loom's atomics can't be made by a constant function.
     Place {
-        file: "memory/rundown.rs",
+        file: "memory/pool.rs",
         right: "pub(crate) const fn new() -> Self {",
         with: "pub(crate) fn new() -> Self {",
     },
@@ -297,27 +297,27 @@ const PLACES: &[Place] = &[
         with: "pub fn new() -> Self {",
     },
     Place {
-        file: "memory/rundown.rs",
+        file: "memory/pool.rs",
         right: "if !self.end_use() {",
         with: r#"if !self.end_use() && !made("uses_not_awaited") {"#,
     },
     Place {
-        file: "memory/rundown.rs",
+        file: "memory/pool.rs",
         right: ".then(|| word - FULL + LEAVING + USE);",
         with: r#".then(|| if made("taken_without_a_use") { word - FULL + LEAVING } else { word - FULL + LEAVING + USE });"#,
     },
     Place {
-        file: "memory/rundown.rs",
+        file: "memory/pool.rs",
         right: "(word & PHASE == FULL && word < MOST).then(|| word + USE);",
         with: r#"((word & PHASE == FULL || made("used_while_taken") && word & PHASE == LEAVING) && word < MOST).then(|| word + USE);"#,
     },
     Place {
-        file: "memory/rundown.rs",
+        file: "memory/pool.rs",
         right: "self.word.fetch_sub(USE, Ordering::AcqRel) == LEAVING + USE",
         with: r#"self.word.fetch_sub(USE, if made("use_ended_without_release") { Ordering::Acquire } else { Ordering::AcqRel }) == LEAVING + USE"#,
     },
     Place {
-        file: "memory/rundown.rs",
+        file: "memory/pool.rs",
         right: "self.word.store(FULL, Ordering::Release);",
         with: r#"self.word.store(FULL, if made("put_without_release") { Ordering::Relaxed } else { Ordering::Release });"#,
     },

@@ -6,8 +6,8 @@ use core::fmt;
 
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicBool, Ordering};
-use crate::memory::objects::Event;
-use crate::memory::shared::{Shared, Signalled};
+use crate::memory::{Shared, Signalled};
+use crate::system::Event;
 
 /// Lets another thread end a wait, such as [`wait_until`](crate::operation::Request::wait_until).
 ///

@@ -9,7 +9,7 @@ use core::ops::Deref;
 
 use crate::Error;
 use crate::irql::at_passive_level;
-use crate::memory::rundown::{Rundown, Used};
+use crate::memory::{Rundown, Used};
 
 /// A static for the state of a driver, from `DriverEntry` to `DriverUnload`.
 ///

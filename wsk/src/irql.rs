@@ -5,19 +5,7 @@
 use wsk_sys::{APC_LEVEL, PASSIVE_LEVEL, host_kernel};
 
 use crate::error::Error;
-use crate::system;
-
-/// The proof that waiting is allowed: the IRQL was at most `APC_LEVEL` when this was made.
-///
-/// The kernel waits up to that level
-/// ([`KeWaitForSingleObject`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitforsingleobject)). A
-/// completion routine ends the wait for an IRP, so that the waiting thread need not run APCs.
-///
-/// # Invariants
-///
-/// Only the call that has made the proof uses it. Raising the IRQL is unsafe, and code that raises it also lowers it again.
-#[derive(Clone, Copy)]
-pub struct MayWait(());
+pub(crate) use crate::system::MayWait;
 
 /// The proof that the IRQL was `PASSIVE_LEVEL`. Some functions of WSK require that level.
 ///
@@ -37,31 +25,23 @@ impl AtPassiveLevel {
 /// Fails unless the current IRQL is at most `APC_LEVEL`, where waiting is allowed.
 #[inline]
 pub(crate) fn may_wait() -> Result<MayWait, Error> {
-    at_most(APC_LEVEL)?;
-    // INVARIANT: `at_most` has just checked the level.
-    Ok(MayWait(()))
+    at_most(APC_LEVEL)
 }
 
 /// Fails unless the current IRQL is `PASSIVE_LEVEL`.
 #[inline]
 pub(crate) fn at_passive_level() -> Result<AtPassiveLevel, Error> {
-    at_most(PASSIVE_LEVEL)?;
-    // INVARIANT: `at_most` has just checked the level.
-    Ok(AtPassiveLevel(MayWait(())))
+    // INVARIANT: the level was just checked.
+    at_most(PASSIVE_LEVEL).map(AtPassiveLevel)
 }
 
 /// Fails above `APC_LEVEL`, where pageable memory must not be touched.
 pub(crate) fn may_touch_pageable() -> Result<(), Error> {
-    at_most(APC_LEVEL)
+    at_most(APC_LEVEL).map(|_| ())
 }
 
 #[inline]
-fn at_most(limit: u8) -> Result<(), Error> {
+fn at_most(limit: u8) -> Result<MayWait, Error> {
     host_kernel();
-    let current = system::irql();
-    if current <= limit {
-        Ok(())
-    } else {
-        Err(Error::WrongIrql { current, limit })
-    }
+    MayWait::at_most(limit).map_err(|current| Error::WrongIrql { current, limit })
 }

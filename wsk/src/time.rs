@@ -1,34 +1,13 @@
-//! Times in the kernel's form (`LARGE_INTEGER`): in units of 100 nanoseconds, negative for relative times.
+//! How long something waits.
 
 #![forbid(unsafe_code)]
 
 use core::time::Duration;
 
-use wsk_sys::LARGE_INTEGER;
-
-pub(crate) use crate::system::interrupt_time as now;
+pub(crate) use crate::system::{interrupt_time as now, units};
 
 /// The time that a provider has to complete an IRP after it has returned an error, or was asked to cancel.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
-
-/// A time from now in the kernel's form.
-pub(crate) fn interval(time: Duration) -> LARGE_INTEGER {
-    interval_of(units(time))
-}
-
-/// A time in units of 100 nanoseconds, without a 128-bit division. If it does not fit, the longest time.
-pub(crate) fn units(time: Duration) -> u64 {
-    time.as_secs()
-        .saturating_mul(10_000_000)
-        .saturating_add(u64::from(time.subsec_nanos() / 100))
-}
-
-/// Like [`interval`], from units.
-fn interval_of(units: u64) -> LARGE_INTEGER {
-    // At most half the range, so that the kernel can add the time since boot without overflow.
-    let units = i64::try_from(units).unwrap_or(i64::MAX).min(i64::MAX / 2);
-    LARGE_INTEGER { QuadPart: -units }
-}
 
 /// A moment at which a wait ends.
 pub(crate) struct Deadline {

@@ -16,8 +16,8 @@ use crate::error::{Call, Error, Memory};
 use crate::irp::Lock;
 use crate::irql::may_touch_pageable;
 use crate::memory::atomic::Ordering;
-use crate::memory::objects::KERNEL_MODE;
 use crate::memory::{Head, Row};
+use crate::system::KERNEL_MODE;
 
 /// A part of an MDL chain, as WSK takes it: a `WSK_BUF`.
 ///

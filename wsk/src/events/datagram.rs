@@ -9,7 +9,7 @@ use wsk_sys::{MSG_BCAST, MSG_MCAST, WSK_CLIENT_DATAGRAM_DISPATCH, WSK_FLAG_RELEA
 
 use crate::error::Error;
 use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::socket::callbacks;
 use crate::socket::datagram_events::Told;
 use crate::socket::event_context::Events;

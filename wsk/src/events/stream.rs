@@ -13,7 +13,7 @@ use wsk_sys::{
 use crate::buffer::{ControlMessages, pieces};
 use crate::error::Error;
 use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::socket::callbacks;
 use crate::socket::event_context::Events;
 use crate::socket::indicated_bytes::ByteList;

@@ -13,7 +13,7 @@ use core::time::Duration;
 use wsk_sys::KDPC;
 
 use crate::irql::MayWait;
-use crate::memory::objects::{Locked, flush};
+use crate::system::{Locked, flush};
 
 /// How many wakers can wait. One that finds no room is woken at once, and its future polls again.
 const ROOM: usize = 16;

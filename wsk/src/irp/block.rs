@@ -30,8 +30,8 @@ use crate::irp::outcome::Outcome;
 use crate::irp::state::{Notify, Retract, State};
 use crate::memory;
 use crate::memory::atomic::{AtomicPtr, AtomicU32, Cell, Ordering};
-use crate::memory::objects::Event;
-use crate::memory::shared::{Counted, Shared};
+use crate::memory::{Counted, Shared};
+use crate::system::Event;
 
 /// An IRP, followed by its one stack location.
 #[repr(C)]

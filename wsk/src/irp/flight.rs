@@ -11,7 +11,7 @@ use crate::irp::alarm;
 use crate::irp::answer::Answer;
 use crate::irp::block::{Completed, Flight, Header, Held, Idle, Observer, Retracted, WakerPlace};
 use crate::irql::MayWait;
-use crate::memory::objects::{Event, pause};
+use crate::system::{Event, pause};
 use crate::time::{GRACE, now};
 
 /// The result of polling a flight.

@@ -16,9 +16,9 @@ use core::time::Duration;
 use crate::error::{Error, Memory};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use crate::memory::objects::Event;
 use crate::memory::stack::{MOST, NotPushed, Stack};
 use crate::memory::{self, Owned, Room};
+use crate::system::Event;
 use crate::time::Deadline;
 
 /// A slot of an arena, with its value.

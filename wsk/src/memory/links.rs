@@ -4,7 +4,7 @@
 
 use core::cell::Cell;
 
-use crate::memory::shared::Pinned;
+use crate::memory::Pinned;
 
 /// The links of something that can be in a list.
 pub(crate) struct Links {

@@ -21,7 +21,7 @@ use crate::error::{Error, Memory};
 use crate::irp::{
     Arguments, Discard, Flight, Header, Idle, Lock, NotLaunched, Observer, Outcome, Unheld,
 };
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::registration::{Capture, hold};
 pub(crate) use crate::request::{CarryOf, TargetOf};
 use crate::request::{Function, Operation, Request};

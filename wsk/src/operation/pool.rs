@@ -9,8 +9,8 @@ use core::time::Duration;
 use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::irp::{Block, Header, Idle, Observer, initialise};
+use crate::memory::Shared;
 use crate::memory::arena::{Filling, Handle, Vacant};
-use crate::memory::shared::Shared;
 use crate::operation::carried::{
     Carried, Completion, Home, Unladen, WayOf, refuse_large, refuse_large_completion,
 };

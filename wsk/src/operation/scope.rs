@@ -19,7 +19,7 @@ use crate::irp::{Flight, Observer};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::memory::links::{Links, List};
-use crate::memory::shared::{Pinned, Shared, Signalled};
+use crate::memory::{Pinned, Shared, Signalled};
 use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{
     Carried, CarryOf, Inside, Loaded, Running, Unladen, WayOf, refuse_large,

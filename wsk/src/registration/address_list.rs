@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use wsk_sys::ADDRINFOEXW;
 
 use crate::error::{Error, Memory};
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::registration::capture::{Addresses, AddressesOf, Capture, Late, Place};
 
 /// The addresses that WSK has found for a name, or the place for them. Dropping this gives them back, later if the IRQL is above

@@ -25,10 +25,9 @@ use crate::error::{Call, Error, Memory};
 use crate::irp::{Observer, Tells};
 use crate::irql::{AtPassiveLevel, at_passive_level};
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use crate::memory::objects::pause;
-use crate::memory::shared::{Counted, Shared, Signalled};
-use crate::memory::{Owned, Room};
+use crate::memory::{Counted, Owned, Room, Shared, Signalled};
 use crate::registration::transport::{TdiDevice, Transport};
+use crate::system::pause;
 
 /// The client's part of a registration: the structure that WSK points to, and the count that deregistering waits for. The event beside it
 /// is set when the last capture has gone, and when a block was put off.

@@ -24,7 +24,7 @@ use wsk_sys::{WSK_INFINITE_WAIT, WSK_NO_WAIT};
 use crate::error::{Error, Memory};
 use crate::irp::alarm;
 use crate::irql::{AtPassiveLevel, at_passive_level};
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::registration::capture::Registered;
 
 /// The time to wait for the WSK provider, which may not be there yet while the system starts.

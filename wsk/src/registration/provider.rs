@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use wsk_sys::{EPROCESS, ETHREAD, WSK_PROVIDER_NPI};
 
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::registration::capture::Capture;
 use crate::registration::owner::Owner;
 use crate::registration::security::SecurityDescriptor;

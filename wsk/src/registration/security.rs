@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use crate::error::{Error, Memory};
 use crate::irql::at_passive_level;
-use crate::memory::shared::{Last, Shared};
+use crate::memory::{Last, Shared};
 use crate::registration::capture::{
     AtOnce, Cached, Capture, Late, OfDriver, Place, Vouched, bytes,
 };

@@ -10,7 +10,7 @@ use crate::address::Family;
 use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{Capture, Provider};
 use crate::request::sealed::Sealed;

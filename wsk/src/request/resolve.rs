@@ -12,7 +12,7 @@ use crate::address::Family;
 use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{AddressList, Capture, Provider};
 use crate::request::address_info::AddressInfo;

@@ -21,7 +21,7 @@ use wsk_sys::{
 
 use crate::buffer::{Meanwhile, Payload};
 use crate::error::Error;
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::registration::Brought;
 use crate::socket::event_context::{Callbacks, Context, Events};
 use crate::socket::indicated_bytes::ByteList;

@@ -22,8 +22,8 @@ use crate::buffer::{Described, LockedList};
 use crate::error::{Call as CallName, Error};
 use crate::irp::{Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares};
 use crate::memory;
+use crate::memory::Shared;
 use crate::memory::atomic::Ordering;
-use crate::memory::shared::Shared;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{
     AddressList, Capture, ClientCode, DescriptorRoom, OwnerPointers, Provider, SecurityDescriptor,

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::socket::open::Arrived;
 use crate::socket::{DatagramCategory, Socket};
 

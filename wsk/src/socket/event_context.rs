@@ -8,7 +8,7 @@ use wsk_sys::PFN_WSK_RECEIVE_EX_EVENT;
 
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicPtr, Ordering};
-use crate::memory::shared::{Counted, Shared, Untyped};
+use crate::memory::{Counted, Shared, Untyped};
 
 /// The context of a socket with events, as WSK gets it.
 ///

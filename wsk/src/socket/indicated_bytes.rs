@@ -7,7 +7,7 @@ use core::fmt;
 use wsk_sys::WSK_DATA_INDICATION;
 
 use crate::buffer::{ControlMessages, Meanwhile, Pieces, pieces};
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::socket::open::Chained;
 use crate::socket::open::{Arrived, Kept};
 use crate::socket::{ConnectionCategory, Socket};

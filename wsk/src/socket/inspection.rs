@@ -9,7 +9,7 @@ use wsk_sys::WSK_INSPECT_ID;
 
 use crate::error::Error;
 use crate::irp::Idle;
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::registration::Capture;
 use crate::socket::{Handle, ListenCategory, Socket};
 

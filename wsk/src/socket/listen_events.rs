@@ -10,7 +10,7 @@ use wsk_sys::{WSK_CLIENT_CONNECTION_DISPATCH, WSK_INSPECT_ACTION};
 
 use crate::error::Error;
 use crate::irp::Idle;
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::registration::Brought;
 use crate::socket::calls::{InspectCall, launch};
 use crate::socket::event_context::Events;

@@ -19,7 +19,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle, Observer, Spares, Tells};
 use crate::irql::MayWait;
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
-use crate::memory::shared::{Counted, Reserved, Shared};
+use crate::memory::{Counted, Reserved, Shared};
 use crate::registration::{Brought, Capture, hold};
 use crate::socket::category::{
     Category, Committed, ConnectionCategory, DatagramCategory, DatagramEntries, Entries as _,

@@ -5,7 +5,7 @@ use core::iter::FusedIterator;
 
 use crate::buffer::DriverMdl;
 use crate::error::Error;
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 use crate::socket::indicated::{Datagram, Datagrams};
 use crate::socket::open::{Arrived, Kept, Owns, into_mdl};
 use crate::socket::{DatagramCategory, DatagramSocket, Socket};

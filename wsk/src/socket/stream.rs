@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Error, Memory};
-use crate::memory::shared::Reserved;
+use crate::memory::Reserved;
 use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Socket, StreamCategory};
 
 /// Memory for the socket that a stream socket becomes.

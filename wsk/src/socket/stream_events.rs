@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::memory::shared::Shared;
+use crate::memory::Shared;
 #[cfg(doc)]
 use crate::socket::ConnectedSocket;
 use crate::socket::indicated_bytes::ByteList;
