@@ -46,7 +46,7 @@ const FLOORS: [&[&str]; 10] = [
 
 /// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
 const UNSAFE_BLOCKS: usize = 216;
-const UNSAFE_FILES: usize = 18;
+const UNSAFE_FILES: usize = 17;
 
 /// If a number is below its limit by this many, the test fails, so that somebody lowers the limit.
 const SLACK: usize = 3;

@@ -375,8 +375,7 @@ impl Driver {
         let foreign = &*self.packets[0];
         let packet = Packet(NonNull::from(foreign));
         // SAFETY: the MDL was built for nonpaged pool and stays; nothing else uses it until the packet is returned.
-        let packet = unsafe { DriverMdl::with_owner(foreign.mdl, 0, LENGTH, packet) };
-        let packet = packet?;
+        let packet = unsafe { DriverMdl::with_owner(Extent::new(foreign.mdl, 0, LENGTH)?, packet) };
         frame.buffer.put(packet)?;
         frame.buffer.header_mut().copy_from_slice(&KEY);
         frame.control.clone_from(&self.pin);

@@ -4,10 +4,10 @@
 use core::fmt;
 use core::ptr::NonNull;
 
-use wsk_sys::{MDL, WSK_BUF_LIST};
+use wsk_sys::WSK_BUF_LIST;
 
-use crate::buffer::{Alone, Control, ControlMessage, Extent, LockedList, Readable};
-use crate::error::{Error, Memory};
+use crate::buffer::{Alone, Control, ControlMessage, Extent, LockedList};
+use crate::error::Error;
 
 /// A driver's own MDL chain to send from: for example of an IRP or of a packet.
 ///
@@ -40,11 +40,13 @@ use crate::error::{Error, Memory};
 /// #     NonNull::new(mdl).unwrap()
 /// # };
 /// # let packet = Box::into_raw(Box::new(Packet { mdl, length: 8 }));
-/// use wsk::DriverMdl;
+/// use wsk::{DriverMdl, Extent};
 ///
 /// // SAFETY: the packet is this driver's until it completes it, on any thread; its MDLs are locked and in no other use.
-/// let carried = unsafe { DriverMdl::with_owner((*packet).mdl, 0, (*packet).length, packet) };
-/// let carried = carried?;
+/// let carried = unsafe {
+///     let bytes = Extent::new((*packet).mdl, 0, (*packet).length)?;
+///     DriverMdl::with_owner(bytes, packet)
+/// };
 /// let request = socket.send_to(carried, to);
 /// let started = request.start_with(|done| {
 ///     if let Some(carried) = done.buffer {
@@ -77,87 +79,49 @@ unsafe impl<O> Send for DriverMdl<O> {}
 unsafe impl<O> Sync for DriverMdl<O> {}
 
 impl DriverMdl {
-    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long. IRQL: `<= DISPATCH_LEVEL`.
+    /// These bytes. The MDLs that are not mapped yet are mapped. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfBounds`] when the offset is not inside the first MDL, or the chain ends before the part does;
-    /// [`Error::NoMemory`] when the chain is not mapped and cannot be.
+    /// [`Error::NoMemory`] when an MDL is not mapped and cannot be.
     ///
     /// # Safety
     ///
-    /// `mdl` heads a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. From now until
+    /// The extent is of a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. From now until
     /// the result is dropped, which the completion of the last operation that owns it may do on any thread at up to
     /// `DISPATCH_LEVEL`:
     ///
     /// * no MDL of the chain is changed, linked elsewhere, unlocked, unmapped or freed;
-    /// * the bytes of the part are not written;
+    /// * the bytes of the extent are not written;
     /// * nobody else maps the MDLs in the meantime, unless they are mapped already;
     /// * nothing else uses the MDLs while the result is in a [`DriverChain`](crate::DriverChain), which links them.
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
-    pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used, and vouches that
-        // nothing else maps the chain now.
-        let (extent, chain) = unsafe { (Extent::new(mdl, offset, length)?, Readable::of(mdl)) };
-        let (mut next, end) = (Some(chain), offset.saturating_add(length));
-        let mut seen = 0_usize;
-        while let Some(mdl) = next
-            && seen < end
-        {
-            mdl.map(0).ok_or(Error::NoMemory(Memory::Mapping))?;
-            let (count, behind) = mdl.look();
-            seen = seen.saturating_add(count);
-            next = behind;
-        }
+    pub unsafe fn from_raw(extent: Extent) -> Result<Self, Error> {
+        // INVARIANT: by the contract of this function.
+        let alone = Alone::shared(extent);
+        alone.map()?;
         // INVARIANT: the chain is mapped.
-        Ok(Self {
-            alone: Alone::shared(extent),
-            owner: (),
-        })
+        Ok(Self { alone, owner: () })
     }
 }
 
 impl<O> DriverMdl<O> {
-    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long, with the owner of the chain. One operation at a
-    /// time may send from it. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// # Errors
-    ///
-    /// With the owner: [`Error::OutOfBounds`] when the offset is not inside the first MDL, or the chain ends before the part does.
+    /// These bytes, with the owner of the chain. One operation at a time may send from them. IRQL: any.
     ///
     /// # Safety
     ///
-    /// `mdl` heads a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. From now until
+    /// The extent is of a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. From now until
     /// the result is dropped, or [gives its owner back](Self::into_owner), which the completion of the operation that owns it may do
     /// on any thread at up to `DISPATCH_LEVEL`:
     ///
     /// * no MDL of the chain is used by anything else, changed, linked elsewhere, mapped, unlocked, unmapped or freed;
-    /// * the bytes of the part are not written.
+    /// * the bytes of the extent are not written.
     ///
     /// The owner may be given to any thread, and dropped there, even where its type does not say so. A result that is forgotten, or
     /// that an operation keeps after [`Error::Abandoned`], asks for this for ever.
-    pub unsafe fn with_owner(
-        mdl: NonNull<MDL>,
-        offset: usize,
-        length: usize,
-        owner: O,
-    ) -> Result<Self, (Error, O)> {
-        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
-        unsafe {
-            match Extent::new(mdl, offset, length) {
-                Ok(extent) => Ok(Self::of(extent, owner)),
-                Err(error) => Err((error, owner)),
-            }
-        }
-    }
-
-    /// The extent of a chain that was checked, with the owner of the chain.
-    ///
-    /// # Safety
-    ///
-    /// As for [`with_owner`](Self::with_owner).
-    pub(crate) unsafe fn of(extent: Extent, owner: O) -> Self {
+    #[must_use]
+    pub unsafe fn with_owner(extent: Extent, owner: O) -> Self {
         // INVARIANT: by the contract of this function.
         Self {
             alone: Alone::new(extent),
@@ -219,11 +183,11 @@ impl<O> fmt::Debug for DriverMdl<O> {
 /// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
 /// #     core::ptr::NonNull::new(mdl).unwrap()
 /// # };
-/// use wsk::DriverMdlMut;
+/// use wsk::{DriverMdlMut, Extent};
 ///
 /// # let request = 7;
 /// // SAFETY: the MDL is locked for writing. Nothing else uses it until this driver completes the request, which is the owner.
-/// let mut room = unsafe { DriverMdlMut::with_owner(mdl, 0, 18, request) }.map_err(|(error, _)| error)?;
+/// let mut room = unsafe { DriverMdlMut::with_owner(Extent::new(mdl, 0, 18)?, request) };
 /// # peer.send_to(b"hello", socket.local_address()?).unwrap();
 /// let received = socket.receive_from(&mut room).wait()?;
 /// assert_eq!(received.length(), 5);
@@ -253,53 +217,38 @@ unsafe impl<O> Send for DriverMdlMut<O> {}
 unsafe impl<O> Sync for DriverMdlMut<O> {}
 
 impl DriverMdlMut {
-    /// The part of the chain at `mdl` that starts at `offset` and is `length` bytes long. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfBounds`] when the offset is not inside the first MDL, or the chain ends before the part does.
+    /// These bytes. IRQL: any.
     ///
     /// # Safety
     ///
-    /// `mdl` heads a chain of MDLs whose pages are locked for writing, or which were built for nonpaged pool. From now until
+    /// The extent is of a chain of MDLs whose pages are locked for writing, or which were built for nonpaged pool. From now until
     /// the result is dropped, which the completion of an operation that owns it may do on any thread at up to
     /// `DISPATCH_LEVEL`:
     ///
     /// * no MDL of the chain is changed, linked elsewhere, mapped, unlocked, unmapped or freed by anything
     ///   else;
     /// * nothing else looks at the MDLs while the result is in a [`DriverChain`](crate::DriverChain), which links them;
-    /// * the bytes of the part are neither read nor written while an operation has it.
+    /// * the bytes of the extent are neither read nor written while an operation has it.
     ///
     /// A result that is forgotten, or that an operation keeps after [`Error::Abandoned`], asks for this for ever.
-    pub unsafe fn from_raw(mdl: NonNull<MDL>, offset: usize, length: usize) -> Result<Self, Error> {
-        // SAFETY: the caller keeps the same contract; there is no owner.
-        unsafe { Self::with_owner(mdl, offset, length, ()) }.map_err(|(error, ())| error)
+    #[must_use]
+    pub unsafe fn from_raw(extent: Extent) -> Self {
+        // INVARIANT: by the contract of this function. There is no owner.
+        Self { extent, owner: () }
     }
 }
 
 impl<O> DriverMdlMut<O> {
-    /// As [`from_raw`](DriverMdlMut::from_raw), with the owner of the chain. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`from_raw`](DriverMdlMut::from_raw), with the owner.
+    /// As [`from_raw`](DriverMdlMut::from_raw), with the owner of the chain. IRQL: any.
     ///
     /// # Safety
     ///
     /// As for [`from_raw`](DriverMdlMut::from_raw), until the result is dropped or [gives its owner back](Self::into_owner). The owner
     /// may be given to any thread, and dropped there, even where its type does not say so.
-    pub unsafe fn with_owner(
-        mdl: NonNull<MDL>,
-        offset: usize,
-        length: usize,
-        owner: O,
-    ) -> Result<Self, (Error, O)> {
-        // SAFETY: the caller vouches for the chain as long as the result exists, which is how long the extent is used.
-        match unsafe { Extent::new(mdl, offset, length) } {
-            // INVARIANT: by the contract of this function.
-            Ok(extent) => Ok(Self { extent, owner }),
-            Err(error) => Err((error, owner)),
-        }
+    #[must_use]
+    pub unsafe fn with_owner(extent: Extent, owner: O) -> Self {
+        // INVARIANT: by the contract of this function.
+        Self { extent, owner }
     }
 
     /// Gives the owner back. The chain is not used any more.
@@ -414,32 +363,16 @@ impl<O> DriverList<O> {
     /// The owner may be given to any thread, and dropped there, even where its type does not say so. A result that is forgotten, or
     /// that an operation keeps after [`Error::Abandoned`], asks for this for ever.
     pub unsafe fn from_raw(first: NonNull<WSK_BUF_LIST>, owner: O) -> Result<Self, (Error, O)> {
-        let (mut longest, mut next) = (0_usize, Some(first));
-        while let Some(entry) = next {
-            // SAFETY: the caller vouches for the list, of which this is an entry, and for the entry's chain, if there is one.
-            let checked = unsafe {
-                let WSK_BUF_LIST { Next, Buffer } = entry.read();
-                next = NonNull::new(Next);
-                longest = longest.max(Buffer.Length);
-                match NonNull::new(Buffer.Mdl) {
-                    Some(mdl) => Extent::new(mdl, Buffer.Offset as usize, Buffer.Length).map(drop),
-                    None if Buffer.Length == 0 => Ok(()),
-                    None => Err(Error::OutOfBounds {
-                        end: Buffer.Length,
-                        length: 0,
-                    }),
-                }
-            };
-            if let Err(error) = checked {
-                return Err((error, owner));
-            }
-        }
         // INVARIANT: by the contract of this function.
-        Ok(Self {
-            list: LockedList { first, longest },
-            control: Control::new(),
-            owner,
-        })
+        match (LockedList { first, longest: 0 }).checked() {
+            // INVARIANT: the same.
+            Ok(list) => Ok(Self {
+                list,
+                control: Control::new(),
+                owner,
+            }),
+            Err(error) => Err((error, owner)),
+        }
     }
 
     /// Gives the owner back. The list is not used any more.

@@ -18,11 +18,11 @@ use crate::error::Error;
 /// #     wsk_sys::MmBuildMdlForNonPagedPool(mdl);
 /// #     core::ptr::NonNull::new(mdl).unwrap()
 /// # };
-/// use wsk::{ChainPart, DriverChain, DriverMdl, NonPagedBuffer};
+/// use wsk::{ChainPart, DriverChain, DriverMdl, Extent, NonPagedBuffer};
 ///
 /// let header = NonPagedBuffer::copy_of(b"header")?;
 /// // SAFETY: the MDL is locked, and this driver's alone.
-/// let body = unsafe { DriverMdl::with_owner(mdl, 0, 18, ()) }.map_err(|(error, ())| error)?;
+/// let body = unsafe { DriverMdl::with_owner(Extent::new(mdl, 0, 18)?, ()) };
 /// let chain = DriverChain::new([ChainPart::Own(header), ChainPart::Driver(body)]).map_err(|(error, _)| error)?;
 /// for part in chain.into_parts() {
 ///     match part {
@@ -152,11 +152,11 @@ unsafe impl<D: DriverPart, H: OwnPart> Part for ChainPart<D, H> {
 /// #     core::ptr::NonNull::new(mdl).unwrap()
 /// # };
 /// # let request = 7;
-/// use wsk::{ChainPart, DriverChain, DriverMdl, NonPagedBuffer};
+/// use wsk::{ChainPart, DriverChain, DriverMdl, Extent, NonPagedBuffer};
 ///
 /// let header = NonPagedBuffer::copy_of(&18_u16.to_be_bytes())?;
 /// // SAFETY: the MDL is locked, and this driver's alone until it completes the request, which is the owner.
-/// let body = unsafe { DriverMdl::with_owner(mdl, 0, 18, request) }?;
+/// let body = unsafe { DriverMdl::with_owner(Extent::new(mdl, 0, 18)?, request) };
 /// let parts = [ChainPart::Own(header), ChainPart::Driver(body)];
 /// let framed = DriverChain::new(parts)?;
 ///
@@ -304,7 +304,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N,
 /// # };
 /// # let packet = 7;
 /// use wsk::operation::Operations;
-/// use wsk::{BufferPool, DriverMdl, Framed, NonPagedBuffer};
+/// use wsk::{BufferPool, DriverMdl, Extent, Framed, NonPagedBuffer};
 ///
 /// let frames = BufferPool::new(16, |_| Framed::<u32>::new(NonPagedBuffer::new(4)?))?;
 /// let operations = Operations::new(&provider, 16)?;
@@ -312,7 +312,7 @@ impl<D: DriverPart, const N: usize, H: OwnPart> fmt::Debug for DriverChain<D, N,
 /// if let Some(mut frame) = frames.take() {
 ///     frame.header_mut().copy_from_slice(b"key:");
 ///     // SAFETY: the MDL is locked, and this driver's alone until the packet, which owns it, is given back.
-///     let packet = unsafe { DriverMdl::with_owner(mdl, 0, 8, packet) }?;
+///     let packet = unsafe { DriverMdl::with_owner(Extent::new(mdl, 0, 8)?, packet) };
 ///     frame.put(packet)?;
 ///     socket.send_to(frame, to).from(&operations).start_with(|finished| {
 ///         // The frame goes back to its pool when it is dropped.

@@ -99,6 +99,10 @@ impl Drop for UndoLock<'_> {
 }
 
 /// An extent that one operation at a time may claim and use, or that any number may use.
+///
+/// # Invariants
+///
+/// As long as this is used, the chain of the extent is there, and as the [`SendBuffer`](crate::SendBuffer) that has this promises.
 pub(super) struct Alone {
     extent: Extent,
     /// Whether only one operation at a time may use it.

@@ -66,6 +66,10 @@ struct Node<B> {
 }
 
 /// A list that is ready to be sent.
+///
+/// # Invariants
+///
+/// As long as it is used, `first` heads a list of entries, and each of them has a length of 0, or describes bytes of a chain that is there.
 #[derive(Debug, Clone, Copy)]
 pub struct LockedList {
     /// Its first entry.

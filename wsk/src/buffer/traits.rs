@@ -3,14 +3,15 @@
 
 use core::ptr::NonNull;
 
-use wsk_sys::LOCK_OPERATION;
+use wsk_sys::{LOCK_OPERATION, WSK_BUF_LIST};
 
 use crate::buffer::driver_chain::OwnPart;
 use crate::buffer::{
     Alone, BufferSlice, DriverChain, DriverList, DriverMdl, DriverMdlMut, Extent, Framed, Lock,
-    LockedList, MdlChain, Messages, NonPagedBuffer, PooledBuffer, SliceChain, WithControl,
+    LockedList, MdlChain, Messages, NonPagedBuffer, PooledBuffer, Readable, SliceChain,
+    WithControl,
 };
-use crate::error::Error;
+use crate::error::{Error, Memory};
 
 /// Memory that datagrams, or bytes of a connection, can be sent from.
 ///
@@ -372,6 +373,31 @@ unsafe impl<O, const N: usize, H: OwnPart> ReceiveBuffer for DriverChain<DriverM
     /// Only if there are no bytes: otherwise WSK has a pointer to the chain, which belongs to the driver.
     fn abandon(&self) -> bool {
         self.is_empty()
+    }
+}
+
+impl Alone {
+    /// Maps the MDLs of the extent that are not mapped yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`] if one cannot be mapped.
+    pub(super) fn map(&self) -> Result<(), Error> {
+        let buffer = self.extent().as_wsk_buf();
+        let end = (buffer.Offset as usize).saturating_add(buffer.Length);
+        // SAFETY: by the contract under which this was made the chain is there, its pages are locked or nonpaged, and nobody else maps it or
+        // writes its bytes.
+        let mut next = NonNull::new(buffer.Mdl).map(|place| unsafe { Readable::of(place) });
+        let mut seen = 0_usize;
+        while let Some(mdl) = next
+            && seen < end
+        {
+            mdl.map(0).ok_or(Error::NoMemory(Memory::Mapping))?;
+            let (count, behind) = mdl.look();
+            seen = seen.saturating_add(count);
+            next = behind;
+        }
+        Ok(())
     }
 }
 
@@ -758,6 +784,39 @@ unsafe impl<B: SendBuffer> SendList for Messages<B> {
 
     fn control(&self) -> &[u8] {
         Self::control(self)
+    }
+}
+
+impl LockedList {
+    /// The list of somebody else, with the length of its longest datagram.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfBounds`] when the offset of a datagram is not inside its first MDL, or its chain ends before the datagram does.
+    pub(super) fn checked(self) -> Result<Self, Error> {
+        let (mut longest, mut next) = (0_usize, Some(self.first));
+        while let Some(entry) = next {
+            // SAFETY: by the invariant this is an entry of the list, and what it describes is there.
+            unsafe {
+                let WSK_BUF_LIST { Next, Buffer } = entry.read();
+                match NonNull::new(Buffer.Mdl) {
+                    Some(mdl) => {
+                        Extent::new(mdl, Buffer.Offset as usize, Buffer.Length)?;
+                    }
+                    None if Buffer.Length == 0 => {}
+                    None => {
+                        return Err(Error::OutOfBounds {
+                            end: Buffer.Length,
+                            length: 0,
+                        });
+                    }
+                }
+                longest = longest.max(Buffer.Length);
+                next = NonNull::new(Next);
+            }
+        }
+        // INVARIANT: the same list.
+        Ok(Self { longest, ..self })
     }
 }
 

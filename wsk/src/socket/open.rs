@@ -897,5 +897,5 @@ pub(crate) fn into_mdl<O: Owns>(owner: O, from: usize) -> Result<DriverMdl<O>, (
     }
     // SAFETY: by the invariant of `Kept` the indication's chain is valid, locked or nonpaged. Nothing else uses it until the indication is
     // released. As the owner it is released last, and it may be released on any thread.
-    Ok(unsafe { DriverMdl::of(payload.rest(from), owner) })
+    Ok(unsafe { DriverMdl::with_owner(payload.rest(from), owner) })
 }

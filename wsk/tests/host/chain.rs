@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 
 use wsk::operation::Operations;
 use wsk::{
-    BufferPool, Call, ChainPart, DriverChain, DriverMdl, DriverMdlMut, Error, Family, Framed,
-    MdlChain, Memory, NonPagedBuffer, PooledBuffer, SliceChain,
+    BufferPool, Call, ChainPart, DriverChain, DriverMdl, DriverMdlMut, Error, Extent, Family,
+    Framed, MdlChain, Memory, NonPagedBuffer, PooledBuffer, SliceChain,
 };
 use wsk_host::{Completion, Kernel, Resource};
 use wsk_sys::{
@@ -327,7 +327,9 @@ fn a_drivers_own_mdl() {
         // SAFETY: nothing uses either MDL; the chain stays until the end of this test.
         unsafe { (*first.mdl.as_ptr()).Next = second.mdl.as_ptr() };
         // SAFETY: as above.
-        let raw = |offset, length| unsafe { DriverMdl::from_raw(first.mdl, offset, length) };
+        let raw = |offset, length| unsafe {
+            DriverMdl::from_raw(Extent::new(first.mdl, offset, length)?)
+        };
         let chain = raw(2, 10).unwrap();
         assert_eq!(chain.len(), 10);
         assert_eq!(socket.send_to(&chain, to).wait().unwrap(), 10);
@@ -338,7 +340,7 @@ fn a_drivers_own_mdl() {
         assert!(matches!(raw(8, 1), Err(Error::OutOfBounds { .. })));
         assert!(matches!(raw(2, 11), Err(Error::OutOfBounds { .. })));
         // SAFETY: nothing else uses the chain, and its bytes are read after the receive has completed.
-        let mut room = unsafe { DriverMdlMut::from_raw(first.mdl, 6, 6) }.unwrap();
+        let mut room = unsafe { DriverMdlMut::from_raw(Extent::new(first.mdl, 6, 6).unwrap()) };
         peer.send_to(b"-mouse", socket.local_address().unwrap())
             .unwrap();
         assert_eq!(
@@ -362,9 +364,10 @@ fn a_drivers_own_mdl() {
             MmProbeAndLockPages(mdl, 0, LOCK_OPERATION::IoReadAccess);
             let locked = NonNull::new(mdl).unwrap();
             kernel.fail_nth(Resource::Mapping, 1);
-            let error = DriverMdl::from_raw(locked, 0, 64).unwrap_err();
+            let extent = Extent::new(locked, 0, 64).unwrap();
+            let error = DriverMdl::from_raw(extent).unwrap_err();
             assert_eq!(error, Error::NoMemory(Memory::Mapping));
-            let shared = DriverMdl::from_raw(locked, 0, 64).unwrap();
+            let shared = DriverMdl::from_raw(extent).unwrap();
             let sent = wsk::scope(|s| {
                 let (one, two) = (
                     socket.send_to(&shared, to).start_in(s)?,
@@ -410,11 +413,10 @@ impl Foreign {
     /// A part of the first two MDLs, with their owner.
     fn part(&self, offset: usize, length: usize) -> Result<DriverMdl<Owner>, Error> {
         // SAFETY: the chain stays as long as the test needs it, and one operation at a time uses it.
-        let part = unsafe { DriverMdl::with_owner(self.raw[0].mdl, offset, length, OWNER) };
-        part.map_err(|(error, owner)| {
-            assert_eq!(owner, OWNER);
-            error
-        })
+        unsafe {
+            let extent = Extent::new(self.raw[0].mdl, offset, length)?;
+            Ok(DriverMdl::with_owner(extent, OWNER))
+        }
     }
 
     #[track_caller]
@@ -587,10 +589,12 @@ fn a_datagram_is_received_into_own_and_foreign_memory() {
         let own = socket.local_address().unwrap();
         let foreign = Foreign::new();
         // SAFETY: the chain stays as long as this test, and nothing else uses it.
-        let room = unsafe { DriverMdlMut::with_owner(foreign.raw[0].mdl, 0, 13, OWNER) };
+        let room = unsafe {
+            DriverMdlMut::with_owner(Extent::new(foreign.raw[0].mdl, 0, 13).unwrap(), OWNER)
+        };
         let parts = [
             ChainPart::Own(NonPagedBuffer::new(2).unwrap()),
-            ChainPart::Driver(room.map_err(|(error, _)| error).unwrap()),
+            ChainPart::Driver(room),
         ];
         let mut chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
         peer.send_to(b"hdthe body", own).unwrap();
@@ -680,7 +684,7 @@ fn an_unmapped_chain_serves_one_operation_at_a_time() {
         // This fails every mapping, so the call must not map anything.
         kernel.fail_nth(Resource::Mapping, 1);
         // SAFETY: the MDL stays as long as this is used.
-        let sole = unsafe { DriverMdl::with_owner(mdl, 0, 64, OWNER) }.unwrap();
+        let sole = unsafe { DriverMdl::with_owner(Extent::new(mdl, 0, 64).unwrap(), OWNER) };
         kernel.fail_nth(Resource::Mapping, 0);
         let sent = wsk::scope(|s| {
             let first = socket.send_to(&sole, to).start_in(s)?;
@@ -764,10 +768,12 @@ fn a_connection_sends_and_fills_own_and_foreign_memory() {
         peer.read_exact(&mut got).unwrap();
         assert_eq!(&got, b"header,first second trailer");
         // SAFETY: the chain stays as long as this test, and nothing else uses it.
-        let room = unsafe { DriverMdlMut::with_owner(foreign.raw[0].mdl, 0, 13, OWNER) };
+        let room = unsafe {
+            DriverMdlMut::with_owner(Extent::new(foreign.raw[0].mdl, 0, 13).unwrap(), OWNER)
+        };
         let parts = [
             ChainPart::Own(NonPagedBuffer::new(4).unwrap()),
-            ChainPart::Driver(room.map_err(|(error, _)| error).unwrap()),
+            ChainPart::Driver(room),
         ];
         let chain = DriverChain::new(parts).map_err(|(error, _)| error).unwrap();
         let receive = socket.receive_all(chain).start().unwrap();

@@ -21,7 +21,8 @@ use wsk_sys::{
 };
 
 use crate::setting::{
-    Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, client, is_reset, seeded_kernels, until,
+    Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, client, deaf, is_reset, seeded_kernels,
+    until,
 };
 
 /// A driver, and a listener of the host that the driver connects to. Fields are dropped in this order, as a driver unloads.
@@ -138,7 +139,7 @@ fn a_connection_is_made_by_operations_that_own_the_socket() {
 #[test]
 fn a_refused_connection_gives_the_socket_back() {
     on_each_kernel(|_, s| {
-        let nobody = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
+        let (_deaf, nobody) = deaf();
         let refused = |(error, socket): (Error, ConnectionSocket)| {
             assert_eq!(error.status(), Some(STATUS_CONNECTION_REFUSED));
             socket.close().unwrap();

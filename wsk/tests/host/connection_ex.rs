@@ -24,7 +24,7 @@ use wsk_sys::{
 };
 
 use crate::connection::{Setting, exactly, on_each_kernel};
-use crate::setting::{Counted, FAST, LOOPBACK, MOMENT, PATIENCE, block_on, until};
+use crate::setting::{Counted, FAST, MOMENT, PATIENCE, block_on, deaf, until};
 
 const HOPS: ControlMessage<'static> = ControlMessage::TimeToLive(9);
 const ALL: usize = ControlMessage::SPACE_FOR_ALL;
@@ -347,12 +347,7 @@ fn first_data_goes_with_the_connection() {
 #[test]
 fn a_socket_that_is_not_connected_comes_back_with_its_first_data() {
     on_each_kernel(|kernel, s| {
-        // Bound, so that nobody else gets the port, and never listening.
-        let deaf =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        deaf.bind(&LOOPBACK.parse::<std::net::SocketAddr>().unwrap().into())
-            .unwrap();
-        let nobody = deaf.local_addr().unwrap().as_socket().unwrap();
+        let (_deaf, nobody) = deaf();
         let call = |status| Error::Call {
             call: Call::WskConnectEx,
             status,

@@ -11,7 +11,8 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use wsk::{
-    Call, DatagramSocket, DriverMdl, Error, Family, MdlChain, Messages, NTSTATUS, NonPagedBuffer,
+    Call, DatagramSocket, DriverMdl, Error, Extent, Family, MdlChain, Messages, NTSTATUS,
+    NonPagedBuffer,
 };
 use wsk_host::{Kernel, Leaks, Resource};
 use wsk_sys::{
@@ -172,7 +173,7 @@ fn no_bytes_of_an_mdl_leave_it_to_its_owner() {
         };
         {
             // SAFETY: as above.
-            let nothing = unsafe { DriverMdl::from_raw(mdl, 4, 0) }.unwrap();
+            let nothing = unsafe { DriverMdl::from_raw(Extent::new(mdl, 4, 0).unwrap()) }.unwrap();
             let sent = socket.send_to(&nothing, to).wait();
             assert_eq!(sent, Err(abandoned(Call::WskSendTo)));
         }

@@ -147,6 +147,15 @@ pub(crate) fn peer(local: &str) -> (UdpSocket, SocketAddr) {
     (peer, address)
 }
 
+/// A socket of the host that is bound, so that nobody else gets the port, and never listens; and its address.
+pub(crate) fn deaf() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let local: SocketAddr = LOOPBACK.parse().unwrap();
+    socket.bind(&local.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
 #[track_caller]
 pub(crate) fn arrives(peer: &UdpSocket, expected: &[u8]) {
     let mut bytes = [0; 256];

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::fmt;
 use core::ptr::{NonNull, null_mut};
 
-use wsk::{DriverMdl, DriverMdlMut, Error, NTSTATUS};
+use wsk::{DriverMdl, DriverMdlMut, Error, Extent, NTSTATUS};
 use wsk_sys::{
     ExAllocatePoolWithTag, ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, MDL,
     MmBuildMdlForNonPagedPool, POOL_TYPE, STATUS_INSUFFICIENT_RESOURCES,
@@ -72,13 +72,23 @@ impl<const LENGTH: usize> Block<LENGTH> {
     pub(crate) fn sending(&mut self) -> Result<DriverMdl<&mut Self>, Error> {
         // SAFETY: the MDL describes the block. The result borrows this exclusively, so nothing else uses either meanwhile. A
         // request that may outlive its caller, and so the borrow, does not take borrowed memory.
-        unsafe { DriverMdl::with_owner(self.mdl, 0, LENGTH, self) }.map_err(|(error, _)| error)
+        unsafe {
+            Ok(DriverMdl::with_owner(
+                Extent::new(self.mdl, 0, LENGTH)?,
+                self,
+            ))
+        }
     }
 
     /// The block, as memory to receive into.
     pub(crate) fn receiving(&mut self) -> Result<DriverMdlMut<&mut Self>, Error> {
         // SAFETY: as for `sending`.
-        unsafe { DriverMdlMut::with_owner(self.mdl, 0, LENGTH, self) }.map_err(|(error, _)| error)
+        unsafe {
+            Ok(DriverMdlMut::with_owner(
+                Extent::new(self.mdl, 0, LENGTH)?,
+                self,
+            ))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::ptr::{NonNull, null_mut};
 
 use wsk::{
     BufferPool, ChainPart, ControlMessage, DriverChain, DriverList, DriverMdl, DriverMdlMut, Error,
-    Framed, Messages, NonPagedBuffer,
+    Extent, Framed, Messages, NonPagedBuffer,
 };
 use wsk_sys::{IoAllocateMdl, IoFreeMdl, MDL, MmBuildMdlForNonPagedPool, WSK_BUF, WSK_BUF_LIST};
 
@@ -37,7 +37,7 @@ fn own_and_foreign() {
         // Not `Send`, like the pointer to a request.
         let owner = first.as_ptr();
         // SAFETY: the MDLs stay until the end of this test, and nothing else uses them meanwhile.
-        let body = unsafe { DriverMdl::with_owner(first, 0, 11, owner) }.unwrap();
+        let body = unsafe { DriverMdl::with_owner(Extent::new(first, 0, 11).unwrap(), owner) };
         let [header, trailer] = [b"<", b">"].map(|bytes| NonPagedBuffer::copy_of(bytes).unwrap());
         let parts = [
             ChainPart::Own(header),
@@ -74,12 +74,13 @@ fn own_and_foreign() {
         }
 
         // SAFETY: as above.
-        let room = unsafe { DriverMdlMut::with_owner(first, 0, 11, owner) }.unwrap();
+        let room = unsafe { DriverMdlMut::with_owner(Extent::new(first, 0, 11).unwrap(), owner) };
         // In front of one packet after the other.
         let mut frame = Framed::new(NonPagedBuffer::copy_of(b"<<").unwrap()).unwrap();
         for length in [11, 5] {
             // SAFETY: as above.
-            let packet = unsafe { DriverMdl::with_owner(first, 0, length, owner) }.unwrap();
+            let packet =
+                unsafe { DriverMdl::with_owner(Extent::new(first, 0, length).unwrap(), owner) };
             frame.put(packet).map_err(|(error, _)| error).unwrap();
             frame.header_mut()[1] = b'-';
             let send = one.send_to(frame, to).start().unwrap();
@@ -144,7 +145,8 @@ fn lists() {
             list.clear();
             for offset in [0, 3] {
                 // SAFETY: as above, and the MDL was built for nonpaged memory.
-                let part = unsafe { DriverMdl::with_owner(mdl, offset, 3, ()) }.unwrap();
+                let part =
+                    unsafe { DriverMdl::with_owner(Extent::new(mdl, offset, 3).unwrap(), ()) };
                 list.push(part).map_err(drop).unwrap();
             }
             let send = one.send_messages(list, to).start().unwrap();
@@ -167,7 +169,7 @@ fn part_of_a_prepared_list() {
         let mut memory = NonPagedBuffer::copy_of(b"onethree").unwrap();
         let mdl = mdl(&mut memory);
         // SAFETY: the MDL stays until the end of this test, and nothing else uses it meanwhile.
-        let part = unsafe { DriverMdl::with_owner(mdl, 0, 3, ()) }.unwrap();
+        let part = unsafe { DriverMdl::with_owner(Extent::new(mdl, 0, 3).unwrap(), ()) };
         let list = Messages::new([part]).unwrap();
         let mut sender = one.send_messages(list, to).prepare().unwrap();
         for _ in 0..2 {
@@ -207,8 +209,8 @@ fn one_owner_of_two_parts() {
         let [one, two] = memory.each_mut().map(mdl);
         let part = |mdl: NonNull<MDL>, owner| {
             // SAFETY: nothing uses the MDL before its owner is dropped.
-            let part = unsafe { DriverMdl::with_owner(mdl, 0, 3, owner) };
-            ChainPart::Driver(part.map_err(|(error, _)| error).unwrap())
+            let part = unsafe { DriverMdl::with_owner(Extent::new(mdl, 0, 3).unwrap(), owner) };
+            ChainPart::Driver(part)
         };
         let parts: [ChainPart<DriverMdl<Frees>>; 3] = [
             part(one, Frees(vec![one, two])),

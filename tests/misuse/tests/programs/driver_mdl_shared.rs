@@ -2,14 +2,14 @@
 //! `DriverMdlMut` is for one operation at a time; `DriverMdl`, which is mapped when it is made, can be shared.
 
 use std::net::SocketAddr;
-use wsk::{DatagramSocket, DriverMdlMut, Error, NonPagedBuffer};
+use wsk::{DatagramSocket, DriverMdlMut, Error, Extent, NonPagedBuffer};
 use wsk_misuse::DriversMdl;
 
 pub(crate) fn program(socket: &DatagramSocket, to: SocketAddr) -> Result<(), Error> {
     let buffer = NonPagedBuffer::copy_of(b"of the driver")?;
     let mdl = DriversMdl::over(&buffer);
     // SAFETY: the MDL is built for nonpaged pool. The buffer outlives all values that are made of it, and does not change.
-    let chain = unsafe { DriverMdlMut::from_raw(mdl.first(), 0, 13) }?;
+    let chain = unsafe { DriverMdlMut::from_raw(Extent::new(mdl.first(), 0, 13)?) };
     let sent = wsk::scope(|s| {
         let send = || socket.send_to(&chain, to).start_in(s);
         let (one, other) = (send()?, send()?);

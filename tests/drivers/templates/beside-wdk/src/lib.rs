@@ -14,7 +14,7 @@ use wdk_sys::{
     DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, PIRP, PMDL, STATUS_DEVICE_BUSY,
     STATUS_DEVICE_NOT_READY, STATUS_SUCCESS,
 };
-use wsk::{DatagramSocket, DriverMdl, DriverState, Error, Family, Registration, Wait};
+use wsk::{DatagramSocket, DriverMdl, DriverState, Error, Extent, Family, Registration, Wait};
 
 // For `Box`, `Vec` and other types in the rest of the driver: `wsk` needs no allocator.
 #[cfg(not(test))]
@@ -52,7 +52,7 @@ impl Sender {
             return Ok(0);
         };
         // SAFETY: the caller vouches for the MDL until this returns.
-        let datagram = unsafe { DriverMdl::from_raw(mdl, 0, length) }?;
+        let datagram = unsafe { DriverMdl::from_raw(Extent::new(mdl, 0, length)?) }?;
         self.socket.send_to(&datagram, to).wait()
     }
 }
