@@ -15,6 +15,8 @@
 //! * [The `no_std` network ecosystem](no_std_network): which crates run in a driver over this one, and what to check first.
 //! * [Security](security): what arrives from the network, and what is trusted.
 
+#![forbid(unsafe_code)]
+
 #[doc = include_str!("guide/without_wdk.md")]
 pub mod without_wdk {}
 

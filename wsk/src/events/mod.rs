@@ -86,6 +86,8 @@
 //! # Ok::<(), wsk::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod datagram;
 mod enabled;
 mod handler;
