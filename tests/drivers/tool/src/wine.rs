@@ -46,6 +46,15 @@ fn first_of(paths: &[&str]) -> Option<PathBuf> {
     paths.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
+/// Makes a Wine command set up a 64-bit Windows that asks nothing and opens no window.
+pub fn unattended(command: &mut Command) {
+    command
+        .env("WINEARCH", "win64")
+        .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d")
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY");
+}
+
 /// The program that raises exceptions where `wsk-sys` catches them, and its exit code if they are caught.
 const EXCEPTIONS: (&str, i32) = ("wsk-exceptions", 42);
 
@@ -169,13 +178,8 @@ impl Wine {
 
     /// Makes a Wine command use this Windows.
     fn here(&self, command: &mut Command) {
-        command
-            .env("WINEPREFIX", self.prefix())
-            .env("WINEARCH", "win64")
-            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d")
-            .env("LC_ALL", "C")
-            .env_remove("DISPLAY")
-            .env_remove("WAYLAND_DISPLAY");
+        unattended(command);
+        command.env("WINEPREFIX", self.prefix()).env("LC_ALL", "C");
     }
 
     /// Runs a Windows program. Returns its exit code, if it ends by itself.

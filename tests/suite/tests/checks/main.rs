@@ -8,6 +8,7 @@ mod programs;
 mod search;
 
 use std::process::Command;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -38,14 +39,12 @@ fn shown<'a>(shell: &'a Shell, command: &Command) -> Cmd<'a> {
 }
 
 /// The table of checks.
-fn table() -> Value {
-    toml::from_str(include_str!("../../checks.toml")).unwrap()
-}
+static TABLE: LazyLock<Value> =
+    LazyLock::new(|| toml::from_str(include_str!("../../checks.toml")).unwrap());
 
 /// The commands of checks: of all, or of one.
 fn commands(of: Option<&str>) -> Vec<String> {
-    let table = table();
-    let checks = list(&table, "/check").filter(|check| of.is_none_or(|of| check["name"] == of));
+    let checks = list(&TABLE, "/check").filter(|check| of.is_none_or(|of| check["name"] == of));
     let steps = checks.flat_map(|check| list(check, "/commands"));
     let line = |step: &Value| step.get("run").unwrap_or(step).as_str().map(str::to_owned);
     steps.filter_map(line).collect()

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 use regex_lite::Regex;
@@ -62,20 +63,30 @@ fn have_what_they_need() -> Result<()> {
     Ok(())
 }
 
-/// The rules for the metadata of each package. The file explains its fields.
-fn rules() -> Value {
-    toml::from_str(include_str!("../../packages.toml")).unwrap()
+/// A rule for the metadata of each package, with the form that it asks for.
+struct Rule {
+    rule: Value,
+    is: Regex,
 }
+
+/// The rules. The file explains its fields.
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let rules: Value = toml::from_str(include_str!("../../packages.toml")).unwrap();
+    let rule = |rule: &Value| Rule {
+        rule: rule.clone(),
+        is: Regex::new(text(rule, "is")).unwrap(),
+    };
+    list(&rules, "/rule").map(rule).collect()
+});
 
 /// The faults in the metadata of a package.
 fn wrong(package: &Value) -> Vec<String> {
-    let (name, rules) = (text(package, "name"), rules());
-    let broken = list(&rules, "/rule").filter(|rule| {
+    let name = text(package, "name");
+    let broken = RULES.iter().filter(|Rule { rule, is }| {
         let there = package.pointer(text(rule, "at")).unwrap_or_default();
-        let form = Regex::new(text(rule, "is")).unwrap();
-        !form.is_match(&there.to_string())
+        !is.is_match(&there.to_string())
     });
-    let broken = broken.map(|rule| format!("{name}: not {}", text(rule, "what")));
+    let broken = broken.map(|Rule { rule, .. }| format!("{name}: not {}", text(rule, "what")));
     // Cargo refuses only incompatible versions. A dependency without a version is for development, and is not published.
     let good = ["*", &format!("^{}", text(package, "version"))];
     let other = |it: &&Value| it["path"].is_string() && !good.contains(&text(it, "req"));
@@ -89,7 +100,7 @@ fn wrong_metadata_is_told() {
     let mut others = 0;
     for mut package in published().unwrap() {
         assert_eq!(wrong(&package), [""; 0]);
-        for rule in list(&rules(), "/rule") {
+        for Rule { rule, .. } in RULES.iter() {
             for not in list(rule, "/not").filter_map(Value::as_str) {
                 let mut bad = package.clone();
                 *bad.pointer_mut(text(rule, "at")).unwrap() = from_str(not).unwrap();
@@ -104,13 +115,16 @@ fn wrong_metadata_is_told() {
 
 /// The headings of a changelog that are not in the form of Keep a Changelog.
 fn out_of_form(changes: &str) -> Vec<String> {
-    let release = r"## \[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d";
-    let kind = "### (Added|Changed|Deprecated|Removed|Fixed|Security)";
-    let later = Regex::new(&format!("^({release}|{kind})$")).unwrap();
+    /// The form of each but the first.
+    static LATER: LazyLock<Regex> = LazyLock::new(|| {
+        let release = r"## \[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d";
+        let kind = "### (Added|Changed|Deprecated|Removed|Fixed|Security)";
+        Regex::new(&format!("^({release}|{kind})$")).unwrap()
+    });
     let headings = changes.lines().filter(|line| line.starts_with("##"));
     let wrong = headings.enumerate().filter(|(index, line)| match index {
         0 => *line != "## [Unreleased]",
-        _ => !later.is_match(line),
+        _ => !LATER.is_match(line),
     });
     let told = wrong.map(|(_, line)| format!("CHANGELOG.md: `{line}`"));
     told.collect()

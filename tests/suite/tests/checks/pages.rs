@@ -4,15 +4,17 @@
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf, absolute};
+use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use regex_lite::Regex;
 use wsk_drivers::{toolchain, wine};
-use xshell::{Cmd, Shell, cmd};
+use xshell::Shell;
 
 use crate::packages::{Patches, patched, published, unpacked};
-use crate::{shell, shown, table};
+use crate::{TABLE, shell, shown};
 
 const WITHOUT_WDK: &str = "wsk/src/guide/without_wdk.md";
 const BESIDE_WDK: &str = "wsk/src/guide/beside_wdk.md";
@@ -25,9 +27,11 @@ const TOLD: &str = "loaded\nunloaded\n";
 
 /// The blocks of a page: files with their names, and commands with an empty name. The line above a file begins with its name.
 fn blocks(page: &str) -> Vec<(&str, &str)> {
-    let form = r"(?ms)^(?:`([^`\n]+)`[^\n]*\n\n)?```(\w+)[^\n]*\n(.*?)^```$";
-    let form = Regex::new(form).unwrap();
-    let blocks = form.captures_iter(page).filter_map(|found| {
+    static FORM: LazyLock<Regex> = LazyLock::new(|| {
+        let form = r"(?ms)^(?:`([^`\n]+)`[^\n]*\n\n)?```(\w+)[^\n]*\n(.*?)^```$";
+        Regex::new(form).unwrap()
+    });
+    let blocks = FORM.captures_iter(page).filter_map(|found| {
         let name = found.get(1).map(|name| name.as_str());
         let name = match &found[2] {
             "console" => Some(""),
@@ -102,15 +106,16 @@ fn run(shell: &Shell, lines: &[&str]) -> Result<bool> {
         (_, Some(target)) => (toolchain::has(target), rest),
         _ => (true, lines),
     };
-    let script = lines.join("\n");
-    let mut script = cmd!(shell, "sh -ec {script}").env("RUSTFLAGS", "-D warnings");
+    let mut script = Command::new("sh");
+    script.args(["-ec", &lines.join("\n")]);
+    script.env("RUSTFLAGS", "-D warnings");
     // A user who types the commands does not have the variables that cargo sets here.
     for variable in ["CARGO", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTC"] {
-        script = script.env_remove(variable);
+        script.env_remove(variable);
     }
     if debian.is_some() {
-        script = script.env("PATH", "/usr/bin:/bin");
-        script = script.env_remove("RUSTUP_TOOLCHAIN");
+        script.env("PATH", "/usr/bin:/bin");
+        script.env_remove("RUSTUP_TOOLCHAIN");
         // Otherwise cargo would take what the other Rust has built.
         shell.remove_path(format!("target/{}", toolchain::X86_64))?;
     }
@@ -119,14 +124,14 @@ fn run(shell: &Shell, lines: &[&str]) -> Result<bool> {
     } else if lines.iter().any(|line| line.contains("wine")) {
         in_wine(shell, script)?;
     } else {
-        script.run()?;
+        shown(shell, &script).run()?;
     }
     Ok(there && (debian.is_some() || rustup.is_some()))
 }
 
 /// Returns whether Debian's Rust is there. Checks need each package that the page installs.
 fn has_debian(packages: &str) -> Result<bool> {
-    let needed = table()["install"].to_string();
+    let needed = TABLE["install"].to_string();
     for name in packages.split(' ') {
         let known = needed.contains(&format!("\"{name}\""));
         ensure!(known, "the page installs {name}, which no check needs");
@@ -135,14 +140,12 @@ fn has_debian(packages: &str) -> Result<bool> {
 }
 
 /// Loads and unloads the driver, and checks what it sends.
-fn in_wine(shell: &Shell, script: Cmd<'_>) -> Result<()> {
+fn in_wine(shell: &Shell, mut script: Command) -> Result<()> {
     wine::program().context("wine is not installed")?;
     shell.remove_path("target/wine")?;
     let listener = TcpListener::bind(SERVER).context(SERVER)?;
-    let script = script.env("WINEARCH", "win64");
-    let script = script.env("WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe=d");
-    let script = script.env_remove("DISPLAY");
-    script.env_remove("WAYLAND_DISPLAY").run()?;
+    wine::unattended(&mut script);
+    shown(shell, &script).run()?;
     // The driver was unloaded, so all that it sends has arrived.
     listener.set_nonblocking(true)?;
     let (mut client, _) = listener.accept().context("the driver did not connect")?;
