@@ -86,6 +86,8 @@ impl Countdown {
 static BY_RESOURCE: [Countdown; RESOURCES] = [const { Countdown::new() }; RESOURCES];
 /// The allocations of all kinds: pool, IRPs, MDLs, mappings and locks.
 static ALLOCATIONS: Countdown = Countdown::new();
+static INJECTED: AtomicU64 = AtomicU64::new(0);
+
 /// The number of uses of all resources so far.
 pub(crate) fn all_uses() -> u64 {
     BY_RESOURCE.iter().fold(0, |sum, resource| {
@@ -93,26 +95,28 @@ pub(crate) fn all_uses() -> u64 {
     })
 }
 
-static INJECTED: AtomicU64 = AtomicU64::new(0);
-
-/// How unreliable the network is: of a hundred datagrams that leave or arrive, how many have which fate, chosen by the seed. What
-/// is sent to the host itself both leaves and arrives.
+/// How many of a hundred datagrams the network loses, duplicates and reorders.
+///
+/// Use it to test what a driver does about datagrams that are missing, come twice or come in another order. The
+/// [seed](crate::Builder::seed) chooses the datagrams, so that a failure can be replayed. Every datagram is subject to it when it is sent
+/// and when it arrives: one that the driver sends to a socket of its own is so twice. The three numbers add up to at most 100; the rest is
+/// delivered. Connections are not affected.
 ///
 /// ```
 /// use wsk_host::{Kernel, Network};
 ///
-/// // Of a hundred datagrams ten are lost, and five come twice; which of them, the seed says.
+/// // Of a hundred datagrams ten are lost, and five arrive twice. The seed chooses which.
 /// let network = Network { lost: 10, duplicated: 5, reordered: 0 };
 /// let kernel = Kernel::builder().network(network).seed(7).boot();
 /// kernel.shutdown();
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Network {
-    /// Those that vanish. Senders are not told.
+    /// How many vanish. The sender sees success.
     pub lost: u8,
-    /// Those that come twice.
+    /// How many arrive twice.
     pub duplicated: u8,
-    /// Those that are overtaken by the next one, if it is there already when they arrive.
+    /// How many change places with the next datagram that arrives. If the next one is not there yet, the order stays.
     pub reordered: u8,
 }
 

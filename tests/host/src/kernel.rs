@@ -66,7 +66,19 @@ fn not_booted(function: &str) -> ! {
     std::process::abort()
 }
 
-/// Settings of a [`Kernel`] that is going to be booted.
+/// Settings for a [`Kernel`], which [`boot`](Self::boot) then boots.
+///
+/// [`Kernel::builder`] gives the default settings. Each method changes one. Some make the kernel more hostile, so that a test meets what a
+/// driver meets seldom; some allow what the kernel stops otherwise; some serve measurements.
+///
+/// ```
+/// use wsk_host::{Completion, Kernel};
+///
+/// let settings = Kernel::builder().completion(Completion::Seeded).seed(7);
+/// let kernel = settings.windows(10, 0, 14393).boot();
+/// // ... code of the driver ...
+/// kernel.shutdown();
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens until `boot` is called"]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -113,115 +125,143 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// When the provider completes IRPs; [`Completion::Inline`] unless set.
+    /// Chooses when the provider completes IRPs; by default [`Completion::Inline`].
+    ///
+    /// A driver should pass its tests with each [`Completion`], because Windows chooses too.
     pub fn completion(mut self, completion: Completion) -> Self {
         self.completion = completion;
         self
     }
 
-    /// The seed of everything that happens by chance, for [`Completion::Seeded`]. The environment variable `WSK_HOST_SEED`
-    /// goes before it, so that a failure can be replayed; without either the seed is 0.
+    /// Sets the seed of all that happens by chance: [`Completion::Seeded`] and [`network`](Self::network); by default 0.
+    ///
+    /// The environment variable `WSK_HOST_SEED` takes precedence, so that a failure can be replayed: the report of a bug
+    /// check names the seed.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The version of Windows that drivers are told; 10.0.22621 unless set. With a build of 0 they are told none: `RtlGetVersion`
-    /// fails.
+    /// Sets the version of Windows that drivers see; by default 10.0.22621.
+    ///
+    /// It decides what `RtlGetVersion` tells, and what there is: stream sockets from build 15063 on, `ExAllocatePool2` from build 19041 on.
+    /// With a build of 0, `RtlGetVersion` fails.
     pub fn windows(mut self, major: u16, minor: u16, build: u32) -> Self {
         self.windows = (major, minor, build);
         self
     }
 
-    /// Whether each object remembers the call stack that made it, for reports; it does unless set. Costs some
-    /// microseconds an allocation.
+    /// Chooses whether each object remembers the call stack that made it; by default it does.
+    ///
+    /// Reports show the call stack. Recording it costs some microseconds for each object: turn it off for measurements.
     pub fn backtraces(mut self, record: bool) -> Self {
         self.backtraces = record;
         self
     }
 
-    /// Whether each block of pool, IRP, MDL and indication has pages of its own, as in Driver Verifier's special pool; it has unless
-    /// set.
+    /// Chooses whether each block of pool, IRP, MDL and indication has pages of its own, as in Driver Verifier's special pool; by default
+    /// it has.
     ///
-    /// It ends where an inaccessible page begins, and becomes inaccessible when it is freed: whoever reads or writes there is
-    /// stopped at once. A block takes two pages of address space, one of memory, and a few microseconds. Without, blocks lie close
-    /// together in the host's heap; freed ones are kept for a while and watched for writes only, and address sanitizer and valgrind,
-    /// where the test runs under one of them, are told which are freed. So it is too for blocks beyond some 16,000 at a time.
-    /// With the environment variable `WSK_HOST_SPECIAL_POOL=0` no kernel of a test program has it, for instance to compare what it costs.
+    /// The block ends where an inaccessible page begins, and becomes inaccessible when it is freed. An access beyond the end, or after the
+    /// free, stops the system at once. A block takes two pages of address space, one page of memory, and a few microseconds.
+    ///
+    /// Without special pool, blocks lie close together in the host's heap. The kernel keeps freed blocks for a while, and notices only
+    /// writes to them. It tells address sanitizer or valgrind, if the test runs under one of them, which blocks are freed. The same holds
+    /// for the blocks beyond some 16,000 at a time.
+    ///
+    /// The environment variable `WSK_HOST_SPECIAL_POOL=0` turns special pool off for every kernel of a test program, for instance to
+    /// measure its cost.
     pub fn special_pool(mut self, special: bool) -> Self {
         self.special_pool = special;
         self
     }
 
-    /// Whether drivers may allocate pool whose pages can be executed, `NonPagedPool` above all; they may not unless set, as with
-    /// Driver Verifier's code integrity checks.
+    /// Chooses whether drivers may allocate pool whose pages can be executed, such as `NonPagedPool`; by default they may not.
+    ///
+    /// Driver Verifier's code integrity checks forbid it too. Allow it to test an old driver.
     pub fn executable_pool(mut self, allow: bool) -> Self {
         self.executable_pool = allow;
         self
     }
 
-    /// Whether several calls in flight may receive into the same bytes; they may not unless set, since no driver knows what it finds
-    /// there. A driver that throws away what it receives may want to.
+    /// Chooses whether several calls in flight may receive into the same bytes; by default they may not.
+    ///
+    /// Such calls destroy each other's data. Allow it for a driver that discards what it receives.
     pub fn overlapping_receives(mut self, allow: bool) -> Self {
         self.overlapping_receives = allow;
         self
     }
 
-    /// Makes datagram sockets send and receive nothing: `WskSendTo` completes at once as if all had been sent, and
-    /// `WskReceiveFrom` as if a datagram that fills the buffer had arrived. For measuring what is around the provider.
+    /// Makes the provider transfer nothing: sends, receives and connects complete at once with success.
+    ///
+    /// A send reports all bytes as sent. A receive reports a full buffer, and leaves its contents as they are. Use it to measure the cost
+    /// of the code around the provider.
     pub fn null_provider(mut self) -> Self {
         self.null_provider = true;
         self
     }
 
-    /// Loses, duplicates and reorders datagrams, by the seed; a reliable network unless set.
+    /// Makes the network lose, duplicate and reorder datagrams; by default it is reliable.
+    ///
+    /// The [seed](Self::seed) chooses the datagrams.
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
         self
     }
 
-    /// Indicates what arrives in pieces, as network adapters may: chains of MDLs, one of them empty, that start inside the first, go
-    /// on behind the last byte, and have to be mapped before they can be read.
+    /// Makes event callbacks receive data in pieces, as from some network adapters.
+    ///
+    /// The data of an indication is a chain of MDLs then. One of them is empty. The data starts inside the first MDL and ends inside the
+    /// last one, and the driver must map each MDL before it can read it. Use it to test code that takes an indication for one piece of
+    /// memory.
     pub fn scattered_indications(mut self) -> Self {
         self.scattered = true;
         self
     }
 
-    /// What `WskGetAddressInfo` says about a name that nobody knows; [`UnknownName::NoMatch`] unless set. A driver should know both.
+    /// Chooses the error of `WskGetAddressInfo` for a name that does not exist; by default [`UnknownName::NoMatch`].
+    ///
+    /// A driver should handle both.
     pub fn unknown_name(mut self, unknown: UnknownName) -> Self {
         self.unknown_name = unknown;
         self
     }
 
-    /// What the transport tells with all data that arrives on a connection: whole `CMSGHDR` objects, which `WskReceiveEx` and the
-    /// callback of `SIO_WSK_SET_RECEIVE_EX_CALLBACK` are given; `WskSendEx` then takes whole ones. No control information of TCP is
-    /// documented, and there is none unless set: a driver that can use it is tested with what its transport would tell.
+    /// Sets control information that arrives with all data on a connection: `messages` are whole `CMSGHDR` objects; by default there is
+    /// none.
+    ///
+    /// `WskReceiveEx` and the callback of `SIO_WSK_SET_RECEIVE_EX_CALLBACK` receive them, and `WskSendEx` accepts control information. No
+    /// control information of TCP is documented. Use it to test a driver for a transport that has some.
     pub fn control_on_connections(mut self, messages: &[u8]) -> Self {
         self.control = messages.to_vec();
         self
     }
 
-    /// Takes loopback for a network with other machines in it: `SIO_WSK_SET_TCP_SILENT_MODE`, which is documented not to be supported
-    /// on loopback, is supported there.
+    /// Treats loopback addresses as those of other machines.
+    ///
+    /// The documentation does not support `SIO_WSK_SET_TCP_SILENT_MODE` on loopback. Use this to test it there nevertheless.
     pub fn loopback_is_remote(mut self) -> Self {
         self.loopback_is_remote = true;
         self
     }
 
-    /// How long [`Kernel::shutdown`] waits for what is under way, and `WskDeregister` for the provider to be released and
-    /// sockets to be closed before it is taken for a deadlock; ten seconds unless set.
+    /// Sets how long the kernel waits before it reports a wait that never ends; by default ten seconds.
     ///
-    /// Any other wait without a time-out is taken for one when as long nothing else has happened in the kernel: no allocation, no
-    /// call of the provider, no event callback, nothing deferred, no other wait. System threads may wait for work as long as they like; what they wait
-    /// for is told when they are still there in the end.
+    /// [`Kernel::shutdown`] waits that long for work in progress, and `WskDeregister` for the release of the provider and for sockets to be
+    /// closed.
+    ///
+    /// Any other wait without a time-out is reported when nothing else has happened in the kernel for that long: no allocation, no call of
+    /// the provider, no event callback, no deferred work, no other wait. System threads may wait for ever; if one is left at shutdown, the
+    /// report names the object that it waits for.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Makes the kernel's time run `times` as fast as the host's, at least once: time-outs, intervals and timers end as much sooner,
-    /// so that a test needs not wait for them. What the host does takes as long as ever: a datagram that would have come in time may
-    /// come too late.
+    /// Makes the kernel's time run `times` as fast as the host's; by default, and with 0, once.
+    ///
+    /// Time-outs, intervals and timers end that much sooner, so that a test need not wait for them. The host takes as long as ever: a
+    /// datagram that arrives in time otherwise may arrive too late.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -242,17 +282,19 @@ impl Builder {
         self
     }
 
-    /// Has the provider do something otherwise than documented, as providers other than Windows's own do.
+    /// Makes the provider deviate from the documentation; by default it does not.
+    ///
+    /// Call it once for each [`Deviation`].
     pub fn deviation(mut self, deviation: Deviation) -> Self {
         self.deviations = self.deviations.with(deviation);
         self
     }
 
-    /// Boots the kernel; waits while another one is booted in this process.
+    /// Boots the kernel. Waits while another kernel is booted in this process.
     ///
     /// # Panics
     ///
-    /// When this thread has booted the other one: it would wait for itself.
+    /// Panics if this thread has booted the other kernel, because it would wait for itself.
     pub fn boot(self) -> Kernel {
         let me = std::thread::current().id();
         let mut by = BOOTED_BY.lock();
@@ -409,31 +451,30 @@ impl Kernel {
         Builder::default()
     }
 
-    /// Calls `listener` with every event from now on, on the thread where it happens, at the IRQL of what happens.
+    /// Calls `listener` with every event from now on, on the thread and at the IRQL of the event.
     ///
-    /// What a listener itself does with the kernel isn't told to anybody. One that panics is called no more and dropped, and the driver
-    /// goes on; the panic goes on where the kernel is shut down.
+    /// Calls of the kernel that a listener makes are no events. If a listener panics, the kernel drops it, and the driver goes on; the
+    /// panic resumes where the kernel is shut down.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         trace::listen(Arc::new(listener));
     }
 
-    /// Makes the `nth` allocation from now on fail (1 is the next), whether pool, IRP, MDL or mapping.
+    /// Makes the `nth` allocation from now on fail, be it pool, an IRP, an MDL, a mapping or a lock of pages. 1 is the next.
     pub fn fail_nth_allocation(&self, nth: u64) {
         faults::plan_allocation(nth);
     }
 
-    /// Makes the `nth` call of the provider from now on complete with `STATUS_INSUFFICIENT_RESOURCES`.
+    /// Makes the `nth` call of the provider from now on complete with `STATUS_INSUFFICIENT_RESOURCES`. 1 is the next.
     pub fn fail_nth_call(&self, nth: u64) {
         self.fail_nth(Resource::Call, nth);
     }
 
-    /// Makes the `nth` use of `resource` from now on fail.
+    /// Makes the `nth` use of `resource` from now on fail. 1 is the next.
     pub fn fail_nth(&self, resource: Resource, nth: u64) {
         faults::plan(resource, nth);
     }
 
-    /// Completes the IRPs that a [planned breach](Resource::Completion) of the provider's contract has kept; says how many there
-    /// were.
+    /// Completes the IRPs that the provider has kept because of a planned failure of [`Resource::Completion`]. Returns how many there were.
     #[must_use]
     pub fn complete_withheld(&self) -> usize {
         wsk::complete_withheld()
@@ -444,7 +485,7 @@ impl Kernel {
         self.fail_nth(Resource::Irp, 1);
     }
 
-    /// How many objects there are.
+    /// Counts the objects, calls and failures so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -459,27 +500,33 @@ impl Kernel {
         }
     }
 
-    /// Makes every open socket useless, as when the network is torn down: what is pending on it and every further call
-    /// completes with `STATUS_FILE_FORCED_CLOSED`, all but closing it.
+    /// Makes every open socket useless, as when Windows tears the network down.
+    ///
+    /// Pending calls and all further calls complete with `STATUS_FILE_FORCED_CLOSED`, except closing.
     pub fn force_close_sockets(&self) {
         wsk::force_close_all();
     }
 
-    /// Tells clients that a transport has come or gone: completes what `WSK_TRANSPORT_LIST_CHANGE` waits for. Says how many IRPs that
-    /// were. The list itself stays as it is.
+    /// Tells clients that a transport has come or gone: completes the pending `WSK_TRANSPORT_LIST_CHANGE` requests. Returns how many there
+    /// were.
+    ///
+    /// The list of transports stays as it is.
     #[allow(clippy::must_use_candidate, reason = "not everyone counts")]
     pub fn change_transports(&self) -> usize {
         wsk::change_transports()
     }
 
-    /// Says how much unsent data keeps each connection busiest, 0 for what the host keeps: what `SIO_WSK_QUERY_IDEAL_SEND_BACKLOG`
-    /// gives from now on. Connections where that is news are told soon, by `WskSendBacklogEvent`.
+    /// Sets the ideal send backlog of all connections, which `SIO_WSK_QUERY_IDEAL_SEND_BACKLOG` returns from now on. 0 means the size of
+    /// the host's send buffer.
+    ///
+    /// `WskSendBacklogEvent` soon tells the connections for which it changes.
     pub fn set_ideal_send_backlog(&self, bytes: usize) {
         wsk::set_ideal(bytes);
     }
 
-    /// Offers an extension interface, for `SIO_WSK_REGISTER_EXTENSION`; Windows has none that are documented. `register` is given the
-    /// context and the table of a client, and gives the context and the table of the provider.
+    /// Offers an extension interface for `SIO_WSK_REGISTER_EXTENSION`. Windows has none that is documented.
+    ///
+    /// `register` receives the context and the dispatch table of a client, and returns those of the provider.
     pub fn offer_extension(
         &self,
         id: wsk_sys::GUID,
@@ -490,7 +537,7 @@ impl Kernel {
         wsk::offer_extension(id, Box::new(register));
     }
 
-    /// Makes the provider unavailable to `WskCaptureProviderNPI`, as while the network is starting. What is captured stays.
+    /// Makes the provider unavailable to `WskCaptureProviderNPI`, as while the network is starting. A captured provider stays captured.
     pub fn provider_down(&self) {
         wsk::set_available(false);
     }
@@ -505,20 +552,20 @@ impl Kernel {
         registry::set(key, name, value);
     }
 
-    /// Waits until everything under way is done, and stops; `Err` tells what was left behind.
+    /// Waits until all work in progress has ended, and shuts the kernel down.
     ///
     /// # Errors
     ///
-    /// The list of all that should have been freed, closed, released, unlocked or completed.
+    /// Returns the list of objects that should have been freed, closed, released, unlocked or completed.
     pub fn finish(mut self) -> Result<(), Leaks> {
         self.stop()
     }
 
-    /// Shuts the kernel down.
+    /// Shuts the kernel down, as [`finish`](Self::finish) does.
     ///
     /// # Panics
     ///
-    /// When something was left behind, with the list.
+    /// Panics if something was left behind. The message lists it.
     #[track_caller]
     pub fn shutdown(mut self) {
         if let Err(leaks) = self.stop() {

@@ -36,13 +36,13 @@ use crate::{clock, faults};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Completion {
-    /// Before the call returns, wherever nothing has to be waited for.
+    /// Before the call returns, unless it has to wait for something.
     #[default]
     Inline,
-    /// Always after the call has returned `STATUS_PENDING`, in order, at `DISPATCH_LEVEL` on another thread. What the call
-    /// does is done then too.
+    /// After the call has returned `STATUS_PENDING`, in order, at `DISPATCH_LEVEL` on another thread. The call is also carried out then.
     Deferred,
-    /// Each time one of: inline, deferred, done at once but completed late, delayed, reordered; chosen by the seed.
+    /// In a way that the [seed](crate::Builder::seed) chooses for each call: inline, deferred, carried out at once but completed later,
+    /// delayed, or reordered.
     Seeded,
 }
 

@@ -1,10 +1,13 @@
-//! Deviations of providers other than Windows's own, for tests of drivers that have to work with these providers too.
+//! Deviations of the provider, for tests of drivers that have to work with providers other than Windows's own too.
 
 use core::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// Something that a provider does otherwise than documented, as one that is not of Windows was seen to do; or that the documentation
-/// leaves open, as a driver does best to expect.
+/// A way in which the provider differs from Microsoft's documentation, or settles what the documentation leaves open.
+///
+/// Windows is not the only system that runs drivers: Wine has its own `netio.sys`, and one is being written for ReactOS. Each variant names
+/// the providers that were seen to behave so, says what the driver sees, and what to test with it. A test chooses deviations with
+/// [`Builder::deviation`](crate::Builder::deviation); without any the provider does what the documentation says.
 ///
 /// ```
 /// use wsk_host::{Deviation, Kernel};
@@ -16,23 +19,49 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::doc_markdown, reason = "ReactOS is the name of a system")]
 pub enum Deviation {
-    /// `WskReceive` gives at most so many bytes at a time, and ignores `WSK_FLAG_WAITALL`.
+    /// `WskReceive` completes with at most this number of bytes, and ignores `WSK_FLAG_WAITALL`.
+    ///
+    /// Wine and ReactOS ignore the flag. The driver sees a receive that succeeds with fewer bytes than its buffer holds, while the
+    /// connection goes on. Use it to test that the driver receives again until it has the bytes it needs.
     ShortReceives(NonZeroUsize),
-    /// `WskDeregister` returns at once, whatever is still captured, open or in flight.
+    /// `WskDeregister` returns at once.
+    ///
+    /// Wine and ReactOS do so. The driver sees `WskDeregister` return while the provider is captured, sockets are open and IRPs are in
+    /// flight; on Windows it waits. Use it to test that the driver closes and releases everything itself before it is unloaded.
     DeregistersAtOnce,
-    /// The `Client` of the provider NPI is NULL.
+    /// The `Client` of the captured `WSK_PROVIDER_NPI` is NULL.
+    ///
+    /// ReactOS does so. The provider accepts the NULL pointer in every call. Use it to test that the driver passes the pointer on, and does
+    /// not take NULL for a provider that it has not captured. The test may have
+    /// one client then.
     NoClient,
-    /// What `IoCancelIrp` is called for goes on as if it had not been.
+    /// `IoCancelIrp` has no effect on an IRP that the provider owns.
+    ///
+    /// Wine and ReactOS set no cancel routine. The driver sees the IRP complete only when the request itself ends, or when the socket is
+    /// closed. Use it to test that nothing in the driver waits for ever for a cancelled request, and that nothing frees its memory before.
     IgnoresCancel,
-    /// A receive with `WSK_FLAG_WAITALL` takes bytes as they arrive, and one that is cancelled does not tell how many: they are lost.
-    /// The documentation does not say what becomes of them.
+    /// A cancelled receive with `WSK_FLAG_WAITALL` loses the bytes that it has taken.
+    ///
+    /// The documentation does not say what becomes of such bytes, and which providers lose them is not known. The driver sees
+    /// `STATUS_CANCELLED` with 0 in `IoStatus.Information`, and the next receive begins with later bytes. Use it to test that the driver
+    /// does not go on with a connection after it has cancelled such a receive, or that it receives without the flag.
     CancelLosesBytes,
-    /// As [`CancelLosesBytes`](Self::CancelLosesBytes), but one that is cancelled tells how many: they are in the buffer.
+    /// A cancelled receive with `WSK_FLAG_WAITALL` tells how many bytes it has taken.
+    ///
+    /// As for [`CancelLosesBytes`](Self::CancelLosesBytes), but the driver sees the number of bytes in `IoStatus.Information`, beside
+    /// `STATUS_CANCELLED`, and finds them in the buffer. Use it to test that the driver takes them into account.
     CancelTellsBytes,
-    /// `WskSend` sends half of the bytes, and completes with success and their number.
+    /// `WskSend` sends the first half of the bytes, and completes with success.
+    ///
+    /// No provider was seen to do so. The driver sees the number of bytes that were sent in `IoStatus.Information`. Use it to test that the
+    /// driver looks at this number and sends the rest.
     ShortSends,
-    /// The sockets of connections that come have no dispatch table.
+    /// The socket of an incoming connection has NULL as its dispatch table.
+    ///
+    /// No provider was seen to do so. The driver sees it in the socket that `WskAccept` or `WskAcceptEvent` gives. Use it to test that the
+    /// driver turns such a connection down, instead of calling through the table.
     NoTable,
 }
 

@@ -103,7 +103,7 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
     }
 }
 
-/// What becomes of a name that nobody knows.
+/// The error of `WskGetAddressInfo` for a name that does not exist.
 ///
 /// ```
 /// use wsk_host::{Kernel, UnknownName};
@@ -117,10 +117,10 @@ fn hand_over(number: u64, answer: impl FnOnce(Request)) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownName {
-    /// As documented: `STATUS_NO_MATCH`, and the information is the status once more.
+    /// `STATUS_NO_MATCH`, as documented. `IoStatus.Information` is the status too.
     #[default]
     NoMatch,
-    /// As was seen on Windows from 8 on: `STATUS_NOT_FOUND`, and the information is 0.
+    /// `STATUS_NOT_FOUND`, as was seen on Windows 8 and later. `IoStatus.Information` is 0.
     NotFound,
 }
 
