@@ -140,15 +140,12 @@ impl Parameters {
     ///
     /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_DWORD`, or the error of the registry.
     pub fn number(&self, name: &str, default: u32) -> Result<u32, NTSTATUS> {
-        match self.value(name)? {
-            None => Ok(default),
-            Some(Value {
-                kind: REG_DWORD,
-                data: [low, high, ..],
-                ..
-            }) => Ok(u32::from(low) | u32::from(high) << 16),
-            Some(_) => Err(STATUS_OBJECT_TYPE_MISMATCH),
+        let mut value = Value::room();
+        if !self.read(name, REG_DWORD, &mut value)? {
+            return Ok(default);
         }
+        let [low, high, ..] = value.data;
+        Ok(u32::from(low) | u32::from(high) << 16)
     }
 
     /// The text with this name. IRQL: `PASSIVE_LEVEL`.
@@ -158,9 +155,10 @@ impl Parameters {
     /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_SZ`, `STATUS_INVALID_PARAMETER` if it is not ASCII, or the error of the
     /// registry.
     pub fn text(&self, name: &str) -> Result<Option<Text>, NTSTATUS> {
-        let Some(value) = self.string(name)? else {
+        let mut value = Value::room();
+        if !self.read(name, REG_SZ, &mut value)? {
             return Ok(None);
-        };
+        }
         let mut text = Text {
             bytes: [0; LONGEST],
             length: 0,
@@ -186,9 +184,10 @@ impl Parameters {
     /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_SZ`, `STATUS_INVALID_PARAMETER` if it is not an address, or the error of
     /// the registry.
     pub fn address(&self, name: &str, default: SocketAddrV4) -> Result<SocketAddrV4, NTSTATUS> {
-        let Some(value) = self.string(name)? else {
+        let mut value = Value::room();
+        if !self.read(name, REG_SZ, &mut value)? {
             return Ok(default);
-        };
+        }
         let (mut address, mut port) = (0, 0);
         // SAFETY: the text ends with a zero, at the latest by the invariant of the value, and the function writes to both places.
         let status = unsafe {
@@ -205,18 +204,30 @@ impl Parameters {
         Ok(SocketAddrV4::new(address, u16::from_be(port)))
     }
 
-    /// The value with this name, which is a text.
-    fn string(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
-        match self.value(name)? {
-            Some(value) if value.kind != REG_SZ => Err(STATUS_OBJECT_TYPE_MISMATCH),
-            value => Ok(value),
+    /// Reads the value with this name, which must be of this kind, into `value`. Returns whether it is set. The value is not returned, because
+    /// the compiler would move its few hundred bytes several times.
+    fn read(&self, name: &str, kind: u32, value: &mut Value) -> Result<bool, NTSTATUS> {
+        let Some(key) = &self.key else {
+            return Ok(false);
+        };
+        match key.read(name, value) {
+            STATUS_OBJECT_NAME_NOT_FOUND => Ok(false),
+            status if !status.is_success() => Err(status),
+            _ if value.kind != kind => Err(STATUS_OBJECT_TYPE_MISMATCH),
+            _ => Ok(true),
         }
     }
+}
 
-    fn value(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
-        match &self.key {
-            Some(key) => key.value(name),
-            None => Ok(None),
+impl Value {
+    /// Room for a value.
+    const fn room() -> Self {
+        // INVARIANT: all units are 0.
+        Self {
+            index: 0,
+            kind: 0,
+            length: 0,
+            data: [0; LONGEST + 1],
         }
     }
 }
@@ -251,7 +262,8 @@ impl Key {
         NonNull::new(key).filter(|_| status.is_success()).map(Self)
     }
 
-    fn value(&self, name: &str) -> Result<Option<Value>, NTSTATUS> {
+    /// Reads a value. Returns the status of the registry.
+    fn read(&self, name: &str, value: &mut Value) -> NTSTATUS {
         #[allow(clippy::cast_possible_truncation, reason = "it is a few hundred")]
         // All units except the last.
         const SIZE: u32 = (offset_of!(Value, data) + size_of::<[u16; LONGEST]>()) as u32;
@@ -266,28 +278,18 @@ impl Key {
             MaximumLength: count,
             Buffer: units.as_mut_ptr(),
         };
-        let mut value = Value {
-            index: 0,
-            kind: 0,
-            length: 0,
-            data: [0; LONGEST + 1],
-        };
         let mut written = 0;
         // SAFETY: by the invariant the key is open; the name is a readable string, and the value has the stated room.
-        let status = unsafe {
+        // INVARIANT: the room ends before the last unit.
+        unsafe {
             ZwQueryValueKey(
                 self.0.as_ptr(),
                 &raw mut name,
                 KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation,
-                (&raw mut value).cast(),
+                core::ptr::from_mut(value).cast(),
                 SIZE,
                 &raw mut written,
             )
-        };
-        match status {
-            STATUS_OBJECT_NAME_NOT_FOUND => Ok(None),
-            status if status.is_success() => Ok(Some(value)),
-            status => Err(status),
         }
     }
 }
