@@ -4,14 +4,14 @@
 use core::ptr::NonNull;
 use core::time::Duration;
 
-use crate::buffer::carry::Carry as _;
+use crate::buffer::carry::{Carry as _, Ingredient};
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle, Spares};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{CarryOf, Completed, Kept, WayOf, lend_and_put};
+use crate::operation::carried::{CarryOf, Completed, Kept, Unladen, WayOf, lend_and_put};
 use crate::registration::hold;
-use crate::request::{CutShort, Function, Operation, Request, Way};
+use crate::request::{CutShort, Function, Operation, Own, Request, Way};
 use crate::socket::calls::{self, Asked, Call as _};
 use crate::time::{Deadline, GRACE};
 
@@ -432,17 +432,19 @@ impl Drop for Outlasted<'_> {
     }
 }
 
-impl<F: Function<B>, B: Send + 'static> Blocking<F, B> for Owning {
+impl<F: Function<B>, B: Ingredient> Blocking<F, B> for Owning
+where
+    F::Operation: Operation<B, Way = Own>,
+{
+    // The load moves once, into the operation, where it is dropped.
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
-        type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
-        let finished = match limit.begin(F::Operation::CALL) {
-            Err(error) => WayIn::<F, B>::finished(Err(error), Some(request.carried)),
-            Ok(may_wait) => match request.begin() {
-                Err((error, carried)) => WayIn::<F, B>::finished(Err(error), Some(carried)),
-                Ok(in_flight) if L::LIMITS => in_flight.drop_after(&limit, may_wait),
-                Ok(in_flight) => in_flight.wait_until_over(may_wait),
-            },
+        let may_wait = limit.begin(F::Operation::CALL)?;
+        let in_flight = request.begin_with::<_, Error>(Unladen::new()?)?;
+        let over = if L::LIMITS {
+            in_flight.drop_after(&limit, may_wait)?
+        } else {
+            in_flight.wait_until_over(may_wait)?
         };
-        WayIn::<F, B>::into_waited(finished)
+        over.result()
     }
 }

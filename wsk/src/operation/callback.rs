@@ -81,7 +81,7 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     where
         C: FnOnce(FinishedOf<F::Operation, B>) + Send + 'static,
     {
-        let loaded = Loaded::of(operation, self)?;
+        let loaded = Loaded::of::<_, (Error, B)>(operation, self)?;
         let observer = H::HOLDS.then(|| hold(loaded.capture()));
         let _during_call = <F::Operation as Operation<B>>::Asked::during_call(loaded.carried());
         let launched = loaded.launch_unheld(observer, Callback(completion));

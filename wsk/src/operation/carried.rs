@@ -237,7 +237,7 @@ type Of<O, B> = PhantomData<fn() -> (O, B)>;
 /// # Invariants
 ///
 /// A `B` lies at the place, and nothing else uses it. If `LENT`, the `B` was lent with the operation's lock.
-struct Load<O: Operation<B>, B, W: Where<B>, const LENT: bool> {
+pub(super) struct Load<O: Operation<B>, B, W: Where<B>, const LENT: bool> {
     operation: Idle<W::Payload>,
     at: W,
     of: Of<O, B>,
@@ -388,9 +388,33 @@ struct Ready<O: Operation<B>, B, W: Where<B>, C: Call<B>> {
 /// An operation whose request can be made for the first time.
 type ReadyOf<O, B, W> = Ready<O, B, W, <O as Operation<B>>::Parameters>;
 
-/// The result of [lending](Load::lend): what can be made, or the error with the load, which is not lent.
+/// The result of [lending](Load::lend): a request that can be made, or the error with the load, which is not lent.
 type Lent<O, B, X, H> =
     Result<ReadyOf<O, B, Inside<X, H>>, (Error, Load<O, B, Inside<X, H>, false>)>;
+
+/// What a finisher wants of a request that was not made. Each error becomes this where it arises: otherwise the usual path would store its
+/// result in memory.
+pub(super) trait Rejected<B>: Sized {
+    /// The operation goes back.
+    fn of<O: Operation<B>, X, H>(error: Error, load: Load<O, B, Inside<X, H>, false>) -> Self;
+}
+
+/// The load is moved out.
+impl<B> Rejected<B> for (Error, B) {
+    #[inline]
+    fn of<O: Operation<B>, X, H>(error: Error, load: Load<O, B, Inside<X, H>, false>) -> Self {
+        (error, load.take().0)
+    }
+}
+
+/// The load is dropped in its place.
+impl<B> Rejected<B> for Error {
+    #[inline]
+    fn of<O: Operation<B>, X, H>(error: Self, load: Load<O, B, Inside<X, H>, false>) -> Self {
+        drop(load);
+        error
+    }
+}
 
 impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
     /// Makes the request. The observer, if there is one, is told of its completion. If the operation is left to its completion routine,
@@ -467,10 +491,10 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
     ///
     /// The error that the checks of the request found, with the load.
     #[inline]
-    pub(crate) fn of<F: Function<B, Operation = O>>(
+    pub(super) fn of<F: Function<B, Operation = O>, E: Rejected<B>>(
         operation: Unladen<B, X, H>,
         request: Request<'t, F, B>,
-    ) -> Result<Self, (Error, B)> {
+    ) -> Result<Self, E> {
         let Request {
             target,
             function,
@@ -478,7 +502,7 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
         } = request;
         match Load::put(operation, carried).lend(target, function) {
             Ok(ready) => Ok(Self { ready, target }),
-            Err((error, load)) => Err((error, load.take().0)),
+            Err((error, load)) => Err(E::of(error, load)),
         }
     }
 
@@ -502,34 +526,37 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
     ///
     /// The reason why the request could not be made, with the load.
     #[inline]
-    pub(crate) fn launch(self, observer: Option<Observer>) -> Launched<O, B, Inside<X, H>> {
+    pub(super) fn launch<E: Rejected<B>>(
+        self,
+        observer: Option<Observer>,
+    ) -> Result<Running<O, B, Inside<X, H>>, E> {
         self.launch_as(observer, None)
     }
 
     #[inline]
-    fn launch_as(
+    fn launch_as<E: Rejected<B>>(
         self,
         observer: Option<Observer>,
         discard: Option<Discard>,
-    ) -> Launched<O, B, Inside<X, H>> {
+    ) -> Result<Running<O, B, Inside<X, H>>, E> {
         match self.ready.launch(observer, discard) {
             Ok(running) => Ok(running),
             Err(refused) => {
                 let (error, load) = refused.take_back();
-                Err((error, load.take().0))
+                Err(E::of(error, load))
             }
         }
     }
 }
 
-/// An operation whose request was made; or the reason why it was not, with the load.
-type Launched<O, B, W> = Result<Running<O, B, W>, (Error, B)>;
-
 // The load must be `Send + 'static`: the completion routine may run on any thread, at any later time.
 impl<O: Operation<B>, B: Send + 'static> Loaded<'_, O, B> {
     /// As [`launch`](Self::launch). If the operation is left to its completion routine, the routine drops the load.
     #[inline]
-    pub(crate) fn launch_to_be_left(self, observer: Option<Observer>) -> Launched<O, B, Inside> {
+    pub(super) fn launch_to_be_left<E: Rejected<B>>(
+        self,
+        observer: Option<Observer>,
+    ) -> Result<Running<O, B>, E> {
         self.launch_as(observer, Some(Told::<O, B, Dropped, ByItself>::end))
     }
 }
@@ -884,6 +911,12 @@ impl<O: Operation<B>, B, X, H> Over<O, B, Inside<X, H>> {
         let (result, load) = self.read(O::read);
         let (carried, operation) = load.take();
         (result, carried, operation)
+    }
+
+    /// Reads the result, drops the rest of the load in its place, and gives the operation back.
+    #[inline]
+    pub(crate) fn result(self) -> Result<O::Output, Error> {
+        self.read(O::read).0
     }
 
     /// [`unload`](Self::unload), and gives the operation back.

@@ -14,7 +14,7 @@ use crate::irp::{Flight, Polled};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{
-    Completion, Home, Loaded, Over, Running, Unladen, WayOf, refuse_large,
+    Completion, Home, Loaded, Over, Rejected, Running, Unladen, WayOf, refuse_large,
 };
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
@@ -59,17 +59,17 @@ impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     }
 
     /// Makes the request with an operation, which holds the capture itself unless its [home](Home) does.
-    // Inlined into its only two callers. Otherwise the compiler makes one function of it, in which each caller pays for the other.
+    // Inlined into its few callers. Otherwise the compiler makes one function of it, in which each caller pays for the others.
     #[allow(clippy::inline_always)]
     #[inline(always)]
-    pub(super) fn begin_with<H: Home<B>>(
+    pub(super) fn begin_with<H: Home<B>, E: Rejected<B>>(
         self,
         operation: Unladen<B, Completion, H>,
-    ) -> Result<InFlight<F::Operation, B>, (Error, B)> {
-        let loaded = Loaded::of(operation.by_itself(), self)?;
+    ) -> Result<InFlight<F::Operation, B>, E> {
+        let loaded = Loaded::of::<_, E>(operation.by_itself(), self)?;
         let observer = H::HOLDS.then(|| hold(loaded.capture()));
         Ok(InFlight {
-            running: Some(loaded.launch_to_be_left(observer)?),
+            running: Some(loaded.launch_to_be_left::<E>(observer)?),
         })
     }
 }
@@ -161,17 +161,21 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     #[inline]
     pub fn wait(self) -> Result<FinishedOf<O, B>, (Error, Self)> {
         match may_wait() {
-            Ok(may_wait) => Ok(self.wait_until_over(may_wait)),
+            // The result is read in one place.
+            Ok(may_wait) => Ok(match self.wait_until_over(may_wait) {
+                Ok(over) => finish(over),
+                Err(error) => WayOf::<O, B>::finished(Err(error), None),
+            }),
             Err(error) => Err((error, self)),
         }
     }
 
-    /// As [`wait`](Self::wait). The caller has checked the IRQL.
+    /// Waits until the operation is over.
     #[inline]
-    pub(super) fn wait_until_over(self, may_wait: MayWait) -> FinishedOf<O, B> {
-        // The usual path goes straight through, and the result is read in one place.
+    pub(super) fn wait_until_over(self, may_wait: MayWait) -> Result<Over<O, B>, Error> {
+        // The usual path goes straight through.
         let mut this = ManuallyDrop::new(self);
-        let over = match this
+        match this
             .running
             .take()
             .map(|running| running.end(|capture| Some(hold(capture))))
@@ -179,10 +183,6 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Some(Ok(over)) => Ok(over),
             Some(Err(running)) => Self::wait_longer(running, may_wait),
             None => Err(Error::Taken),
-        };
-        match over {
-            Ok(over) => finish(over),
-            Err(error) => WayOf::<O, B>::finished(Err(error), None),
         }
     }
 
@@ -210,10 +210,14 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     }
 
     /// Waits until the operation is over or `limit` ends the wait; then drops the operation.
-    pub(super) fn drop_after(self, limit: &impl Limit, may_wait: MayWait) -> FinishedOf<O, B> {
+    pub(super) fn drop_after(
+        self,
+        limit: &impl Limit,
+        may_wait: MayWait,
+    ) -> Result<Over<O, B>, Error> {
         match self.wait_within(limit, may_wait) {
-            Ok(finished) => finished,
-            Err((error, _)) => WayOf::<O, B>::finished(Err(error), None),
+            Ok(over) => over.ok_or(Error::Taken),
+            Err((error, _)) => Err(error),
         }
     }
 
@@ -228,7 +232,8 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Ok(may_wait) => may_wait,
             Err(error) => return Err((error, self)),
         };
-        self.wait_within(&Deadline::after(limit, O::Parameters::GOES_ON), may_wait)
+        let limit = Deadline::after(limit, O::Parameters::GOES_ON);
+        self.wait_within(&limit, may_wait).map(finish_or_lose)
     }
 
     /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
@@ -240,17 +245,20 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     #[doc(alias = "KeWaitForMultipleObjects")]
     pub fn wait_until(self, cancel: &Cancel) -> Result<FinishedOf<O, B>, (Error, Self)> {
         match may_wait() {
-            Ok(may_wait) => self.wait_within(&Stopped::by(cancel), may_wait),
+            Ok(may_wait) => {
+                let over = self.wait_within(&Stopped::by(cancel), may_wait);
+                over.map(finish_or_lose)
+            }
             Err(error) => Err((error, self)),
         }
     }
 
-    /// Waits until the operation has completed, or `limit` ends the wait.
+    /// Waits until the operation is over, or `limit` ends the wait. `None` if its end was taken before.
     fn wait_within(
         self,
         limit: &impl Limit,
         may_wait: MayWait,
-    ) -> Result<FinishedOf<O, B>, (Error, Self)> {
+    ) -> Result<Option<Over<O, B>>, (Error, Self)> {
         let mut this = self;
         while let Some(running) = &this.running {
             // A waker may unwind. So the operation stays in `this`, which drops it.
@@ -260,12 +268,12 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             let Some(running) = this.running.take() else {
                 break;
             };
-            match next_or_end(running) {
-                Ok(running) => this.running = Some(running),
-                Err(finished) => return Ok(finished),
+            match running.end(|capture| Some(hold(capture))) {
+                Ok(over) => return Ok(Some(over)),
+                Err(running) => this.running = Some(running),
             }
         }
-        Ok(lose::<O, B>())
+        Ok(None)
     }
 
     /// Cancels the operation, and waits at most the two seconds that a provider has to complete it. After that the operation is left to
@@ -339,6 +347,14 @@ fn next_or_end<O: Operation<B>, B>(
     match running.end(|capture| Some(hold(capture))) {
         Ok(over) => Err(finish(over)),
         Err(running) => Ok(running),
+    }
+}
+
+/// The end of an operation, unless it was taken before.
+fn finish_or_lose<O: Operation<B>, B>(over: Option<Over<O, B>>) -> FinishedOf<O, B> {
+    match over {
+        Some(over) => finish(over),
+        None => lose::<O, B>(),
     }
 }
 

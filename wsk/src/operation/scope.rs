@@ -352,11 +352,10 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
             return Err(Error::ScopeEnded);
         }
         let operation = Unladen::<B, Node>::new()?;
-        let loaded = Loaded::of(operation, self).map_err(|(error, _)| error)?;
+        let loaded = Loaded::of::<_, Error>(operation, self)?;
         let capture = Shared::as_raw(loaded.capture());
         // The scope's end waits until the observer is told, which happens once. Until then the load may borrow.
-        let launched = loaded.launch(Some(counting(&scope.pending)));
-        let running = launched.map_err(|(error, _)| error)?;
+        let running = loaded.launch::<Error>(Some(counting(&scope.pending)))?;
         let node = Carried::beside(running.flight().payload());
         // SAFETY: there is room for the node, which the provider does not know. The flight is only looked at; the owner that ends the
         // operation does not use it again. The capture is borrowed from the target, which outlives the scope, or from the load, and is used

@@ -153,10 +153,6 @@ impl Way<ConnectionSocket> for ASocket {
         })
     }
 
-    fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T> {
-        finished
-    }
-
     fn not_started(error: Error, socket: ConnectionSocket) -> NotConnected {
         NotConnected {
             error,

@@ -231,10 +231,6 @@ impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
         })
     }
 
-    fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T> {
-        without_buffer(finished)
-    }
-
     fn not_started(error: Error, carried: FirstData<B>) -> NotConnectedWithData<B> {
         NotConnectedWithData {
             error,

@@ -373,10 +373,6 @@ impl<B: ReceiveBuffer> Way<All<B>> for Filling {
         Err(error)
     }
 
-    fn into_waited<T>(finished: Finished<T, B>) -> Result<T, Error> {
-        finished.result
-    }
-
     fn not_started(error: Error, carried: All<B>) -> NotStarted<B> {
         NotStarted {
             error,

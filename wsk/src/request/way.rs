@@ -44,10 +44,6 @@ pub trait Way<B>: 'static {
     /// Makes the result for an operation that was not started.
     #[doc(hidden)]
     fn not_started(error: Error, carried: B) -> Self::NotStarted;
-
-    /// Makes the result of a blocking call from that of an owned operation.
-    #[doc(hidden)]
-    fn into_waited<T>(finished: Self::Finished<T>) -> Self::Waited<T>;
 }
 
 /// The end of an operation that owned its buffer: its result, and the buffer.
@@ -171,10 +167,6 @@ macro_rules! buffer_comes_back {
             Err(error)
         }
 
-        fn into_waited<T>(finished: Finished<T, B>) -> Result<T, Error> {
-            finished.result
-        }
-
         fn not_started(error: Error, carried: B) -> NotStarted<B> {
             NotStarted {
                 error,
@@ -241,10 +233,6 @@ macro_rules! nothing_comes_back {
 
         fn not_started(error: Error, _: $B) -> Error {
             error
-        }
-
-        fn into_waited<T>(finished: Result<T, Error>) -> Result<T, Error> {
-            finished
         }
     };
 }
