@@ -22,13 +22,14 @@ use wsk_sys::{
     WSK_EVENT_RECEIVE, WSK_EVENT_SEND_BACKLOG, WSK_INSPECT_ID, WSK_PROVIDER_CONNECTION_DISPATCH,
 };
 
-use super::address;
 use super::binding::{WskBind, WskGetLocalAddress, WskGetRemoteAddress};
 use super::callbacks::{Callbacks, Disabled, WrongAnswer};
 use super::network::Interest;
 use super::pending::{Pending, complete_all, waiting};
+use super::pointers::Pointers;
 use super::request::Request;
-use super::socket::{self, Pointers, Socket};
+use super::socket::{self, Socket};
+use super::{address, pointers};
 use crate::schedule::{self, SOON};
 pub(crate) use backlog::{ideal, note_ideal, set_ideal};
 use connecting::advance_connect;
@@ -274,7 +275,7 @@ impl Connection {
 
     /// Sets the driver's pointers for the callbacks, which the driver gives only once it has accepted the socket.
     pub(crate) fn set_pointers(&self, pointers: Pointers) {
-        socket::keep(&pointers);
+        pointers::keep(&pointers);
         *self.pointers.lock() = pointers;
     }
 

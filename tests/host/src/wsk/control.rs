@@ -43,7 +43,7 @@ use super::host;
 use super::listen::Listening;
 use super::request::{Outcome, Request, Uses};
 use super::socket::{self, Category, Socket};
-use super::{address, connection, datagram, listen, security};
+use super::{address, connection, datagram, extension, listen, security};
 use crate::trace;
 
 const IPV6: u32 = IPPROTO::IPPROTO_IPV6.0.cast_unsigned();
@@ -320,7 +320,7 @@ impl Control {
         if self.output.length < size_of::<WSK_EXTENSION_CONTROL_OUT>() {
             return (STATUS_BUFFER_TOO_SMALL, 0);
         }
-        let Some((context, dispatch)) = socket::register_extension(id, context, dispatch) else {
+        let Some((context, dispatch)) = extension::register(id, context, dispatch) else {
             // Documented.
             return (STATUS_NOT_SUPPORTED, 0);
         };

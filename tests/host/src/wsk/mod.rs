@@ -10,11 +10,13 @@ mod connection;
 mod control;
 mod datagram;
 mod deviation;
+mod extension;
 mod host;
 mod indication;
 mod listen;
 mod network;
 mod pending;
+mod pointers;
 mod registration;
 mod request;
 mod resolution;
@@ -33,11 +35,12 @@ pub(crate) use client::{PROVIDER_DISPATCH, change_transports};
 pub(crate) use connection::{set_control, set_ideal, set_loopback_is_remote};
 pub use deviation::Deviation;
 pub(crate) use deviation::{Deviations, ignores_cancel};
+pub(crate) use extension::offer as offer_extension;
 pub(crate) use registration::{VERSION, attach, detach, is_registered, set_available};
 pub(crate) use request::{complete_withheld, require_irp};
 pub use resolution::UnknownName;
 pub(crate) use resolution::set_unknown_name;
-pub(crate) use socket::{SOCKETS, force_close_all, offer_extension};
+pub(crate) use socket::{SOCKETS, force_close_all};
 
 /// Whether sockets send and receive nothing.
 static NULL: AtomicBool = AtomicBool::new(false);

@@ -15,11 +15,9 @@ use parking_lot::{Mutex, RwLock};
 use wsk_sys::{
     AF_INET, AF_INET6, EPROCESS, ETHREAD, GUID, IPPROTO, IRP, NTSTATUS, SOCK_DGRAM, SOCK_STREAM,
     STATUS_FILE_FORCED_CLOSED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, WSK_CLIENT_CONNECTION_DISPATCH,
-    WSK_CLIENT_DATAGRAM_DISPATCH, WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
-    WSK_FLAG_BASIC_SOCKET, WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET,
-    WSK_FLAG_LISTEN_SOCKET, WSK_FLAG_STREAM_SOCKET, WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET,
-    WSK_TRANSPORT,
+    STATUS_NOT_SUPPORTED, STATUS_PENDING, STATUS_SUCCESS, WSK_FLAG_BASIC_SOCKET,
+    WSK_FLAG_CONNECTION_SOCKET, WSK_FLAG_DATAGRAM_SOCKET, WSK_FLAG_LISTEN_SOCKET,
+    WSK_FLAG_STREAM_SOCKET, WSK_PROVIDER_BASIC_DISPATCH, WSK_SOCKET, WSK_TRANSPORT,
 };
 
 use super::address::{self, Family};
@@ -29,10 +27,10 @@ use super::control::{Options, WskControlSocket};
 use super::datagram::{self, Datagram};
 use super::listen::{self, Listening};
 use super::network::Interest;
+use super::pointers::Pointers;
 use super::registration::{self, Client};
 use super::request::{Request, Uses};
-use super::{deviation, host, indication, network, security};
-use crate::address_space::require_nonpaged;
+use super::{deviation, extension, host, indication, network, pointers, security};
 use crate::bugcheck::{bugcheck, violation};
 use crate::kernel::windows_version;
 use crate::origin::{self, Origin, Whose};
@@ -78,12 +76,52 @@ pub(crate) enum Category {
 }
 
 impl Category {
+    /// The datagram part, if there is one.
+    fn datagram(&self) -> Option<&Datagram> {
+        match self {
+            Self::Datagram(datagram) => Some(datagram),
+            _ => None,
+        }
+    }
+
     /// The connection-oriented part, if there is one.
     pub(crate) fn connection(&self) -> Option<&Connection> {
         match self {
             Self::Connection(connection) | Self::Stream(connection, _) => Some(connection),
             _ => None,
         }
+    }
+
+    /// The listening part, if there is one.
+    fn listening(&self) -> Option<&Listening> {
+        match self {
+            Self::Listen(listening) | Self::Stream(_, listening) => Some(listening),
+            _ => None,
+        }
+    }
+
+    /// The driver's pointers for the callbacks of each part.
+    fn pointers(&self) -> impl Iterator<Item = Pointers> + '_ {
+        let datagram = self.datagram().map(Datagram::pointers);
+        let connection = self.connection().map(Connection::pointers);
+        let listening = self.listening().map(Listening::pointers);
+        [datagram, connection, listening].into_iter().flatten()
+    }
+
+    /// Whether an event callback is enabled, or running.
+    fn may_call_back(&self) -> bool {
+        self.datagram().is_some_and(Datagram::may_call_back)
+            || self.connection().is_some_and(Connection::may_call_back)
+            || self.listening().is_some_and(Listening::may_call_back)
+    }
+
+    /// Keeps queued requests from being completed: their IRPs are the driver's leaks.
+    fn abandon(&self) {
+        core::mem::forget((
+            self.datagram().map(Datagram::abandon),
+            self.connection().map(Connection::abandon),
+            self.listening().map(Listening::abandon),
+        ));
     }
 }
 
@@ -202,10 +240,9 @@ impl Socket {
 
     /// The datagram part; stops the system when the socket is of another category.
     pub(crate) fn datagram(&self, function: &'static str) -> &Datagram {
-        match &self.category {
-            Category::Datagram(datagram) => datagram,
-            _ => self.of_another_category(function),
-        }
+        self.category
+            .datagram()
+            .unwrap_or_else(|| self.of_another_category(function))
     }
 
     /// The connection-oriented part; stops the system when the socket is of another category.
@@ -217,10 +254,9 @@ impl Socket {
 
     /// The listening part; stops the system when the socket is of another category.
     pub(crate) fn listening(&self, function: &'static str) -> &Listening {
-        match &self.category {
-            Category::Listen(listening) | Category::Stream(_, listening) => listening,
-            _ => self.of_another_category(function),
-        }
+        self.category
+            .listening()
+            .unwrap_or_else(|| self.of_another_category(function))
     }
 
     /// Stops the system: the driver called a function that sockets of this category don't have.
@@ -306,7 +342,7 @@ impl Socket {
         for pointers in self.category.pointers() {
             // SAFETY: the socket is only just being closed.
             unsafe { pointers.require_unchanged(self) };
-            forget(&pointers);
+            pointers::forget(&pointers);
         }
         if let Some(block) = pool::take(self.address(), |block| block.usage() == Use::Socket) {
             pool::release(block, "WskCloseSocket");
@@ -315,15 +351,14 @@ impl Socket {
 
     /// Takes a request that is being cancelled out of its queue.
     pub(crate) fn cancelled(self: &Arc<Self>, irp: *mut IRP) -> Option<Request> {
-        match &self.category {
-            Category::Basic => None,
-            Category::Datagram(_) => datagram::cancelled(self, irp),
-            Category::Connection(_) => connection::cancelled(self, irp),
-            Category::Listen(_) => listen::cancelled(self, irp),
-            Category::Stream(..) => {
-                connection::cancelled(self, irp).or_else(|| listen::cancelled(self, irp))
-            }
-        }
+        let category = &self.category;
+        let datagram = category.datagram();
+        let connection = category.connection();
+        let listening = category.listening();
+        datagram
+            .and_then(|_| datagram::cancelled(self, irp))
+            .or_else(|| connection.and_then(|_| connection::cancelled(self, irp)))
+            .or_else(|| listening.and_then(|_| listen::cancelled(self, irp)))
     }
 
     /// Uses the host's socket; `None` once the socket is closed.
@@ -349,23 +384,17 @@ impl Socket {
     }
 
     fn advance(self: &Arc<Self>, breaks: bool) {
-        match &self.category {
-            Category::Basic => {}
-            Category::Datagram(_) => datagram::readable(self),
-            Category::Connection(_) => {
-                if breaks {
-                    connection::alarm(self);
-                }
-                connection::pump(self);
+        if self.category.datagram().is_some() {
+            datagram::readable(self);
+        }
+        if self.category.connection().is_some() {
+            if breaks {
+                connection::alarm(self);
             }
-            Category::Listen(_) => listen::pump(self),
-            Category::Stream(..) => {
-                if breaks {
-                    connection::alarm(self);
-                }
-                connection::pump(self);
-                listen::pump(self);
-            }
+            connection::pump(self);
+        }
+        if self.category.listening().is_some() {
+            listen::pump(self);
         }
     }
 
@@ -433,15 +462,27 @@ impl Socket {
     /// Force-closes the socket: it is no longer functional.
     fn force_close(self: &Arc<Self>) {
         self.forced_closed.store(true, Ordering::SeqCst);
-        match &self.category {
-            Category::Basic => {}
-            Category::Datagram(_) => datagram::force_close(self),
-            Category::Connection(_) => connection::force_close(self),
-            Category::Listen(_) => listen::force_close(self),
-            Category::Stream(..) => {
-                connection::force_close(self);
-                listen::force_close(self);
-            }
+        if self.category.datagram().is_some() {
+            datagram::force_close(self);
+        }
+        if self.category.connection().is_some() {
+            connection::force_close(self);
+        }
+        if self.category.listening().is_some() {
+            listen::force_close(self);
+        }
+    }
+
+    /// Cancels the pending requests: the socket is being closed.
+    fn cancel_all(self: &Arc<Self>) {
+        if self.category.datagram().is_some() {
+            datagram::cancel_all(self);
+        }
+        if self.category.connection().is_some() {
+            connection::cancel_all(self);
+        }
+        if self.category.listening().is_some() {
+            listen::cancel_all(self);
         }
     }
 
@@ -478,34 +519,6 @@ pub(crate) fn connections() -> Vec<Arc<Socket>> {
         }
     });
     connections
-}
-
-/// Returns the provider's context and table of an extension interface in exchange for those of a client.
-type Extension = dyn FnMut(*mut c_void, *const c_void) -> (*mut c_void, *const c_void) + Send;
-
-/// The extension interfaces that the test offers, by the fields of their identifiers.
-static EXTENSIONS: Mutex<BTreeMap<ExtensionId, Box<Extension>>> = Mutex::new(BTreeMap::new());
-
-type ExtensionId = (u32, u16, u16, [u8; 8]);
-
-fn extension_id(id: GUID) -> ExtensionId {
-    (id.Data1, id.Data2, id.Data3, id.Data4)
-}
-
-/// Offers an extension interface.
-pub(crate) fn offer_extension(id: GUID, register: Box<Extension>) {
-    EXTENSIONS.lock().insert(extension_id(id), register);
-}
-
-/// Registers a client for an extension interface, if there is one with this identifier.
-pub(crate) fn register_extension(
-    id: GUID,
-    context: *mut c_void,
-    dispatch: *const c_void,
-) -> Option<(*mut c_void, *const c_void)> {
-    let mut extensions = EXTENSIONS.lock();
-    let register = extensions.get_mut(&extension_id(id))?;
-    Some(register(context, dispatch))
 }
 
 /// Force-closes every open socket.
@@ -554,22 +567,13 @@ pub(crate) fn leaks(whose: Whose) -> Vec<String> {
 /// Closes the remaining sockets, and forgets everything about sockets.
 pub(crate) fn reset() {
     for (_, socket) in OPEN.extract(|_, _| true) {
-        // Requests that are still queued are never completed: their IRPs are the driver's leaks.
-        match &socket.category {
-            Category::Basic => {}
-            Category::Datagram(datagram) => core::mem::forget(datagram.abandon()),
-            Category::Connection(connection) => core::mem::forget(connection.abandon()),
-            Category::Listen(listening) => core::mem::forget(listening.abandon()),
-            Category::Stream(connection, listening) => {
-                core::mem::forget((connection.abandon(), listening.abandon()));
-            }
-        }
+        socket.category.abandon();
         core::mem::forget(socket.life.lock().close.take());
         *socket.real.write() = None;
     }
     CLOSED.lock().clear();
-    KEPT.lock().clear();
-    EXTENSIONS.lock().clear();
+    pointers::reset();
+    extension::reset();
     connection::forget_silent();
     connection::set_ideal(0);
     indication::reset();
@@ -646,204 +650,18 @@ dispatched! {
     }
 }
 
-/// The driver's pointers for the callbacks of a socket: a context, and the dispatch table for the socket's category.
-#[derive(Clone, Copy)]
-pub(crate) struct Pointers {
-    pub(crate) context: *mut c_void,
-    dispatch: *const c_void,
-    /// The entries of the table at the time that the driver gave it. The table must not change while the socket is open.
-    entries: [usize; Self::ENTRIES],
-    /// The number of entries.
-    length: usize,
-}
-
-// SAFETY: the pointers are only handed back to the driver, which has to expect that on any thread.
-unsafe impl Send for Pointers {}
-
-impl Pointers {
-    /// The most entries that any table has.
-    const ENTRIES: usize = 3;
-
-    /// Neither context nor table.
-    pub(crate) const fn none() -> Self {
-        Self {
-            context: ptr::null_mut(),
-            dispatch: ptr::null(),
-            entries: [0; Self::ENTRIES],
-            length: 0,
-        }
-    }
-
-    /// The pointers that the driver gave to `function`. WSK uses both at `DISPATCH_LEVEL`.
-    ///
-    /// # Safety
-    ///
-    /// The table is a `T`, if it isn't null, which is nothing but pointers.
-    pub(crate) unsafe fn given<T>(
-        function: &'static str,
-        context: *mut c_void,
-        dispatch: *const T,
-    ) -> Self {
-        const {
-            assert!(
-                size_of::<T>() <= Self::ENTRIES * size_of::<usize>()
-                    && size_of::<T>().is_multiple_of(size_of::<usize>())
-            );
-        }
-        if dispatch.is_null() {
-            return Self {
-                context,
-                ..Self::none()
-            };
-        }
-        require_nonpaged(function, dispatch, "a table of event callbacks");
-        require_nonpaged(function, context, "a socket context");
-        let mut pointers = Self {
-            context,
-            dispatch: dispatch.cast(),
-            entries: [0; Self::ENTRIES],
-            length: size_of::<T>() / size_of::<usize>(),
-        };
-        // SAFETY: the caller says so.
-        pointers.entries = unsafe { pointers.entries_now() };
-        pointers
-    }
-
-    /// As [`given`](Self::given), with the table of the category that `flags` choose.
-    ///
-    /// # Safety
-    ///
-    /// The table is of that category, if it isn't null.
-    unsafe fn of_category(
-        function: &'static str,
-        flags: u32,
-        context: *mut c_void,
-        dispatch: *const c_void,
-    ) -> Self {
-        // SAFETY: the caller says so.
-        unsafe {
-            match flags {
-                WSK_FLAG_DATAGRAM_SOCKET => Self::given(
-                    function,
-                    context,
-                    dispatch.cast::<WSK_CLIENT_DATAGRAM_DISPATCH>(),
-                ),
-                WSK_FLAG_LISTEN_SOCKET => Self::given(
-                    function,
-                    context,
-                    dispatch.cast::<WSK_CLIENT_LISTEN_DISPATCH>(),
-                ),
-                WSK_FLAG_CONNECTION_SOCKET => Self::given(
-                    function,
-                    context,
-                    dispatch.cast::<WSK_CLIENT_CONNECTION_DISPATCH>(),
-                ),
-                WSK_FLAG_STREAM_SOCKET => Self::given(
-                    function,
-                    context,
-                    dispatch.cast::<WSK_CLIENT_STREAM_DISPATCH>(),
-                ),
-                // Basic sockets have no callbacks.
-                _ => Self::none(),
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The table has as many entries.
-    unsafe fn entries_now(&self) -> [usize; Self::ENTRIES] {
-        let mut entries = [0; Self::ENTRIES];
-        for (index, entry) in entries[..self.length].iter_mut().enumerate() {
-            // SAFETY: the caller says so. A driver that changes an entry meanwhile is what is looked for.
-            *entry = unsafe { self.dispatch.cast::<usize>().add(index).read_volatile() };
-        }
-        entries
-    }
-
-    /// Stops the system when the driver has changed the table.
-    ///
-    /// # Safety
-    ///
-    /// The socket is open: that long the driver keeps the table.
-    pub(crate) unsafe fn require_unchanged(&self, socket: &Socket) {
-        // SAFETY: the caller says so.
-        let now = unsafe { self.entries_now() };
-        if now != self.entries {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(
-                    violation::WSK_CONTRACT,
-                    socket.address(),
-                    self.dispatch as usize,
-                    0
-                ),
-                [socket.story(), pool::story(self.dispatch as usize)],
-                "the table of event callbacks at {:p} was changed while the socket is open: entries {now:x?} instead of {:x?}",
-                self.dispatch,
-                self.entries
-            )
-        }
-    }
-
-    /// The driver's table as the driver gave it, if there is one.
-    ///
-    /// # Safety
-    ///
-    /// The table is a `T`.
-    pub(crate) unsafe fn table<T: Copy>(self) -> Option<T> {
-        if self.dispatch.is_null() {
-            return None;
-        }
-        // SAFETY: the caller says so, and as many entries were copied as the table has.
-        Some(unsafe { self.entries.as_ptr().cast::<T>().read() })
-    }
-
-    /// The addresses that WSK keeps: those of the table and the context.
-    fn kept(&self) -> impl Iterator<Item = usize> + use<> {
-        let both = [self.dispatch as usize, self.context as usize];
-        let count = if self.dispatch.is_null() { 0 } else { 2 };
-        both.into_iter().take(count)
-    }
-}
-
-/// For each address of a table or context: the number of sockets that keep it.
-static KEPT: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
-
-/// Records that a socket keeps pointers.
-pub(crate) fn keep(pointers: &Pointers) {
-    let mut kept = KEPT.lock();
-    for address in pointers.kept() {
-        *kept.entry(address).or_default() += 1;
-    }
-}
-
-/// Records that a socket no longer keeps pointers.
-fn forget(pointers: &Pointers) {
-    let mut kept = KEPT.lock();
-    for address in pointers.kept() {
-        if let Some(count) = kept.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                kept.remove(&address);
-            }
-        }
-    }
-}
-
 /// Stops the system when a block that is being freed holds a table of an open socket, or a context that an event callback may get.
 pub(crate) fn memory_freed(block: &Block) {
     let range = block.range();
-    if KEPT.lock().range(range.clone()).next().is_none() {
+    if !pointers::are_kept_in(&range) {
         return;
     }
     OPEN.each(|_, socket| {
         for pointers in socket.category.pointers() {
-            let what = if range.contains(&(pointers.dispatch as usize)) {
+            let [table, context] = pointers.lie_in(&range);
+            let what = if table {
                 "the table of event callbacks of an open socket"
-            } else if !pointers.dispatch.is_null()
-                && range.contains(&(pointers.context as usize))
-                && socket.category.may_call_back()
-            {
+            } else if context && socket.category.may_call_back() {
                 "the context of a socket whose event callbacks are enabled or running"
             } else {
                 continue;
@@ -855,34 +673,6 @@ pub(crate) fn memory_freed(block: &Block) {
             )
         }
     });
-}
-
-impl Category {
-    /// The driver's pointers for the callbacks.
-    fn pointers(&self) -> Vec<Pointers> {
-        match self {
-            Self::Basic => Vec::new(),
-            Self::Datagram(datagram) => vec![datagram.pointers()],
-            Self::Connection(connection) => vec![connection.pointers()],
-            Self::Listen(listening) => vec![listening.pointers()],
-            Self::Stream(connection, listening) => {
-                vec![connection.pointers(), listening.pointers()]
-            }
-        }
-    }
-
-    /// Whether an event callback is enabled, or running.
-    fn may_call_back(&self) -> bool {
-        match self {
-            Self::Basic => false,
-            Self::Datagram(datagram) => datagram.may_call_back(),
-            Self::Connection(connection) => connection.may_call_back(),
-            Self::Listen(listening) => listening.may_call_back(),
-            Self::Stream(connection, listening) => {
-                connection.may_call_back() || listening.may_call_back()
-            }
-        }
-    }
 }
 
 /// Used like the flag of a category: a listening socket over UDP, which can be made and not bound.
@@ -1060,7 +850,9 @@ fn open(
         origin,
         made: Instant::now(),
     });
-    socket.category.pointers().iter().for_each(keep);
+    for pointers in socket.category.pointers() {
+        pointers::keep(&pointers);
+    }
     if network::add(&socket, &real).is_err() {
         socket.free_handle();
         SOCKETS.down();
@@ -1112,16 +904,7 @@ dispatched! {
         if plan != Plan::Now {
             close.pend();
         }
-        match &socket.category {
-            Category::Basic => {}
-            Category::Datagram(_) => datagram::cancel_all(&socket),
-            Category::Connection(_) => connection::cancel_all(&socket),
-            Category::Listen(_) => listen::cancel_all(&socket),
-            Category::Stream(..) => {
-                connection::cancel_all(&socket);
-                listen::cancel_all(&socket);
-            }
-        }
+        socket.cancel_all();
         let socket = Arc::clone(&socket);
         let status = match plan {
             Plan::Now => shut(&socket, close, true),
@@ -1129,7 +912,7 @@ dispatched! {
                 schedule::later(when, move || {
                     let _ = shut(&socket, close, false);
                 });
-                wsk_sys::STATUS_PENDING
+                STATUS_PENDING
             }
         };
         trace::returned("WskCloseSocket", status)
@@ -1145,7 +928,7 @@ fn shut(socket: &Arc<Socket>, close: Request, inline: bool) -> NTSTATUS {
                 close.pend();
             }
             life.close = Some(close);
-            return wsk_sys::STATUS_PENDING;
+            return STATUS_PENDING;
         }
     }
     socket.finish_close(close);

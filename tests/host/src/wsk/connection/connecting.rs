@@ -21,8 +21,9 @@ use super::{
 use crate::origin::Origin;
 use crate::schedule::{self, Plan, SOON};
 use crate::trace;
+use crate::wsk::pointers::Pointers;
 use crate::wsk::request::{Request, Uses};
-use crate::wsk::socket::{self, Pointers, Socket};
+use crate::wsk::socket::{self, Socket};
 use crate::wsk::{address, host, is_null_provider, registration, security};
 
 dispatched! {
