@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use core::fmt::{self, Display};
 use core::ops::Range;
 use core::ptr;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ use crate::irql;
 use crate::origin::{self, Origin, Thread, Whose};
 use crate::pool::{self, Block, Counter, Use, paging};
 use crate::stack_places::{self, User};
-use crate::table::Table;
+use crate::table::{Recent, Table};
 use crate::trace::{self, IrpStep};
 use crate::upcall::{self, Code};
 use crate::{overlap, spinlock, wsk};
@@ -168,31 +168,19 @@ pub(crate) fn story(irp: *mut IRP) -> String {
     }
 }
 
-/// The IRPs that were freed last, by address, and their order. A report of a later use shows the history of the IRP.
-static FREED: Mutex<(BTreeMap<usize, Record>, VecDeque<usize>)> =
-    Mutex::new((BTreeMap::new(), VecDeque::new()));
-/// The most freed IRPs to remember.
-const REMEMBERED: usize = 1024;
+/// The IRPs that were freed last. A report of a later use shows the history of the IRP.
+static FREED: Mutex<Recent<Record, 1024>> = Mutex::new(Recent::new());
 
 fn remember(address: usize, record: Option<Record>) {
     let Some(record) = record else { return };
-    let (forgotten, before) = {
-        let mut freed = FREED.lock();
-        let (records, order) = &mut *freed;
-        order.push_back(address);
-        let forgotten = (order.len() > REMEMBERED)
-            .then(|| order.pop_front())
-            .flatten()
-            .and_then(|oldest| records.remove(&oldest));
-        (forgotten, records.insert(address, record))
-    };
-    drop((forgotten, before));
+    let replaced = FREED.lock().insert(address, record);
+    drop(replaced);
 }
 
 /// Describes a freed IRP for a report.
 pub(crate) fn past(address: usize) -> Option<String> {
     let freed = FREED.try_lock_for(core::time::Duration::from_secs(2))?;
-    freed.0.get(&address).map(Record::to_string)
+    freed.get(address).map(Record::to_string)
 }
 
 /// The size of an IRP with `stack_count` locations, as `IoSizeOfIrp` computes it.
@@ -620,7 +608,7 @@ pub(crate) fn in_flight_count() -> u64 {
 
 /// Forgets every IRP.
 pub(crate) fn reset() {
-    *FREED.lock() = Default::default();
+    *FREED.lock() = Recent::new();
     RECORDS.clear();
     IN_PLACE.lock().clear();
     IN_FLIGHT.store(0, Ordering::SeqCst);

@@ -1,7 +1,7 @@
-//! A table of values by address, in shards, so that processors seldom wait for each other.
+//! Tables of values by address: one in shards, so that processors seldom wait for each other, and one that forgets old values.
 
 use core::hash::{BuildHasherDefault, Hasher};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -122,9 +122,64 @@ impl<T> Locked<'_, T> {
     }
 }
 
+/// The last `N` values that were put in, by address.
+pub(crate) struct Recent<T, const N: usize> {
+    /// The values, each with its number.
+    by_address: BTreeMap<usize, (u64, T)>,
+    /// The addresses, by the numbers of their values: the oldest first.
+    by_age: BTreeMap<u64, usize>,
+    next: u64,
+}
+
+impl<T, const N: usize> Recent<T, N> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            by_address: BTreeMap::new(),
+            by_age: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    pub(crate) fn get(&self, address: usize) -> Option<&T> {
+        self.by_address.get(&address).map(|(_, value)| value)
+    }
+
+    /// Puts a value in. Returns the values that this replaces: the one at the same address, and the oldest of too many.
+    #[must_use = "the caller drops the values once it holds no lock"]
+    pub(crate) fn insert(&mut self, address: usize, value: T) -> [Option<T>; 2] {
+        let same = self.remove(address);
+        self.by_age.insert(self.next, address);
+        self.by_address.insert(address, (self.next, value));
+        self.next += 1;
+        let oldest = (self.by_age.len() > N)
+            .then(|| self.by_age.pop_first())
+            .flatten()
+            .and_then(|(_, address)| self.by_address.remove(&address));
+        [same, oldest.map(|(_, value)| value)]
+    }
+
+    pub(crate) fn remove(&mut self, address: usize) -> Option<T> {
+        let (number, value) = self.by_address.remove(&address)?;
+        self.by_age.remove(&number);
+        Some(value)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::{Recent, Table};
+
+    #[test]
+    fn the_oldest_is_forgotten() {
+        let mut recent = Recent::<&str, 2>::new();
+        assert_eq!(recent.insert(30, "first"), [None; 2]);
+        assert_eq!(recent.insert(10, "second"), [None; 2]);
+        assert_eq!(recent.insert(20, "third"), [None, Some("first")]);
+        assert_eq!(recent.insert(10, "fourth"), [Some("second"), None]);
+        assert_eq!(recent.insert(40, "fifth"), [None, Some("third")]);
+        assert_eq!(recent.remove(40), Some("fifth"));
+        assert_eq!((recent.get(10), recent.get(40)), (Some(&"fourth"), None));
+    }
 
     #[test]
     fn entries_come_and_go() {

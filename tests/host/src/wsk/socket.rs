@@ -4,7 +4,6 @@ use core::cell::RefCell;
 use core::ffi::c_void;
 use core::ops::Deref;
 use core::ptr;
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +35,7 @@ use crate::kernel::windows_version;
 use crate::origin::{self, Origin, Whose};
 use crate::pool::{self, Block, Counter, Use};
 use crate::schedule::{self, Plan, SOON};
-use crate::table::Table;
+use crate::table::{Recent, Table};
 use crate::trace;
 
 /// Sockets made and closed.
@@ -44,8 +43,7 @@ pub(crate) static SOCKETS: Counter = Counter::new();
 static NUMBERS: AtomicUsize = AtomicUsize::new(0);
 static OPEN: Table<Arc<Socket>> = Table::new();
 /// The sockets that were closed last. A report of a later use names them.
-static CLOSED: Mutex<BTreeMap<usize, Arc<Socket>>> = Mutex::new(BTreeMap::new());
-const REMEMBERED: usize = 4096;
+static CLOSED: Mutex<Recent<Arc<Socket>, 4096>> = Mutex::new(Recent::new());
 
 /// The functions of a basic socket.
 static BASIC_DISPATCH: WSK_PROVIDER_BASIC_DISPATCH = BASIC;
@@ -200,7 +198,7 @@ pub(crate) fn enter(function: &'static str, socket: *mut WSK_SOCKET) -> Entered 
 
 #[cold]
 fn unknown(function: &'static str, address: usize) -> ! {
-    if let Some(socket) = CLOSED.lock().get(&address) {
+    if let Some(socket) = CLOSED.lock().get(address) {
         closed(function, socket);
     }
     bugcheck!(
@@ -444,13 +442,8 @@ impl Socket {
         }
         let address = self.address();
         let _ = OPEN.lock(address).remove(address);
-        {
-            let mut closed = CLOSED.lock();
-            if closed.len() >= REMEMBERED {
-                closed.pop_first();
-            }
-            closed.insert(address, self.clone());
-        }
+        let replaced = CLOSED.lock().insert(address, self.clone());
+        drop(replaced);
         self.free_handle();
         SOCKETS.down();
         close.complete(STATUS_SUCCESS, 0);
@@ -571,7 +564,7 @@ pub(crate) fn reset() {
         core::mem::forget(socket.life.lock().close.take());
         *socket.real.write() = None;
     }
-    CLOSED.lock().clear();
+    *CLOSED.lock() = Recent::new();
     pointers::reset();
     extension::reset();
     connection::forget_silent();
@@ -862,7 +855,7 @@ fn open(
     *socket.real.write() = Some(real);
     connection::note_ideal(&socket);
     let address = socket.address();
-    let _ = CLOSED.lock().remove(&address);
+    let _ = CLOSED.lock().remove(address);
     let _ = OPEN.lock(address).insert(address, Arc::clone(&socket));
     Ok(socket)
 }
