@@ -171,12 +171,6 @@ pub(crate) fn story(irp: *mut IRP) -> String {
 /// The IRPs that were freed last. A report of a later use shows the history of the IRP.
 static FREED: Mutex<Recent<Record, 1024>> = Mutex::new(Recent::new());
 
-fn remember(address: usize, record: Option<Record>) {
-    let Some(record) = record else { return };
-    let replaced = FREED.lock().insert(address, record);
-    drop(replaced);
-}
-
 /// Describes a freed IRP for a report.
 pub(crate) fn past(address: usize) -> Option<String> {
     let freed = FREED.try_lock_for(core::time::Duration::from_secs(2))?;
@@ -237,72 +231,108 @@ fn next_number() -> u64 {
 pub(crate) unsafe fn start(irp: *mut IRP, mut flight: Flight) {
     let address = irp as usize;
     let function = flight.function;
-    let mut locked = RECORDS.lock(address);
-    let Some(record) = locked.get(address) else {
-        drop(locked);
-        unknown(function, irp);
-    };
-    match &record.state {
-        State::Driver | State::Sent => {}
-        State::Provider(_) | State::Completing => bugcheck!(
-            DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
-            [record],
-            "{function} was given an IRP that is still in use"
-        ),
-    }
-    // SAFETY: a record exists, so the IRP is alive and belongs to this call now.
-    unsafe {
-        if (*irp).CurrentLocation <= 1 {
-            bugcheck!(
-                NO_MORE_IRP_STACK_LOCATIONS(address, 0, 0, 0),
-                [record],
-                "{function} needs a stack location, and the IRP has none left: its StackCount is {}",
-                (*irp).StackCount
-            )
+    let (told, user, places, taken_off) = with_record(function, irp, |record| {
+        require_unused(function, address, record);
+        // SAFETY: a record exists, so the IRP is alive and belongs to this call now.
+        unsafe {
+            require_location(function, irp, record);
+            let own = (*irp).CurrentLocation > (*irp).StackCount;
+            advance(irp);
+            if own {
+                require_routine(function, irp, record);
+            }
         }
-        let own = (*irp).CurrentLocation > (*irp).StackCount;
-        (*irp).CurrentLocation -= 1;
-        let location = (*current_location(irp)).sub(1);
-        *current_location(irp) = location;
-        // The driver sets its completion routine in the stack location of the callee.
-        let invoke = u32::from((*location).Control) & INVOKE_ALWAYS;
-        if own && (invoke != INVOKE_ALWAYS || (*location).CompletionRoutine.is_none()) {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
-                    io_violation::UNKNOWN,
-                    address,
-                    invoke as usize,
-                    0
-                ),
-                [record],
-                "an IRP of the driver's own was given to {function} without a completion routine for success, error and cancel"
-            )
-        }
-    }
-    flight.pin(address, record.size, "the IRP");
-    flight.require_nonpaged();
-    let on_the_stack = flight.on_the_stack();
-    // SAFETY: the IRP is alive, and the location is the provider's.
-    let context = unsafe { (**current_location(irp)).Context } as usize;
-    record.generation += 1;
-    let use_of_irp = (record.number, record.generation);
-    let taken_off = flight.take_off(address);
-    record.state = State::Provider(flight);
-    let told = record.step(IrpStep::Started(function));
-    IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
-    drop(locked);
+        flight.pin(address, record.size, "the IRP");
+        flight.require_nonpaged();
+        // SAFETY: the IRP is alive, and the location is the provider's.
+        let context = unsafe { (**current_location(irp)).Context } as usize;
+        let context = (context, "the context of the completion routine");
+        let places = flight.on_the_stack().into_iter().chain([context]);
+        record.generation += 1;
+        let user = User::Call {
+            irp: address,
+            use_of_irp: (record.number, record.generation),
+        };
+        let taken_off = flight.take_off(address);
+        record.state = State::Provider(flight);
+        IN_FLIGHT.fetch_add(1, Ordering::SeqCst);
+        let told = record.step(IrpStep::Started(function));
+        (told, user, places, taken_off)
+    });
     if let Err(conflict) = taken_off {
         conflict.stop();
     }
-    let user = User::Call {
-        irp: address,
-        use_of_irp,
-    };
-    let context = (context, "the context of the completion routine");
-    for (place, what) in on_the_stack.into_iter().chain([context]) {
+    for (place, what) in places {
         stack_places::watch(user, function, place, what);
     }
     told.tell(address);
+}
+
+/// Stops when the IRP is in use.
+fn require_unused(function: &str, address: usize, record: &Record) {
+    if matches!(record.state, State::Provider(_) | State::Completing) {
+        bugcheck!(
+            DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
+            [record],
+            "{function} was given an IRP that is still in use"
+        )
+    }
+}
+
+/// Stops when the IRP has no stack location for the callee.
+///
+/// # Safety
+///
+/// `irp` is readable.
+unsafe fn require_location(function: &str, irp: *mut IRP, record: &Record) {
+    // SAFETY: the caller says so.
+    let (current, count) = unsafe { ((*irp).CurrentLocation, (*irp).StackCount) };
+    if current <= 1 {
+        bugcheck!(
+            NO_MORE_IRP_STACK_LOCATIONS(irp as usize, 0, 0, 0),
+            [record],
+            "{function} needs a stack location, and the IRP has none left: its StackCount is {count}"
+        )
+    }
+}
+
+/// Advances an IRP to the stack location of the callee, and returns the location.
+///
+/// # Safety
+///
+/// `irp` is writable, and has a location left.
+unsafe fn advance(irp: *mut IRP) -> *mut IO_STACK_LOCATION {
+    // SAFETY: the caller says so.
+    unsafe {
+        (*irp).CurrentLocation -= 1;
+        let location = (*current_location(irp)).sub(1);
+        *current_location(irp) = location;
+        location
+    }
+}
+
+/// Stops when an IRP of the driver's own has no completion routine for success, error and cancel. The driver sets it in the stack location
+/// of the callee.
+///
+/// # Safety
+///
+/// `irp` is readable, and its current location is one of its own.
+unsafe fn require_routine(function: &str, irp: *mut IRP, record: &Record) {
+    // SAFETY: the caller says so.
+    let location = unsafe { &**current_location(irp) };
+    let invoke = u32::from(location.Control) & INVOKE_ALWAYS;
+    if invoke != INVOKE_ALWAYS || location.CompletionRoutine.is_none() {
+        bugcheck!(
+            DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                io_violation::UNKNOWN,
+                irp as usize,
+                invoke as usize,
+                0
+            ),
+            [record],
+            "an IRP of the driver's own was given to {function} without a completion routine for success, error and cancel"
+        )
+    }
 }
 
 /// Whether the provider still owns an IRP that was started for this use.
@@ -349,24 +379,22 @@ pub(crate) fn with_flight(irp: *mut IRP, change: impl FnOnce(&mut Flight)) {
 #[inline]
 pub(crate) unsafe fn complete(irp: *mut IRP, status: NTSTATUS, information: usize) {
     let address = irp as usize;
-    let mut locked = RECORDS.lock(address);
-    let Some(record) = locked.get(address) else {
-        drop(locked);
-        unknown("the provider's completion", irp);
-    };
-    let State::Provider(flight) = core::mem::replace(&mut record.state, State::Completing) else {
-        bugcheck!(
-            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
-            [record],
-            "an IRP was completed that the provider doesn't own (any more)"
-        )
-    };
-    let told = record.step(IrpStep::Completed(status, information));
-    flight.land(address, record);
-    // Last: a thread that frees memory of the call meanwhile sees a count above 0 and waits for the lock before it overwrites the
-    // memory.
-    IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
-    drop(locked);
+    let told = with_record("the provider's completion", irp, |record| {
+        let State::Provider(flight) = core::mem::replace(&mut record.state, State::Completing)
+        else {
+            bugcheck!(
+                MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+                [record],
+                "an IRP was completed that the provider doesn't own (any more)"
+            )
+        };
+        let told = record.step(IrpStep::Completed(status, information));
+        flight.land(address, record);
+        // Last: a thread that frees memory of the call meanwhile sees a count above 0 and waits for the lock before it overwrites
+        // the memory.
+        IN_FLIGHT.fetch_sub(1, Ordering::SeqCst);
+        told
+    });
     told.tell(address);
     // SAFETY: the IRP is alive: it has a record and belongs to the provider, that is to the caller.
     unsafe {
@@ -386,54 +414,29 @@ unsafe fn set_status(irp: *mut IRP, status: NTSTATUS, information: usize) {
     }
 }
 
+/// A completion routine that has to be called, with its arguments.
+struct Routine {
+    code: unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS,
+    device: *mut DEVICE_OBJECT,
+    context: *mut c_void,
+}
+
 /// Walks up the stack locations and calls the completion routines, as `IofCompleteRequest` does.
 ///
 /// # Safety
 ///
 /// The IRP is alive and in state `Completing`.
 unsafe fn climb(irp: *mut IRP) {
-    let address = irp as usize;
     loop {
         // SAFETY: the IRP is alive: it was at the start, and after each completion routine a look at its record tells.
-        let returned = unsafe {
-            let location = *current_location(irp);
-            let control = u32::from((*location).Control);
-            let routine = (*location).CompletionRoutine;
-            let context = (*location).Context;
-            (*irp).CurrentLocation += 1;
-            *current_location(irp) = location.add(1);
-            (*irp).PendingReturned = u8::from(control & SL_PENDING_RETURNED as u32 != 0);
-            let status = (*irp).IoStatus.Anonymous1.Status;
-            let wanted = if status.0 >= 0 {
-                control & SL_INVOKE_ON_SUCCESS as u32
-            } else {
-                control & SL_INVOKE_ON_ERROR as u32
-            };
-            let cancelled = control & SL_INVOKE_ON_CANCEL as u32 != 0 && cancel_requested(irp);
-            let top = (*irp).CurrentLocation > (*irp).StackCount;
-            ptr::write_bytes(location.cast::<u8>(), 0, size_of::<IO_STACK_LOCATION>());
-            match routine {
-                Some(routine) if wanted != 0 || cancelled => {
-                    let device = if top {
-                        ptr::null_mut()
-                    } else {
-                        (**current_location(irp)).DeviceObject
-                    };
-                    Some((call_routine(irp, top, routine, device, context), top))
-                }
-                _ => {
-                    if (*irp).PendingReturned != 0 && !top {
-                        (**current_location(irp)).Control |= SL_PENDING_RETURNED as u8;
-                    }
-                    if top { None } else { continue }
-                }
-            }
-        };
-        match returned {
+        let (routine, top) = unsafe { leave_location(irp) };
+        // SAFETY: the IRP is alive, and the routine was set by its driver.
+        if routine.is_some_and(|routine| unsafe { call_routine(irp, top, &routine) }.is_none()) {
             // The driver has the IRP back, and may have freed, reused or sent it already.
-            Some((None, _)) => return,
-            Some((Some(()), false)) => {}
-            Some((Some(()), true)) | None => break,
+            return;
+        }
+        if top {
+            break;
         }
     }
     // SAFETY: nobody claimed the IRP, so it is alive.
@@ -442,10 +445,64 @@ unsafe fn climb(irp: *mut IRP) {
     }
     // Here Windows would return an IRP of the I/O manager to its thread. In the host kernel drivers can't make such IRPs.
     bugcheck!(
-        DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, address, 0, 0),
+        DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, irp as usize, 0, 0),
         [story(irp)],
         "an IRP of the driver's own was completed and no completion routine returned STATUS_MORE_PROCESSING_REQUIRED"
     )
+}
+
+/// Clears the current stack location and makes the one above it the current one. Returns the completion routine of the cleared location, if
+/// it has to be called, and whether there is no location above.
+///
+/// # Safety
+///
+/// The IRP is alive and in state `Completing`.
+unsafe fn leave_location(irp: *mut IRP) -> (Option<Routine>, bool) {
+    // SAFETY: the caller says so.
+    unsafe {
+        let location = *current_location(irp);
+        let control = u32::from((*location).Control);
+        let (code, context) = ((*location).CompletionRoutine, (*location).Context);
+        (*irp).CurrentLocation += 1;
+        *current_location(irp) = location.add(1);
+        let pending = control & SL_PENDING_RETURNED as u32 != 0;
+        (*irp).PendingReturned = u8::from(pending);
+        let wanted = if (*irp).IoStatus.Anonymous1.Status.0 >= 0 {
+            control & SL_INVOKE_ON_SUCCESS as u32
+        } else {
+            control & SL_INVOKE_ON_ERROR as u32
+        };
+        let cancelled = control & SL_INVOKE_ON_CANCEL as u32 != 0 && cancel_requested(irp);
+        let top = (*irp).CurrentLocation > (*irp).StackCount;
+        ptr::write_bytes(location.cast::<u8>(), 0, size_of::<IO_STACK_LOCATION>());
+        let routine = code
+            .filter(|_| wanted != 0 || cancelled)
+            .map(|code| Routine {
+                code,
+                device: device_of(irp),
+                context,
+            });
+        if routine.is_none() && pending && !top {
+            (**current_location(irp)).Control |= SL_PENDING_RETURNED as u8;
+        }
+        (routine, top)
+    }
+}
+
+/// The device of the current stack location, or NULL above the last one.
+///
+/// # Safety
+///
+/// `irp` is readable.
+unsafe fn device_of(irp: *mut IRP) -> *mut DEVICE_OBJECT {
+    // SAFETY: the caller says so; up to the last one, the current location is one of the IRP's own.
+    unsafe {
+        if (*irp).CurrentLocation > (*irp).StackCount {
+            ptr::null_mut()
+        } else {
+            (**current_location(irp)).DeviceObject
+        }
+    }
 }
 
 /// Calls a completion routine; `None` when the routine keeps the IRP.
@@ -453,14 +510,13 @@ unsafe fn climb(irp: *mut IRP) {
 /// # Safety
 ///
 /// The IRP is alive and in state `Completing`; the routine was set by its driver.
-unsafe fn call_routine(
-    irp: *mut IRP,
-    top: bool,
-    routine: unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS,
-    device: *mut DEVICE_OBJECT,
-    context: *mut c_void,
-) -> Option<()> {
+unsafe fn call_routine(irp: *mut IRP, top: bool, routine: &Routine) -> Option<()> {
     let address = irp as usize;
+    let &Routine {
+        code,
+        device,
+        context,
+    } = routine;
     let (number, generation, driver) = {
         let mut locked = RECORDS.lock(address);
         let record = locked.get(address)?;
@@ -476,9 +532,9 @@ unsafe fn call_routine(
     if irql::current() >= irql::DISPATCH_LEVEL {
         paging::trim();
     }
-    let returned = upcall::call(Code::CompletionRoutine(routine as usize), || {
+    let returned = upcall::call(Code::CompletionRoutine(code as usize), || {
         // SAFETY: the driver gave this routine for this IRP.
-        origin::for_driver(driver, || unsafe { routine(device, irp, context) })
+        origin::for_driver(driver, || unsafe { code(device, irp, context) })
     });
     trace::irp(number, address, IrpStep::RoutineReturned(returned));
     if returned == STATUS_MORE_PROCESSING_REQUIRED {
@@ -499,7 +555,7 @@ unsafe fn call_routine(
         _ => {
             drop(locked);
             bugcheck!(
-                PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, 0, routine as usize, 0),
+                PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, 0, code as usize, 0),
                 [story(irp)],
                 "a completion routine freed or reused its IRP and returned {returned:?} instead of STATUS_MORE_PROCESSING_REQUIRED"
             )
@@ -522,6 +578,28 @@ pub(crate) unsafe fn set_cancel_routine(irp: *mut IRP, routine: PDRIVER_CANCEL) 
     let old = place.swap(new, Ordering::SeqCst);
     // SAFETY: they have the same representation, and only function pointers and null are ever stored here.
     unsafe { core::mem::transmute(old) }
+}
+
+/// Gives `act` the record of the IRP that `function` was called for. Stops when there is none.
+#[inline]
+fn with_record<R>(function: &str, irp: *mut IRP, act: impl FnOnce(&mut Record) -> R) -> R {
+    let mut locked = RECORDS.lock(irp as usize);
+    let Some(record) = locked.get(irp as usize) else {
+        drop(locked);
+        unknown(function, irp);
+    };
+    act(record)
+}
+
+/// Takes the record of the IRP that `function` was called for out of the table, after `check`. Stops when there is none.
+fn take_record(function: &str, irp: *mut IRP, check: impl FnOnce(&Record)) -> Option<Record> {
+    let mut locked = RECORDS.lock(irp as usize);
+    let Some(record) = locked.get(irp as usize) else {
+        drop(locked);
+        unknown(function, irp);
+    };
+    check(record);
+    locked.remove(irp as usize)
 }
 
 /// Stops, because there is no IRP at this address.
@@ -735,21 +813,16 @@ export! {
     /// Ends the use of an IRP that `IoInitializeIrp` has built.
     fn IoCleanupIrp(Irp: *mut IRP), at most DISPATCH_LEVEL {
         let address = Irp as usize;
-        let mut locked = RECORDS.lock(address);
-        let Some(record) = locked.get(address) else {
-            drop(locked);
-            unknown("IoCleanupIrp", Irp);
-        };
-        require_own("IoCleanupIrp", address, record, io_violation::FREED_WHILE_IN_USE);
-        if record.allocated {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::INITIALIZED_ALLOCATED, address, 0, 0),
-                [record],
-                "IoCleanupIrp was called for an IRP of IoAllocateIrp: IoFreeIrp is for those"
-            )
-        }
-        locked.remove(address);
-        drop(locked);
+        take_record("IoCleanupIrp", Irp, |record| {
+            require_own("IoCleanupIrp", address, record, io_violation::FREED_WHILE_IN_USE);
+            if record.allocated {
+                bugcheck!(
+                    DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::INITIALIZED_ALLOCATED, address, 0, 0),
+                    [record],
+                    "IoCleanupIrp was called for an IRP of IoAllocateIrp: IoFreeIrp is for those"
+                )
+            }
+        });
         IN_PLACE.lock().remove(&address);
     }
 }
@@ -758,22 +831,18 @@ export! {
     /// Initialises an IRP again, so that the driver can send it again.
     fn IoReuseIrp(Irp: *mut IRP, Iostatus: NTSTATUS), at most DISPATCH_LEVEL {
         let address = Irp as usize;
-        let mut locked = RECORDS.lock(address);
-        let Some(record) = locked.get(address) else {
-            drop(locked);
-            unknown("IoReuseIrp", Irp);
-        };
-        require_own("IoReuseIrp", address, record, io_violation::SENT_WHILE_IN_USE);
-        // SAFETY: the IRP is alive and belongs to the driver, that is to this call.
-        unsafe {
-            let (size, count, flags) = ((*Irp).Size, (*Irp).StackCount, (*Irp).AllocationFlags);
-            build(Irp, size, count);
-            (*Irp).AllocationFlags = flags;
-            set_status(Irp, Iostatus, 0);
-        }
-        record.generation += 1;
-        let told = record.step(IrpStep::Reused);
-        drop(locked);
+        let told = with_record("IoReuseIrp", Irp, |record| {
+            require_own("IoReuseIrp", address, record, io_violation::SENT_WHILE_IN_USE);
+            // SAFETY: the IRP is alive and belongs to the driver, that is to this call.
+            unsafe {
+                let (size, count, flags) = ((*Irp).Size, (*Irp).StackCount, (*Irp).AllocationFlags);
+                build(Irp, size, count);
+                (*Irp).AllocationFlags = flags;
+                set_status(Irp, Iostatus, 0);
+            }
+            record.generation += 1;
+            record.step(IrpStep::Reused)
+        });
         told.tell(address);
     }
 }
@@ -782,24 +851,22 @@ export! {
     /// Frees an IRP of `IoAllocateIrp`.
     fn IoFreeIrp(Irp: *mut IRP), at most DISPATCH_LEVEL {
         let address = Irp as usize;
-        let mut locked = RECORDS.lock(address);
-        let Some(record) = locked.get(address) else {
-            drop(locked);
-            unknown("IoFreeIrp", Irp);
-        };
-        require_own("IoFreeIrp", address, record, io_violation::FREED_WHILE_IN_USE);
-        if !record.allocated {
-            bugcheck!(
-                BAD_POOL_CALLER(0x46, address, 0, 0),
-                [record],
-                "IoFreeIrp was called for an IRP that was built in place by IoInitializeIrp"
-            )
+        let freed = take_record("IoFreeIrp", Irp, |record| {
+            require_own("IoFreeIrp", address, record, io_violation::FREED_WHILE_IN_USE);
+            if !record.allocated {
+                bugcheck!(
+                    BAD_POOL_CALLER(0x46, address, 0, 0),
+                    [record],
+                    "IoFreeIrp was called for an IRP that was built in place by IoInitializeIrp"
+                )
+            }
+        });
+        if let Some(mut record) = freed {
+            let told = record.step(IrpStep::Freed);
+            let replaced = FREED.lock().insert(address, record);
+            drop(replaced);
+            told.tell(address);
         }
-        let told = record.step(IrpStep::Freed);
-        let freed = locked.remove(address);
-        drop(locked);
-        remember(address, freed);
-        told.tell(address);
         if let Some(block) = pool::take(address, |block| block.usage() == Use::Irp) {
             IRPS.down();
             // Another call in flight may use memory inside the IRP.
@@ -815,14 +882,7 @@ export! {
     /// Cancels an IRP; returns whether it called a cancel routine.
     fn IoCancelIrp(Irp: *mut IRP) -> u8, at most DISPATCH_LEVEL {
         let address = Irp as usize;
-        let told = {
-            let mut locked = RECORDS.lock(address);
-            let Some(record) = locked.get(address) else {
-                drop(locked);
-                unknown("IoCancelIrp", Irp);
-            };
-            record.step(IrpStep::CancelRequested)
-        };
+        let told = with_record("IoCancelIrp", Irp, |record| record.step(IrpStep::CancelRequested));
         told.tell(address);
         let level = spinlock::acquire_cancel();
         // SAFETY: the IRP has a record; the driver that calls keeps it alive, whoever owns it.
@@ -832,13 +892,8 @@ export! {
                 && let Some(routine) = set_cancel_routine(Irp, None)
             {
                 (*Irp).CancelIrql = level;
-                let device = if (*Irp).CurrentLocation > (*Irp).StackCount {
-                    ptr::null_mut()
-                } else {
-                    (**current_location(Irp)).DeviceObject
-                };
                 // The routine releases the lock.
-                routine(device, Irp);
+                routine(device_of(Irp), Irp);
                 return 1;
             }
         }
@@ -887,80 +942,92 @@ pub(crate) unsafe fn driver_context(irp: *mut IRP) -> *const c_void {
     unsafe { (*irp).Tail.Overlay.Anonymous1.DriverContext[0] }
 }
 
+/// Stops when a driver must not complete the IRP now.
+///
+/// # Safety
+///
+/// `irp` is alive.
+unsafe fn require_completable(irp: *mut IRP, record: &Record) {
+    let address = irp as usize;
+    // SAFETY: the caller says so.
+    let (status, cancel, current, count) = unsafe {
+        let cancel = AtomicPtr::from_ptr((&raw mut (*irp).CancelRoutine).cast::<*mut c_void>())
+            .load(Ordering::SeqCst);
+        (
+            (*irp).IoStatus.Anonymous1.Status,
+            cancel,
+            (*irp).CurrentLocation,
+            (*irp).StackCount,
+        )
+    };
+    match record.state {
+        State::Sent => {}
+        State::Provider(_) => bugcheck!(
+            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+            [record],
+            "IoCompleteRequest was called for an IRP that the provider owns and will complete itself"
+        ),
+        State::Driver | State::Completing => bugcheck!(
+            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+            [record],
+            "IoCompleteRequest was called for an IRP that is completed already, or was never sent"
+        ),
+    }
+    if current > count {
+        bugcheck!(
+            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
+            [record],
+            "IoCompleteRequest was called for an IRP without a current stack location"
+        )
+    }
+    if status == STATUS_PENDING || status.0 == -1 {
+        bugcheck!(
+            DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                io_violation::COMPLETED_PENDING,
+                status.0 as usize,
+                address,
+                0
+            ),
+            [record],
+            "an IRP was completed with the status {status:?}"
+        )
+    }
+    if !cancel.is_null() {
+        bugcheck!(
+            DRIVER_VERIFIER_IOMANAGER_VIOLATION(
+                io_violation::COMPLETED_CANCELABLE,
+                cancel as usize,
+                address,
+                0
+            ),
+            [record],
+            "an IRP was completed while its cancel routine was still set"
+        )
+    }
+}
+
 export! {
     /// Completes an IRP that was sent to the calling driver.
     fn IofCompleteRequest(Irp: *mut IRP, PriorityBoost: i8), at most DISPATCH_LEVEL {
         let _ = PriorityBoost;
         let address = Irp as usize;
-        let mut locked = RECORDS.lock(address);
-        let Some(record) = locked.get(address) else {
-            drop(locked);
-            unknown("IoCompleteRequest", Irp);
-        };
-        // SAFETY: the IRP has a record, so it is alive.
-        let (status, information, cancel, current, count) = unsafe {
-            let cancel = AtomicPtr::from_ptr((&raw mut (*Irp).CancelRoutine).cast::<*mut c_void>())
-                .load(Ordering::SeqCst);
-            (
-                (*Irp).IoStatus.Anonymous1.Status,
-                (*Irp).IoStatus.Information,
-                cancel,
-                (*Irp).CurrentLocation,
-                (*Irp).StackCount,
-            )
-        };
-        match record.state {
-            State::Sent => {}
-            State::Provider(_) => bugcheck!(
-                MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
-                [record],
-                "IoCompleteRequest was called for an IRP that the provider owns and will complete itself"
-            ),
-            State::Driver | State::Completing => bugcheck!(
-                MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
-                [record],
-                "IoCompleteRequest was called for an IRP that is completed already, or was never sent"
-            ),
-        }
-        if current > count {
-            bugcheck!(
-                MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
-                [record],
-                "IoCompleteRequest was called for an IRP without a current stack location"
-            )
-        }
-        if status == STATUS_PENDING || status.0 == -1 {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
-                    io_violation::COMPLETED_PENDING,
-                    status.0 as usize,
-                    address,
-                    0
-                ),
-                [record],
-                "an IRP was completed with the status {status:?}"
-            )
-        }
-        if !cancel.is_null() {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(
-                    io_violation::COMPLETED_CANCELABLE,
-                    cancel as usize,
-                    address,
-                    0
-                ),
-                [record],
-                "an IRP was completed while its cancel routine was still set"
-            )
-        }
-        record.state = State::Completing;
-        let told = record.step(IrpStep::Completed(status, information));
-        drop(locked);
+        let told = with_record("IoCompleteRequest", Irp, |record| {
+            // SAFETY: the IRP has a record, so it is alive.
+            let (status, information) = unsafe {
+                require_completable(Irp, record);
+                ((*Irp).IoStatus.Anonymous1.Status, (*Irp).IoStatus.Information)
+            };
+            record.state = State::Completing;
+            record.step(IrpStep::Completed(status, information))
+        });
         told.tell(address);
         // SAFETY: the IRP is alive and being completed.
         unsafe { climb(Irp) };
     }
 }
+
+/// An entry of a driver's table of dispatch routines.
+type DispatchRoutine = Option<unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP) -> NTSTATUS>;
 
 export! {
     /// Sends an IRP to the driver of a device.
@@ -981,37 +1048,20 @@ export! {
                 "IoCallDriver was given something that isn't a device object of a driver"
             )
         }
-        let mut locked = RECORDS.lock(address);
-        let Some(record) = locked.get(address) else {
-            drop(locked);
-            unknown("IoCallDriver", Irp);
-        };
-        if matches!(record.state, State::Provider(_) | State::Completing) {
-            bugcheck!(
-                DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::SENT_WHILE_IN_USE, address, 0, 0),
-                [record],
-                "IoCallDriver was given an IRP that is still in use"
-            )
-        }
-        // SAFETY: the IRP has a record, so it is alive; the stack location is one of its own.
-        let routine = unsafe {
-            if (*Irp).CurrentLocation <= 1 {
-                bugcheck!(
-                    NO_MORE_IRP_STACK_LOCATIONS(address, 0, 0, 0),
-                    [record],
-                    "IoCallDriver was given an IRP without a stack location left"
-                )
-            }
-            (*Irp).CurrentLocation -= 1;
-            let location = (*current_location(Irp)).sub(1);
-            *current_location(Irp) = location;
-            (*location).DeviceObject = DeviceObject;
-            (&raw const (*driver).MajorFunction).cast::<Option<unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP) -> NTSTATUS>>().add(usize::from((*location).MajorFunction)).read()
-        };
-        record.generation += 1;
-        record.state = State::Sent;
-        let told = record.step(IrpStep::Started("IoCallDriver"));
-        drop(locked);
+        let (routine, told) = with_record("IoCallDriver", Irp, |record| {
+            require_unused("IoCallDriver", address, record);
+            // SAFETY: the IRP has a record, so it is alive; the stack location is one of its own.
+            let routine = unsafe {
+                require_location("IoCallDriver", Irp, record);
+                let location = advance(Irp);
+                (*location).DeviceObject = DeviceObject;
+                let routines = (&raw const (*driver).MajorFunction).cast::<DispatchRoutine>();
+                routines.add(usize::from((*location).MajorFunction)).read()
+            };
+            record.generation += 1;
+            record.state = State::Sent;
+            (routine, record.step(IrpStep::Started("IoCallDriver")))
+        });
         told.tell(address);
         let Some(routine) = routine else {
             bugcheck!(
