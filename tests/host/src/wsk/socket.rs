@@ -75,7 +75,7 @@ pub(crate) enum Category {
 
 impl Category {
     /// The datagram part, if there is one.
-    fn datagram(&self) -> Option<&Datagram> {
+    pub(crate) fn datagram(&self) -> Option<&Datagram> {
         match self {
             Self::Datagram(datagram) => Some(datagram),
             _ => None,
@@ -91,7 +91,7 @@ impl Category {
     }
 
     /// The listening part, if there is one.
-    fn listening(&self) -> Option<&Listening> {
+    pub(crate) fn listening(&self) -> Option<&Listening> {
         match self {
             Self::Listen(listening) | Self::Stream(_, listening) => Some(listening),
             _ => None,
