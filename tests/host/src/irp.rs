@@ -5,8 +5,11 @@
 //! whom the IRP belongs to and what happened to it, so that a broken rule is noticed at once and reported with the history of the
 //! IRP.
 
+mod completion;
+mod record;
+
 use core::ffi::c_void;
-use core::fmt::{self, Display};
+use core::fmt::Display;
 use core::ops::Range;
 use core::ptr;
 use std::collections::BTreeSet;
@@ -16,19 +19,20 @@ use parking_lot::Mutex;
 use wsk_sys::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IO_TYPE_DEVICE, IO_TYPE_IRP, IRP, NTSTATUS, PDRIVER_CANCEL,
     SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
-    STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING,
 };
+
+use completion::climb;
+use record::{Record, State};
 
 use crate::bugcheck::{bugcheck, io_violation};
 use crate::faults::{self, Resource};
 use crate::flight::Flight;
 use crate::irql;
-use crate::origin::{self, Origin, Thread, Whose};
-use crate::pool::{self, Block, Counter, Use, paging};
+use crate::origin::{Origin, Whose};
+use crate::pool::{self, Block, Counter, Use};
 use crate::stack_places::{self, User};
 use crate::table::{Recent, Table};
-use crate::trace::{self, IrpStep};
-use crate::upcall::{self, Code};
+use crate::trace::IrpStep;
 use crate::{overlap, spinlock, wsk};
 
 /// All three of the `SL_INVOKE_ON_…` bits.
@@ -37,128 +41,11 @@ const INVOKE_ALWAYS: u32 =
 
 /// IRPs of `IoAllocateIrp`.
 pub(crate) static IRPS: Counter = Counter::new();
-static NUMBERS: AtomicU64 = AtomicU64::new(0);
 static RECORDS: Table<Record> = Table::new();
 /// The addresses of the IRPs that `IoInitializeIrp` has built, in order, to find those in a freed block.
 static IN_PLACE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 /// The number of IRPs in flight. While it is 0, a free of memory needs no search.
 static IN_FLIGHT: AtomicU64 = AtomicU64::new(0);
-
-/// Whom an IRP belongs to.
-enum State {
-    /// To the driver.
-    Driver,
-    /// To the provider, until it completes it.
-    Provider(Flight),
-    /// To the driver of the device that `IofCallDriver` sent it to.
-    Sent,
-    /// To the I/O manager, on its way back up.
-    Completing,
-}
-
-impl Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Driver => f.write_str("belongs to the driver"),
-            Self::Provider(flight) => flight.fmt(f),
-            Self::Sent => f.write_str("belongs to the device that IoCallDriver sent it to"),
-            Self::Completing => f.write_str("is being completed"),
-        }
-    }
-}
-
-/// The last steps of an IRP.
-struct History {
-    steps: [Option<(IrpStep, u32, u8)>; History::LENGTH],
-    count: u32,
-}
-
-impl History {
-    const LENGTH: usize = 16;
-
-    const fn new() -> Self {
-        Self {
-            steps: [None; Self::LENGTH],
-            count: 0,
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, step: IrpStep) {
-        self.steps[self.count as usize % Self::LENGTH] =
-            Some((step, origin::thread_number(), irql::current()));
-        self.count = self.count.wrapping_add(1);
-    }
-}
-
-impl Display for History {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first = (self.count as usize).saturating_sub(Self::LENGTH);
-        for index in first..self.count as usize {
-            if let Some((step, thread, level)) = self.steps[index % Self::LENGTH] {
-                write!(
-                    f,
-                    "\n    {}. {step} ({}, {})",
-                    index + 1,
-                    Thread(thread),
-                    irql::name(level)
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A step to report to the listeners once no lock is held, because listeners may call anything.
-#[must_use = "the listeners have to be told"]
-struct Told {
-    number: u64,
-    step: IrpStep,
-}
-
-impl Told {
-    #[inline]
-    fn tell(self, address: usize) {
-        trace::irp(self.number, address, self.step);
-    }
-}
-
-struct Record {
-    number: u64,
-    allocated: bool,
-    size: usize,
-    /// A number that changes whenever a call takes the IRP or the driver reuses it.
-    generation: u64,
-    state: State,
-    origin: Origin,
-    history: History,
-}
-
-impl Record {
-    #[inline]
-    fn step(&mut self, step: IrpStep) -> Told {
-        self.history.push(step);
-        Told {
-            number: self.number,
-            step,
-        }
-    }
-}
-
-impl Display for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.allocated {
-            "IoAllocateIrp"
-        } else {
-            "IoInitializeIrp"
-        };
-        write!(
-            f,
-            "irp#{} ({how}), {}{}\n    made by {}",
-            self.number, self.state, self.history, self.origin
-        )
-    }
-}
 
 /// Describes an IRP for a report.
 pub(crate) fn story(irp: *mut IRP) -> String {
@@ -216,10 +103,6 @@ unsafe fn build(irp: *mut IRP, size: u16, stack_count: i8) {
             .cast::<IO_STACK_LOCATION>()
             .add(usize::try_from(stack_count).unwrap_or(0));
     }
-}
-
-fn next_number() -> u64 {
-    NUMBERS.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Takes an IRP for a call of the provider: advances to the provider's stack location and puts the IRP in flight.
@@ -414,81 +297,6 @@ unsafe fn set_status(irp: *mut IRP, status: NTSTATUS, information: usize) {
     }
 }
 
-/// A completion routine that has to be called, with its arguments.
-struct Routine {
-    code: unsafe extern "system" fn(*mut DEVICE_OBJECT, *mut IRP, *mut c_void) -> NTSTATUS,
-    device: *mut DEVICE_OBJECT,
-    context: *mut c_void,
-}
-
-/// Walks up the stack locations and calls the completion routines, as `IofCompleteRequest` does.
-///
-/// # Safety
-///
-/// The IRP is alive and in state `Completing`.
-unsafe fn climb(irp: *mut IRP) {
-    loop {
-        // SAFETY: the IRP is alive: it was at the start, and after each completion routine a look at its record tells.
-        let (routine, top) = unsafe { leave_location(irp) };
-        // SAFETY: the IRP is alive, and the routine was set by its driver.
-        if routine.is_some_and(|routine| unsafe { call_routine(irp, top, &routine) }.is_none()) {
-            // The driver has the IRP back, and may have freed, reused or sent it already.
-            return;
-        }
-        if top {
-            break;
-        }
-    }
-    // SAFETY: nobody claimed the IRP, so it is alive.
-    unsafe {
-        (*irp).CurrentLocation = (*irp).StackCount + 2;
-    }
-    // Here Windows would return an IRP of the I/O manager to its thread. In the host kernel drivers can't make such IRPs.
-    bugcheck!(
-        DRIVER_VERIFIER_IOMANAGER_VIOLATION(io_violation::UNKNOWN, irp as usize, 0, 0),
-        [story(irp)],
-        "an IRP of the driver's own was completed and no completion routine returned STATUS_MORE_PROCESSING_REQUIRED"
-    )
-}
-
-/// Clears the current stack location and makes the one above it the current one. Returns the completion routine of the cleared location, if
-/// it has to be called, and whether there is no location above.
-///
-/// # Safety
-///
-/// The IRP is alive and in state `Completing`.
-unsafe fn leave_location(irp: *mut IRP) -> (Option<Routine>, bool) {
-    // SAFETY: the caller says so.
-    unsafe {
-        let location = *current_location(irp);
-        let control = u32::from((*location).Control);
-        let (code, context) = ((*location).CompletionRoutine, (*location).Context);
-        (*irp).CurrentLocation += 1;
-        *current_location(irp) = location.add(1);
-        let pending = control & SL_PENDING_RETURNED as u32 != 0;
-        (*irp).PendingReturned = u8::from(pending);
-        let wanted = if (*irp).IoStatus.Anonymous1.Status.0 >= 0 {
-            control & SL_INVOKE_ON_SUCCESS as u32
-        } else {
-            control & SL_INVOKE_ON_ERROR as u32
-        };
-        let cancelled = control & SL_INVOKE_ON_CANCEL as u32 != 0 && cancel_requested(irp);
-        let top = (*irp).CurrentLocation > (*irp).StackCount;
-        ptr::write_bytes(location.cast::<u8>(), 0, size_of::<IO_STACK_LOCATION>());
-        let routine = code
-            .filter(|_| wanted != 0 || cancelled)
-            .map(|code| Routine {
-                code,
-                device: device_of(irp),
-                context,
-            });
-        if routine.is_none() && pending && !top {
-            (**current_location(irp)).Control |= SL_PENDING_RETURNED as u8;
-        }
-        (routine, top)
-    }
-}
-
 /// The device of the current stack location, or NULL above the last one.
 ///
 /// # Safety
@@ -501,64 +309,6 @@ unsafe fn device_of(irp: *mut IRP) -> *mut DEVICE_OBJECT {
             ptr::null_mut()
         } else {
             (**current_location(irp)).DeviceObject
-        }
-    }
-}
-
-/// Calls a completion routine; `None` when the routine keeps the IRP.
-///
-/// # Safety
-///
-/// The IRP is alive and in state `Completing`; the routine was set by its driver.
-unsafe fn call_routine(irp: *mut IRP, top: bool, routine: &Routine) -> Option<()> {
-    let address = irp as usize;
-    let &Routine {
-        code,
-        device,
-        context,
-    } = routine;
-    let (number, generation, driver) = {
-        let mut locked = RECORDS.lock(address);
-        let record = locked.get(address)?;
-        // Above the last location the IRP belongs to the driver that made it. Below, it belongs to a driver that it was sent to and
-        // that may have to complete it.
-        record.state = if top { State::Driver } else { State::Sent };
-        let told = record.step(IrpStep::RoutineCalled);
-        let known = (record.number, record.generation, record.origin.driver());
-        drop(locked);
-        told.tell(address);
-        known
-    };
-    if irql::current() >= irql::DISPATCH_LEVEL {
-        paging::trim();
-    }
-    let returned = upcall::call(Code::CompletionRoutine(code as usize), || {
-        // SAFETY: the driver gave this routine for this IRP.
-        origin::for_driver(driver, || unsafe { code(device, irp, context) })
-    });
-    trace::irp(number, address, IrpStep::RoutineReturned(returned));
-    if returned == STATUS_MORE_PROCESSING_REQUIRED {
-        return None;
-    }
-    let mut locked = RECORDS.lock(address);
-    match locked.get(address) {
-        Some(record)
-            if record.number == number
-                && record.generation == generation
-                && matches!(record.state, State::Driver | State::Sent) =>
-        {
-            // The listeners have this step already.
-            let _ = record.step(IrpStep::RoutineReturned(returned));
-            record.state = State::Completing;
-            Some(())
-        }
-        _ => {
-            drop(locked);
-            bugcheck!(
-                PAGE_FAULT_IN_FREED_SPECIAL_POOL(address, 0, code as usize, 0),
-                [story(irp)],
-                "a completion routine freed or reused its IRP and returned {returned:?} instead of STATUS_MORE_PROCESSING_REQUIRED"
-            )
         }
     }
 }
@@ -691,7 +441,7 @@ pub(crate) fn reset() {
     IN_PLACE.lock().clear();
     IN_FLIGHT.store(0, Ordering::SeqCst);
     overlap::reset();
-    NUMBERS.store(0, Ordering::Relaxed);
+    record::reset();
     IRPS.reset();
 }
 
@@ -720,15 +470,7 @@ export! {
             build(irp, size as u16, StackSize);
         }
         IRPS.up();
-        let mut record = Record {
-            number: next_number(),
-            allocated: true,
-            size,
-            generation: 0,
-            state: State::Driver,
-            origin: Origin::here("IoAllocateIrp"),
-            history: History::new(),
-        };
+        let mut record = Record::new("IoAllocateIrp", true, size);
         let told = record.step(IrpStep::Allocated);
         RECORDS.lock(irp as usize).insert(irp as usize, record);
         told.tell(irp as usize);
@@ -792,15 +534,7 @@ export! {
         }
         // SAFETY: the driver gives the memory, and no IRP that is in use lies at its start.
         unsafe { build(Irp, PacketSize, StackSize) };
-        let mut record = Record {
-            number: next_number(),
-            allocated: false,
-            size: usize::from(PacketSize),
-            generation: 0,
-            state: State::Driver,
-            origin: Origin::here("IoInitializeIrp"),
-            history: History::new(),
-        };
+        let mut record = Record::new("IoInitializeIrp", false, usize::from(PacketSize));
         let told = record.step(IrpStep::Initialized);
         locked.insert(address, record);
         drop(locked);
@@ -940,90 +674,6 @@ pub(crate) unsafe fn set_driver_context(irp: *mut IRP, context: *const c_void) {
 pub(crate) unsafe fn driver_context(irp: *mut IRP) -> *const c_void {
     // SAFETY: the caller says so.
     unsafe { (*irp).Tail.Overlay.Anonymous1.DriverContext[0] }
-}
-
-/// Stops when a driver must not complete the IRP now.
-///
-/// # Safety
-///
-/// `irp` is alive.
-unsafe fn require_completable(irp: *mut IRP, record: &Record) {
-    let address = irp as usize;
-    // SAFETY: the caller says so.
-    let (status, cancel, current, count) = unsafe {
-        let cancel = AtomicPtr::from_ptr((&raw mut (*irp).CancelRoutine).cast::<*mut c_void>())
-            .load(Ordering::SeqCst);
-        (
-            (*irp).IoStatus.Anonymous1.Status,
-            cancel,
-            (*irp).CurrentLocation,
-            (*irp).StackCount,
-        )
-    };
-    match record.state {
-        State::Sent => {}
-        State::Provider(_) => bugcheck!(
-            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
-            [record],
-            "IoCompleteRequest was called for an IRP that the provider owns and will complete itself"
-        ),
-        State::Driver | State::Completing => bugcheck!(
-            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
-            [record],
-            "IoCompleteRequest was called for an IRP that is completed already, or was never sent"
-        ),
-    }
-    if current > count {
-        bugcheck!(
-            MULTIPLE_IRP_COMPLETE_REQUESTS(address, 0, 0, 0),
-            [record],
-            "IoCompleteRequest was called for an IRP without a current stack location"
-        )
-    }
-    if status == STATUS_PENDING || status.0 == -1 {
-        bugcheck!(
-            DRIVER_VERIFIER_IOMANAGER_VIOLATION(
-                io_violation::COMPLETED_PENDING,
-                status.0 as usize,
-                address,
-                0
-            ),
-            [record],
-            "an IRP was completed with the status {status:?}"
-        )
-    }
-    if !cancel.is_null() {
-        bugcheck!(
-            DRIVER_VERIFIER_IOMANAGER_VIOLATION(
-                io_violation::COMPLETED_CANCELABLE,
-                cancel as usize,
-                address,
-                0
-            ),
-            [record],
-            "an IRP was completed while its cancel routine was still set"
-        )
-    }
-}
-
-export! {
-    /// Completes an IRP that was sent to the calling driver.
-    fn IofCompleteRequest(Irp: *mut IRP, PriorityBoost: i8), at most DISPATCH_LEVEL {
-        let _ = PriorityBoost;
-        let address = Irp as usize;
-        let told = with_record("IoCompleteRequest", Irp, |record| {
-            // SAFETY: the IRP has a record, so it is alive.
-            let (status, information) = unsafe {
-                require_completable(Irp, record);
-                ((*Irp).IoStatus.Anonymous1.Status, (*Irp).IoStatus.Information)
-            };
-            record.state = State::Completing;
-            record.step(IrpStep::Completed(status, information))
-        });
-        told.tell(address);
-        // SAFETY: the IRP is alive and being completed.
-        unsafe { climb(Irp) };
-    }
 }
 
 /// An entry of a driver's table of dispatch routines.
