@@ -117,7 +117,7 @@ impl Endpoint {
                 } else {
                     family.check(address)?;
                 }
-                family.write(*address, to);
+                family.write_longer(address, to);
                 Ok(())
             }
             Kind::Other { bytes, .. } => {

@@ -489,7 +489,9 @@ impl<T> From<(Self, T)> for Error {
 }
 
 impl From<DispatchError> for Error {
+    // Not inlined, so that functions that differ in types only are the same code, which the linker folds.
     #[cold]
+    #[inline(never)]
     fn from(error: DispatchError) -> Self {
         match error {
             DispatchError::Absent { entry } | DispatchError::TooNew { entry, .. } => {
