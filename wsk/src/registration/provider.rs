@@ -124,7 +124,7 @@ impl Provider {
     #[must_use]
     pub fn secured_by(&self, descriptor: &SecurityDescriptor) -> Self {
         let mut provider = self.clone();
-        provider.owner.security = Some(descriptor.clone());
+        provider.owner.secure(descriptor.clone());
         provider
     }
 }
