@@ -637,14 +637,21 @@ unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N
     }
 }
 
+/// Keeps the promise of an extent that one operation at a time uses.
+macro_rules! passes_on_alone {
+    () => {
+        passes_on!(
+            Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
+            at(this) => NonNull::from(this.as_ref().alone())
+        );
+        passes_on_owned!(Alone: (lock: &'l self) => self.alone());
+    };
+}
+
 // SAFETY: by the contract of its constructor the chain and its bytes stay as they are until this is dropped, and so while it is borrowed;
 // it is mapped, and may be shared, or one lock at a time claims it.
 unsafe impl<O> SendBuffer for DriverMdl<O> {
-    passes_on!(
-        Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
-        at(this) => NonNull::from(this.as_ref().alone())
-    );
-    passes_on_owned!(Alone: (lock: &'l self) => self.alone());
+    passes_on_alone!();
 
     /// Only if there are no bytes: otherwise WSK has a pointer to the chain, which belongs to the driver.
     fn abandon(&self) -> bool {
@@ -655,11 +662,7 @@ unsafe impl<O> SendBuffer for DriverMdl<O> {
 // SAFETY: while the chain is borrowed its MDLs and its bytes stay as they are, by the contracts of the constructors of the driver's parts;
 // one lock at a time has them.
 unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<O>, N, H> {
-    passes_on!(
-        Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
-        at(this) => NonNull::from(this.as_ref().alone())
-    );
-    passes_on_owned!(Alone: (lock: &'l self) => self.alone());
+    passes_on_alone!();
 
     /// Only if there are no bytes: otherwise WSK has a pointer to the chain, which belongs to the driver.
     fn abandon(&self) -> bool {
@@ -670,11 +673,7 @@ unsafe impl<O, const N: usize, H: OwnPart> SendBuffer for DriverChain<DriverMdl<
 // SAFETY: while the frame is borrowed its MDLs and its bytes stay as they are, by the contract of the packet's constructor; one lock at a
 // time has them.
 unsafe impl<O> SendBuffer for Framed<O> {
-    passes_on!(
-        Alone as SendBuffer: lock(lock: &'l self) => self.alone(),
-        at(this) => NonNull::from(this.as_ref().alone())
-    );
-    passes_on_owned!(Alone: (lock: &'l self) => self.alone());
+    passes_on_alone!();
 }
 
 /// A buffer that is locked as a slice of all of its bytes.

@@ -109,6 +109,14 @@ pub struct Arguments {
     pub(crate) value: Aligned<64>,
 }
 
+/// The structure by which WSK enables or disables the events in `mask`.
+pub(crate) const fn event_control(mask: u32) -> WSK_EVENT_CALLBACK_CONTROL {
+    WSK_EVENT_CALLBACK_CONTROL {
+        NpiId: &raw const NPI_WSK_INTERFACE_ID,
+        EventMask: mask,
+    }
+}
+
 impl core::fmt::Debug for Arguments {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Arguments").finish_non_exhaustive()
@@ -169,10 +177,7 @@ impl Arguments {
 
     /// Sets the events to disable.
     pub(crate) const fn set_events(&mut self, mask: u32) {
-        self.events = WSK_EVENT_CALLBACK_CONTROL {
-            NpiId: &raw const NPI_WSK_INTERFACE_ID,
-            EventMask: mask,
-        };
+        self.events = event_control(mask);
     }
 
     /// Sets a pointer.

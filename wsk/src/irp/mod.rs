@@ -21,7 +21,7 @@ mod routine;
 mod state;
 
 pub use arguments::Lock;
-pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM};
+pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM, event_control};
 #[cfg(doc)]
 #[allow(unused_imports, reason = "what others keep promises to")]
 pub(crate) use block::GiveBack;

@@ -11,18 +11,18 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use wsk_sys::{
-    ADDRINFOEXW, NPI_WSK_INTERFACE_ID, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, SOCKADDR,
-    STATUS_DEVICE_NOT_READY, STATUS_NOT_IMPLEMENTED, WSK_CACHE_SD, WSK_CLIENT_DISPATCH,
-    WSK_CLIENT_NPI, WSK_EVENT_CALLBACK_CONTROL, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI,
-    WSK_REGISTRATION, WSK_RELEASE_SD, WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR,
-    WSK_TDI_BEHAVIOR_BYPASS_TDI, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO,
-    WSK_TRANSPORT_LIST_QUERY, WskCaptureProviderNPI, WskDeregister, WskProviderDispatch,
-    WskQueryProviderCharacteristics, WskRegister, WskReleaseProviderNPI,
+    ADDRINFOEXW, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, SOCKADDR, STATUS_DEVICE_NOT_READY,
+    STATUS_NOT_IMPLEMENTED, WSK_CACHE_SD, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI,
+    WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION, WSK_RELEASE_SD,
+    WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR, WSK_TDI_BEHAVIOR_BYPASS_TDI,
+    WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO, WSK_TRANSPORT_LIST_QUERY, WskCaptureProviderNPI,
+    WskDeregister, WskProviderDispatch, WskQueryProviderCharacteristics, WskRegister,
+    WskReleaseProviderNPI,
 };
 
 use crate::address;
 use crate::error::{Call, Error, Memory};
-use crate::irp::{Observer, Tells};
+use crate::irp::{Observer, Tells, event_control};
 use crate::irql::{AtPassiveLevel, at_passive_level};
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::memory::{Counted, Owned, Room, Shared, Signalled};
@@ -539,10 +539,7 @@ impl AtOnce<'_> {
                 (WSK_RELEASE_SD, Some(descriptor), None)
             }
             Self::StaticEvents(Vouched(StaticEvents(mask))) => {
-                events = WSK_EVENT_CALLBACK_CONTROL {
-                    NpiId: &raw const NPI_WSK_INTERFACE_ID,
-                    EventMask: mask,
-                };
+                events = event_control(mask);
                 let events = bytes(NonNull::from(&events));
                 (WSK_SET_STATIC_EVENT_CALLBACKS, Some(events), None)
             }

@@ -6,21 +6,23 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    ADDRINFOEXW, CMSGHDR, DispatchError, IRP, NPI_WSK_INTERFACE_ID, NTSTATUS,
-    SIO_WSK_REGISTER_EXTENSION, SIO_WSK_SET_RECEIVE_EX_CALLBACK, SO_WSK_EVENT_CALLBACK,
-    SO_WSK_SECURITY, SOCK_STREAM, SOCKADDR, SOL_SOCKET, STATUS_CANCELLED, UNICODE_STRING, WSK_BUF,
-    WSK_CLIENT_CONNECTION_DISPATCH, WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_CALLBACK_CONTROL,
-    WSK_EVENT_DISABLE, WSK_EXTENSION_CONTROL_IN, WSK_EXTENSION_CONTROL_OUT, WSK_FLAG_DRAIN,
-    WSK_FLAG_WAITALL, WSK_INSPECT_ACTION, WSK_INSPECT_ID, WSK_SOCKET, WSK_TRANSPORT_LIST_CHANGE,
-    WskProviderBasicDispatch, WskProviderConnectionDispatch, WskProviderDatagramDispatch,
-    WskProviderDispatch, WskProviderListenDispatch, WskProviderStreamDispatch,
+    ADDRINFOEXW, CMSGHDR, DispatchError, IRP, NTSTATUS, SIO_WSK_REGISTER_EXTENSION,
+    SIO_WSK_SET_RECEIVE_EX_CALLBACK, SO_WSK_EVENT_CALLBACK, SO_WSK_SECURITY, SOCK_STREAM, SOCKADDR,
+    SOL_SOCKET, STATUS_CANCELLED, UNICODE_STRING, WSK_BUF, WSK_CLIENT_CONNECTION_DISPATCH,
+    WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_DISABLE, WSK_EXTENSION_CONTROL_IN,
+    WSK_EXTENSION_CONTROL_OUT, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_INSPECT_ACTION,
+    WSK_INSPECT_ID, WSK_SOCKET, WSK_TRANSPORT_LIST_CHANGE, WskProviderBasicDispatch,
+    WskProviderConnectionDispatch, WskProviderDatagramDispatch, WskProviderDispatch,
+    WskProviderListenDispatch, WskProviderStreamDispatch,
 };
 
 use crate::address::{self, Destination};
 use crate::buffer::carry::{Beside, Ingredient, Loan, Room, Sent, SentList};
 use crate::buffer::{Described, LockedList};
 use crate::error::{Call as CallName, Error};
-use crate::irp::{Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares};
+use crate::irp::{
+    Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares, event_control,
+};
 use crate::memory;
 use crate::memory::Shared;
 use crate::memory::atomic::Ordering;
@@ -1721,10 +1723,7 @@ impl AtOnce<'_> {
         let (mut control, mut extension);
         let call = match self {
             Self::Enable(mask) => {
-                control = WSK_EVENT_CALLBACK_CONTROL {
-                    NpiId: &raw const NPI_WSK_INTERFACE_ID,
-                    EventMask: mask & !WSK_EVENT_DISABLE,
-                };
+                control = event_control(mask & !WSK_EVENT_DISABLE);
                 ControlCall {
                     input: Some(bytes(NonNull::from(&mut control))),
                     ..ControlCall::of(socket, SET, SO_WSK_EVENT_CALLBACK, SOL_SOCKET)
