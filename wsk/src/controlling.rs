@@ -4,15 +4,14 @@
 #![forbid(unsafe_code)]
 
 use crate::methods::{controlled, secured};
-use crate::registration::Provider;
-use crate::request::{self, ControlRaw, Raw, Request, TransportChange};
-use crate::socket::calls::{RawRequest, Redirection};
+use crate::registration::{Provider, RawClientControl};
+use crate::request::{self, ControlClientRaw, ControlRaw, Raw, Request, TransportChange};
+use crate::socket::calls::{RawControl, Redirection};
 use crate::socket::{
     BasicCategory, BasicSocket, ConnectedSocket, ConnectionCategory, ConnectionSocket,
     DatagramCategory, DatagramSocket, ListenCategory, ListenSocket, StreamCategory, StreamSocket,
 };
 
-// The module `raw` has a `controlled_raw!`, with unsafe methods, for each of them.
 controlled!(BasicSocket, BasicCategory);
 controlled!(DatagramSocket, DatagramCategory);
 controlled!(ConnectionSocket, ConnectionCategory);
@@ -43,8 +42,8 @@ impl ConnectedSocket {
         &'s self,
         records: &'b mut [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let request = RawRequest::Redirection(Redirection::Records);
-        request::control_raw(&self.handle, request, &[], records)
+        let control = RawControl::redirection(Redirection::Records, &[]);
+        request::control_raw(&self.handle, control, records)
     }
 
     /// Reads the redirect context of an accepted connection, which the driver that redirected it has set. The result is the number of
@@ -62,8 +61,8 @@ impl ConnectedSocket {
         &'s self,
         context: &'b mut [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let request = RawRequest::Redirection(Redirection::Context);
-        request::control_raw(&self.handle, request, &[], context)
+        let control = RawControl::redirection(Redirection::Context, &[]);
+        request::control_raw(&self.handle, control, context)
     }
 }
 
@@ -83,8 +82,8 @@ impl ConnectionSocket {
         &'s self,
         records: &'b [u8],
     ) -> Request<'s, ControlRaw<ConnectionCategory>, Raw<'b>> {
-        let request = RawRequest::Redirection(Redirection::SetRecords);
-        request::control_raw(&self.handle, request, records, &mut [])
+        let control = RawControl::redirection(Redirection::SetRecords, records);
+        request::control_raw(&self.handle, control, &mut [])
     }
 }
 
@@ -115,5 +114,25 @@ impl Provider {
     #[doc(alias("WskControlClient", "WSK_TRANSPORT_LIST_CHANGE"))]
     pub fn transport_change(&self) -> Request<'_, TransportChange, ()> {
         request::transport_change(self)
+    }
+
+    /// Runs an operation on the client that has no method in this crate, with an IRP. The result is the number of bytes written to `output`.
+    ///
+    /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request. Dropping an
+    /// operation that was started cancels it. For operations that take no IRP there is
+    /// [`control_client_raw`](Self::control_client_raw).
+    ///
+    /// [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
+    ///
+    /// # Errors
+    ///
+    /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK.
+    #[doc(alias = "WskControlClient")]
+    pub fn control_client_raw_request<'s, 'b>(
+        &'s self,
+        control: RawClientControl<'b>,
+        output: &'b mut [u8],
+    ) -> Request<'s, ControlClientRaw, Raw<'b>> {
+        request::control_client_raw(self, control, output)
     }
 }

@@ -134,7 +134,7 @@ mod methods;
 #[cfg(feature = "embedded-nal-async")]
 mod network;
 pub mod operation;
-mod raw;
+pub mod raw;
 mod registration;
 pub mod request;
 mod resolution;

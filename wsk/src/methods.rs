@@ -94,7 +94,7 @@ macro_rules! controlled {
             /// * uses it only while this handle, or a clone of it, exists, and never closes the socket;
             /// * calls no entry beyond the end of the table, which may be shorter on an older Windows;
             /// * releases no indication that a [handler](crate::events) was given;
-            /// * keeps the rules of [`control_raw`](Self::control_raw), because the crate remembers whether the socket is bound, connected
+            /// * keeps the rules of [`RawControl::new`](crate::raw::RawControl::new), because the crate remembers whether the socket is bound, connected
             ///   or fixed to an address, and which events are enabled.
             ///
             /// A request of its own, with an IRP of its own, may be in flight when the last handle is dropped: closing cancels it.
@@ -104,6 +104,50 @@ macro_rules! controlled {
             #[must_use]
             pub fn as_wsk_socket(&self) -> core::ptr::NonNull<wsk_sys::WSK_SOCKET> {
                 self.handle.as_ptr()
+            }
+
+            /// Sets or reads an option, or runs an I/O control operation, that has no type in this crate. The result is the number of
+            /// bytes written to `output`.
+            ///
+            /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request.
+            ///
+            /// ```
+            /// # let kernel = wsk_host::Kernel::boot();
+            /// # let registration = wsk::Registration::new()?;
+            /// # let provider = registration.capture(wsk::Wait::Forever)?;
+            /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+            /// # socket.bind(wsk::Family::V4.any())?;
+            /// use wsk::ioctl::ControlRequest;
+            /// use wsk::raw::RawControl;
+            /// use wsk_sys::{IP_TTL, IPPROTO_IP};
+            ///
+            /// let read = ControlRequest::GetOption { level: IPPROTO_IP, option: IP_TTL };
+            /// // SAFETY: it takes no input, and its output is a number of 32 bits.
+            /// let read = unsafe { RawControl::new(read, &[]) };
+            /// let mut hops = [0; 4];
+            /// assert_eq!(socket.control_raw(read, &mut hops).wait()?, 4);
+            /// assert!(u32::from_ne_bytes(hops) > 0);
+            /// # drop((socket, provider, registration));
+            /// # kernel.shutdown();
+            /// # Ok::<(), wsk::Error>(())
+            /// ```
+            ///
+            /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
+            ///
+            /// # Errors
+            ///
+            /// Of the request: [`Error::NoMemory`](crate::Error::NoMemory), or the error of WSK.
+            #[doc(alias = "WskControlSocket")]
+            pub fn control_raw<'s, 'b>(
+                &'s self,
+                control: $crate::raw::RawControl<'b>,
+                output: &'b mut [u8],
+            ) -> $crate::request::Request<
+                's,
+                $crate::request::ControlRaw<$Category>,
+                $crate::request::Raw<'b>,
+            > {
+                $crate::request::control_raw(&self.handle, control, output)
             }
 
             /// Sets an option.

@@ -31,6 +31,7 @@ use wsk::operation::{
     Ended, Finished, InFlight, Operations, Prepared, PreparedPool, Scoped, Started,
 };
 use wsk::option::{SocketOption, TypeOfService, V6Only};
+use wsk::raw::RawControl;
 use wsk::request::{ReceivingFrom, SendingTo};
 use wsk::{
     AddressInfo, BufferPool, ChainPart, ConnectedSocket, ConnectionSocket, Control, ControlMessage,
@@ -133,7 +134,7 @@ pub fn requests(socket: &DatagramSocket, to: SocketAddr, bytes: &mut [u8]) -> Re
         option: 4,
     };
     // SAFETY: a plain number comes out.
-    unsafe { socket.control_raw(get, &[], bytes) }.wait()
+    unsafe { socket.control_raw(RawControl::new(get, &[]), bytes) }.wait()
 }
 
 pub fn pool(depth: u32) -> Result<BufferPool<NonPagedBuffer>, Error> {

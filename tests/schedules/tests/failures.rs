@@ -18,6 +18,7 @@ use wsk::events::{
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::operation::{Finished, Operations, PreparedPool};
 use wsk::option::ReceiveTypeOfService;
+use wsk::raw::RawControl;
 use wsk::{
     BufferPool, Call, ConnectedSocket, ConnectionSocket, Control, ControlMessage, DatagramSocket,
     Error, Family, ListenSocket, MdlChain, Messages, NonPagedBuffer, Registration, SliceChain,
@@ -947,7 +948,7 @@ fn control() {
         };
         let mut value = [0; 4];
         // SAFETY: a plain number comes out.
-        let length = unsafe { socket.control_raw(get, &[], &mut value) }.wait()?;
+        let length = unsafe { socket.control_raw(RawControl::new(get, &[]), &mut value) }.wait()?;
         assert_eq!(length, 4);
         let mut control = Control::<24>::new();
         control.push(ControlMessage::TypeOfService(8))?;

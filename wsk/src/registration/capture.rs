@@ -457,51 +457,124 @@ pub(crate) enum AtOnce<'a> {
     /// `WSK_TRANSPORT_LIST_QUERY`. WSK writes the list to this room, and its size.
     Transports(&'a mut [Transport]),
     /// `WSK_CACHE_SD`. WSK writes a pointer to the cached descriptor to the place, which is of the same client.
-    Cache(Vouched<OfDriver>, &'a Place<Cached>),
+    Cache(RawDescriptor, &'a Place<Cached>),
     /// `WSK_RELEASE_SD`.
     Release(Back<c_void>),
     /// `WSK_SET_STATIC_EVENT_CALLBACKS`.
-    StaticEvents(Vouched<StaticEvents>),
-    /// An operation that has no type here, with its input and the room for its output. WSK writes the size of the output.
-    Raw(Vouched<ClientCode>, &'a [u8], &'a mut [u8]),
+    StaticEvents(StaticEvents),
+    /// An operation that has no type here, with the room for its output. WSK writes the size of the output.
+    Raw(RawClientControl<'a>, &'a mut [u8]),
 }
 
-/// A value that the driver vouches for, by calling an unsafe function of this crate.
+/// A security descriptor (`SECURITY_DESCRIPTOR`) of the driver, absolute or self-relative.
+///
+/// [`cache_security_descriptor`](crate::Provider::cache_security_descriptor) takes it, with an example.
 ///
 /// # Invariants
 ///
-/// The value keeps the promise that its type states.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Vouched<R>(R);
+/// As the contract of [`new`](Self::new) says.
+#[doc(alias = "PSECURITY_DESCRIPTOR")]
+#[derive(Debug)]
+pub struct RawDescriptor(NonNull<c_void>);
 
-impl<R> Vouched<R> {
+impl RawDescriptor {
+    /// The descriptor at this place.
+    ///
     /// # Safety
     ///
-    /// As the invariant asks.
-    pub(crate) const unsafe fn new(what: R) -> Self {
-        // INVARIANT: the caller says so.
-        Self(what)
+    /// A valid security descriptor lies there, which nobody changes or frees as long as the result exists.
+    #[must_use]
+    pub const unsafe fn new(descriptor: NonNull<c_void>) -> Self {
+        // INVARIANT: by the contract of this function.
+        Self(descriptor)
     }
 }
 
-impl<R: Copy> Vouched<R> {
-    /// The value.
-    pub(crate) const fn get(self) -> R {
+/// A mask of the events whose callbacks WSK enables on every socket of a client.
+///
+/// [`enable_static_event_callbacks`](crate::Provider::enable_static_event_callbacks) takes it, with an example.
+///
+/// # Invariants
+///
+/// As the contract of [`new`](Self::new) says.
+#[doc(alias = "WSK_EVENT_CALLBACK_CONTROL")]
+#[derive(Debug, Clone, Copy)]
+pub struct StaticEvents(u32);
+
+impl StaticEvents {
+    /// The mask. Its flags are [`WSK_EVENT_RECEIVE_FROM`](wsk_sys::WSK_EVENT_RECEIVE_FROM),
+    /// [`WSK_EVENT_ACCEPT`](wsk_sys::WSK_EVENT_ACCEPT), [`WSK_EVENT_RECEIVE`](wsk_sys::WSK_EVENT_RECEIVE),
+    /// [`WSK_EVENT_DISCONNECT`](wsk_sys::WSK_EVENT_DISCONNECT) and [`WSK_EVENT_SEND_BACKLOG`](wsk_sys::WSK_EVENT_SEND_BACKLOG).
+    ///
+    /// # Safety
+    ///
+    /// Of the client for which the events are enabled: of the kinds of sockets that have these events, none that this crate has made is
+    /// there, and the driver makes every one without this crate from then on, with a table that has the callbacks. What this crate makes has
+    /// no such callbacks, or counts on being able to disable them.
+    #[must_use]
+    pub const unsafe fn new(mask: u32) -> Self {
+        // INVARIANT: by the contract of this function.
+        Self(mask)
+    }
+}
+
+/// An operation of `WskControlClient` that has no type in this crate, with its input.
+///
+/// [`control_client_raw`](crate::Provider::control_client_raw) and
+/// [`control_client_raw_request`](crate::Provider::control_client_raw_request) take it.
+///
+/// # Invariants
+///
+/// As the contract of [`new`](Self::new) says.
+#[doc(alias = "WskControlClient")]
+#[derive(Debug, Clone, Copy)]
+pub struct RawClientControl<'b> {
+    code: ClientCode,
+    input: &'b [u8],
+}
+
+/// The code of a [`RawClientControl`].
+///
+/// # Invariants
+///
+/// The driver vouches for it, with the input that it comes with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientCode(u32);
+
+impl<'b> RawClientControl<'b> {
+    /// The operation with this code.
+    ///
+    /// # Safety
+    ///
+    /// * The input is what the operation asks for. It writes no more output than there is room for.
+    /// * If it takes an IRP, it completes that when it is cancelled, and the value is given to
+    ///   [`control_client_raw_request`](crate::Provider::control_client_raw_request) only. If it takes none, to
+    ///   [`control_client_raw`](crate::Provider::control_client_raw) only.
+    /// * WSK touches, for this operation, no memory but the input, the output, and what pointers in the input lead to. The last stays
+    ///   valid as long as the operation asks, and for ever when a request ends in [`Error::Abandoned`] or WSK keeps such a pointer.
+    /// * A security descriptor that it caches or releases is none of a [`SecurityDescriptor`](crate::SecurityDescriptor).
+    /// * Of event callbacks that it enables for every socket: what [`StaticEvents::new`] asks.
+    #[must_use]
+    pub const unsafe fn new(code: u32, input: &'b [u8]) -> Self {
+        // INVARIANT: by the contract of this function.
+        Self {
+            code: ClientCode(code),
+            input,
+        }
+    }
+
+    /// The code, and the input that it comes with.
+    pub(crate) const fn into_parts(self) -> (ClientCode, &'b [u8]) {
+        (self.code, self.input)
+    }
+}
+
+impl ClientCode {
+    /// The number.
+    pub(crate) const fn get(self) -> u32 {
         self.0
     }
 }
-
-/// A security descriptor of the driver. The promise: it is valid, and nobody changes it while this is used.
-pub(crate) struct OfDriver(pub(crate) NonNull<c_void>);
-
-/// A mask of events. The promise: no socket that this crate has made or will make for the client has these events.
-pub(crate) struct StaticEvents(pub(crate) u32);
-
-/// A code of `WskControlClient`. The promise: input and output are what the operation asks for. It touches no other memory, unless that
-/// stays valid as long as the operation needs it. It takes an IRP exactly where it is given one, and changes no state that this crate
-/// keeps track of.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ClientCode(pub(crate) u32);
 
 impl AtOnce<'_> {
     /// Carries out the operation for a client. WSK may write the size of its output to `size`.
@@ -528,7 +601,7 @@ impl AtOnce<'_> {
                 let room = (!room.is_empty()).then_some(place);
                 (WSK_TRANSPORT_LIST_QUERY, None, room)
             }
-            Self::Cache(Vouched(OfDriver(of_driver)), cached) => {
+            Self::Cache(RawDescriptor(of_driver), cached) => {
                 descriptor = of_driver.as_ptr();
                 let descriptor = bytes(NonNull::from(&descriptor));
                 (WSK_CACHE_SD, Some(descriptor), Some(bytes(cached.place())))
@@ -538,12 +611,13 @@ impl AtOnce<'_> {
                 let descriptor = bytes(NonNull::from(&descriptor));
                 (WSK_RELEASE_SD, Some(descriptor), None)
             }
-            Self::StaticEvents(Vouched(StaticEvents(mask))) => {
+            Self::StaticEvents(StaticEvents(mask)) => {
                 events = event_control(mask);
                 let events = bytes(NonNull::from(&events));
                 (WSK_SET_STATIC_EVENT_CALLBACKS, Some(events), None)
             }
-            Self::Raw(Vouched(ClientCode(code)), input, output) => {
+            Self::Raw(raw, output) => {
+                let (code, input) = (raw.code.get(), raw.input);
                 let given = (!input.is_empty()).then(|| NonNull::from(input));
                 let room = (!output.is_empty()).then(|| NonNull::from(output));
                 returned = room.map(|_| NonNull::from(size));

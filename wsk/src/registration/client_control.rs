@@ -8,8 +8,9 @@ use wsk_sys::STATUS_BUFFER_OVERFLOW;
 
 use crate::error::Error;
 use crate::irql::may_touch_pageable;
-use crate::registration::capture::AtOnce;
+use crate::registration::capture::{AtOnce, RawClientControl, RawDescriptor, StaticEvents};
 use crate::registration::provider::Provider;
+use crate::registration::security::SecurityDescriptor;
 use crate::registration::transport::{TdiDevice, Transport};
 
 /// Operations on the client.
@@ -131,5 +132,75 @@ impl Provider {
         AtOnce::Transports(room).carry_out(self.capture(), &mut size)?;
         let count = (size / size_of::<Transport>()).min(room.len());
         Ok(room.get(..count).unwrap_or_default())
+    }
+
+    /// Has WSK cache a security descriptor for sockets. IRQL: `PASSIVE_LEVEL`.
+    ///
+    /// Allocates the handle. WSK makes a copy: the driver may free the descriptor afterwards.
+    ///
+    /// [`WSK_CACHE_SD`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-cache-sd).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], [`Error::NoMemory`], or the error of WSK.
+    #[doc(alias("WskControlClient", "WSK_CACHE_SD"))]
+    pub fn cache_security_descriptor(
+        &self,
+        descriptor: RawDescriptor,
+    ) -> Result<SecurityDescriptor, Error> {
+        SecurityDescriptor::cache(self.capture(), descriptor)
+    }
+
+    /// Enables event callbacks on every socket that is made for the client from now on, until that is closed. IRQL:
+    /// `<= DISPATCH_LEVEL`.
+    ///
+    /// This is for sockets that a driver makes without this crate, by the [NPI](Self::npi). For those of this crate there are methods
+    /// that enable events one by one. Call it before the client has a socket: it cannot be taken back.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Milliseconds(10_000))?;
+    /// use wsk::raw::StaticEvents;
+    /// use wsk_sys::WSK_EVENT_RECEIVE_FROM;
+    ///
+    /// // SAFETY: this driver makes all its sockets by `WskSocket` itself, with a table that has this callback.
+    /// let events = unsafe { StaticEvents::new(WSK_EVENT_RECEIVE_FROM) };
+    /// provider.enable_static_event_callbacks(events)?;
+    /// # drop((provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// [`WSK_SET_STATIC_EVENT_CALLBACKS`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-set-static-event-callbacks).
+    ///
+    /// # Errors
+    ///
+    /// The error of WSK, as when there are sockets already.
+    #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
+    pub fn enable_static_event_callbacks(&self, events: StaticEvents) -> Result<(), Error> {
+        AtOnce::StaticEvents(events).carry_out(self.capture(), &mut 0)
+    }
+
+    /// Carries out an operation on the client that has no method in this crate, without an IRP: the number of bytes of `output` that were
+    /// written, as far as WSK says. IRQL: `<= APC_LEVEL`, and what the operation asks.
+    ///
+    /// For operations that take an IRP there is [`control_client_raw_request`](Self::control_client_raw_request).
+    ///
+    /// [`WskControlClient`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_client).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`], or the error of WSK.
+    #[doc(alias = "WskControlClient")]
+    pub fn control_client_raw(
+        &self,
+        control: RawClientControl<'_>,
+        output: &mut [u8],
+    ) -> Result<usize, Error> {
+        may_touch_pageable()?;
+        let mut size = 0_usize;
+        AtOnce::Raw(control, &mut *output).carry_out(self.capture(), &mut size)?;
+        Ok(size.min(output.len()))
     }
 }

@@ -9,9 +9,8 @@ mod security;
 mod transport;
 
 pub(crate) use address_list::AddressList;
-pub(crate) use capture::{
-    AddressesOf, AtOnce, Brought, Capture, ClientCode, OfDriver, StaticEvents, Vouched, bytes, hold,
-};
+pub(crate) use capture::{AddressesOf, Brought, Capture, ClientCode, bytes, hold};
+pub use capture::{RawClientControl, RawDescriptor, StaticEvents};
 pub(crate) use owner::{Owner, OwnerPointers};
 pub use provider::Provider;
 pub use security::{DescriptorRoom, SecurityDescriptor};

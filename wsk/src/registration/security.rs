@@ -9,9 +9,7 @@ use core::ptr::NonNull;
 use crate::error::{Error, Memory};
 use crate::irql::at_passive_level;
 use crate::memory::{Last, Shared};
-use crate::registration::capture::{
-    AtOnce, Cached, Capture, Late, OfDriver, Place, Vouched, bytes,
-};
+use crate::registration::capture::{AtOnce, Cached, Capture, Late, Place, RawDescriptor, bytes};
 
 /// A security descriptor that WSK has cached, for sockets: it determines who may share the local address of a socket.
 ///
@@ -31,10 +29,12 @@ use crate::registration::capture::{
 /// # // A descriptor that lets everybody: SE_DACL_PRESENT with a null list.
 /// # let raw = Raw { revision: 1, zero: 0, control: 4, rest: [0; 4] };
 /// # let descriptor = core::ptr::NonNull::from(&raw).cast();
+/// use wsk::raw::RawDescriptor;
 /// use wsk::{DatagramSocket, Family};
 ///
 /// // SAFETY: the driver has built the descriptor with RtlCreateSecurityDescriptor and its kin, and changes it no more.
-/// let descriptor = unsafe { provider.cache_security_descriptor(descriptor) }?;
+/// let descriptor = unsafe { RawDescriptor::new(descriptor) };
+/// let descriptor = provider.cache_security_descriptor(descriptor)?;
 /// // Every socket that is opened with this has the descriptor.
 /// let socket = DatagramSocket::open(&provider.secured_by(&descriptor), Family::V4)?;
 /// # drop((descriptor, socket));
@@ -108,7 +108,7 @@ impl SecurityDescriptor {
     /// Has WSK cache a descriptor. IRQL: `PASSIVE_LEVEL`.
     pub(crate) fn cache(
         capture: &Shared<Capture>,
-        descriptor: Vouched<OfDriver>,
+        descriptor: RawDescriptor,
     ) -> Result<Self, Error> {
         at_passive_level()?;
         let mut room = DescriptorRoom::new(capture);

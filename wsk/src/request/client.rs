@@ -4,7 +4,7 @@
 use crate::buffer::carry::Lending;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
-use crate::registration::{ClientCode, Provider, Vouched};
+use crate::registration::{ClientCode, Provider, RawClientControl};
 use crate::request::control::{Borrowed, Copied, Raw, raw};
 use crate::request::sealed::Sealed;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown};
@@ -37,7 +37,7 @@ pub struct AwaitingTransportChange;
 /// The request of [`control_client_raw_request`](crate::Provider::control_client_raw_request).
 #[derive(Debug)]
 pub struct ControlClientRaw {
-    code: Vouched<ClientCode>,
+    code: ClientCode,
 }
 
 /// The operation of [`control_client_raw_request`](crate::Provider::control_client_raw_request), which the types of handles name.
@@ -54,10 +54,10 @@ pub(crate) fn transport_change(provider: &Provider) -> Request<'_, TransportChan
 
 pub(crate) fn control_client_raw<'s, 'b>(
     provider: &'s Provider,
-    code: Vouched<ClientCode>,
-    input: &'b [u8],
+    control: RawClientControl<'b>,
     output: &'b mut [u8],
 ) -> Request<'s, ControlClientRaw, Raw<'b>> {
+    let (code, input) = control.into_parts();
     Request {
         target: provider,
         function: ControlClientRaw { code },

@@ -10,7 +10,7 @@ use crate::irp::{Aligned, Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::way::nothing_comes_back;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way};
-use crate::socket::calls::{Bound, ControlCall, LentControlCall, RawRequest};
+use crate::socket::calls::{Bound, ControlCall, LentControlCall, RawControl, RawRequest};
 pub(crate) use crate::socket::calls::{enable_events, register_extension};
 use crate::socket::ioctl::{Copies, Ioctl, Output};
 use crate::socket::option::{self, ReadableOption, SocketOption};
@@ -392,10 +392,10 @@ pub struct Borrowed<'b> {
 
 pub(crate) fn control_raw<'s, 'b, C: Category>(
     socket: &'s Handle<C>,
-    request: RawRequest,
-    input: &'b [u8],
+    control: RawControl<'b>,
     output: &'b mut [u8],
 ) -> Request<'s, ControlRaw<C>, Raw<'b>> {
+    let (request, input) = control.into_parts();
     Request {
         target: socket,
         function: ControlRaw {

@@ -29,7 +29,7 @@ use crate::memory::atomic::Ordering;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{
     AddressList, Capture, ClientCode, DescriptorRoom, OwnerPointers, Provider, SecurityDescriptor,
-    Vouched, bytes, hold,
+    bytes, hold,
 };
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider, Input, Ioctl};
@@ -1424,7 +1424,7 @@ pub struct RawClientCall {
 impl RawClientCall {
     pub(crate) fn new<'x>(
         provider: &'x Provider,
-        code: Vouched<ClientCode>,
+        code: ClientCode,
         copies: Loan<'x, Copies>,
     ) -> Result<Bound<'x, Self>, Error> {
         let capture = provider.capture();
@@ -1432,7 +1432,7 @@ impl RawClientCall {
         Ok(Bound::new(Self {
             table: capture.dispatch()?,
             client: capture.client(),
-            code: code.get().0,
+            code: code.get(),
             input: copies.input(),
             output: copies.output(),
         }))
@@ -1443,24 +1443,64 @@ calls!([B] RawClientCall, B: p, irp => p.table.wsk_control_client(
     p.client, p.code, p.input, p.output, None, Some(irp)
 ));
 
-/// A request to a socket that has no type here.
+/// An option or an I/O control operation of a socket that has no type in this crate, with its input.
+///
+/// [`control_raw`](crate::DatagramSocket::control_raw) takes it, with an example.
+///
+/// # Invariants
+///
+/// As the contract of [`new`](Self::new) says.
+#[doc(alias = "WskControlSocket")]
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum RawRequest {
-    /// A request that the driver vouches for. The input is what the request asks for. It touches no memory but its input and its output,
-    /// unless that stays valid as long as the request needs it. It changes no state that this crate keeps track of.
-    Vouched(Vouched<ControlRequest>),
-    /// Reads or sets what WFP knows of a redirected connection. These are plain bytes, which WSK writes or checks.
-    Redirection(Redirection),
+pub struct RawControl<'b> {
+    request: RawRequest,
+    input: &'b [u8],
 }
 
-impl RawRequest {
-    const fn request(self) -> ControlRequest {
-        match self {
-            Self::Vouched(request) => request.get(),
-            Self::Redirection(what) => ControlRequest::Ioctl { code: what.code() },
+impl<'b> RawControl<'b> {
+    /// This request.
+    ///
+    /// # Safety
+    ///
+    /// * The input is what the request asks for. It writes no more output than there is room for. WSK is given an IRP, always.
+    /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to. The last stays
+    ///   valid until the request is over, and for ever when it ends in [`Error::Abandoned`] or WSK keeps such a pointer.
+    /// * The request changes nothing that this crate keeps account of: it enables or disables no event callback
+    ///   (`SO_WSK_EVENT_CALLBACK`) and no conditional accept (`SO_CONDITIONAL_ACCEPT`), fixes no remote address or
+    ///   destination (`SIO_WSK_SET_REMOTE_ADDRESS`, `SIO_WSK_SET_SENDTO_ADDRESS`), and registers no extension whose
+    ///   callbacks would outlive the driver.
+    #[must_use]
+    pub const unsafe fn new(request: ControlRequest, input: &'b [u8]) -> Self {
+        // INVARIANT: by the contract of this function.
+        Self {
+            request: RawRequest(request),
+            input,
         }
     }
+
+    /// What a redirected connection asks for.
+    pub(crate) const fn redirection(what: Redirection, input: &'b [u8]) -> Self {
+        // INVARIANT: the codes take and give plain bytes, which WSK writes or checks, and change what the network does with the connection
+        // alone.
+        Self {
+            request: RawRequest(ControlRequest::Ioctl { code: what.code() }),
+            input,
+        }
+    }
+
+    /// The request, and the input that it comes with.
+    pub(crate) const fn into_parts(self) -> (RawRequest, &'b [u8]) {
+        (self.request, self.input)
+    }
 }
+
+/// The request of a [`RawControl`].
+///
+/// # Invariants
+///
+/// Somebody vouches for it, with the input that it comes with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawRequest(ControlRequest);
 
 /// What WFP knows of a redirected connection.
 #[derive(Debug, Clone, Copy)]
@@ -1690,9 +1730,8 @@ impl LentControlCall {
         request: RawRequest,
         copies: Loan<'x, Copies>,
     ) -> Bound<'x, Self> {
-        let (kind, code, level) = request.request().parts();
-        // INVARIANT: the copies are lent, and who has vouched for the request has for what they are. The codes of redirections take and give
-        // plain bytes, and change what the network does with the connection alone.
+        let (kind, code, level) = request.0.parts();
+        // INVARIANT: the copies are lent, and who has vouched for the request has for what they are.
         Bound::new(Self(ControlCall {
             input: copies.input(),
             output: copies.output(),

@@ -283,7 +283,7 @@ impl Extension {
     /// * Table, callbacks and context stay until that socket's close has completed, which dropping the
     ///   [`Registration`](crate::Registration) waits for.
     /// * The driver's use of the table that [it is given](ExtensionProvider) changes nothing that this crate keeps account of, as
-    ///   [`control_raw`](crate::DatagramSocket::control_raw) says.
+    ///   [`RawControl::new`](crate::raw::RawControl::new) says.
     #[must_use]
     pub const unsafe fn new(
         interface: &'static NPIID,
@@ -515,7 +515,7 @@ impl Ioctl for QueryInspectId {
     }
 }
 
-/// The request that [`control_raw`](crate::DatagramSocket::control_raw) makes with `WskControlSocket`.
+/// What a [`RawControl`](crate::raw::RawControl) asks of `WskControlSocket`.
 #[doc(alias = "WSK_CONTROL_SOCKET_TYPE")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ControlRequest {

@@ -2,6 +2,7 @@
 
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::option::{KeepAlive, NoDelay, TimeToLive, V6Only};
+use wsk::raw::RawControl;
 use wsk::{BasicSocket, Error, Family};
 use wsk_host::{DISPATCH_LEVEL, at_irql};
 use wsk_sys::{IP_TTL, IPPROTO_IP, STATUS_NOT_SUPPORTED};
@@ -22,7 +23,9 @@ fn basic_sockets_are_asked_about_their_transport() {
         // SAFETY: the option is a number of four bytes.
         let read = unsafe {
             let get = ControlRequest::GetOption { level, option };
-            datagram.control_raw(get, &[], &mut value).wait()
+            datagram
+                .control_raw(RawControl::new(get, &[]), &mut value)
+                .wait()
         };
         assert_eq!((read, value), (Ok(4), [7, 0, 0, 0]));
         let error = datagram.set_option(NoDelay(true)).wait().unwrap_err();

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 use std::net::SocketAddr;
 
 use wsk::ioctl::Extension;
+use wsk::raw::{RawClientControl, RawDescriptor, StaticEvents};
 use wsk::{
     Call, ConnectedSocket, ConnectionSocket, DatagramSocket, Error, Family, ListenSocket, Provider,
     Registration, SecurityDescriptor, TdiDevice, Transport, Wait,
@@ -52,7 +53,7 @@ fn descriptor() -> NonNull<c_void> {
 
 fn cached(provider: &Provider) -> SecurityDescriptor {
     // SAFETY: a valid descriptor, which nobody changes.
-    unsafe { provider.cache_security_descriptor(descriptor()) }.unwrap()
+    unsafe { provider.cache_security_descriptor(RawDescriptor::new(descriptor())) }.unwrap()
 }
 
 #[test]
@@ -202,20 +203,27 @@ fn a_security_descriptor_is_released_wherever_it_is_dropped() {
         at_irql(DISPATCH_LEVEL, || drop((clone, second)));
         let above = at_irql(DISPATCH_LEVEL, || {
             // SAFETY: a valid descriptor, which nobody changes.
-            unsafe { provider.cache_security_descriptor(descriptor()) }.map(drop)
+            unsafe { provider.cache_security_descriptor(RawDescriptor::new(descriptor())) }
+                .map(drop)
         });
         assert!(matches!(above, Err(Error::WrongIrql { .. })));
         kernel.fail_nth_allocation(1);
         // SAFETY: as before.
-        let failed = unsafe { provider.cache_security_descriptor(descriptor()) }.map(drop);
+        let failed =
+            unsafe { provider.cache_security_descriptor(RawDescriptor::new(descriptor())) }
+                .map(drop);
         assert!(matches!(failed, Err(Error::NoMemory(_))));
         kernel.fail_nth_allocation(2);
         // SAFETY: as before.
-        let failed = unsafe { provider.cache_security_descriptor(descriptor()) }.map(drop);
+        let failed =
+            unsafe { provider.cache_security_descriptor(RawDescriptor::new(descriptor())) }
+                .map(drop);
         assert!(matches!(failed, Err(Error::NoMemory(_))));
         kernel.fail_nth_call(1);
         // SAFETY: as before.
-        let failed = unsafe { provider.cache_security_descriptor(descriptor()) }.map(drop);
+        let failed =
+            unsafe { provider.cache_security_descriptor(RawDescriptor::new(descriptor())) }
+                .map(drop);
         assert!(matches!(failed, Err(Error::Call { .. })));
         drop(provider);
         // The release that was postponed happens before the client deregisters. Shutting the kernel down would report a leak.
@@ -349,7 +357,9 @@ fn what_is_no_security_descriptor_is_not_cached() {
     on_each_kernel(|_, provider| {
         let nothing = [0_u64; 5];
         // SAFETY: the revision shows that this is not a descriptor, so nothing more is read.
-        let error = unsafe { provider.cache_security_descriptor(NonNull::from(&nothing).cast()) };
+        let error = unsafe {
+            provider.cache_security_descriptor(RawDescriptor::new(NonNull::from(&nothing).cast()))
+        };
         assert_eq!(error.map(drop), refused(STATUS_INVALID_PARAMETER));
     });
 }
@@ -380,28 +390,41 @@ fn the_client_is_controlled_by_any_code() {
         let mut list = [0; 28 * 8];
         // SAFETY: the operations take no IRP, and these inputs and outputs.
         unsafe {
-            let size = provider.control_client_raw(WSK_TRANSPORT_LIST_QUERY, &[], &mut list);
+            let size = provider.control_client_raw(
+                RawClientControl::new(WSK_TRANSPORT_LIST_QUERY, &[]),
+                &mut list,
+            );
             assert_eq!(size, Ok(4 * 28));
             let bypass = 1_u32.to_ne_bytes();
-            let done = provider.control_client_raw(WSK_TDI_BEHAVIOR, &bypass, &mut []);
+            let done = provider
+                .control_client_raw(RawClientControl::new(WSK_TDI_BEHAVIOR, &bypass), &mut []);
             assert_eq!(done, Ok(0));
-            let short = provider.control_client_raw(WSK_TDI_BEHAVIOR, &bypass[..2], &mut []);
+            let short = provider.control_client_raw(
+                RawClientControl::new(WSK_TDI_BEHAVIOR, &bypass[..2]),
+                &mut [],
+            );
             assert_eq!(short, refused(STATUS_INVALID_PARAMETER));
-            let unknown = provider.control_client_raw(77, &[], &mut []);
+            let unknown = provider.control_client_raw(RawClientControl::new(77, &[]), &mut []);
             assert_eq!(unknown, refused(STATUS_NOT_SUPPORTED));
             // With an IRP: the operation that takes one, and operations that do not.
             let mut none = [];
-            let change =
-                provider.control_client_raw_request(WSK_TRANSPORT_LIST_CHANGE, &[], &mut none);
+            let change = provider.control_client_raw_request(
+                RawClientControl::new(WSK_TRANSPORT_LIST_CHANGE, &[]),
+                &mut none,
+            );
             assert_eq!(
                 change.wait_timeout(MOMENT),
                 Err(Error::TimedOut {
                     call: Call::WskControlClient
                 })
             );
-            let wrong = provider.control_client_raw_request(WSK_TDI_BEHAVIOR, &bypass, &mut none);
+            let wrong = provider.control_client_raw_request(
+                RawClientControl::new(WSK_TDI_BEHAVIOR, &bypass),
+                &mut none,
+            );
             assert_eq!(wrong.wait(), refused(STATUS_INVALID_PARAMETER));
-            let unknown = provider.control_client_raw_request(77, &[], &mut none);
+            let unknown =
+                provider.control_client_raw_request(RawClientControl::new(77, &[]), &mut none);
             assert_eq!(unknown.wait(), refused(STATUS_NOT_SUPPORTED));
         }
         assert_eq!(size_of::<WSK_EVENT_CALLBACK_CONTROL>(), 16);
@@ -413,19 +436,25 @@ fn static_event_callbacks_are_enabled_before_there_is_a_socket() {
     on_each_kernel(|_, provider| {
         // SAFETY: WSK refuses this, so that it enables nothing.
         let disabled = unsafe {
-            provider.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE)
+            provider.enable_static_event_callbacks(StaticEvents::new(
+                WSK_EVENT_RECEIVE_FROM | WSK_EVENT_DISABLE,
+            ))
         };
         assert_eq!(disabled, refused(STATUS_INVALID_PARAMETER));
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
         // SAFETY: WSK refuses this, too, because there is a socket.
-        let late = unsafe { provider.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM) };
+        let late = unsafe {
+            provider.enable_static_event_callbacks(StaticEvents::new(WSK_EVENT_RECEIVE_FROM))
+        };
         assert_eq!(late, refused(STATUS_INVALID_DEVICE_STATE));
         drop(socket);
 
         let registration = Registration::new().unwrap();
         let other = registration.capture(Wait::Forever).unwrap();
         // SAFETY: no socket is made for this client.
-        let enabled = unsafe { other.enable_static_event_callbacks(WSK_EVENT_RECEIVE_FROM) };
+        let enabled = unsafe {
+            other.enable_static_event_callbacks(StaticEvents::new(WSK_EVENT_RECEIVE_FROM))
+        };
         assert_eq!(enabled, Ok(()));
     });
 }

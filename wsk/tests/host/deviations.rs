@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use wsk::events::{ConnectionEvent, Incoming};
 use wsk::ioctl::ControlRequest;
 use wsk::operation::Operations;
+use wsk::raw::RawControl;
 use wsk::{
     BufferPool, Call, ConnectedSocket, Error, Family, ListenSocket, MdlChain, NonPagedBuffer,
     SliceChain,
@@ -691,7 +692,7 @@ fn a_scope_that_has_left_a_raw_control_keeps_no_copies() {
         option: IP_TTL,
     };
     // SAFETY: the option is a number.
-    let request = unsafe { s.socket.control_raw(get, &[], &mut output) };
+    let request = unsafe { s.socket.control_raw(RawControl::new(get, &[]), &mut output) };
     wsk::scope(|scope| drop(request.start_in(scope))).unwrap();
     assert_eq!(kernel.complete_withheld(), 1);
     drop(s);

@@ -8,6 +8,7 @@ use wsk::operation::Finished;
 use wsk::option::{
     Broadcast, HopLimit, JoinV4, LeaveV4, ReceiveBufferSize, ReuseAddress, TimeToLive, V6Only,
 };
+use wsk::raw::RawControl;
 use wsk::{
     Call, Control, ControlMessage, ControlMessages, DatagramSocket, Error, Family, Messages,
     NonPagedBuffer,
@@ -101,17 +102,24 @@ fn requests_without_a_type() {
             let get = ControlRequest::GetOption { level, option };
             assert_eq!(
                 socket
-                    .control_raw(set, &9_u32.to_ne_bytes(), &mut [])
+                    .control_raw(RawControl::new(set, &9_u32.to_ne_bytes()), &mut [])
                     .wait(),
                 Ok(0)
             );
             let mut output = [0xEE; 7];
-            assert_eq!(socket.control_raw(get, &[], &mut output).wait(), Ok(4));
+            assert_eq!(
+                socket
+                    .control_raw(RawControl::new(get, &[]), &mut output)
+                    .wait(),
+                Ok(4)
+            );
             assert_eq!(output, [9, 0, 0, 0, 0, 0, 0], "unused room");
             assert_eq!(socket.option::<TimeToLive>().wait().unwrap(), TimeToLive(9));
             let unknown = ControlRequest::Ioctl { code: 0x4F00_7777 };
             let mut output = [];
-            let error = socket.control_raw(unknown, &[1, 2], &mut output).wait();
+            let error = socket
+                .control_raw(RawControl::new(unknown, &[1, 2]), &mut output)
+                .wait();
             assert!(matches!(error, Err(Error::Call { .. })));
         }
     });

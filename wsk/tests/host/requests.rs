@@ -21,6 +21,7 @@ use wsk::operation::{
     StreamArrival,
 };
 use wsk::option::TimeToLive;
+use wsk::raw::{RawClientControl, RawControl};
 use wsk::request::{Accepting, Function, NameInfo, NewConnection, Repeat};
 use wsk::{
     AddressInfo, Cancel, ConnectedSocket, ConnectionSocket, DatagramSocket, Error, Family,
@@ -957,7 +958,10 @@ fn lookups_options_and_controls_with_every_finisher() {
             output = Static::new(),
             nothing(),
             // SAFETY: the option is a number of four bytes.
-            unsafe { s.socket.control_raw(get, &[], output.get()) },
+            unsafe {
+                s.socket
+                    .control_raw(RawControl::new(get, &[]), output.get())
+            },
             assert_eq!(output.get(), [7, 0, 0, 0]),
             4
         );
@@ -994,8 +998,7 @@ fn controls_of_the_client_with_every_finisher() {
                 // SAFETY: the operation takes an IRP, and has neither input nor output.
                 unsafe {
                     provider.control_client_raw_request(
-                        WSK_TRANSPORT_LIST_CHANGE,
-                        &[],
+                        RawClientControl::new(WSK_TRANSPORT_LIST_CHANGE, &[]),
                         &mut output.get()[..0],
                     )
                 },

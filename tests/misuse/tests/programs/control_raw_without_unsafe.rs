@@ -3,15 +3,16 @@
 
 use std::net::SocketAddr;
 use wsk::ioctl::ControlRequest;
+use wsk::raw::RawControl;
 use wsk::{DatagramSocket, Error};
 use wsk_sys::{IP_TTL, IPPROTO_IP};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let (level, option) = (IPPROTO_IP, IP_TTL);
     let set = ControlRequest::SetOption { level, option };
-    let length = socket
-        .control_raw(set, &9_u32.to_ne_bytes(), &mut [])
-        .wait()?;
+    let hops = 9_u32.to_ne_bytes();
+    let set = RawControl::new(set, &hops);
+    let length = socket.control_raw(set, &mut []).wait()?;
     assert_eq!(length, 0);
     Ok(())
 }

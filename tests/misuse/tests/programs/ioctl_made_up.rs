@@ -1,5 +1,5 @@
 //! A number is passed as an I/O control operation.
-//! Operations are types, which know their input and output. For all others there is `control_raw`, which is `unsafe`.
+//! Operations are types, which know their input and output. For all others there is `RawControl`, which is made with `unsafe`.
 
 use std::net::SocketAddr;
 use wsk::{DatagramSocket, Error};

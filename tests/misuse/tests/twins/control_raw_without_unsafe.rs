@@ -2,18 +2,17 @@
 
 use std::net::SocketAddr;
 use wsk::ioctl::ControlRequest;
+use wsk::raw::RawControl;
 use wsk::{DatagramSocket, Error};
 use wsk_sys::{IP_TTL, IPPROTO_IP};
 
 pub(crate) fn program(socket: &DatagramSocket, _: SocketAddr) -> Result<(), Error> {
     let (level, option) = (IPPROTO_IP, IP_TTL);
     let set = ControlRequest::SetOption { level, option };
+    let hops = 9_u32.to_ne_bytes();
     // SAFETY: the option's value is a number of 32 bits.
-    let length = unsafe {
-        socket
-            .control_raw(set, &9_u32.to_ne_bytes(), &mut [])
-            .wait()
-    }?;
+    let set = unsafe { RawControl::new(set, &hops) };
+    let length = socket.control_raw(set, &mut []).wait()?;
     assert_eq!(length, 0);
     Ok(())
 }
