@@ -37,6 +37,7 @@ const FLOORS: [&[&str]; 10] = [
         "listening",
         "methods",
         "network",
+        "raw",
         "resolution",
         "stream",
         "streams",
