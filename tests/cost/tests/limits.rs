@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use wsk_cost::{IN_FLIGHT_LIMIT, LOCKS_LIMIT, Ratio, Row, Side, Table};
+use wsk_cost::{IN_FLIGHT_LIMIT, Ratio, Row, Side, Table};
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| match wsk_cost::measure() {
     Ok(table) => table,
@@ -46,16 +46,11 @@ fn instructions_outside_the_kernel_are_hardly_more_than_in_c_that_keeps_the_same
 }
 
 #[test]
-fn nothing_is_allocated_and_at_most_one_lock_taken() {
+fn nothing_is_allocated_and_no_lock_taken() {
     for row in &TABLE.rows {
         for (side, cost) in row.costs() {
             assert_eq!(cost.allocations(), 0, "{}, {side}", row.scenario.name);
-            let locks = cost.locks();
-            assert!(
-                locks <= LOCKS_LIMIT * cost.operations(),
-                "{}, {side}: {locks} locks",
-                row.scenario.name
-            );
+            assert_eq!(cost.locks(), 0, "{}, {side}", row.scenario.name);
         }
     }
 }
