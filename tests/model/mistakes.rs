@@ -182,24 +182,25 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "operation/prepared.rs",
-        right: "    drop(prepared);
-    held.tell",
-        with: r#"    drop(prepared);
-    if made("slot_touched_after_giving_back") {
-        Holder::<O, B>(block.cast()).parameters.with_mut(|_| ());
-    }
-    held.tell"#,
+        right: "        drop(prepared);
+        held.tell",
+        with: r#"        let slot = prepared.slot;
+        drop(prepared);
+        if made("slot_touched_after_giving_back") {
+            slot.parameters.with_mut(|_| ());
+        }
+        held.tell"#,
     },
     Place {
         file: "operation/prepared.rs",
-        right: "    if prepared.is_abandoned() {",
-        with: r#"    if prepared.is_abandoned() && made("not_taken_up_again") {
-        prepared.slot.give_back();
-        core::mem::forget(prepared);
-        held.tell(wsk_sys::STATUS_SUCCESS);
-        return;
-    }
-    if prepared.is_abandoned() {"#,
+        right: "        if prepared.is_abandoned() {",
+        with: r#"        if prepared.is_abandoned() && made("not_taken_up_again") {
+            prepared.slot.give_back();
+            core::mem::forget(prepared);
+            held.tell(wsk_sys::STATUS_SUCCESS);
+            return;
+        }
+        if prepared.is_abandoned() {"#,
     },
     Place {
         file: "operation/scope.rs",

@@ -46,8 +46,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
-const UNSAFE_BLOCKS: usize = 211;
-const UNSAFE_FILES: usize = 16;
+const UNSAFE_BLOCKS: usize = 210;
+const UNSAFE_FILES: usize = 15;
 
 /// The files that have unsafe code of any kind. Those without blocks declare what is unsafe, or say which threads may have a value.
 const UNSAFE: &[&str] = &[
@@ -67,7 +67,6 @@ const UNSAFE: &[&str] = &[
     "operation::blocking",
     "operation::carried",
     "operation::in_flight",
-    "operation::pool",
     "operation::prepared",
     "operation::scope",
     "registration::capture",

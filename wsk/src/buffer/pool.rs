@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::memory::arena::{Filling, Handle, Taken};
+use crate::memory::arena::{Exchangeable, Filling, Handle, Taken};
 
 /// A pool with a fixed number of buffers `B`, or of anything else that a driver takes and gives back.
 ///
@@ -42,7 +42,7 @@ use crate::memory::arena::{Filling, Handle, Taken};
 /// ```
 #[doc(alias = "ExInitializeLookasideListEx")]
 pub struct BufferPool<B> {
-    buffers: Handle<B, ()>,
+    buffers: Handle<B, Exchangeable>,
 }
 
 impl<B: Send + 'static> BufferPool<B> {
@@ -59,7 +59,7 @@ impl<B: Send + 'static> BufferPool<B> {
             filling.push(make(number)?);
         }
         Ok(Self {
-            buffers: filling.finish(()),
+            buffers: filling.finish(Exchangeable),
         })
     }
 
@@ -67,7 +67,7 @@ impl<B: Send + 'static> BufferPool<B> {
     #[must_use]
     #[inline]
     pub fn take(&self) -> Option<PooledBuffer<B>> {
-        self.buffers.take_owned().map(PooledBuffer)
+        self.buffers.take().map(PooledBuffer)
     }
 
     /// Takes a buffer, waiting until one is there or `limit` runs out. IRQL: `<= APC_LEVEL`.
@@ -76,7 +76,7 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
     pub fn take_timeout(&self, limit: Duration) -> Result<PooledBuffer<B>, Error> {
-        let taken = self.buffers.take_owned_within(Some(limit), None);
+        let taken = self.buffers.take_within(Some(limit), None);
         taken.map(PooledBuffer)
     }
 
@@ -86,7 +86,7 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::PoolEmpty`] when it was cancelled; [`Error::WrongIrql`].
     pub fn take_until(&self, cancel: &Cancel) -> Result<PooledBuffer<B>, Error> {
-        let taken = self.buffers.take_owned_within(None, Some(cancel.event()));
+        let taken = self.buffers.take_within(None, Some(cancel.event()));
         taken.map(PooledBuffer)
     }
 
@@ -96,7 +96,7 @@ impl<B: Send + 'static> BufferPool<B> {
     ///
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<PooledBuffer<B>, Error> {
-        self.buffers.take_owned_within(None, None).map(PooledBuffer)
+        self.buffers.take_within(None, None).map(PooledBuffer)
     }
 
     /// The number of buffers, taken or not.

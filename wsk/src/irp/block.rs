@@ -29,6 +29,7 @@ use crate::irp::arguments::{Arguments, Brand, Lock};
 use crate::irp::outcome::Outcome;
 use crate::irp::state::{Notify, Retract, State};
 use crate::memory;
+use crate::memory::arena::{Filled, Taken, Vacant};
 use crate::memory::atomic::{AtomicPtr, AtomicU32, Cell, Ordering};
 use crate::memory::{Counted, Shared};
 use crate::system::Event;
@@ -147,10 +148,81 @@ pub(crate) trait Tells<T: Counted> {
 }
 
 /// A block with room for a payload of this type.
+///
+/// # Invariants
+///
+/// It is initialised, and at rest unless an [`Idle`] or a [`Flight`] was made of it.
 #[repr(C)]
 pub(crate) struct Block<P> {
     header: Header,
     payload: Cell<MaybeUninit<P>>,
+}
+
+// SAFETY: a block at rest is bound to no thread, and carries nothing but what its holder has put there.
+unsafe impl<P: Send> Send for Block<P> {}
+
+/// A value of an arena that begins with the block of an operation.
+///
+/// While the operation is at rest the value is free, or has an owner. While it is in flight, nobody has an owner, until the operation has
+/// completed and its holder makes one, or the completion routine does.
+///
+/// # Safety
+///
+/// The type has the layout of C, and its first member is a [`Block`]. Its values stay in their slots: `Last` is not
+/// [`Exchangeable`](memory::arena::Exchangeable). [`hold`](Self::hold) touches nothing that the holder of the operation may change meanwhile.
+pub(crate) unsafe trait InArena: Sized {
+    /// The part of the arena that is dropped last.
+    type Last;
+
+    /// Gives back a value whose operation has completed and has no holder.
+    #[inline]
+    fn give_back(taken: Taken<Self, Self::Last>) {
+        drop(taken);
+    }
+
+    /// Keeps the driver loaded while the completion routine wakes a task: the last reference to the arena may go with the value. The
+    /// operation may be in flight.
+    fn hold(taken: &Taken<Self, Self::Last>) -> Observer;
+}
+
+/// Makes the block with which the value of a vacant slot begins. The slot stays vacant until the rest of the value is made.
+pub(crate) fn initialise_in<V: InArena>(slot: &Vacant<'_, V, V::Last>) {
+    // SAFETY: by the promise of the trait the value begins with a block. The slot is vacant memory for the value, nonpaged, where it stays.
+    // Both functions are for values of this type, of an arena with this `Last`.
+    unsafe { initialise(slot.value().cast(), give_back::<V>, Some(hold::<V>)) }
+}
+
+/// Gives back the value that begins with a block.
+///
+/// # Safety
+///
+/// As for [`Discard`] and [`GiveBack`], for a block that begins a `V` of an arena with this `Last`.
+unsafe fn give_back<V: InArena>(block: NonNull<Header>) {
+    // SAFETY: the caller gives away the block, whose value was taken from such an arena and has no owner.
+    V::give_back(unsafe { Taken::from_raw(block.cast()) });
+}
+
+/// As [`InArena::hold`].
+///
+/// # Safety
+///
+/// As for [`Hold`], for a block that begins a `V` of an arena with this `Last`.
+unsafe fn hold<V: InArena>(block: NonNull<Header>) -> Observer {
+    // SAFETY: the caller lends the block for this call. Its value was taken from such an arena. This owner is not dropped.
+    let taken = ManuallyDrop::new(unsafe { Taken::from_raw(block.cast()) });
+    V::hold(&taken)
+}
+
+impl<P> Block<P>
+where
+    Self: InArena,
+{
+    /// Makes the block of a vacant slot.
+    pub(crate) fn fill(slot: Vacant<'_, Self, <Self as InArena>::Last>) -> Filled<'_> {
+        initialise_in(&slot);
+        // SAFETY: initialised but for the payload, which is only room.
+        unsafe { slot.assume_filled() }
+    }
 }
 
 impl Header {
@@ -190,7 +262,7 @@ fn new_block(layout: Layout) -> Option<NonNull<Block<()>>> {
 /// `header` begins nonpaged memory with the layout of a [`Block`], aligned to 16, which nothing else refers to, and where it stays.
 /// `give_back` and `hold` may be called as their types say.
 #[inline(never)]
-pub(crate) unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<Hold>) {
+unsafe fn initialise(header: NonNull<Header>, give_back: GiveBack, hold: Option<Hold>) {
     let header = header.as_ptr();
     // SAFETY: the caller gives the memory. All-zero bytes are valid for the IRP and the arguments, which are types of C, and mean at rest
     // for the state; the members for which zero bytes are not valid are written here before anything reads them.
@@ -326,6 +398,16 @@ impl<P> Idle<P> {
     #[inline]
     pub(crate) const unsafe fn from_block(block: NonNull<Block<P>>) -> Self {
         Self::of(block)
+    }
+
+    /// The operation of a block that was taken from an arena. It goes back there.
+    #[inline]
+    pub(crate) fn taken(block: Taken<Block<P>, <Block<P> as InArena>::Last>) -> Self
+    where
+        Block<P>: InArena,
+    {
+        // INVARIANT: by its own invariant the block is at rest, and its owner is gone.
+        Self::of(block.into_raw())
     }
 
     /// The block. It is not given back.

@@ -22,11 +22,9 @@ mod state;
 
 pub use arguments::Lock;
 pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM, event_control};
-#[cfg(doc)]
-#[allow(unused_imports, reason = "what others keep promises to")]
-pub(crate) use block::GiveBack;
 pub(crate) use block::{
-    Block, Discard, Flight, Header, Idle, Observer, Places, Spares, Tells, Unheld, initialise,
+    Block, Discard, Flight, Header, Idle, InArena, Observer, Places, Spares, Tells, Unheld,
+    initialise_in,
 };
 pub(crate) use flight::{Passed, Polled};
 pub(crate) use launch::NotLaunched;

@@ -8,7 +8,7 @@
 use core::alloc::Layout;
 use core::convert::Infallible;
 use core::marker::PhantomData;
-use core::mem::{MaybeUninit, offset_of};
+use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -365,7 +365,7 @@ impl<V, L> Filling<V, L> {
     /// Those of `make`.
     pub(crate) fn add<E>(
         &mut self,
-        make: impl for<'x> FnOnce(Vacant<'x, V>) -> Result<Filled<'x>, E>,
+        make: impl for<'x> FnOnce(Vacant<'x, V, L>) -> Result<Filled<'x>, E>,
     ) -> Result<(), E> {
         self.make(false, make).map(|_| ())
     }
@@ -379,13 +379,14 @@ impl<V, L> Filling<V, L> {
     fn make<E>(
         &mut self,
         taken: bool,
-        make: impl for<'x> FnOnce(Vacant<'x, V>) -> Result<Filled<'x>, E>,
+        make: impl for<'x> FnOnce(Vacant<'x, V, L>) -> Result<Filled<'x>, E>,
     ) -> Result<NonNull<V>, E> {
         let core = &self.arena.core;
         let slot = slot::<V>(core.slots.behind(), core.made);
         if core.made < core.depth {
             let filled = make(Vacant {
                 slot,
+                last: PhantomData,
                 name: PhantomData,
             })?;
             // INVARIANT: by that of the filling the arena is this one's alone; its core begins it.
@@ -433,12 +434,13 @@ impl<V, L> Single<V, L> {
     pub(crate) fn make<E>(
         self,
         last: L,
-        make: impl for<'x> FnOnce(Vacant<'x, V>) -> Result<Filled<'x>, E>,
-    ) -> Result<NonNull<V>, E> {
+        make: impl for<'x> FnOnce(Vacant<'x, V, L>) -> Result<Filled<'x>, E>,
+    ) -> Result<Taken<V, L>, E> {
         let Self(mut filling) = self;
         let value = filling.make(true, make)?;
         drop(filling.finish(last));
-        Ok(value)
+        // INVARIANT: there was room for the value, so it was just made, and taken.
+        Ok(Taken::of(value))
     }
 }
 
@@ -449,9 +451,10 @@ type Name<'x> = PhantomData<fn(&'x ()) -> &'x ()>;
 ///
 /// # Invariants
 ///
-/// It is the next of an arena that is being filled; the memory is there, nonpaged, and nobody else refers to it.
-pub(crate) struct Vacant<'x, V> {
+/// It is the next of an arena of values `V` with an `L` that is being filled; the memory is there, nonpaged, and nobody else refers to it.
+pub(crate) struct Vacant<'x, V, L> {
     slot: NonNull<Slot<V>>,
+    last: PhantomData<fn(L)>,
     name: Name<'x>,
 }
 
@@ -465,7 +468,7 @@ pub(crate) struct Filled<'x> {
     _name: Name<'x>,
 }
 
-impl<'x, V> Vacant<'x, V> {
+impl<'x, V, L> Vacant<'x, V, L> {
     /// The place of the value, where it stays.
     pub(crate) const fn value(&self) -> NonNull<V> {
         // A slot begins with its value.
@@ -522,9 +525,9 @@ impl<V, L> Handle<V, L> {
         &self.share
     }
 
-    /// Takes a value, if one is free. Its holder [gives it back](Self::give_back). IRQL: `<= DISPATCH_LEVEL`.
+    /// Takes a value, if one is free. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
-    pub(crate) fn take(&self) -> Option<NonNull<V>> {
+    pub(crate) fn take(&self) -> Option<Taken<V, L>> {
         let core = self.core();
         // Read once: the slots stay where they are.
         let slots = core.slots.behind();
@@ -535,8 +538,8 @@ impl<V, L> Handle<V, L> {
                 .link
         };
         match core.stack.pop(link) {
-            // A slot begins with its value.
-            Some(index) => Some(slot::<V>(slots, index).cast()),
+            // INVARIANT: just taken. A slot begins with its value.
+            Some(index) => Some(Taken::of(slot::<V>(slots, index).cast())),
             None => self.take_awaited(),
         }
     }
@@ -544,10 +547,11 @@ impl<V, L> Handle<V, L> {
     /// As [`take`](Self::take), when no value is free, or somebody waits for one.
     #[cold]
     #[inline(never)]
-    fn take_awaited(&self) -> Option<NonNull<V>> {
+    fn take_awaited(&self) -> Option<Taken<V, L>> {
         let core = self.core();
         let index = core.stack.pop_awaited(|index| core.link(index))?;
-        Some(slot::<V>(core.slots.behind(), index).cast())
+        // INVARIANT: just taken.
+        Some(Taken::of(slot::<V>(core.slots.behind(), index).cast()))
     }
 
     /// Takes a value, waiting until one is free, `limit` runs out, or `other` is set. IRQL: `<= APC_LEVEL`.
@@ -559,7 +563,7 @@ impl<V, L> Handle<V, L> {
         &self,
         limit: Option<Duration>,
         other: Option<&Event>,
-    ) -> Result<NonNull<V>, Error> {
+    ) -> Result<Taken<V, L>, Error> {
         let may_wait = may_wait()?;
         if let Some(taken) = self.take() {
             return Ok(taken);
@@ -634,33 +638,6 @@ impl<V, L> Handle<V, L> {
         let core = self.core();
         core.made
     }
-
-    /// The `last` of the arena of a value.
-    ///
-    /// # Safety
-    ///
-    /// `value` was [taken](Self::take) from an arena of these types, and not given back before the result is used no more.
-    pub(crate) unsafe fn last_of<'l>(value: NonNull<V>) -> &'l L {
-        // SAFETY: the caller is the holder; by the invariant of the arena what goes last is initialised.
-        unsafe {
-            let arena = Holder::of(value).arena.0.cast::<Arena<V, L>>();
-            (*arena.as_ptr()).last.assume_init_ref()
-        }
-    }
-
-    /// Gives a value back. Frees the arena with the last value when no handle is left. IRQL: `<= DISPATCH_LEVEL`.
-    ///
-    /// # Safety
-    ///
-    /// `value` was [taken](Self::take) from an arena of these types; the caller, its one holder, leaves it alone from now on.
-    #[inline]
-    pub(crate) unsafe fn give_back(value: NonNull<V>) {
-        // INVARIANT: the caller says so.
-        drop(Taken {
-            value,
-            owned: PhantomData,
-        });
-    }
 }
 
 /// The holder of a slot, by its place.
@@ -680,18 +657,6 @@ impl Deref for Holder<'_> {
 }
 
 impl Holder<'_> {
-    /// The holder of a value.
-    ///
-    /// # Safety
-    ///
-    /// The value was taken from an arena, and is not given back as long as the result is used, unless by that.
-    #[inline]
-    unsafe fn of<V>(value: NonNull<V>) -> Self {
-        // INVARIANT: the caller says so.
-        // A slot begins with its value.
-        Self(MadePlace::at(Slot::<V>::place(value.cast())))
-    }
-
     /// Gives the slot back.
     #[inline]
     fn give_back(self) {
@@ -731,30 +696,73 @@ impl Holder<'_> {
     }
 }
 
-/// An owner of a value of an arena. Dropping it gives the value back, at any IRQL up to `DISPATCH_LEVEL`.
+/// An owner of a value of an arena with an `L`. Dropping it gives the value back, and frees the arena with the last value when no handle is
+/// left, at any IRQL up to `DISPATCH_LEVEL`.
 ///
 /// # Invariants
 ///
-/// The value was taken from an arena, and this is its one holder.
-pub(crate) struct Taken<V> {
+/// The value was taken from an arena of these types, and this is its one holder.
+pub(crate) struct Taken<V, L = Exchangeable> {
     value: NonNull<V>,
-    owned: PhantomData<Exchanged<V>>,
+    owned: PhantomData<(Exchanged<V>, L)>,
 }
 
-// SAFETY: it is the value's one holder, and so sent with it.
-unsafe impl<V: Send> Send for Taken<V> {}
-// SAFETY: shared, it gives out the value as shared.
-unsafe impl<V: Sync> Sync for Taken<V> {}
+// SAFETY: it is the value's one holder, and so sent with it. The last one drops the values and `L`, on whatever thread.
+unsafe impl<V: Send, L: Send + Sync> Send for Taken<V, L> {}
+// SAFETY: shared, it gives out the value and `L` as shared.
+unsafe impl<V: Sync, L: Sync> Sync for Taken<V, L> {}
 
-impl<V> Taken<V> {
+impl<V, L> Taken<V, L> {
+    #[inline]
+    const fn of(value: NonNull<V>) -> Self {
+        // INVARIANT: the callers say so.
+        Self {
+            value,
+            owned: PhantomData,
+        }
+    }
+
+    /// The owner of a value, by its place.
+    ///
+    /// # Safety
+    ///
+    /// The place came from [`into_raw`](Self::into_raw) of an owner with these types, whose value nobody owns; or it is the
+    /// [place](Self::as_raw) of an owner that is not used as long as the result exists, and the result is not dropped.
+    #[inline]
+    pub(crate) const unsafe fn from_raw(value: NonNull<V>) -> Self {
+        // INVARIANT: by the contract of this function.
+        Self::of(value)
+    }
+
+    /// The value's place. The value is not given back.
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<V> {
+        ManuallyDrop::new(self).value
+    }
+
     /// The value's place.
     #[inline]
     pub(crate) const fn as_raw(&self) -> NonNull<V> {
         self.value
     }
+
+    /// The holder of the slot.
+    #[inline]
+    const fn holder(&self) -> Holder<'_> {
+        // INVARIANT: by the invariant the slot is taken, and is not given back as long as this is borrowed, unless by that. A slot begins
+        // with its value.
+        Holder(MadePlace::at(Slot::<V>::place(self.value.cast())))
+    }
+
+    /// The `last` of the arena.
+    pub(crate) fn last(&self) -> &L {
+        let arena = self.holder().arena.0.cast::<Arena<V, L>>();
+        // SAFETY: by the invariant the arena has these types. It is there, with what goes last initialised, because this is a holder.
+        unsafe { (*arena.as_ptr()).last.assume_init_ref() }
+    }
 }
 
-impl<V> Deref for Taken<V> {
+impl<V, L> Deref for Taken<V, L> {
     type Target = V;
 
     #[inline]
@@ -764,7 +772,10 @@ impl<V> Deref for Taken<V> {
     }
 }
 
-impl<V> DerefMut for Taken<V> {
+/// The `last` of an arena whose values need not stay as they were made, nor at their places: their holders may change and exchange them.
+pub(crate) struct Exchangeable;
+
+impl<V> DerefMut for Taken<V, Exchangeable> {
     #[inline]
     fn deref_mut(&mut self) -> &mut V {
         // SAFETY: by the invariant the value is this holder's, which is borrowed exclusively.
@@ -772,37 +783,11 @@ impl<V> DerefMut for Taken<V> {
     }
 }
 
-impl<V> Drop for Taken<V> {
+impl<V, L> Drop for Taken<V, L> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: by the invariant this is the value's one holder, and gone after this.
-        unsafe { Holder::of(self.value) }.give_back();
-    }
-}
-
-impl<V> Handle<V, ()> {
-    /// As [`take`](Self::take), with an owner.
-    #[inline]
-    pub(crate) fn take_owned(&self) -> Option<Taken<V>> {
-        self.take().map(Self::owned)
-    }
-
-    /// As [`take_within`](Self::take_within), with an owner.
-    pub(crate) fn take_owned_within(
-        &self,
-        limit: Option<Duration>,
-        other: Option<&Event>,
-    ) -> Result<Taken<V>, Error> {
-        self.take_within(limit, other).map(Self::owned)
-    }
-
-    #[inline]
-    fn owned(value: NonNull<V>) -> Taken<V> {
-        // INVARIANT: just taken.
-        Taken {
-            value,
-            owned: PhantomData,
-        }
+        // By the invariant this is the value's one holder, and gone after this.
+        self.holder().give_back();
     }
 }
 

@@ -19,9 +19,11 @@ use wsk_sys::STATUS_CANCELLED;
 use crate::buffer::carry::Carry;
 use crate::error::{Error, Memory};
 use crate::irp::{
-    Arguments, Discard, Flight, Header, Idle, Lock, NotLaunched, Observer, Outcome, Unheld,
+    Arguments, Block, Discard, Flight, Header, Idle, InArena, Lock, NotLaunched, Observer, Outcome,
+    Unheld,
 };
 use crate::memory::Shared;
+use crate::memory::arena::Taken;
 use crate::registration::{Capture, hold};
 pub(crate) use crate::request::{CarryOf, TargetOf};
 use crate::request::{Function, Operation, Request};
@@ -98,6 +100,29 @@ impl<B> Home<B> for ByItself {
     }
 }
 
+/// The home of operations whose blocks lie in an arena. The arena holds one reference to the capture for all of them.
+pub(crate) struct Pooled;
+
+// SAFETY: it is a block, which stays in its slot, because the `Last` is a reference to the capture.
+unsafe impl<B> InArena for Block<Carried<B>> {
+    type Last = Shared<Capture>;
+
+    fn hold(taken: &Taken<Self, Shared<Capture>>) -> Observer {
+        hold(taken.last())
+    }
+}
+
+impl<B> Home<B> for Pooled {
+    const HOLDS: bool = false;
+
+    #[inline]
+    fn give_back(operation: Unladen<B, Completion, Self>) {
+        let block = operation.into_operation().into_block();
+        // SAFETY: by the invariant the operation is that of a block that was taken from such an arena, whose owner `taken` has got.
+        drop(unsafe { Taken::<_, Shared<Capture>>::from_raw(block) });
+    }
+}
+
 /// An operation with room for a `B`, and for an `X` beside it.
 ///
 /// # Invariants
@@ -130,19 +155,17 @@ impl<B, X> Unladen<B, X> {
     }
 }
 
-impl<B, X, H> Unladen<B, X, H> {
-    /// An operation that came from `H`.
-    ///
-    /// # Safety
-    ///
-    /// The operation came from `H`.
+impl<B> Unladen<B, Completion, Pooled> {
+    /// The operation of a block that was taken from an arena.
     #[inline]
-    pub(crate) const unsafe fn of(operation: Idle<Carried<B, X>>) -> Self {
-        // INVARIANT: by the contract of this function.
-        let home = PhantomData;
+    pub(crate) fn taken(block: Taken<Block<Carried<B>>, Shared<Capture>>) -> Self {
+        // INVARIANT: the block came from an arena.
+        let (operation, home) = (Idle::taken(block), PhantomData);
         Self { operation, home }
     }
+}
 
+impl<B, X, H> Unladen<B, X, H> {
     /// The same operation, which then goes back by itself.
     #[inline]
     pub(crate) fn by_itself(self) -> Unladen<B, X> {

@@ -1,21 +1,22 @@
 //! [`Operations`]: a pool of operations. A request that uses one is started without allocating. Corresponds to the preallocated IRPs of C
 //! drivers.
 
+#![forbid(unsafe_code)]
+
 use core::fmt;
 use core::future::IntoFuture;
-use core::ptr::NonNull;
 use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::irp::{Block, Header, Idle, Observer, initialise};
+use crate::irp::Block;
 use crate::memory::Shared;
-use crate::memory::arena::{Filling, Handle, Vacant};
+use crate::memory::arena::{self, Filling, Handle};
 use crate::operation::carried::{
-    Carried, Completion, Home, Unladen, WayOf, refuse_large, refuse_large_completion,
+    Carried, Completion, Pooled, Unladen, WayOf, refuse_large, refuse_large_completion,
 };
 use crate::operation::in_flight::{FinishedOf, InFlight, NotStartedOf, Run};
-use crate::registration::{Capture, Provider, hold};
+use crate::registration::{Capture, Provider};
 use crate::request::{Function, Operation, Request, Way};
 
 /// The arena of operations that carry `B`. It holds one reference to the capture for all of them.
@@ -58,11 +59,6 @@ pub struct Operations<B> {
     arena: Arena<B>,
 }
 
-// SAFETY: an operation is bound to no thread; at rest it carries nothing, and in flight a `B`, which may be sent.
-unsafe impl<B: Send> Send for Operations<B> {}
-// SAFETY: through a shared pool operations are taken and given back, by atomic exchange.
-unsafe impl<B: Send> Sync for Operations<B> {}
-
 impl<B: Send + 'static> Operations<B> {
     /// Makes a pool of `depth` operations. IRQL: `<= DISPATCH_LEVEL`.
     ///
@@ -73,15 +69,7 @@ impl<B: Send + 'static> Operations<B> {
         const { refuse_large::<B>() };
         let mut filling = Filling::new(depth)?;
         for _ in 0..depth {
-            filling.add(|block: Vacant<'_, Block<Carried<B>>>| {
-                let header = block.value().cast();
-                // SAFETY: the block is initialised at its place, in nonpaged memory where it stays; `give_back` and `hold_driver` fit a
-                // block of a pool.
-                unsafe {
-                    initialise(header, give_back::<B>, Some(hold_driver::<B>));
-                    Ok::<_, Error>(block.assume_filled())
-                }
-            })?;
+            filling.add(|slot| Ok::<_, Error>(Block::fill(slot)))?;
         }
         Ok(Self {
             arena: filling.finish(provider.capture().clone()),
@@ -174,41 +162,6 @@ impl<B> fmt::Debug for Operations<B> {
     }
 }
 
-/// Gives an operation back to its pool.
-///
-/// # Safety
-///
-/// As for [`GiveBack`](crate::irp::GiveBack), for a block of a pool.
-#[inline]
-unsafe fn give_back<B>(block: NonNull<Header>) {
-    // SAFETY: the caller gives the block away, which is at rest and was taken from a pool of this type.
-    unsafe { Arena::<B>::give_back(block.cast()) };
-}
-
-/// The home of operations that come from a pool.
-pub(super) struct Pooled;
-
-impl<B> Home<B> for Pooled {
-    const HOLDS: bool = false;
-
-    #[inline]
-    fn give_back(operation: Unladen<B, Completion, Self>) {
-        let block = operation.into_operation().into_block();
-        // SAFETY: the operation was at rest, and came from a pool of this type.
-        unsafe { give_back::<B>(block.cast()) };
-    }
-}
-
-/// Keeps the driver loaded while the completion routine wakes a task: the last reference to the pool may go with the operation.
-///
-/// # Safety
-///
-/// As for `Hold` of the IRP's block, for a block of a pool.
-unsafe fn hold_driver<B>(block: NonNull<Header>) -> Observer {
-    // SAFETY: the block is taken, so its pool is there.
-    hold(unsafe { Arena::<B>::last_of(block.cast()) })
-}
-
 /// An operation that was taken from a pool, for a request. Dropping it gives it back.
 ///
 /// ```
@@ -239,9 +192,8 @@ pub struct Taken<B> {
 
 impl<B> Taken<B> {
     #[inline]
-    fn of(block: NonNull<Block<Carried<B>>>) -> Self {
-        // SAFETY: the block was just taken from a pool, and is at rest.
-        let operation = unsafe { Unladen::of(Idle::from_block(block)) };
+    fn of(block: arena::Taken<Block<Carried<B>>, Shared<Capture>>) -> Self {
+        let operation = Unladen::taken(block);
         Self { operation }
     }
 }

@@ -20,10 +20,11 @@ use crate::buffer::carry::Carry as _;
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
 use crate::irp::{
-    Arguments, Block, Flight, Header, Idle, Observer, Passed, Polled, Unheld, initialise,
+    Arguments, Block, Flight, Header, Idle, InArena, Observer, Passed, Polled, Unheld,
+    initialise_in,
 };
 use crate::irql::{MayWait, may_wait};
-use crate::memory::arena::{Filled, Filling, Handle, Single, Vacant};
+use crate::memory::arena::{Filled, Filling, Handle, Single, Taken, Vacant};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
@@ -53,6 +54,9 @@ struct Slot<O: Repeat<B>, B> {
     completion: Cell<MaybeUninit<Completion>>,
 }
 
+// SAFETY: whoever holds a slot may use it on any thread, with the `B` in it.
+unsafe impl<O: Repeat<B>, B: Send> Send for Slot<O, B> {}
+
 /// Whether an operation can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readiness {
@@ -63,7 +67,8 @@ enum Readiness {
     Abandoned,
 }
 
-type Arena<O, B> = Handle<Slot<O, B>, ()>;
+/// A slot that was taken from its arena.
+type TakenSlot<O, B> = Taken<Slot<O, B>, ()>;
 
 /// The value that keeps the target of an operation.
 type HeldOf<O, B> = <<O as Operation<B>>::Asked as Held<B>>::Held;
@@ -113,7 +118,7 @@ impl<O: Repeat<B>, B> Holder<O, B> {
     #[inline]
     fn give_back(self) {
         // SAFETY: by the invariant this is the slot's one holder, which is not used again; the callers have seen that the slot is at rest.
-        unsafe { Arena::<O, B>::give_back(self.0) };
+        drop(unsafe { TakenSlot::from_raw(self.0) });
     }
 
     /// Leaves the slot, with its holder, to the completion routine, and cancels it before if `cancelled`.
@@ -337,34 +342,26 @@ impl<O: Repeat<B>, B> Drop for Slot<O, B> {
     }
 }
 
-/// Gives back a slot that was left to the completion routine. The last handle of its socket may go with the slot, and the driver may then
-/// be unloaded: an observer keeps the driver until the end of this function.
-///
-/// # Safety
-///
-/// As for [`Discard`](crate::irp::Discard) and [`GiveBack`](crate::irp::GiveBack), for a block that begins a slot.
-unsafe fn discard<O: Repeat<B>, B>(block: NonNull<Header>) {
-    // INVARIANT: the caller is the slot's one holder, and gives the slot away, at rest.
-    let prepared = Prepared::<O, B> {
-        slot: Holder(block.cast()),
-    };
-    let held = prepared.slot.keep_driver();
-    if prepared.is_abandoned() {
-        // The abandoned operation has completed after all.
-        prepared.slot.readiness.set(Readiness::Ready);
-    }
-    drop(prepared);
-    held.tell(wsk_sys::STATUS_SUCCESS);
-}
+// SAFETY: the type has the layout of C, and begins with a block. It stays in its slot. Nobody changes `held`.
+unsafe impl<O: Repeat<B>, B> InArena for Slot<O, B> {
+    type Last = ();
 
-/// Keeps the driver loaded while the completion routine wakes a task.
-///
-/// # Safety
-///
-/// As for `Hold` of the IRP's block, for a block that begins a slot.
-unsafe fn hold_driver<O: Repeat<B>, B>(block: NonNull<Header>) -> Observer {
-    // INVARIANT: the caller lends the block, which begins a slot, for the time of this call.
-    Holder::<O, B>(block.cast()).keep_driver()
+    /// Gives back a slot that was left to the completion routine. The last handle of its socket may go with the slot, and the driver may
+    /// then be unloaded: an observer keeps the driver until the end of this function.
+    fn give_back(taken: TakenSlot<O, B>) {
+        let prepared = Prepared::taken(taken);
+        let held = prepared.slot.keep_driver();
+        if prepared.is_abandoned() {
+            // The abandoned operation has completed after all.
+            prepared.slot.readiness.set(Readiness::Ready);
+        }
+        drop(prepared);
+        held.tell(wsk_sys::STATUS_SUCCESS);
+    }
+
+    fn hold(taken: &TakenSlot<O, B>) -> Observer {
+        hold(O::Asked::captured(&taken.held))
+    }
 }
 
 impl<F: Function<B>, B> Request<'_, F, B> {
@@ -416,7 +413,6 @@ impl<F: Function<B>, B> Request<'_, F, B> {
             }
         };
         match single.make((), |slot| self.make(slot)) {
-            // INVARIANT: the slot was made and taken, and is at rest.
             Ok(slot) => Ok(Prepared::taken(slot)),
             Err((error, buffer)) => Err(NotStarted { error, buffer }),
         }
@@ -432,7 +428,7 @@ where
     /// # Errors
     ///
     /// The error that the checks of the request found, with the buffer; the slot stays vacant.
-    fn make(self, vacant: Vacant<'_, Slot<F::Operation, B>>) -> Result<Filled<'_>, (Error, B)> {
+    fn make(self, vacant: Vacant<'_, Slot<F::Operation, B>, ()>) -> Result<Filled<'_>, (Error, B)> {
         let Request {
             target,
             function,
@@ -440,14 +436,10 @@ where
         } = self;
         let slot = vacant.value();
         let this = slot.as_ptr();
-        // SAFETY: the slot is vacant memory that stays where it is; `discard` and `hold_driver` fit a block that begins a slot. If no
-        // operation can be made of the request, what was written is moved out again, or dropped.
+        initialise_in(&vacant);
+        // SAFETY: the slot is vacant memory that stays where it is. If no operation can be made of the request, what was written is moved
+        // out again, or dropped.
         unsafe {
-            initialise(
-                slot.cast(),
-                discard::<F::Operation, B>,
-                Some(hold_driver::<F::Operation, B>),
-            );
             let ready = core::cell::Cell::new(Readiness::Ready);
             (&raw mut (*this).straight).write(AtomicBool::new(true));
             (&raw mut (*this).readiness).write(ready);
@@ -520,11 +512,11 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         self.slot.readiness.get() == Readiness::Abandoned
     }
 
-    /// The operation of a slot that was just taken from its arena.
+    /// The operation of a slot that has an owner, and so is at rest.
     #[inline]
-    const fn taken(slot: NonNull<Slot<O, B>>) -> Self {
-        // INVARIANT: a free slot is at rest.
-        let slot = Holder(slot);
+    fn taken(slot: TakenSlot<O, B>) -> Self {
+        // INVARIANT: the owner is gone.
+        let slot = Holder(slot.into_raw());
         Self { slot }
     }
 
@@ -1232,13 +1224,8 @@ impl<O: Repeat<B>, B> fmt::Debug for Started<O, B> {
 /// # Ok::<(), wsk::Error>(())
 /// ```
 pub struct PreparedPool<O: Repeat<B>, B> {
-    arena: Arena<O, B>,
+    arena: Handle<Slot<O, B>, ()>,
 }
-
-// SAFETY: slots are taken and given back by atomic exchange, on any thread; whoever has a slot may use it on any thread.
-unsafe impl<O: Repeat<B>, B: Send> Send for PreparedPool<O, B> {}
-// SAFETY: as above.
-unsafe impl<O: Repeat<B>, B: Send> Sync for PreparedPool<O, B> {}
 
 impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     /// Prepares `depth` requests. `make` makes each, and gets its number. IRQL: as for [`Request::prepare`], if `make` may be called
