@@ -46,8 +46,8 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
-const UNSAFE_BLOCKS: usize = 210;
-const UNSAFE_FILES: usize = 15;
+const UNSAFE_BLOCKS: usize = 208;
+const UNSAFE_FILES: usize = 14;
 
 /// The files that have unsafe code of any kind. Those without blocks declare what is unsafe, or say which threads may have a value.
 const UNSAFE: &[&str] = &[
@@ -64,7 +64,6 @@ const UNSAFE: &[&str] = &[
     "memory::arena",
     "memory::pool",
     "memory::unicode",
-    "operation::blocking",
     "operation::carried",
     "operation::in_flight",
     "operation::prepared",

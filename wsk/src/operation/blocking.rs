@@ -1,24 +1,19 @@
 //! Waiting in the call: [`wait`](Request::wait) and [`wait_timeout`](Request::wait_timeout). Nothing outlives the call, so a request
 //! that is waited for may borrow anything.
 
-use core::ptr::NonNull;
+#![forbid(unsafe_code)]
+
 use core::time::Duration;
 
-use crate::buffer::carry::{Carry as _, Ingredient};
+use crate::buffer::carry::Ingredient;
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
-use crate::irp::{Flight, Idle, Spares};
+use crate::irp::{Arguments, Flight, Idle, Outcome};
 use crate::irql::{MayWait, may_wait};
-use crate::operation::carried::{CarryOf, Completed, Kept, Unladen, WayOf, lend_and_put};
-use crate::registration::hold;
+use crate::operation::carried::{Patience, TargetOf, Unladen, Waited, WayOf, run_in_place};
 use crate::request::{CutShort, Function, Operation, Own, Request, Way};
-use crate::socket::calls::{self, Asked, Call as _};
+use crate::socket::calls::Call as _;
 use crate::time::{Deadline, GRACE};
-
-/// The result of waiting for a request.
-type Waited<F, B> = <WayOf<<F as Function<B>>::Operation, B> as Way<B>>::Waited<
-    <<F as Function<B>>::Operation as Operation<B>>::Output,
->;
 
 impl<F: Function<B>, B> Request<'_, F, B>
 where
@@ -210,131 +205,17 @@ pub trait Blocking<F: Function<B>, B> {
 pub use crate::request::{InPlace, Owning};
 
 impl<F: Function<B>, B> Blocking<F, B> for InPlace {
-    // The usual path, in one piece.
-    #[expect(clippy::too_many_lines, reason = "errors leave where they arise")]
     #[inline]
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
-        type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
-
-        const {
-            assert!(
-                !<<F::Operation as Operation<B>>::Parameters as calls::Call<B>>::POINTS_INTO_CARRIED,
-                "a provider may keep what points into this call's stack: wait for an operation that owns it"
-            );
-        }
-        let (target, function, mut carried) = (request.target, request.function, request.carried);
-        let place = NonNull::from(&mut carried);
-        // The usual path goes straight through. Everything else leaves it early.
-        let may_wait = match limit.begin(F::Operation::CALL) {
-            Ok(may_wait) => may_wait,
-            Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
-        };
-        let near = <F::Operation as Operation<B>>::Asked::near(target);
-        let target = <F::Operation as Operation<B>>::Asked::far(&near);
-        // The operation goes back to the place that it came from.
-        let spares = <F::Operation as Operation<B>>::Asked::spares(target);
-        let mut operation = match spares.and_then(Spares::take).map_or_else(Idle::new, Ok) {
-            Ok(operation) => operation,
-            Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
-        };
-        operation.arm(None);
-        // SAFETY: `carried` lies there, and is not used before it is taken back.
-        let mut parameters = match unsafe { lend_and_put(&mut operation, place, target, function) }
-        {
-            Ok(bound) => bound.into_call(),
-            Err(error) => {
-                give_back_after_error(spares, operation);
-                return WayIn::<F, B>::waited(Err(error), carried);
-            }
-        };
-        let mut ending = None;
-        if L::LIMITS {
-            parameters.may_end_early();
-            // Allocates before anything is in flight, because ending the request must not fail.
-            match F::Operation::before_time_out(target) {
-                Ok(means) => {
-                    ending = Some(Ending {
-                        means,
-                        limit,
-                        cut_short: None,
-                    });
-                }
-                Err(error) => {
-                    take_back::<F::Operation, B>(&mut operation, place);
-                    give_back_after_error(spares, operation);
-                    return WayIn::<F, B>::waited(Err(error), carried);
-                }
-            }
-        }
-        // SAFETY: what the parameters point at is in the arguments, or was lent, until the completion is seen; otherwise the block is left
-        // behind. The block was armed above.
-        let launched = unsafe { operation.launch_armed(|irp| parameters.submit(irp)) };
-        let passed = match launched {
-            Ok(passed) => passed,
-            Err(refused) => {
-                let mut operation = refused.operation;
-                take_back::<F::Operation, B>(&mut operation, place);
-                give_back_after_error(spares, operation);
-                return WayIn::<F, B>::waited(Err(refused.error), carried);
-            }
-        };
-        let mut end = passed.end();
-        let over = loop {
-            let operation = match end {
-                Ok(operation) => operation,
-                Err(flight) => {
-                    let ending = if L::LIMITS { ending.as_mut() } else { None };
-                    match outlast::<F::Operation, B, L>(
-                        near.clone(),
-                        flight,
-                        ending,
-                        place,
-                        may_wait,
-                    ) {
-                        Ok(operation) => operation,
-                        Err(error) => return WayIn::<F, B>::lost(error, carried),
-                    }
-                }
-            };
-            // SAFETY: the operation has completed; `carried` lies at its place, and was lent.
-            let completed =
-                unsafe { Completed::<F::Operation, B, _>::of(operation, Kept::at(place)) };
-            // No observer, as before: the caller keeps the driver loaded. If the operation is left behind, `outlast` gives it an observer.
-            match completed.go_on(|_| None) {
-                Ok(over) => break over,
-                Err(next) => end = next.into_flight().end(),
-            }
-        };
-        let (result, operation) = over.read_in_place(|outcome, arguments, carried| {
-            let cut_short = if L::LIMITS {
-                ending.and_then(|ending| ending.cut_short)
-            } else {
-                None
-            };
-            if let Some(why) = cut_short
-                && F::Operation::is_timed_out(outcome.status)
-            {
-                Err(F::Operation::cut_short(why, outcome, arguments, carried))
-            } else {
-                F::Operation::read(outcome, arguments, carried)
-            }
-        });
-        match result {
-            Ok(output) => {
-                let waited = WayIn::<F, B>::waited(Ok(output), carried);
-                give_back(spares, operation);
-                waited
-            }
-            Err(error) => {
-                give_back_after_error(spares, operation);
-                WayIn::<F, B>::waited(Err(error), carried)
-            }
+        match limit.begin(F::Operation::CALL) {
+            Ok(may_wait) => run_in_place(request, limit, may_wait),
+            Err(error) => WayOf::<F::Operation, B>::waited(Err(error), request.carried),
         }
     }
 }
 
 /// The means to end a request before it is over.
-struct Ending<L> {
+pub(crate) struct Ending<L> {
     limit: L,
     /// The operation that ending the request takes, if it takes one.
     means: Option<Idle<()>>,
@@ -342,93 +223,59 @@ struct Ending<L> {
     cut_short: Option<CutShort>,
 }
 
-/// Takes back what was lent.
-#[inline]
-fn take_back<O: Operation<B>, B>(operation: &mut Idle<()>, place: NonNull<B>) {
-    // SAFETY: the value was lent, and the operation is over, or its request was not made.
-    unsafe { CarryOf::<O, B>::take_back::<false>(place, operation.locked()) };
-}
+impl<O: Operation<B>, B, L: Limit> Patience<O, B> for L {
+    const ENDS: bool = L::LIMITS;
+    type Means = Ending<L>;
 
-/// Gives an operation back.
-#[inline]
-fn give_back(spares: Option<&Spares<2>>, operation: Idle<()>) {
-    match spares {
-        Some(spares) => spares.put(operation),
-        None => drop(operation),
+    /// Allocates before anything is in flight, because ending the request must not fail.
+    #[inline]
+    fn get_ready(self, target: TargetOf<'_, O, B>) -> Result<Ending<L>, Error> {
+        Ok(Ending {
+            means: O::before_time_out(target)?,
+            limit: self,
+            cut_short: None,
+        })
     }
-}
 
-/// As [`give_back`].
-#[cold]
-#[inline(never)]
-fn give_back_after_error(spares: Option<&Spares<2>>, operation: Idle<()>) {
-    give_back(spares, operation);
-}
-
-/// Waits for a request that had not completed when the call returned, and returns its operation when it has completed.
-///
-/// # Errors
-///
-/// The error that says that the buffer was left to the provider.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "else it would lie in memory also where nothing is outlasted"
-)]
-#[inline(never)]
-fn outlast<O: Operation<B>, B, L: Limit>(
-    near: <O::Asked as Asked<B>>::Near<'_>,
-    flight: Flight<()>,
-    ending: Option<&mut Ending<L>>,
-    place: NonNull<B>,
-    may_wait: MayWait,
-) -> Result<Idle<()>, Error> {
-    let target = O::Asked::far(&near);
-    let mut asked = false;
-    if let Some(ending) = ending
-        && !ending.limit.wait(&flight, may_wait)
-    {
-        // If a request goes on several times, the first reason is kept.
-        ending.cut_short.get_or_insert(ending.limit.reason());
-        O::time_out(target, &flight, ending.means.take());
-        asked = true;
+    fn outlast(
+        target: TargetOf<'_, O, B>,
+        flight: &Flight<()>,
+        ending: Option<&mut Ending<L>>,
+        may_wait: MayWait,
+    ) -> bool {
+        let mut asked = false;
+        if let Some(ending) = ending
+            && !ending.limit.wait(flight, may_wait)
+        {
+            // If a request goes on several times, the first reason is kept.
+            ending.cut_short.get_or_insert(ending.limit.reason());
+            O::time_out(target, flight, ending.means.take());
+            asked = true;
+        }
+        // A provider that has returned an error, or was asked to cancel, gets a limited time to complete the IRP.
+        let grace = (asked || flight.returned().is_error()).then_some(GRACE);
+        flight.wait(may_wait, grace)
     }
-    // A provider that has returned an error, or was asked to cancel, gets a limited time to complete the IRP.
-    let grace = (asked || flight.returned().is_error()).then_some(GRACE);
-    if !flight.wait(may_wait, grace) {
-        // If the buffer's own code unwinds, this waits: borrowed memory must not go before the IRP has completed.
-        let outlasted = Outlasted(&flight, may_wait);
-        // SAFETY: the `B` lies there, and was lent; the memory that is left to the provider is not inside it.
-        let abandoned = unsafe {
-            if CarryOf::<O, B>::abandon(place) {
-                Some(place.as_ref())
-            } else {
-                None
-            }
+
+    #[inline]
+    fn read(
+        ending: Option<Ending<L>>,
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        carried: &mut B,
+    ) -> Result<O::Output, Error> {
+        let cut_short = if L::LIMITS {
+            ending.and_then(|ending| ending.cut_short)
+        } else {
+            None
         };
-        core::mem::forget(outlasted);
-        if let Some(carried) = abandoned {
-            let (call, status) = (O::CALL, flight.returned());
-            // The completion routine runs when the IRP completes, if it ever does. The driver must still be loaded then.
-            flight.leave_observed(hold(O::Asked::capture(target, carried)));
-            return Err(Error::Abandoned { call, status });
+        if let Some(why) = cut_short
+            && O::is_timed_out(outcome.status)
+        {
+            Err(O::cut_short(why, outcome, arguments, carried))
+        } else {
+            O::read(outcome, arguments, carried)
         }
-    }
-    let mut flight = flight;
-    loop {
-        match flight.end() {
-            Ok(operation) => return Ok(operation),
-            Err(again) => flight = again,
-        }
-        flight.wait(may_wait, None);
-    }
-}
-
-/// Waits for a flight when it is dropped.
-struct Outlasted<'f>(&'f Flight<()>, MayWait);
-
-impl Drop for Outlasted<'_> {
-    fn drop(&mut self) {
-        self.0.wait(self.1, None);
     }
 }
 

@@ -20,13 +20,14 @@ use crate::buffer::carry::Carry;
 use crate::error::{Error, Memory};
 use crate::irp::{
     Arguments, Block, Discard, Flight, Header, Idle, InArena, Lock, NotLaunched, Observer, Outcome,
-    Unheld,
+    Spares, Unheld,
 };
+use crate::irql::MayWait;
 use crate::memory::Shared;
 use crate::memory::arena::Taken;
 use crate::registration::{Capture, hold};
 pub(crate) use crate::request::{CarryOf, TargetOf};
-use crate::request::{Function, Operation, Request};
+use crate::request::{Function, Operation, Request, Way};
 use crate::socket::calls::{Asked, Bound, Call};
 
 /// The way in which an operation carries.
@@ -222,7 +223,7 @@ unsafe impl<B, X, H> Where<B> for Inside<X, H> {
 }
 
 /// The load is in the memory of a caller that waits until the operation is over.
-pub(crate) struct Kept<B>(NonNull<B>);
+struct Kept<B>(NonNull<B>);
 
 impl<B> Clone for Kept<B> {
     #[inline]
@@ -232,13 +233,6 @@ impl<B> Clone for Kept<B> {
 }
 
 impl<B> Copy for Kept<B> {}
-
-impl<B> Kept<B> {
-    #[inline]
-    pub(crate) const fn at(place: NonNull<B>) -> Self {
-        Self(place)
-    }
-}
 
 // SAFETY: whoever put the load there for an operation keeps it there.
 unsafe impl<B> Where<B> for Kept<B> {
@@ -900,22 +894,6 @@ impl<O: Operation<B>, B, W: Where<B>> Over<O, B, W> {
     }
 }
 
-impl<O: Operation<B>, B> Over<O, B, Kept<B>> {
-    /// Calls `read` for the result, takes back what is lent, and returns the operation too.
-    #[expect(
-        clippy::inline_always,
-        reason = "as for what ends an operation in flight"
-    )]
-    #[inline(always)]
-    pub(crate) fn read_in_place<R>(
-        self,
-        read: impl FnOnce(Outcome, &mut Arguments, &mut B) -> R,
-    ) -> (R, Idle<()>) {
-        let (result, load) = self.read(read);
-        (result, load.into_operation().0)
-    }
-}
-
 /// The result of an operation, its load, and the operation itself.
 type Unloaded<O, B, X, H> = (
     Result<<O as Operation<B>>::Output, Error>,
@@ -947,6 +925,211 @@ impl<O: Operation<B>, B, X, H> Over<O, B, Inside<X, H>> {
     pub(crate) fn finish(self) -> (Result<O::Output, Error>, B) {
         let (result, carried, _operation) = self.unload();
         (result, carried)
+    }
+}
+
+/// How long the maker of a request `O` waits for its end.
+pub(crate) trait Patience<O: Operation<B>, B>: Sized {
+    /// Whether the wait may end before the request does. If not, there is never a `Means`.
+    const ENDS: bool;
+    /// The means to end the wait.
+    type Means;
+
+    /// Gets the means ready, before the request is made.
+    fn get_ready(self, target: TargetOf<'_, O, B>) -> Result<Self::Means, Error>;
+
+    /// Waits for a request that has not completed when its call returns. Returns whether it has completed; if not, its provider has had
+    /// time enough.
+    fn outlast(
+        target: TargetOf<'_, O, B>,
+        flight: &Flight<()>,
+        means: Option<&mut Self::Means>,
+        may_wait: MayWait,
+    ) -> bool;
+
+    /// Reads the result of the operation, which is over.
+    fn read(
+        means: Option<Self::Means>,
+        outcome: Outcome,
+        arguments: &mut Arguments,
+        carried: &mut B,
+    ) -> Result<O::Output, Error>;
+}
+
+/// The result of waiting for a request.
+pub(crate) type Waited<F, B> = <WayOf<<F as Function<B>>::Operation, B> as Way<B>>::Waited<
+    <<F as Function<B>>::Operation as Operation<B>>::Output,
+>;
+
+/// Makes a request and waits until it is over. The load stays in the frame of this function, which nobody else has: it does not return
+/// before the load was taken back, or left to the provider.
+// The usual path goes straight through. Everything else leaves it early.
+#[inline(always)]
+pub(crate) fn run_in_place<F: Function<B>, B, P: Patience<F::Operation, B>>(
+    request: Request<'_, F, B>,
+    patience: P,
+    may_wait: MayWait,
+) -> Waited<F, B> {
+    type WayIn<F, B> = WayOf<<F as Function<B>>::Operation, B>;
+
+    const {
+        assert!(
+            !<<F::Operation as Operation<B>>::Parameters as Call<B>>::POINTS_INTO_CARRIED,
+            "a provider may keep what points into this call's stack: wait for an operation that owns it"
+        );
+    }
+    let (target, function, mut carried) = (request.target, request.function, request.carried);
+    let (place, of) = (NonNull::from(&mut carried), PhantomData);
+    let near = <F::Operation as Operation<B>>::Asked::near(target);
+    let target = <F::Operation as Operation<B>>::Asked::far(&near);
+    // The operation goes back to the place that it came from.
+    let spares = <F::Operation as Operation<B>>::Asked::spares(target);
+    let mut operation = match spares.and_then(Spares::take).map_or_else(Idle::new, Ok) {
+        Ok(operation) => operation,
+        Err(error) => return WayIn::<F, B>::waited(Err(error), carried),
+    };
+    operation.arm(None);
+    // SAFETY: `carried` lies there, and is not used before it is taken back.
+    let mut call = match unsafe { lend_and_put(&mut operation, place, target, function) } {
+        Ok(bound) => bound.into_call(),
+        Err(error) => {
+            give_back_after_error(spares, operation);
+            return WayIn::<F, B>::waited(Err(error), carried);
+        }
+    };
+    let at = Kept(place);
+    let mut means = None;
+    if P::ENDS {
+        call.may_end_early();
+        // INVARIANT: lent.
+        let load = Load::<F::Operation, B, _, true> { operation, at, of };
+        match patience.get_ready(target) {
+            Ok(ready) => means = Some(ready),
+            Err(error) => {
+                give_back_after_error(spares, load.take_back().into_operation().0);
+                return WayIn::<F, B>::waited(Err(error), carried);
+            }
+        }
+        (operation, _) = load.into_operation();
+    }
+    // SAFETY: what the parameters point at is in the arguments, or was lent and stays at its place, until the operation has completed: this
+    // function does not return before, unless the load was left to the provider. The operation was armed above.
+    let launched = unsafe { operation.launch_armed(|irp| call.submit(irp)) };
+    let passed = match launched {
+        Ok(passed) => passed,
+        Err(refused) => {
+            let (error, load) = Refused::<F::Operation, B, _>::of(refused, at).take_back();
+            give_back_after_error(spares, load.into_operation().0);
+            return WayIn::<F, B>::waited(Err(error), carried);
+        }
+    };
+    let mut end = passed.end();
+    let over = loop {
+        let operation = match end {
+            Ok(operation) => operation,
+            Err(flight) => {
+                let means = if P::ENDS { means.as_mut() } else { None };
+                // INVARIANT: in flight, with its load.
+                match outlast::<F::Operation, B, P>(near.clone(), flight, means, at, may_wait) {
+                    Ok(operation) => operation,
+                    Err(error) => return WayIn::<F, B>::lost(error, carried),
+                }
+            }
+        };
+        // INVARIANT: it was loaded, and has completed.
+        let completed = Completed::<F::Operation, B, _>(Load { operation, at, of });
+        // No observer, as before: the caller keeps the driver loaded. If the operation is left behind, `outlast` gives it an observer.
+        match completed.go_on(|_| None) {
+            Ok(over) => break over,
+            Err(next) => end = next.into_flight().end(),
+        }
+    };
+    let (result, load) =
+        over.read(|outcome, arguments, carried| P::read(means, outcome, arguments, carried));
+    let (operation, _) = load.into_operation();
+    match result {
+        Ok(output) => {
+            let waited = WayIn::<F, B>::waited(Ok(output), carried);
+            give_back(spares, operation);
+            waited
+        }
+        Err(error) => {
+            give_back_after_error(spares, operation);
+            WayIn::<F, B>::waited(Err(error), carried)
+        }
+    }
+}
+
+/// Gives an operation back.
+#[inline]
+fn give_back(spares: Option<&Spares<2>>, operation: Idle<()>) {
+    match spares {
+        Some(spares) => spares.put(operation),
+        None => drop(operation),
+    }
+}
+
+/// As [`give_back`].
+#[cold]
+#[inline(never)]
+fn give_back_after_error(spares: Option<&Spares<2>>, operation: Idle<()>) {
+    give_back(spares, operation);
+}
+
+/// Waits for an operation that had not completed when its call returned, and returns it when it has completed. The flight is that of an `O`
+/// that was loaded with the `B` at the place, which is lent.
+///
+/// # Errors
+///
+/// The error that says that the load was left to the provider.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "else it would lie in memory also where nothing is outlasted"
+)]
+#[inline(never)]
+fn outlast<O: Operation<B>, B, P: Patience<O, B>>(
+    near: <O::Asked as Asked<B>>::Near<'_>,
+    flight: Flight<()>,
+    means: Option<&mut P::Means>,
+    at: Kept<B>,
+    may_wait: MayWait,
+) -> Result<Idle<()>, Error> {
+    let target = O::Asked::far(&near);
+    // If foreign code unwinds, this waits: borrowed memory must not go before the IRP has completed.
+    let outlasted = Outlasted(&flight, may_wait);
+    let mut abandoned = None;
+    if !P::outlast(target, &flight, means, may_wait) {
+        let Kept(place) = at;
+        // SAFETY: the `B` lies there, and was lent; the memory that is left to the provider is not inside it.
+        unsafe {
+            if CarryOf::<O, B>::abandon(place) {
+                abandoned = Some(place.as_ref());
+            }
+        }
+    }
+    core::mem::forget(outlasted);
+    if let Some(carried) = abandoned {
+        let (call, status) = (O::CALL, flight.returned());
+        // The completion routine runs when the IRP completes, if it ever does. The driver must still be loaded then.
+        flight.leave_observed(hold(O::Asked::capture(target, carried)));
+        return Err(Error::Abandoned { call, status });
+    }
+    let mut flight = flight;
+    loop {
+        match flight.end() {
+            Ok(operation) => return Ok(operation),
+            Err(again) => flight = again,
+        }
+        flight.wait(may_wait, None);
+    }
+}
+
+/// Waits for a flight when it is dropped.
+struct Outlasted<'f>(&'f Flight<()>, MayWait);
+
+impl Drop for Outlasted<'_> {
+    fn drop(&mut self) {
+        self.0.wait(self.1, None);
     }
 }
 
