@@ -105,8 +105,7 @@ pub(crate) fn story(mdl: *mut MDL) -> String {
     let known = RECORDS
         .lock(address)
         .get(address)
-        .map(|record| format!("{record}"))
-        .unwrap_or_default();
+        .map_or_else(String::new, |record| record.to_string());
     format!("MDL at {address:#x}; {}\n{known}", pool::story(address))
 }
 
@@ -355,22 +354,11 @@ export! {
         // SAFETY: the block is an MDL and not yet released.
         let flags = unsafe { (*Mdl).MdlFlags };
         // The flags do not tell when the driver has initialised the MDL anew since its pages were locked.
-        let has_locked = RECORDS
-            .lock(address)
-            .get(address)
-            .is_some_and(|record| record.locked.is_some());
-        if (flags & LOCKED != 0 || has_locked) && flags & PARTIAL == 0 {
+        let record = RECORDS.lock(address).remove(address).unwrap_or_default();
+        if (flags & LOCKED != 0 || record.locked.is_some()) && flags & PARTIAL == 0 {
             bugcheck!(
                 DRIVER_LEFT_LOCKED_PAGES_IN_SYSTEM(0, address, 0, 0),
-                [
-                    block,
-                    format!(
-                        "{}",
-                        RECORDS
-                            .lock(address)
-                            .get_or_insert_with(address, Record::default)
-                    )
-                ],
+                [block, record],
                 "IoFreeMdl was called for an MDL whose pages are still locked"
             )
         }
@@ -386,9 +374,54 @@ export! {
                 "IoFreeMdl was called for an MDL whose pages are still mapped"
             )
         }
-        let _ = RECORDS.lock(address).remove(address);
         MDLS.down();
         pool::release(block, "IoFreeMdl");
+    }
+}
+
+/// Stops when the target MDL can't describe `part` of the source MDL's buffer.
+///
+/// # Safety
+///
+/// Both MDLs are readable.
+unsafe fn require_part(source: *mut MDL, target: *mut MDL, part: &Range<usize>) {
+    // SAFETY: the caller says so.
+    let (described, size, flags) = unsafe { (buffer(source), (*target).Size, (*target).MdlFlags) };
+    let length = part.len();
+    if part.start < described.start || part.end > described.end {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::WSK_CONTRACT,
+                source as usize,
+                part.start,
+                length
+            ),
+            [story(source), story(target)],
+            "IoBuildPartialMdl was asked for {length} bytes at {:#x}, which the source MDL doesn't describe",
+            part.start
+        )
+    }
+    let room =
+        usize::from(size.cast_unsigned()).saturating_sub(size_of::<MDL>()) / size_of::<usize>();
+    let needed = pages(part.start, length);
+    if needed > room {
+        bugcheck!(
+            TARGET_MDL_TOO_SMALL(target as usize, room, needed, 0),
+            [story(target)],
+            "IoBuildPartialMdl was given a target MDL for fewer pages than the part has"
+        )
+    }
+    if flags & MAPPED != 0 && flags & PARTIAL_MAPPED != 0 {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::FREE_MAPPED_MDL,
+                target as usize,
+                flags.cast_unsigned() as usize,
+                0
+            ),
+            [story(target)],
+            "IoBuildPartialMdl was given a target MDL that is mapped: MmPrepareMdlForReuse comes first, or nobody unmaps it"
+        )
     }
 }
 
@@ -405,48 +438,14 @@ export! {
         require_resident("IoBuildPartialMdl", SourceMdl);
         // SAFETY: the driver gives two MDLs, with their page numbers.
         unsafe {
-            let source = buffer(SourceMdl);
             let wanted = VirtualAddress as usize;
             let length = if Length == 0 {
-                source.end.saturating_sub(wanted)
+                buffer(SourceMdl).end.saturating_sub(wanted)
             } else {
                 Length as usize
             };
-            if wanted < source.start || range::of(wanted, length).end > source.end {
-                bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(
-                        violation::WSK_CONTRACT,
-                        SourceMdl as usize,
-                        wanted,
-                        length
-                    ),
-                    [story(SourceMdl), story(TargetMdl)],
-                    "IoBuildPartialMdl was asked for {length} bytes at {wanted:#x}, which the source MDL doesn't describe"
-                )
-            }
-            let room = usize::from((*TargetMdl).Size.cast_unsigned())
-                .saturating_sub(size_of::<MDL>())
-                / size_of::<usize>();
-            if pages(wanted, length) > room {
-                bugcheck!(
-                    TARGET_MDL_TOO_SMALL(TargetMdl as usize, room, pages(wanted, length), 0),
-                    [story(TargetMdl)],
-                    "IoBuildPartialMdl was given a target MDL for fewer pages than the part has"
-                )
-            }
+            require_part(SourceMdl, TargetMdl, &range::of(wanted, length));
             let (source_flags, target_flags) = ((*SourceMdl).MdlFlags, (*TargetMdl).MdlFlags);
-            if target_flags & MAPPED != 0 && target_flags & PARTIAL_MAPPED != 0 {
-                bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(
-                        violation::FREE_MAPPED_MDL,
-                        TargetMdl as usize,
-                        target_flags.cast_unsigned() as usize,
-                        0
-                    ),
-                    [story(TargetMdl)],
-                    "IoBuildPartialMdl was given a target MDL that is mapped: MmPrepareMdlForReuse comes first, or nobody unmaps it"
-                )
-            }
             let mut flags = target_flags & FIXED_SIZE | PARTIAL;
             flags |= source_flags & (NONPAGED | LOCKED | IO_SPACE | WRITE);
             if source_flags & MAPPED != 0 {
@@ -495,6 +494,56 @@ fn wrong_kind(buffer: &Range<usize>) -> Option<&'static str> {
     }
 }
 
+/// Stops when the buffer of an MDL is known not to be nonpaged.
+///
+/// # Safety
+///
+/// `mdl` is readable.
+unsafe fn require_nonpaged(mdl: *mut MDL) {
+    // SAFETY: the caller says so.
+    let (buffer, flags) = unsafe { (buffer(mdl), (*mdl).MdlFlags) };
+    let (start, length) = (buffer.start, buffer.len());
+    if let Some((usage, end)) = pool::containing(start, |block| (block.usage(), block.range().end))
+    {
+        if usage == Use::Paged {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(
+                    violation::BUILD_FROM_PAGED,
+                    usize::from(irql::current()),
+                    mdl as usize,
+                    flags.cast_unsigned() as usize
+                ),
+                [story(mdl), pool::story(start)],
+                "MmBuildMdlForNonPagedPool was called for an MDL over paged pool"
+            )
+        }
+        if buffer.end > end {
+            bugcheck!(
+                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::WRITTEN_PAST_END, start, end, length),
+                [story(mdl), pool::story(start)],
+                "an MDL describes {length} bytes at {start:#x}, which reaches beyond the allocated block"
+            )
+        }
+    } else if pool::was_freed(start) {
+        bugcheck!(
+            PAGE_FAULT_IN_FREED_SPECIAL_POOL(start, 0, mdl as usize, 0),
+            [story(mdl), pool::story(start)],
+            "MmBuildMdlForNonPagedPool was called for an MDL over freed memory"
+        )
+    } else if let Some(kind) = wrong_kind(&buffer) {
+        bugcheck!(
+            DRIVER_VERIFIER_DETECTED_VIOLATION(
+                violation::BUILD_FROM_PAGED,
+                usize::from(irql::current()),
+                mdl as usize,
+                flags.cast_unsigned() as usize
+            ),
+            [story(mdl)],
+            "MmBuildMdlForNonPagedPool was called for an MDL over {kind}, which isn't nonpaged pool: MmProbeAndLockPages is for that"
+        )
+    }
+}
+
 export! {
     /// Fills in an MDL whose buffer is nonpaged.
     fn MmBuildMdlForNonPagedPool(MemoryDescriptorList: *mut MDL), at most DISPATCH_LEVEL {
@@ -515,53 +564,7 @@ export! {
                     "MmBuildMdlForNonPagedPool was called for an MDL that is locked, mapped or partial"
                 )
             }
-            let buffer = buffer(mdl);
-            let (start, length) = (buffer.start, (*mdl).ByteCount);
-            if let Some((usage, end)) =
-                pool::containing(start, |block| (block.usage(), block.range().end))
-            {
-                if usage == Use::Paged {
-                    bugcheck!(
-                        DRIVER_VERIFIER_DETECTED_VIOLATION(
-                            violation::BUILD_FROM_PAGED,
-                            usize::from(irql::current()),
-                            mdl as usize,
-                            flags.cast_unsigned() as usize
-                        ),
-                        [story(mdl), pool::story(start)],
-                        "MmBuildMdlForNonPagedPool was called for an MDL over paged pool"
-                    )
-                }
-                if buffer.end > end {
-                    bugcheck!(
-                        DRIVER_VERIFIER_DETECTED_VIOLATION(
-                            violation::WRITTEN_PAST_END,
-                            start,
-                            end,
-                            length as usize
-                        ),
-                        [story(mdl), pool::story(start)],
-                        "an MDL describes {length} bytes at {start:#x}, which reaches beyond the allocated block"
-                    )
-                }
-            } else if pool::was_freed(start) {
-                bugcheck!(
-                    PAGE_FAULT_IN_FREED_SPECIAL_POOL(start, 0, mdl as usize, 0),
-                    [story(mdl), pool::story(start)],
-                    "MmBuildMdlForNonPagedPool was called for an MDL over freed memory"
-                )
-            } else if let Some(kind) = wrong_kind(&buffer) {
-                bugcheck!(
-                    DRIVER_VERIFIER_DETECTED_VIOLATION(
-                        violation::BUILD_FROM_PAGED,
-                        usize::from(irql::current()),
-                        mdl as usize,
-                        flags.cast_unsigned() as usize
-                    ),
-                    [story(mdl)],
-                    "MmBuildMdlForNonPagedPool was called for an MDL over {kind}, which isn't nonpaged pool: MmProbeAndLockPages is for that"
-                )
-            }
+            require_nonpaged(mdl);
             (*mdl).MdlFlags = flags | NONPAGED;
             (*mdl).Process = ptr::null_mut();
             (*mdl).MappedSystemVa = (*mdl).StartVa.byte_add((*mdl).ByteOffset as usize);
