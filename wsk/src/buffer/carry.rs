@@ -309,14 +309,13 @@ unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
         let mut undo = UndoLock::new(lock, B::LOCKS);
         // INVARIANT: the caller keeps the buffer where it is, unused.
         let mut buffer = lending::<'x, _>(carried);
-        let control = buffer.control_room();
         // SAFETY: the same, until the caller unlocks the buffer.
         let extent = unsafe { buffer.lock_mut(undo.lock()) }?;
         // INVARIANT: locked.
         let room = Room {
             buffer: extent.place(),
             extent: *extent,
-            control,
+            control: B::CONTROL_ROOM,
             _operation: Brand::NEW,
         };
         undo.done();

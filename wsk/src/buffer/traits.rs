@@ -214,6 +214,11 @@ pub unsafe trait ReceiveBuffer {
     #[doc(hidden)]
     const LOCKS: bool = true;
 
+    /// The number of bytes of control information that there is room for. A constant, so that it is the same when a receive completes as when
+    /// it was made: an operation that lent no room still has the bytes of an earlier request.
+    #[doc(hidden)]
+    const CONTROL_ROOM: usize = 0;
+
     /// Describes the room to receive into, and locks it if it needs that. IRQL: `<= DISPATCH_LEVEL` if the memory is nonpaged, else
     /// `<= APC_LEVEL`.
     ///
@@ -225,13 +230,6 @@ pub unsafe trait ReceiveBuffer {
     ///
     /// As for [`SendBuffer::lock`].
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error>;
-
-    /// The number of bytes of control information that there is room for.
-    #[doc(hidden)]
-    #[inline]
-    fn control_room(&self) -> usize {
-        0
-    }
 
     /// Takes the control information of the received bytes: no more than there is room for.
     #[doc(hidden)]
@@ -545,10 +543,7 @@ macro_rules! leads_to {
         }
     };
     (ReceiveBuffer) => {
-        #[inline]
-        fn control_room(&self) -> usize {
-            (**self).control_room()
-        }
+        const CONTROL_ROOM: usize = <B as ReceiveBuffer>::CONTROL_ROOM;
 
         fn set_control(&mut self, control: &[u8]) {
             (**self).set_control(control);
@@ -613,14 +608,16 @@ unsafe impl<B: SendBuffer, const N: usize> SendBuffer for WithControl<B, N> {
 
 // SAFETY: keeps the promise of the buffer inside.
 unsafe impl<B: ReceiveBuffer, const N: usize> ReceiveBuffer for WithControl<B, N> {
+    const CONTROL_ROOM: usize = if N > B::CONTROL_ROOM {
+        N
+    } else {
+        B::CONTROL_ROOM
+    };
+
     passes_on!(
         B as ReceiveBuffer: lock_mut(lock: &'l mut self) { self.control.clear() } => &mut self.buffer,
         at(this) => NonNull::new_unchecked(&raw mut (*this.as_ptr()).buffer)
     );
-
-    fn control_room(&self) -> usize {
-        N.max(self.buffer.control_room())
-    }
 
     fn set_control(&mut self, control: &[u8]) {
         self.control.set(control);

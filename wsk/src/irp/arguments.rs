@@ -7,6 +7,7 @@ use core::mem::offset_of;
 use wsk_sys::{MDL, NPI_WSK_INTERFACE_ID, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL};
 
 use crate::address::Storage;
+use crate::memory;
 use crate::memory::atomic::AtomicBool;
 
 /// How many bytes of control information one operation can carry.
@@ -101,8 +102,8 @@ pub struct Arguments {
     pub(crate) control_flags: u32,
     /// How many bytes of control information there are, or room for.
     control_length: u32,
-    /// A copy of the control information: that of the caller may lie in pageable memory.
-    pub(crate) control: Aligned<CONTROL_ROOM>,
+    /// The control information or the output of the request, which has at most one of them. See the functions below.
+    shared: Aligned<CONTROL_ROOM>,
     /// The events to disable; or a pointer, which is its first member.
     events: WSK_EVENT_CALLBACK_CONTROL,
     /// The bytes of an option or of a control code, where they are few.
@@ -127,6 +128,7 @@ impl Arguments {
     // Where those members lie that are set by the functions below alone.
     pub(super) const BUFFER: usize = offset_of!(Self, buffer);
     pub(super) const CONTROL_LENGTH: usize = offset_of!(Self, control_length);
+    pub(super) const SHARED: usize = offset_of!(Self, shared);
     pub(super) const EVENTS: usize = offset_of!(Self, events);
 
     /// Sets the first bytes of the value.
@@ -190,8 +192,13 @@ impl Arguments {
         self.events.NpiId = pointer.cast();
     }
 
-    /// Makes `room` for control information that is received, unless it is 0. Clears what the request before has received: a provider may
-    /// write none.
+    /// Copies control information to send, as much as fits: that of the caller may be in pageable memory.
+    pub(crate) fn put_control(&mut self, control: &[u8]) {
+        memory::copy(control, &mut self.shared.0);
+    }
+
+    /// Makes `room` for control information that is received, unless it is 0. Clears the bytes of an earlier request: a provider may write
+    /// none.
     #[inline]
     pub(crate) fn make_control_ready(&mut self, room: usize) {
         if room > 0 {
@@ -200,16 +207,27 @@ impl Arguments {
             {
                 self.control_length = room.min(CONTROL_ROOM) as u32;
             }
-            self.control = Aligned::ZERO;
+            self.shared = Aligned::ZERO;
         }
     }
 
-    /// The control information that was received, of a request that had so much room for it.
+    /// The control information that was received, of a request for which this much [room](Self::make_control_ready) was made. The bytes of
+    /// other requests mean something else.
     #[inline]
     pub(crate) fn received_control(&self, room: usize) -> &[u8] {
         // The provider may claim more than there is room for.
         let length = (self.control_length as usize).min(room).min(CONTROL_ROOM);
-        self.control.0.split_at(length).0
+        self.shared.0.split_at(length).0
+    }
+
+    /// Clears the room for the output of an I/O control operation: a provider may write less than the operation gives.
+    pub(crate) const fn make_output_ready(&mut self) {
+        self.shared = Aligned::ZERO;
+    }
+
+    /// The output of an I/O control operation for which the room was [made ready](Self::make_output_ready), and zeros behind it.
+    pub(crate) const fn output(&self) -> &[u8; CONTROL_ROOM] {
+        &self.shared.0
     }
 }
 

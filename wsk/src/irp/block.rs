@@ -589,7 +589,12 @@ impl Places<'_> {
     /// The first `length` bytes of control information.
     #[inline]
     pub(crate) const fn control(self, length: usize) -> NonNull<[u8]> {
-        NonNull::slice_from_raw_parts(self.at(offset_of!(Arguments, control)), length)
+        NonNull::slice_from_raw_parts(self.at(Arguments::SHARED), length)
+    }
+
+    /// The room for the first `length` bytes of output.
+    pub(crate) const fn output(self, length: usize) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.at(Arguments::SHARED), length)
     }
 
     /// The room for received control information: its length, and its bytes.
@@ -597,7 +602,7 @@ impl Places<'_> {
     pub(crate) const fn control_room(self) -> (NonNull<u32>, NonNull<CMSGHDR>) {
         (
             self.at(Arguments::CONTROL_LENGTH),
-            self.at(offset_of!(Arguments, control)),
+            self.at(Arguments::SHARED),
         )
     }
 

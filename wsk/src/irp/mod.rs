@@ -21,7 +21,7 @@ mod routine;
 mod state;
 
 pub use arguments::Lock;
-pub(crate) use arguments::{Aligned, Arguments, Brand, CONTROL_ROOM, event_control};
+pub(crate) use arguments::{Arguments, Brand, CONTROL_ROOM, event_control};
 pub(crate) use block::{
     Block, Discard, Flight, Header, Idle, InArena, Observer, Places, Spares, Tells, Unheld,
     initialise_in,

@@ -288,7 +288,7 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
     #[inline]
     fn launch(self) -> Result<Launched<'h, O, B>, Error> {
         let mut operation = self.rest().operation();
-        O::again(operation.arguments(), self.rest().carried());
+        O::again(operation.arguments());
         // SAFETY: by the invariant the slot is at rest. What the parameters point at is in the slot, or was lent; it stays as long as there
         // is a holder: this one, or the completion routine.
         let launched = unsafe {
@@ -718,8 +718,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         // INVARIANT: the slot is ready, and so at rest.
         let rest = RestMut::of(&mut this.slot);
         let mut operation = rest.rest().operation();
-        // This may unwind, so it comes before the slot is taken out of `this`.
-        O::again(operation.arguments(), rest.rest().carried());
+        O::again(operation.arguments());
         let slot = this.into_slot();
         let told = slot.completion.place().cast::<C>();
         let observer = slot.keep_driver();

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use crate::buffer::carry::{Beside, Lending, Untouched, With};
 use crate::error::{Call, Error};
-use crate::irp::{Aligned, Arguments, Outcome, Places};
+use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::way::nothing_comes_back;
 use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way};
@@ -171,7 +171,7 @@ impl<C: Committed, O: ReadableOption + 'static> Repeat<()> for ReadingOption<C, 
 
     type Seen<'a> = O;
 
-    fn again(arguments: &mut Arguments, (): &()) {
+    fn again(arguments: &mut Arguments) {
         arguments.set_value(&[0; option::LARGEST]);
     }
 
@@ -216,7 +216,6 @@ impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, ControlCall>, Error> {
-        arguments.control = Aligned::ZERO;
         ControlCall::ioctl(socket, &self.request, arguments, places)
     }
 }
@@ -238,7 +237,7 @@ impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O> {
 fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output, Error> {
     outcome.check(Call::WskControlSocket)?;
     O::output(&Output {
-        bytes: &arguments.control.0,
+        bytes: arguments.output(),
     })
 }
 
@@ -247,8 +246,8 @@ impl<C: Committed, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
 
     type Seen<'a> = O::Output;
 
-    fn again(arguments: &mut Arguments, (): &()) {
-        arguments.control = Aligned::ZERO;
+    fn again(arguments: &mut Arguments) {
+        arguments.make_output_ready();
     }
 
     fn look<'a>(

@@ -290,8 +290,8 @@ pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable>
     /// Prepares the arguments for the next run.
     #[doc(hidden)]
     #[inline]
-    fn again(arguments: &mut Arguments, carried: &B) {
-        let _ = (arguments, carried);
+    fn again(arguments: &mut Arguments) {
+        let _ = arguments;
     }
 
     /// Whether the operation may run with its buffer. The driver has seen the buffer since the last run, and may have lent it to

@@ -208,9 +208,9 @@ impl<B: ReceiveBuffer> Operation<B> for Receiving {
 
     fn read(outcome: Outcome, arguments: &mut Arguments, carried: &mut B) -> Result<usize, Error> {
         let length = moved(Call::WskReceive, outcome, arguments)?;
-        let room = carried.control_room();
-        if room > 0 {
-            carried.set_control(arguments.received_control(room));
+        // As `put` has lent it: the room is part of the type.
+        if B::CONTROL_ROOM > 0 {
+            carried.set_control(arguments.received_control(B::CONTROL_ROOM));
         }
         Ok(length)
     }
@@ -223,8 +223,8 @@ impl<B: ReceiveBuffer> Repeat<B> for Receiving {
         B: 'a;
 
     #[inline]
-    fn again(arguments: &mut Arguments, carried: &B) {
-        arguments.make_control_ready(carried.control_room());
+    fn again(arguments: &mut Arguments) {
+        arguments.make_control_ready(B::CONTROL_ROOM);
     }
 
     fn may_run(carried: &B) -> Result<(), Error> {
@@ -307,8 +307,7 @@ impl<'a, B: ReceiveBuffer> StreamArrival<'a, B> {
     /// The control information of the bytes, if the buffer has room for any.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'a> {
-        let room = self.buffer.looked_at().control_room();
-        ControlMessages::new(self.arguments.received_control(room))
+        ControlMessages::new(self.arguments.received_control(B::CONTROL_ROOM))
     }
 }
 

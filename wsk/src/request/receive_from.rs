@@ -225,9 +225,9 @@ impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
         carried: &mut B,
     ) -> Result<Received, Error> {
         let flags = flags(outcome, arguments)?;
-        let room = carried.control_room();
-        if room > 0 {
-            carried.set_control(arguments.received_control(room));
+        // As `put` has lent it: the room is part of the type.
+        if B::CONTROL_ROOM > 0 {
+            carried.set_control(arguments.received_control(B::CONTROL_ROOM));
         }
         Ok(Received {
             length: outcome.information.min(arguments.length),
@@ -244,8 +244,8 @@ impl<B: ReceiveBuffer> Repeat<B> for ReceivingFrom {
         B: 'a;
 
     #[inline]
-    fn again(arguments: &mut Arguments, carried: &B) {
-        ReceiveFromCall::make_ready(carried.control_room(), arguments);
+    fn again(arguments: &mut Arguments) {
+        ReceiveFromCall::make_ready(B::CONTROL_ROOM, arguments);
     }
 
     fn may_run(carried: &B) -> Result<(), Error> {
@@ -373,8 +373,7 @@ impl<'a, B: ReceiveBuffer> Arrival<'a, B> {
     /// The control information that came with it, if the buffer has room for any.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'a> {
-        let room = self.buffer.looked_at().control_room();
-        ControlMessages::new(self.arguments.received_control(room))
+        ControlMessages::new(self.arguments.received_control(B::CONTROL_ROOM))
     }
 }
 

@@ -23,7 +23,6 @@ use crate::error::{Call as CallName, Error};
 use crate::irp::{
     Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares, event_control,
 };
-use crate::memory;
 use crate::memory::Shared;
 use crate::memory::atomic::Ordering;
 use crate::memory::unicode::UnicodeString;
@@ -901,7 +900,7 @@ fn put_control<'x>(
             room: CONTROL_ROOM,
         });
     }
-    memory::copy(&control, &mut arguments.control.0);
+    arguments.put_control(&control);
     // The room is small.
     #[allow(clippy::cast_possible_truncation)]
     let length = control.len() as u32;
@@ -1584,7 +1583,7 @@ impl ControlCall {
         })
     }
 
-    /// Carries out an I/O control operation. Its output goes to the place of control information, apart from its input.
+    /// Carries out an I/O control operation.
     pub(crate) fn ioctl<'x, C: Category, O: Ioctl>(
         socket: &'x Handle<C>,
         request: &O,
@@ -1592,13 +1591,14 @@ impl ControlCall {
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
         const { assert!(O::GIVES <= CONTROL_ROOM, "there is room for what is given") };
+        arguments.make_output_ready();
         let mut call = Self::of(socket, IOCTL, O::CODE, 0);
         match request.input() {
             Input::Bytes(value, length) => {
                 arguments.set_value(&value);
                 let length = length.min(value.len());
                 call.input = (length > 0).then(|| places.value(length));
-                call.output = (O::GIVES > 0).then(|| places.control(O::GIVES));
+                call.output = (O::GIVES > 0).then(|| places.output(O::GIVES));
             }
             Input::Address(address) => {
                 let family = socket.family();
@@ -1606,7 +1606,7 @@ impl ControlCall {
                 family.write(address, &mut arguments.address);
                 let size = family.size();
                 call.input = Some(places.address_bytes(size));
-                call.output = Some(places.control(size));
+                call.output = Some(places.output(size));
             }
         }
         // INVARIANT: the operations of `ioctl` take and give plain values of these sizes, or addresses of the socket's family; they are in

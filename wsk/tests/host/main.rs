@@ -14,6 +14,7 @@ mod client;
 mod connection;
 mod connection_ex;
 mod control;
+mod control_room;
 mod datagram;
 mod deviations;
 mod driver_state;

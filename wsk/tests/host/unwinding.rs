@@ -330,13 +330,11 @@ struct UnwindsWhenTold {
 
 // SAFETY: the array keeps the promise.
 unsafe impl ReceiveBuffer for UnwindsWhenTold {
+    const CONTROL_ROOM: usize = 64;
+
     unsafe fn lock_mut<'l>(&'l mut self, lock: &'l mut Lock) -> Result<&'l Extent, Error> {
         // SAFETY: the caller's promise holds for the array.
         unsafe { self.bytes.lock_mut(lock) }
-    }
-
-    fn control_room(&self) -> usize {
-        64
     }
 
     fn set_control(&mut self, _: &[u8]) {

@@ -1,7 +1,7 @@
 //! Deviations of the provider, for tests of drivers that have to work with providers other than Windows's own too.
 
 use core::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 
 /// A way in which the provider differs from Microsoft's documentation, or settles what the documentation leaves open.
 ///
@@ -63,25 +63,32 @@ pub enum Deviation {
     /// No provider was seen to do so. The driver sees it in the socket that `WskAccept` or `WskAcceptEvent` gives. Use it to test that the
     /// driver turns such a connection down, instead of calling through the table.
     NoTable,
+    /// A receive that has no control information leaves the length of the room for it as the driver has set it.
+    ///
+    /// No provider was seen to do so. The driver gives `WskReceiveFrom` or `WskReceiveEx` room for control information, and sees the length
+    /// of the room, but the provider has written nothing to it. Use it to test that the driver clears the room before each receive, and
+    /// does not take what an earlier request has left there for control information.
+    LeavesControlLength,
 }
 
 /// The deviations of a provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Deviations {
-    set: u8,
+    set: u16,
     most: usize,
 }
 
-const SHORT_RECEIVES: u8 = 1;
-const DEREGISTERS_AT_ONCE: u8 = 2;
-const NO_CLIENT: u8 = 4;
-const IGNORES_CANCEL: u8 = 8;
-const CANCEL_LOSES_BYTES: u8 = 16;
-const CANCEL_TELLS_BYTES: u8 = 32;
-const SHORT_SENDS: u8 = 64;
-const NO_TABLE: u8 = 128;
+const SHORT_RECEIVES: u16 = 1;
+const DEREGISTERS_AT_ONCE: u16 = 2;
+const NO_CLIENT: u16 = 4;
+const IGNORES_CANCEL: u16 = 8;
+const CANCEL_LOSES_BYTES: u16 = 16;
+const CANCEL_TELLS_BYTES: u16 = 32;
+const SHORT_SENDS: u16 = 64;
+const NO_TABLE: u16 = 128;
+const LEAVES_CONTROL_LENGTH: u16 = 256;
 
-static SET: AtomicU8 = AtomicU8::new(0);
+static SET: AtomicU16 = AtomicU16::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 impl Deviations {
@@ -95,6 +102,7 @@ impl Deviations {
             Deviation::CancelTellsBytes => (CANCEL_TELLS_BYTES, self.most),
             Deviation::ShortSends => (SHORT_SENDS, self.most),
             Deviation::NoTable => (NO_TABLE, self.most),
+            Deviation::LeavesControlLength => (LEAVES_CONTROL_LENGTH, self.most),
         };
         Self {
             set: self.set | bit,
@@ -113,7 +121,7 @@ impl Deviations {
     }
 }
 
-fn has(bit: u8) -> bool {
+fn has(bit: u16) -> bool {
     SET.load(Ordering::Relaxed) & bit != 0
 }
 
@@ -136,6 +144,11 @@ pub(super) fn no_client() -> bool {
 
 pub(super) fn no_table() -> bool {
     has(NO_TABLE)
+}
+
+/// Whether a receive writes no length of control information if there is none.
+pub(super) fn leaves_control_length() -> bool {
+    has(LEAVES_CONTROL_LENGTH)
 }
 
 pub(crate) fn ignores_cancel() -> bool {

@@ -19,6 +19,7 @@ use crate::schedule::{self, Plan};
 use crate::trace;
 use crate::wsk::address::{self, Family};
 use crate::wsk::ancillary::{self, Told};
+use crate::wsk::deviation::leaves_control_length;
 use crate::wsk::indication::Message;
 use crate::wsk::pending::waiting;
 use crate::wsk::request::{Request, Uses};
@@ -189,7 +190,7 @@ impl Receive {
             if !remote.is_null() {
                 address::write(remote, message.from, family);
             }
-            if !control_length.is_null() {
+            if !control_length.is_null() && (told > 0 || !leaves_control_length()) {
                 core::ptr::copy_nonoverlapping(message.control.as_ptr(), control, told);
                 control_length.write_unaligned(told as u32);
             }
