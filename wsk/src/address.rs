@@ -496,10 +496,10 @@ impl Destination for SocketAddr {
     )]
     #[inline(always)]
     fn why_not(&self, family: Family, length: usize) -> Error {
-        family
-            .check_datagram(length, self)
-            .err()
-            .unwrap_or(Error::NotBound)
+        match family.check_datagram(length, self) {
+            Err(error) => error,
+            Ok(()) => Error::NotBound,
+        }
     }
 }
 

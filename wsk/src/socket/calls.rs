@@ -1022,9 +1022,10 @@ pub(crate) fn why_not<D: Destination>(
     to: D,
     length: usize,
 ) -> Error {
-    match socket.require_bound() {
-        Ok(()) => to.why_not(socket.family(), length),
-        Err(error) => error,
+    if socket.ready() == 0 {
+        socket.why_not_ready()
+    } else {
+        to.why_not(socket.family(), length)
     }
 }
 

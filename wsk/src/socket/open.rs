@@ -175,8 +175,9 @@ impl Operations {
     #[inline(never)]
     pub(crate) fn allocate(&self) -> Result<(), Error> {
         self.closing.put(Idle::new()?);
-        self.waiting.put(Idle::new()?);
-        self.waiting.put(Idle::new()?);
+        for _ in 0..2 {
+            self.waiting.put(Idle::new()?);
+        }
         Ok(())
     }
 
@@ -296,7 +297,7 @@ impl<C: Category> Socket<C> {
 
     #[cold]
     #[inline(never)]
-    fn why_not_ready(&self) -> Error {
+    pub(super) fn why_not_ready(&self) -> Error {
         match self.open.entries.missing() {
             Some(entry) => Error::NoEntry { entry },
             None => Error::NotBound,
