@@ -535,6 +535,24 @@ impl<D: Destination> Destination for &D {
     }
 }
 
+/// An address to bind a socket to: a `SocketAddr` or an [`Endpoint`](crate::Endpoint).
+pub(crate) trait Local {
+    /// Writes the address for a socket of a family.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongFamily`].
+    fn put(&self, family: Family, to: &mut Storage) -> Result<(), Error>;
+}
+
+impl Local for SocketAddr {
+    fn put(&self, family: Family, to: &mut Storage) -> Result<(), Error> {
+        family.check(self)?;
+        family.write_longer(self, to);
+        Ok(())
+    }
+}
+
 /// The size of an address that says it is of `family`.
 pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
     match family {

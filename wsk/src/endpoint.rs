@@ -7,7 +7,7 @@ use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{AF_HYPERV, AF_UNIX};
 
-use crate::address::{Destination, ReadAddress, Storage, decode, encoded, sealed};
+use crate::address::{Destination, Local, ReadAddress, Storage, decode, encoded, sealed};
 use crate::error::Error;
 use crate::family::{Family, OtherFamily};
 
@@ -179,6 +179,12 @@ impl From<SocketAddrV6> for Endpoint {
 impl<I: Into<IpAddr>> From<(I, u16)> for Endpoint {
     fn from(address: (I, u16)) -> Self {
         SocketAddr::from(address).into()
+    }
+}
+
+impl Local for Endpoint {
+    fn put(&self, family: Family, to: &mut Storage) -> Result<(), Error> {
+        Self::put(self, family, false, to)
     }
 }
 

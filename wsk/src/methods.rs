@@ -40,7 +40,8 @@ macro_rules! bound_by_address {
             /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
             #[doc(alias = "WskBind")]
             pub fn bind(&self, local: impl Into<SocketAddr>) -> Result<(), Error> {
-                $crate::request::bind(&self.handle, $crate::Endpoint::from(local.into()))?;
+                let local: SocketAddr = local.into();
+                $crate::request::bind(&self.handle, &local)?;
                 self.handle.set_bound();
                 Ok(())
             }
@@ -53,7 +54,8 @@ macro_rules! bound_by_address {
             /// As for [`bind`](Self::bind).
             #[doc(alias = "WskBind")]
             pub fn bind_to(&self, local: impl Into<$crate::Endpoint>) -> Result<(), Error> {
-                $crate::request::bind(&self.handle, local.into())?;
+                let local: $crate::Endpoint = local.into();
+                $crate::request::bind(&self.handle, &local)?;
                 self.handle.set_bound();
                 Ok(())
             }

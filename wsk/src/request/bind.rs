@@ -6,8 +6,7 @@
 use core::marker::PhantomData;
 use core::net::SocketAddr;
 
-use crate::address::{ReadAddress, Storage};
-use crate::endpoint::Endpoint;
+use crate::address::{Local, ReadAddress, Storage};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::control::SetOption;
@@ -18,8 +17,8 @@ use crate::socket::option::V6Only;
 use crate::socket::{Category, ConnectionCategory, Handle};
 
 /// The request to bind a socket to a local address.
-pub struct Bind<C> {
-    function: SetUp,
+pub struct Bind<'l, C> {
+    function: SetUp<'l>,
     category: PhantomData<fn() -> C>,
 }
 
@@ -41,14 +40,15 @@ pub struct PeerAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 pub struct ReadingRemoteAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 
 /// A step that makes a new socket ready for use.
-enum SetUp {
-    Bind(Endpoint),
+enum SetUp<'l> {
+    /// Binds it to this address. By way of a trait object, so that a driver contains the code for those kinds of addresses that it uses.
+    Bind(&'l dyn Local),
     /// Sets [`V6Only`] to false.
     BothFamilies,
 }
 
 /// Binds a socket to a local address. IRQL: `<= APC_LEVEL`; waits.
-pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: Endpoint) -> Result<(), Error> {
+pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: &dyn Local) -> Result<(), Error> {
     set_up(socket, SetUp::Bind(local))
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn set_both_families<C: Category>(socket: &Handle<C>) -> Result<(), E
 }
 
 /// One function for both steps, so that a driver contains the code that runs an operation only once.
-fn set_up<C: Category>(socket: &Handle<C>, function: SetUp) -> Result<(), Error> {
+fn set_up<C: Category>(socket: &Handle<C>, function: SetUp<'_>) -> Result<(), Error> {
     let request = Request {
         target: socket,
         function: Bind {
@@ -91,9 +91,9 @@ pub(crate) fn remote_address<A: ReadAddress>(
     }
 }
 
-impl<C> Sealed for Bind<C> {}
+impl<C> Sealed for Bind<'_, C> {}
 
-impl<C: Category> Function<()> for Bind<C> {
+impl<C: Category> Function<()> for Bind<'_, C> {
     type Operation = Binding<C>;
 
     fn put<'x>(
@@ -105,7 +105,7 @@ impl<C: Category> Function<()> for Bind<C> {
     ) -> Result<Bound<'x, SetUpCall<C>>, Error> {
         Ok(match self.function {
             SetUp::Bind(local) => {
-                local.put(socket.family(), false, &mut arguments.address)?;
+                local.put(socket.family(), &mut arguments.address)?;
                 SetUpCall::bind(socket, places)
             }
             SetUp::BothFamilies => SetUpCall::control(SetOption::new(V6Only(false)).put(
