@@ -7,6 +7,7 @@ use core::any::TypeId;
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
+use core::num::NonZero;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
@@ -37,13 +38,19 @@ pub(crate) const fn layout<T>() -> Layout {
 ///
 /// `None` when there is none, when `layout` has no size, or when it wants more alignment than the pool gives.
 pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
-    if layout.size() == 0 || layout.align() > ALIGNMENT {
+    if layout.align() > ALIGNMENT {
         return None;
     }
+    allocate_bytes(NonZero::new(layout.size())?)
+}
+
+/// As [`allocate`]. Out of line, because a driver allocates in many places.
+#[inline(never)]
+fn allocate_bytes(size: NonZero<usize>) -> Option<NonNull<u8>> {
     // `ExAllocatePoolWithTag` because it is on every supported Windows: `ExAllocatePool2` came with 10.0.19041.
     // SAFETY: the size is not zero, and nonpaged pool may be allocated at up to DISPATCH_LEVEL, which is as high as this
     // crate's functions may be called.
-    let block = unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, layout.size(), TAG) };
+    let block = unsafe { ExAllocatePoolWithTag(POOL_TYPE::NonPagedPoolNx, size.get(), TAG) };
     NonNull::new(block.cast())
 }
 
@@ -67,9 +74,23 @@ struct Memory(NonNull<u8>);
 impl Drop for Memory {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: by the invariant the block is one of the pool, with this tag, that nothing uses any more.
-        unsafe { ExFreePoolWithTag(self.0.as_ptr().cast(), TAG) };
+        // INVARIANT: that of this value, which is dropped.
+        free_block(Freed(self.0));
     }
+}
+
+/// A block of the pool that is freed now.
+///
+/// # Invariants
+///
+/// As for [`Memory`]; nobody has it any more.
+struct Freed(NonNull<u8>);
+
+/// Frees a block. Out of line, because a driver frees in many places.
+#[inline(never)]
+fn free_block(block: Freed) {
+    // SAFETY: by the invariant the block is one of the pool, with this tag, that nothing uses any more.
+    unsafe { ExFreePoolWithTag(block.0.as_ptr().cast(), TAG) };
 }
 
 /// An owner of a value in nonpaged pool, perhaps with room behind it. `Box` for drivers, where allocation can fail. May be dropped at any
