@@ -138,11 +138,8 @@ impl Family {
             (Self::Dual, SocketAddr::V4(v4)) => {
                 // The wildcard of both families is the IPv6 one.
                 let wildcard = v4.ip().is_unspecified();
-                let ip = if wildcard {
-                    Ipv6Addr::UNSPECIFIED
-                } else {
-                    v4.ip().to_ipv6_mapped()
-                };
+                let ip = if wildcard { 0 } else { mapped(*v4.ip()) };
+                let ip = Ipv6Addr::from_bits(ip);
                 write_v6(&SocketAddrV6::new(ip, v4.port(), 0, 0), to);
             }
             (_, SocketAddr::V4(v4)) => write_v4(*v4, to),
@@ -163,6 +160,11 @@ const fn check_port(address: &SocketAddr) -> Result<(), Error> {
 /// code.
 const fn is_mapped(bits: u128) -> bool {
     bits >> 32 == 0xFFFF
+}
+
+/// The mapped address of an IPv4 one: as [`to_ipv6_mapped`](Ipv4Addr::to_ipv6_mapped) has it, which puts single bytes together.
+fn mapped(address: Ipv4Addr) -> u128 {
+    0xFFFF << 32 | u128::from(address.to_bits())
 }
 
 /// Whether an address is one of IPv4, mapped or not.
@@ -648,8 +650,8 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
             Ok(if is_mapped(ip) {
                 SocketAddrV4::new(Ipv4Addr::from_bits(ip as u32), port).into()
             } else {
-                let [flow_info, scope] =
-                    [FLOW_INFO, SCOPE].map(|at| u32::from_ne_bytes(from.at(at)));
+                let flow_info = u32::from_ne_bytes(from.at(FLOW_INFO));
+                let scope = u32::from_ne_bytes(from.at(SCOPE));
                 SocketAddrV6::new(Ipv6Addr::from_bits(ip), port, flow_info, scope).into()
             })
         }
