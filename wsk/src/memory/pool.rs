@@ -89,8 +89,9 @@ struct Freed(NonNull<u8>);
 /// Frees a block. Out of line, because a driver frees in many places.
 #[inline(never)]
 fn free_block(block: Freed) {
+    let Freed(block) = block;
     // SAFETY: by the invariant the block is one of the pool, with this tag, that nothing uses any more.
-    unsafe { ExFreePoolWithTag(block.0.as_ptr().cast(), TAG) };
+    unsafe { ExFreePoolWithTag(block.as_ptr().cast(), TAG) };
 }
 
 /// An owner of a value in nonpaged pool, perhaps with room behind it. `Box` for drivers, where allocation can fail. May be dropped at any
