@@ -75,7 +75,7 @@ impl Drop for Memory {
     #[inline]
     fn drop(&mut self) {
         // INVARIANT: that of this value, which is dropped.
-        free_block(Freed(self.0));
+        Freed(self.0).free();
     }
 }
 
@@ -86,12 +86,13 @@ impl Drop for Memory {
 /// As for [`Memory`]; nobody has it any more.
 struct Freed(NonNull<u8>);
 
-/// Frees a block. Out of line, because a driver frees in many places.
-#[inline(never)]
-fn free_block(block: Freed) {
-    let Freed(block) = block;
-    // SAFETY: by the invariant the block is one of the pool, with this tag, that nothing uses any more.
-    unsafe { ExFreePoolWithTag(block.as_ptr().cast(), TAG) };
+impl Freed {
+    /// Frees the block. Out of line, because a driver frees in many places.
+    #[inline(never)]
+    fn free(self) {
+        // SAFETY: by the invariant the block is one of the pool, with this tag, that nothing uses any more.
+        unsafe { ExFreePoolWithTag(self.0.as_ptr().cast(), TAG) };
+    }
 }
 
 /// An owner of a value in nonpaged pool, perhaps with room behind it. `Box` for drivers, where allocation can fail. May be dropped at any
