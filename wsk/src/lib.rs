@@ -93,7 +93,7 @@
 //! | `embedded-io` | [`ConnectedSocket`]: `Read` and `Write` of [`embedded-io`](https://docs.rs/embedded-io), which wait | `<= APC_LEVEL` |
 //! | `embedded-io-async` | `buffered::BufferedConnection`: `Read`, `BufRead`, `Write`, `ReadReady` and `WriteReady` of [`embedded-io-async`](https://docs.rs/embedded-io-async) | `<= DISPATCH_LEVEL` |
 //! | `embedded-nal-async` | `Network`: `TcpConnect`, `UdpStack` and `Dns` of [`embedded-nal-async`](https://docs.rs/embedded-nal-async) | `PASSIVE_LEVEL` to look names up, `<= APC_LEVEL` to connect and to bind, else `<= DISPATCH_LEVEL` |
-//! | `futures-core` | `streams::Datagrams` and `streams::Connections`: `Stream` of [`futures-core`](https://docs.rs/futures-core) | `<= DISPATCH_LEVEL` |
+//! | `futures-core` | `streams::DatagramStream` and `streams::ConnectionStream`: `Stream` of [`futures-core`](https://docs.rs/futures-core) | `<= DISPATCH_LEVEL` |
 //! | `alloc` | `Vec<u8>` and `Box<[u8]>`: [`SendBuffer`] and [`ReceiveBuffer`]; their pages are locked for each operation, as those of a slice; the global allocator is the driver's to bring | `<= APC_LEVEL` to start |
 //!
 //! # Where to go on

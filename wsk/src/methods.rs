@@ -192,7 +192,7 @@ macro_rules! controlled {
             pub fn ioctl<O: $crate::ioctl::Ioctl + 'static>(
                 &self,
                 request: O,
-            ) -> Request<'_, $crate::request::Control<$Category, O>, ()> {
+            ) -> Request<'_, $crate::request::IoControl<$Category, O>, ()> {
                 $crate::request::ioctl(&self.handle, request)
             }
 

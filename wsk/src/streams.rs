@@ -53,11 +53,11 @@ use crate::socket::{ConnectedSocket, DatagramSocket, ListenSocket};
 /// use core::future::poll_fn;
 /// use core::pin::Pin;
 /// use futures_core::Stream;
-/// use wsk::streams::Datagrams;
+/// use wsk::streams::DatagramStream;
 /// use wsk::{Error, NonPagedBuffer};
 ///
 /// /// How many bytes the next datagram has.
-/// async fn next<M>(datagrams: &mut Datagrams<NonPagedBuffer, M>) -> Result<Option<usize>, Error>
+/// async fn next<M>(datagrams: &mut DatagramStream<NonPagedBuffer, M>) -> Result<Option<usize>, Error>
 /// where
 ///     M: FnMut() -> Result<NonPagedBuffer, Error>,
 /// {
@@ -73,7 +73,7 @@ use crate::socket::{ConnectedSocket, DatagramSocket, ListenSocket};
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-pub struct Datagrams<B: ReceiveBuffer, M> {
+pub struct DatagramStream<B: ReceiveBuffer, M> {
     socket: DatagramSocket,
     buffers: M,
     receiving: Option<InFlight<ReceivingFrom, B>>,
@@ -131,12 +131,12 @@ impl DatagramSocket {
     /// # kernel.shutdown();
     /// # Ok::<(), wsk::Error>(())
     /// ```
-    pub fn datagrams<B, M>(&self, buffers: M) -> Datagrams<B, M>
+    pub fn datagrams<B, M>(&self, buffers: M) -> DatagramStream<B, M>
     where
         B: ReceiveBuffer + Send + 'static,
         M: FnMut() -> Result<B, Error>,
     {
-        Datagrams {
+        DatagramStream {
             socket: self.clone(),
             buffers,
             receiving: None,
@@ -146,9 +146,9 @@ impl DatagramSocket {
 }
 
 // The operation is not stored inside the stream, and `buffers` is not pinned.
-impl<B: ReceiveBuffer, M> Unpin for Datagrams<B, M> {}
+impl<B: ReceiveBuffer, M> Unpin for DatagramStream<B, M> {}
 
-impl<B, M> Stream for Datagrams<B, M>
+impl<B, M> Stream for DatagramStream<B, M>
 where
     B: ReceiveBuffer + Send + 'static,
     M: FnMut() -> Result<B, Error>,
@@ -170,7 +170,7 @@ where
     }
 }
 
-impl<B, M> FusedStream for Datagrams<B, M>
+impl<B, M> FusedStream for DatagramStream<B, M>
 where
     B: ReceiveBuffer + Send + 'static,
     M: FnMut() -> Result<B, Error>,
@@ -180,9 +180,9 @@ where
     }
 }
 
-impl<B: ReceiveBuffer, M> fmt::Debug for Datagrams<B, M> {
+impl<B: ReceiveBuffer, M> fmt::Debug for DatagramStream<B, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Datagrams")
+        f.debug_struct("DatagramStream")
             .field("ended", &self.ended)
             .finish_non_exhaustive()
     }
@@ -248,11 +248,11 @@ fn noted(error: Error, ended: &mut bool) -> Error {
 /// use core::future::poll_fn;
 /// use core::pin::Pin;
 /// use futures_core::Stream;
-/// use wsk::streams::Connections;
+/// use wsk::streams::ConnectionStream;
 /// use wsk::{ConnectedSocket, Error};
 ///
 /// /// The next connection from this machine; others are closed.
-/// async fn next_local(connections: &mut Connections) -> Result<Option<ConnectedSocket>, Error> {
+/// async fn next_local(connections: &mut ConnectionStream) -> Result<Option<ConnectedSocket>, Error> {
 ///     loop {
 ///         let next = poll_fn(|context| Pin::new(&mut *connections).poll_next(context)).await;
 ///         match next.transpose()? {
@@ -271,7 +271,7 @@ fn noted(error: Error, ended: &mut bool) -> Error {
 /// # Ok::<(), wsk::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Connections {
+pub struct ConnectionStream {
     listener: ListenSocket,
     accepting: Option<InFlight<Accepting, NewConnection>>,
     ended: bool,
@@ -322,8 +322,8 @@ impl ListenSocket {
     /// # Ok::<(), wsk::Error>(())
     /// ```
     #[must_use]
-    pub fn connections(&self) -> Connections {
-        Connections {
+    pub fn connections(&self) -> ConnectionStream {
+        ConnectionStream {
             listener: self.clone(),
             accepting: None,
             ended: false,
@@ -331,7 +331,7 @@ impl ListenSocket {
     }
 }
 
-impl Stream for Connections {
+impl Stream for ConnectionStream {
     type Item = Result<(ConnectedSocket, SocketAddr), Error>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -345,7 +345,7 @@ impl Stream for Connections {
     }
 }
 
-impl FusedStream for Connections {
+impl FusedStream for ConnectionStream {
     fn is_terminated(&self) -> bool {
         self.ended
     }

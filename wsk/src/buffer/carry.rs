@@ -186,7 +186,7 @@ macro_rules! a_buffer {
 
 /// The way of a buffer that bytes are sent from.
 #[derive(Debug)]
-pub struct Outgoing;
+pub struct ToSend;
 
 /// The view of a buffer to send from that the function of an operation gets.
 ///
@@ -221,7 +221,7 @@ impl<'x> Sent<'x> {
 }
 
 // SAFETY: the buffer keeps the promise of its trait from when it is locked until it is unlocked.
-unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
+unsafe impl<B: SendBuffer> Carry<B> for ToSend {
     type Lent<'x> = Sent<'x>;
 
     #[inline]
@@ -261,7 +261,7 @@ unsafe impl<B: SendBuffer> Carry<B> for Outgoing {
 
 /// The way of a buffer that bytes are received into.
 #[derive(Debug)]
-pub struct Incoming;
+pub struct ToReceive;
 
 /// The view of a buffer to receive into that the function of an operation gets.
 ///
@@ -297,7 +297,7 @@ impl Room<'_> {
 }
 
 // SAFETY: the buffer keeps the promise of its trait from when it is locked until it is unlocked.
-unsafe impl<B: ReceiveBuffer> Carry<B> for Incoming {
+unsafe impl<B: ReceiveBuffer> Carry<B> for ToReceive {
     type Lent<'x> = Room<'x>;
 
     #[inline]

@@ -10,7 +10,7 @@ use crate::irp::{Arguments, Outcome, Places};
 use crate::request::connect::{Connect, NotConnected};
 use crate::request::sealed::Sealed;
 use crate::request::send::refuse_control;
-use crate::request::{Function, InPlace, Operation, Outgoing, Request, Way};
+use crate::request::{Function, InPlace, Operation, Request, ToSend, Way};
 use crate::socket::calls::{Bound, ConnectExCall, OfCarried};
 use crate::socket::{ConnectedSocket, ConnectionSocket};
 
@@ -179,7 +179,7 @@ fn without_buffer<B>(
 pub struct SocketAndBuffer;
 
 impl<B: SendBuffer> Way<FirstData<B>> for SocketAndBuffer {
-    type Carry = With<Outgoing>;
+    type Carry = With<ToSend>;
     type Waited<T> = Result<ConnectedSocket, NotConnected>;
     type Finished<T> = Result<(ConnectedSocket, B), NotConnectedWithData<B>>;
     type Scoped<T> = Result<(ConnectedSocket, B), NotConnectedWithData<B>>;

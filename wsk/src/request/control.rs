@@ -182,21 +182,21 @@ impl<C: Committed, O: ReadableOption + 'static> Repeat<()> for ReadingOption<C, 
 }
 
 /// The request of an I/O control operation.
-pub struct Control<C, O> {
+pub struct IoControl<C, O> {
     request: O,
     category: PhantomData<fn() -> C>,
 }
 
 /// An I/O control operation in flight, which the types of handles name.
-pub struct Controlling<C, O>(PhantomData<fn() -> (C, O)>);
+pub struct IoControlling<C, O>(PhantomData<fn() -> (C, O)>);
 
 pub(crate) fn ioctl<C: Category, O: Ioctl + 'static>(
     socket: &Handle<C>,
     request: O,
-) -> Request<'_, Control<C, O>, ()> {
+) -> Request<'_, IoControl<C, O>, ()> {
     Request {
         target: socket,
-        function: Control {
+        function: IoControl {
             request,
             category: PhantomData,
         },
@@ -204,10 +204,10 @@ pub(crate) fn ioctl<C: Category, O: Ioctl + 'static>(
     }
 }
 
-impl<C, O> Sealed for Control<C, O> {}
+impl<C, O> Sealed for IoControl<C, O> {}
 
-impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
-    type Operation = Controlling<C, O>;
+impl<C: Category, O: Ioctl + 'static> Function<()> for IoControl<C, O> {
+    type Operation = IoControlling<C, O>;
 
     fn put<'x>(
         self,
@@ -220,9 +220,9 @@ impl<C: Category, O: Ioctl + 'static> Function<()> for Control<C, O> {
     }
 }
 
-impl<C, O> Sealed for Controlling<C, O> {}
+impl<C, O> Sealed for IoControlling<C, O> {}
 
-impl<C: Category, O: Ioctl + 'static> Operation<()> for Controlling<C, O> {
+impl<C: Category, O: Ioctl + 'static> Operation<()> for IoControlling<C, O> {
     type Way = Nothing;
     type Run = InPlace;
 
@@ -241,7 +241,7 @@ fn given<O: Ioctl>(outcome: Outcome, arguments: &Arguments) -> Result<O::Output,
     })
 }
 
-impl<C: Committed, O: Ioctl + 'static> Repeat<()> for Controlling<C, O> {
+impl<C: Committed, O: Ioctl + 'static> Repeat<()> for IoControlling<C, O> {
     repeated_as_it_is!(C, ControlCall);
 
     type Seen<'a> = O::Output;

@@ -9,7 +9,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::send::refuse_control;
-use crate::request::{Function, InPlace, Nothing, Operation, Outgoing, Request};
+use crate::request::{Function, InPlace, Nothing, Operation, Request, ToSend};
 use crate::socket::calls::{Bound, DisconnectCall, OfSocket, launch};
 use crate::socket::{ConnectionCategory, Handle};
 
@@ -210,7 +210,7 @@ pub struct DisconnectingAfter;
 impl Sealed for DisconnectingAfter {}
 
 impl<B: SendBuffer> Operation<B> for DisconnectingAfter {
-    type Way = Outgoing;
+    type Way = ToSend;
     type Run = InPlace;
 
     aborted_when_time_is_up!();

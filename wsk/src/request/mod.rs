@@ -53,8 +53,8 @@ pub(crate) use connect::connect;
 pub use connect::{Connect, Connecting, NotConnected};
 pub use connect_ex::{ConnectWithData, ConnectingWithData, FirstData, NotConnectedWithData};
 pub use control::{
-    Control, ControlRaw, Controlling, ControllingRaw, DisableEvents, DisablingEvents, Fix, Fixing,
-    GetOption, Raw, ReadingOption, SetOption, SettingOption,
+    ControlRaw, ControllingRaw, DisableEvents, DisablingEvents, Fix, Fixing, GetOption, IoControl,
+    IoControlling, Raw, ReadingOption, SetOption, SettingOption,
 };
 pub(crate) use control::{
     control_raw, disable_events, enable_events, fix, get_option, ioctl, register_extension,
@@ -89,7 +89,7 @@ pub use send_messages::{SendMessages, SendingMessages};
 pub(crate) use send_messages::{send_messages, send_messages_fixed};
 pub use send_to::{SendFixed, SendTo, SendingTo};
 pub(crate) use send_to::{send_fixed, send_to};
-pub use way::{Finished, Incoming, List, NotStarted, Nothing, Outgoing, Own, Way};
+pub use way::{Finished, List, NotStarted, Nothing, Own, ToReceive, ToSend, Way};
 
 use core::fmt;
 

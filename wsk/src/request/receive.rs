@@ -12,7 +12,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Idle, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::send::moved;
-use crate::request::way::{Finished, Incoming, NotStarted, not_lost};
+use crate::request::way::{Finished, NotStarted, ToReceive, not_lost};
 use crate::request::{
     CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way,
 };
@@ -198,7 +198,7 @@ impl<B: ReceiveBuffer> Function<B> for Receive {
 impl Sealed for Receiving {}
 
 impl<B: ReceiveBuffer> Operation<B> for Receiving {
-    type Way = Incoming;
+    type Way = ToReceive;
     type Run = InPlace;
     type Output = usize;
     type Asked = OfSocket<ConnectionCategory>;
@@ -344,7 +344,7 @@ fn all<B>(socket: &Handle<ConnectionCategory>, buffer: B) -> All<B> {
 pub struct Filling;
 
 impl<B: ReceiveBuffer> Way<All<B>> for Filling {
-    type Carry = With<Incoming>;
+    type Carry = With<ToReceive>;
     type Waited<T> = Result<T, Error>;
     type Finished<T> = Finished<T, B>;
     type Scoped<T> = Result<(T, B), Error>;

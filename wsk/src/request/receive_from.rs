@@ -13,7 +13,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::way::not_lost;
-use crate::request::{Function, InPlace, Incoming, Operation, Repeat, Request, Shown};
+use crate::request::{Function, InPlace, Operation, Repeat, Request, Shown, ToReceive};
 use crate::socket::calls::{Bound, OfSocket, ReceiveFromCall, Renewed};
 use crate::socket::{DatagramCategory, Handle};
 
@@ -210,7 +210,7 @@ impl<B: ReceiveBuffer> Function<B> for ReceiveFrom {
 impl Sealed for ReceivingFrom {}
 
 impl<B: ReceiveBuffer> Operation<B> for ReceivingFrom {
-    type Way = Incoming;
+    type Way = ToReceive;
     type Run = InPlace;
     type Output = Received;
     type Asked = OfSocket<DatagramCategory>;

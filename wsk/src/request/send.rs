@@ -9,7 +9,7 @@ use crate::buffer::carry::Sent;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Operation, Outgoing, Repeat, Request, Shown};
+use crate::request::{Function, InPlace, Operation, Repeat, Request, Shown, ToSend};
 use crate::socket::calls::{Bound, OfSocket, Renewed, SendCall};
 use crate::socket::{ConnectionCategory, Handle};
 
@@ -117,7 +117,7 @@ pub(super) fn moved(call: Call, outcome: Outcome, arguments: &Arguments) -> Resu
 impl Sealed for Sending {}
 
 impl<B: SendBuffer> Operation<B> for Sending {
-    type Way = Outgoing;
+    type Way = ToSend;
     type Run = InPlace;
     type Output = usize;
     type Asked = OfSocket<ConnectionCategory>;

@@ -6,7 +6,7 @@ use crate::buffer::carry::Sent;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Operation, Outgoing, Repeat, Request, Shown};
+use crate::request::{Function, InPlace, Operation, Repeat, Request, Shown, ToSend};
 use crate::socket::calls::{Bound, OfSocket, Renewed, SendToCall};
 use crate::socket::{DatagramCategory, Handle};
 
@@ -111,7 +111,7 @@ impl<B: SendBuffer> Function<B> for SendFixed {
 impl Sealed for SendingTo {}
 
 impl<B: SendBuffer> Operation<B> for SendingTo {
-    type Way = Outgoing;
+    type Way = ToSend;
     type Run = InPlace;
     type Output = usize;
     type Asked = OfSocket<DatagramCategory>;

@@ -4,7 +4,7 @@
 use core::fmt;
 
 use crate::buffer::carry::{Carry, Ingredient};
-pub use crate::buffer::carry::{Incoming, List, Nothing, Outgoing, Own};
+pub use crate::buffer::carry::{List, Nothing, Own, ToReceive, ToSend};
 use crate::buffer::{ReceiveBuffer, SendBuffer, SendList};
 use crate::error::Error;
 
@@ -176,13 +176,13 @@ macro_rules! buffer_comes_back {
     };
 }
 
-impl<B: SendBuffer> Way<B> for Outgoing {
+impl<B: SendBuffer> Way<B> for ToSend {
     type Carry = Self;
 
     buffer_comes_back!();
 }
 
-impl<B: ReceiveBuffer> Way<B> for Incoming {
+impl<B: ReceiveBuffer> Way<B> for ToReceive {
     type Carry = Self;
 
     buffer_comes_back!();
