@@ -111,28 +111,8 @@ macro_rules! controlled {
             /// Sets or reads an option, or runs an I/O control operation, that has no type in this crate. The result is the number of
             /// bytes written to `output`.
             ///
-            /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request.
-            ///
-            /// ```
-            /// # let kernel = wsk_host::Kernel::boot();
-            /// # let registration = wsk::Registration::new()?;
-            /// # let provider = registration.capture(wsk::Wait::Forever)?;
-            /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
-            /// # socket.bind(wsk::Family::V4.any())?;
-            /// use wsk::ioctl::ControlRequest;
-            /// use wsk::raw::RawControl;
-            /// use wsk_sys::{IP_TTL, IPPROTO_IP};
-            ///
-            /// let read = ControlRequest::GetOption { level: IPPROTO_IP, option: IP_TTL };
-            /// // SAFETY: it takes no input, and its output is a number of 32 bits.
-            /// let read = unsafe { RawControl::new(read, &[]) };
-            /// let mut hops = [0; 4];
-            /// assert_eq!(socket.control_raw(read, &mut hops).wait()?, 4);
-            /// assert!(u32::from_ne_bytes(hops) > 0);
-            /// # drop((socket, provider, registration));
-            /// # kernel.shutdown();
-            /// # Ok::<(), wsk::Error>(())
-            /// ```
+            /// Input and output are copied to and from nonpaged pool, aligned to 16 bytes, which is allocated for the request. There is an
+            /// example at [`RawControl`](crate::raw::RawControl).
             ///
             /// [`WskControlSocket`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_control_socket).
             ///

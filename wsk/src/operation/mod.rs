@@ -15,6 +15,6 @@ pub use blocking::{Blocking, InPlace, Owning};
 pub use in_flight::{InFlight, Run};
 #[doc(alias("IoAllocateIrp"))]
 pub use pool::Operations;
-pub use pool::{RequestFrom, Source, Taken};
+pub use pool::{PooledOperation, RequestFrom, Source};
 pub use prepared::{Ended, Prepared, PreparedPool, Started};
 pub use scope::{Scope, Scoped, scope};

@@ -79,8 +79,8 @@ impl<B: Send + 'static> Operations<B> {
     /// Takes an operation, for [`from`](Request::from), if one is there. IRQL: `<= DISPATCH_LEVEL`.
     #[must_use]
     #[inline]
-    pub fn take(&self) -> Option<Taken<B>> {
-        self.arena.take().map(Taken::of)
+    pub fn take(&self) -> Option<PooledOperation<B>> {
+        self.arena.take().map(PooledOperation::of)
     }
 
     /// Takes an operation, for [`from`](Request::from), waiting until one is there or `limit` runs out. IRQL: `<= APC_LEVEL`.
@@ -88,8 +88,10 @@ impl<B: Send + 'static> Operations<B> {
     /// # Errors
     ///
     /// [`Error::PoolEmpty`] when the time ran out; [`Error::WrongIrql`].
-    pub fn take_timeout(&self, limit: Duration) -> Result<Taken<B>, Error> {
-        self.arena.take_within(Some(limit), None).map(Taken::of)
+    pub fn take_timeout(&self, limit: Duration) -> Result<PooledOperation<B>, Error> {
+        self.arena
+            .take_within(Some(limit), None)
+            .map(PooledOperation::of)
     }
 
     /// Takes an operation, for [`from`](Request::from), waiting until one is there or another thread [cancels](Cancel::cancel). IRQL:
@@ -98,9 +100,9 @@ impl<B: Send + 'static> Operations<B> {
     /// # Errors
     ///
     /// [`Error::PoolEmpty`] when it was cancelled; [`Error::WrongIrql`].
-    pub fn take_until(&self, cancel: &Cancel) -> Result<Taken<B>, Error> {
+    pub fn take_until(&self, cancel: &Cancel) -> Result<PooledOperation<B>, Error> {
         let taken = self.arena.take_within(None, Some(cancel.event()));
-        taken.map(Taken::of)
+        taken.map(PooledOperation::of)
     }
 
     /// Takes an operation, for [`from`](Request::from), waiting until one is there. IRQL: `<= APC_LEVEL`.
@@ -108,8 +110,8 @@ impl<B: Send + 'static> Operations<B> {
     /// # Errors
     ///
     /// [`Error::WrongIrql`].
-    pub fn take_or_wait(&self) -> Result<Taken<B>, Error> {
-        self.arena.take_within(None, None).map(Taken::of)
+    pub fn take_or_wait(&self) -> Result<PooledOperation<B>, Error> {
+        self.arena.take_within(None, None).map(PooledOperation::of)
     }
 
     /// Waits until every operation is back in the pool: all of them have completed, and their buffers were given back. IRQL:
@@ -186,11 +188,11 @@ impl<B> fmt::Debug for Operations<B> {
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
-pub struct Taken<B> {
+pub struct PooledOperation<B> {
     operation: Unladen<B, Completion, Pooled>,
 }
 
-impl<B> Taken<B> {
+impl<B> PooledOperation<B> {
     #[inline]
     fn of(block: arena::Taken<Block<Carried<B>>, Shared<Capture>>) -> Self {
         let operation = Unladen::taken(block);
@@ -198,9 +200,9 @@ impl<B> Taken<B> {
     }
 }
 
-impl<B> fmt::Debug for Taken<B> {
+impl<B> fmt::Debug for PooledOperation<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Taken").finish_non_exhaustive()
+        f.debug_struct("PooledOperation").finish_non_exhaustive()
     }
 }
 
@@ -217,21 +219,21 @@ mod sealed {
 pub trait Source<B>: sealed::Sealed {
     /// The operation.
     #[doc(hidden)]
-    fn operation(self) -> Option<Taken<B>>;
+    fn operation(self) -> Option<PooledOperation<B>>;
 }
 
 impl<B> sealed::Sealed for &Operations<B> {}
 
 impl<B: Send + 'static> Source<B> for &Operations<B> {
     #[inline]
-    fn operation(self) -> Option<Taken<B>> {
+    fn operation(self) -> Option<PooledOperation<B>> {
         self.take()
     }
 }
 
-impl<B> sealed::Sealed for Taken<B> {}
+impl<B> sealed::Sealed for PooledOperation<B> {}
 
-impl<B> Source<B> for Taken<B> {
+impl<B> Source<B> for PooledOperation<B> {
     #[inline]
     fn operation(self) -> Option<Self> {
         Some(self)

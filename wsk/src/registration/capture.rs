@@ -468,7 +468,24 @@ pub(crate) enum AtOnce<'a> {
 
 /// A security descriptor (`SECURITY_DESCRIPTOR`) of the driver, absolute or self-relative.
 ///
-/// [`cache_security_descriptor`](crate::Provider::cache_security_descriptor) takes it, with an example.
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # #[repr(C)]
+/// # struct Absolute { revision: u8, zero: u8, control: u16, rest: [usize; 4] }
+/// # // A descriptor that lets everybody: SE_DACL_PRESENT with a null list.
+/// # let absolute = Absolute { revision: 1, zero: 0, control: 4, rest: [0; 4] };
+/// # let place = core::ptr::NonNull::from(&absolute).cast();
+/// use wsk::raw::RawDescriptor;
+///
+/// // SAFETY: the driver has built the descriptor with RtlCreateSecurityDescriptor and its kin, and changes it no more.
+/// let descriptor = unsafe { RawDescriptor::new(place) };
+/// let cached = provider.cache_security_descriptor(descriptor)?;
+/// # drop((cached, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///
@@ -492,7 +509,20 @@ impl RawDescriptor {
 
 /// A mask of the events whose callbacks WSK enables on every socket of a client.
 ///
-/// [`enable_static_event_callbacks`](crate::Provider::enable_static_event_callbacks) takes it, with an example.
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Milliseconds(10_000))?;
+/// use wsk::raw::StaticEvents;
+/// use wsk_sys::WSK_EVENT_RECEIVE_FROM;
+///
+/// // SAFETY: this driver makes all its sockets by `WskSocket` itself, with a table that has this callback.
+/// let events = unsafe { StaticEvents::new(WSK_EVENT_RECEIVE_FROM) };
+/// provider.enable_static_event_callbacks(events)?;
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///
@@ -522,6 +552,22 @@ impl StaticEvents {
 ///
 /// [`control_client_raw`](crate::Provider::control_client_raw) and
 /// [`control_client_raw_request`](crate::Provider::control_client_raw_request) take it.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::raw::RawClientControl;
+/// use wsk_sys::WSK_TRANSPORT_LIST_QUERY;
+///
+/// // SAFETY: it takes neither input nor an IRP, and writes the list of transports, as far as there is room.
+/// let query = unsafe { RawClientControl::new(WSK_TRANSPORT_LIST_QUERY, &[]) };
+/// let mut list = [0; 28 * 16];
+/// assert!(provider.control_client_raw(query, &mut list)? > 0);
+/// # drop((provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///

@@ -155,22 +155,8 @@ impl Provider {
     /// `<= DISPATCH_LEVEL`.
     ///
     /// This is for sockets that a driver makes without this crate, by the [NPI](Self::npi). For those of this crate there are methods
-    /// that enable events one by one. Call it before the client has a socket: it cannot be taken back.
-    ///
-    /// ```
-    /// # let kernel = wsk_host::Kernel::boot();
-    /// # let registration = wsk::Registration::new()?;
-    /// # let provider = registration.capture(wsk::Wait::Milliseconds(10_000))?;
-    /// use wsk::raw::StaticEvents;
-    /// use wsk_sys::WSK_EVENT_RECEIVE_FROM;
-    ///
-    /// // SAFETY: this driver makes all its sockets by `WskSocket` itself, with a table that has this callback.
-    /// let events = unsafe { StaticEvents::new(WSK_EVENT_RECEIVE_FROM) };
-    /// provider.enable_static_event_callbacks(events)?;
-    /// # drop((provider, registration));
-    /// # kernel.shutdown();
-    /// # Ok::<(), wsk::Error>(())
-    /// ```
+    /// that enable events one by one. Call it before the client has a socket: it cannot be taken back. There is an example at
+    /// [`StaticEvents`](crate::raw::StaticEvents).
     ///
     /// [`WSK_SET_STATIC_EVENT_CALLBACKS`](https://learn.microsoft.com/windows-hardware/drivers/network/wsk-set-static-event-callbacks).
     ///

@@ -1445,7 +1445,26 @@ calls!([B] RawClientCall, B: p, irp => p.table.wsk_control_client(
 
 /// An option or an I/O control operation of a socket that has no type in this crate, with its input.
 ///
-/// [`control_raw`](crate::DatagramSocket::control_raw) takes it, with an example.
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(wsk::Family::V4.any())?;
+/// use wsk::ioctl::ControlRequest;
+/// use wsk::raw::RawControl;
+/// use wsk_sys::{IP_TTL, IPPROTO_IP};
+///
+/// let read = ControlRequest::GetOption { level: IPPROTO_IP, option: IP_TTL };
+/// // SAFETY: it takes no input, and its output is a number of 32 bits.
+/// let read = unsafe { RawControl::new(read, &[]) };
+/// let mut hops = [0; 4];
+/// assert_eq!(socket.control_raw(read, &mut hops).wait()?, 4);
+/// assert!(u32::from_ne_bytes(hops) > 0);
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
 ///
 /// # Invariants
 ///

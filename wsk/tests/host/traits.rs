@@ -8,7 +8,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use wsk::events::{
     ConnectionEvents, Retained, RetainedBytes, RetainedDatagram, StreamVerdict, Verdict,
 };
-use wsk::operation::{Ended, InFlight, Operations, Prepared, PreparedPool, Started, Taken};
+use wsk::operation::{
+    Ended, InFlight, Operations, PooledOperation, Prepared, PreparedPool, Started,
+};
 use wsk::option::TimeToLive;
 use wsk::request::SendingTo;
 use wsk::{
@@ -53,7 +55,7 @@ fn handles_are_sent_shared_and_shown() {
     shared::<Started<SendingTo, Buffer>>();
     sent::<Prepared<SendingTo, Buffer>>();
     sent::<Ended<SendingTo, Buffer>>();
-    sent::<Taken<Buffer>>();
+    sent::<PooledOperation<Buffer>>();
     // Reading a datagram may map it, so it cannot be shared between threads.
     sent::<Retained>();
     sent::<RetainedDatagram>();

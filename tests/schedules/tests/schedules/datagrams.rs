@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wsk::operation::{Finished, InFlight, NotStarted, Operations, Taken};
+use wsk::operation::{Finished, InFlight, NotStarted, Operations, PooledOperation};
 use wsk::request::{Operation, ReceivingFrom, SendingMessages, SendingTo};
 use wsk::{BufferPool, DatagramSocket, Error, Messages, PooledBuffer, Provider};
 use wsk_schedules::{Counted, CountedChain, Dice, Ledger, bound};
@@ -22,7 +22,7 @@ enum Held {
     ChainSend(InFlight<SendingTo, CountedChain>),
     ChainReceive(InFlight<ReceivingFrom, CountedChain>),
     Buffer(PooledBuffer<Counted>),
-    Operation(Taken<Counted>),
+    Operation(PooledOperation<Counted>),
 }
 
 /// The shared state of the threads of a schedule.
