@@ -1,25 +1,22 @@
 //! Work that runs at `DISPATCH_LEVEL` on a separate processor: deferred completions, deferred procedure calls, timers. Also decides
 //! when each call of the provider completes. Stands for the DPC queue and the timer table.
 
-use core::ffi::c_void;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
+mod dpc;
+mod timer;
+
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use wsk_sys::{KDPC, KTIMER, LARGE_INTEGER, PKDEFERRED_ROUTINE, TIMER_TYPE};
 
-use crate::address_space::require_nonpaged;
-use crate::bugcheck::{bugcheck, violation};
-use crate::event::{self, Kind};
 use crate::irql::{self, DISPATCH_LEVEL};
-use crate::origin::{self, Whose};
-use crate::pool::{self, Block, paging};
-use crate::stack_places::{self, User};
-use crate::upcall::{self, Code};
-use crate::waits::{self, Waiting};
-use crate::{clock, faults};
+use crate::pool::Block;
+use crate::{faults, origin, waits};
+
+pub(crate) use dpc::{is_queued, queued};
+pub(crate) use timer::{is_set, leaks};
 
 /// When the provider completes the IRPs that it is given.
 ///
@@ -323,8 +320,8 @@ pub(crate) fn stop() {
         );
     }
     forget();
-    TIMERS.lock().clear();
-    QUEUED.lock().clear();
+    timer::reset();
+    dpc::reset();
 }
 
 /// Forgets the queue.
@@ -337,349 +334,16 @@ fn forget() {
     drop(forgotten);
 }
 
-// Deferred procedure calls. As in NT, `DpcData` in its memory tells whether one is queued.
-
-/// The type of a deferred procedure call.
-const DPC_OBJECT: u8 = 0x13;
-
 /// A queued object of the driver. The driver keeps it alive while it is queued.
 struct Queued<T>(*mut T);
 
 // SAFETY: the pointer is handed to the thread that runs deferred work, which uses it as the documentation allows.
 unsafe impl<T> Send for Queued<T> {}
 
-/// The deferred procedure calls that are queued, each with the driver that has queued it.
-static QUEUED: Mutex<BTreeMap<usize, u32>> = Mutex::new(BTreeMap::new());
-
-/// # Safety
-///
-/// `dpc` is a deferred procedure call that stays alive while it is queued.
-unsafe fn queue_dpc(dpc: *mut KDPC, first: *mut c_void, second: *mut c_void) -> bool {
-    // SAFETY: the caller says so. One that is freed can't be read, or stays allocated in quarantine.
-    let kind = unsafe { (*dpc).Anonymous1.Anonymous1.Type };
-    if kind != DPC_OBJECT {
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::UNINITIALIZED_RESOURCE,
-                dpc as usize,
-                0,
-                0
-            ),
-            [pool::story(dpc as usize)],
-            "something was to be queued that isn't an initialised deferred procedure call (any more): its type is {kind:#x}"
-        )
-    }
-    // SAFETY: the caller says so; the member tells whether it is queued, and is changed atomically.
-    let data = unsafe { AtomicPtr::from_ptr(&raw mut (*dpc).DpcData) };
-    if data
-        .compare_exchange(
-            core::ptr::null_mut(),
-            dpc.cast(),
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        )
-        .is_err()
-    {
-        return false;
-    }
-    // SAFETY: this call has just queued it, so its arguments are this call's to set.
-    unsafe {
-        (*dpc).SystemArgument1 = first;
-        (*dpc).SystemArgument2 = second;
-    }
-    let address = dpc as usize;
-    QUEUED.lock().insert(address, origin::driver());
-    stack_places::watch(User::Dpc { address }, "KeInsertQueueDpc", address, DPC);
-    let queued = Queued(dpc);
-    later(SOON, move || {
-        let Queued(dpc) = { queued };
-        QUEUED.lock().remove(&(dpc as usize));
-        // SAFETY: the driver keeps the object alive while it is queued. It may queue it again from here on.
-        unsafe {
-            let (routine, context) = ((*dpc).DeferredRoutine, (*dpc).DeferredContext);
-            let (first, second) = ((*dpc).SystemArgument1, (*dpc).SystemArgument2);
-            AtomicPtr::from_ptr(&raw mut (*dpc).DpcData)
-                .store(core::ptr::null_mut(), Ordering::SeqCst);
-            if let Some(routine) = routine {
-                paging::trim();
-                upcall::call(Code::Deferred(routine as usize), || {
-                    routine(dpc, context, first, second);
-                });
-            }
-        }
-    });
-    true
-}
-
-export! {
-    /// Initialises a deferred procedure call.
-    fn KeInitializeDpc(
-        Dpc: *mut KDPC,
-        DeferredRoutine: PKDEFERRED_ROUTINE,
-        DeferredContext: *mut c_void,
-    ), at most HIGH_LEVEL {
-        require_nonpaged("KeInitializeDpc", Dpc, "a DPC");
-        if QUEUED.lock().contains_key(&(Dpc as usize)) {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, Dpc as usize, 0, 0),
-                [pool::story(Dpc as usize)],
-                "KeInitializeDpc was called for a deferred procedure call that is queued"
-            )
-        }
-        // SAFETY: the driver gives the memory; zero is fine for every member.
-        unsafe {
-            Dpc.cast::<u8>().write_bytes(0, size_of::<KDPC>());
-            (*Dpc).Anonymous1.Anonymous1.Type = DPC_OBJECT;
-            (*Dpc).DeferredRoutine = DeferredRoutine;
-            (*Dpc).DeferredContext = DeferredContext;
-        }
-    }
-}
-
-export! {
-    /// Queues a deferred procedure call; returns whether it was not queued yet.
-    fn KeInsertQueueDpc(
-        Dpc: *mut KDPC,
-        SystemArgument1: *mut c_void,
-        SystemArgument2: *mut c_void,
-    ) -> u8, at most HIGH_LEVEL {
-        // SAFETY: the driver gives the object.
-        u8::from(unsafe { queue_dpc(Dpc, SystemArgument1, SystemArgument2) })
-    }
-}
-
-export! {
-    /// Waits until all deferred procedure calls that are queued now have run.
-    fn KeFlushQueuedDpcs(), at most PASSIVE_LEVEL {
-        let done = std::sync::Arc::new((Mutex::new(false), Condvar::new()));
-        let signal = done.clone();
-        later(SOON, move || {
-            *signal.0.lock() = true;
-            signal.1.notify_all();
-        });
-        let waiting = Waiting::begin("KeFlushQueuedDpcs", 0);
-        let mut finished = done.0.lock();
-        while !*finished {
-            waiting.sleep(&done.1, &mut finished, String::new);
-        }
-    }
-}
-
-/// Identifies one setting of a timer: a timer that was set anew or cancelled must not expire for an earlier setting.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Setting {
-    number: u64,
-    /// The driver that has set it.
-    driver: u32,
-    /// The deferred procedure call that is queued when it expires, or 0.
-    dpc: usize,
-}
-
-/// The timers that are set.
-static TIMERS: Mutex<BTreeMap<usize, Setting>> = Mutex::new(BTreeMap::new());
-static SETTINGS: AtomicU64 = AtomicU64::new(0);
-
-export! {
-    /// Initialises a timer.
-    fn KeInitializeTimerEx(Timer: *mut KTIMER, Type: TIMER_TYPE), at most DISPATCH_LEVEL {
-        let kind = if Type == TIMER_TYPE::NotificationTimer {
-            Kind::NotificationTimer
-        } else {
-            Kind::SynchronizationTimer
-        };
-        require_nonpaged("KeInitializeTimer", Timer, "a timer");
-        event::require_unused("KeInitializeTimer", Timer as usize, "a timer");
-        if TIMERS.lock().contains_key(&(Timer as usize)) {
-            bugcheck!(
-                DRIVER_VERIFIER_DETECTED_VIOLATION(violation::OTHER_CONTRACT, Timer as usize, 0, 0),
-                [pool::story(Timer as usize)],
-                "KeInitializeTimer was called for a timer that is set"
-            )
-        }
-        // SAFETY: the driver gives the memory; zero is fine for every member.
-        unsafe {
-            Timer.cast::<u8>().write_bytes(0, size_of::<KTIMER>());
-            event::initialize(&raw mut (*Timer).Header, kind, size_of::<KTIMER>(), false);
-        }
-    }
-}
-
-/// Sets a timer; returns whether it was set already.
-///
-/// # Safety
-///
-/// The caller keeps what the documentation of the routine asks for.
-#[unsafe(no_mangle)]
-#[allow(
-    non_snake_case,
-    reason = "name and parameters are those of the routine"
-)]
-pub(crate) unsafe extern "system" fn KeSetTimer(
-    Timer: *mut KTIMER,
-    DueTime: LARGE_INTEGER,
-    Dpc: *mut KDPC,
-) -> u8 {
-    {
-        crate::export::enter!(KeSetTimer(Timer, Dpc), DISPATCH_LEVEL);
-        // SAFETY: the driver gives a timer.
-        unsafe { require_timer("KeSetTimer", Timer) };
-        // SAFETY: every member of the union covers the 64 bits; the driver gives an initialised timer, which isn't
-        // signalled from now on.
-        let delay = unsafe {
-            (*Timer).Header.SignalState = 0;
-            (*Timer).Dpc = Dpc;
-            clock::until(DueTime.QuadPart)
-        };
-        let setting = Setting {
-            number: SETTINGS.fetch_add(1, Ordering::Relaxed),
-            driver: origin::driver(),
-            dpc: Dpc as usize,
-        };
-        let was_set = TIMERS.lock().insert(Timer as usize, setting).is_some();
-        let user = User::Timer {
-            address: Timer as usize,
-            setting: setting.number,
-        };
-        for (place, what) in [(Timer as usize, "the timer"), (Dpc as usize, DPC)] {
-            stack_places::watch(user, "KeSetTimer", place, what);
-        }
-        let queued = (Queued(Timer), Queued(Dpc));
-        push(
-            When { delay, rank: 0 },
-            true,
-            Box::new(move || {
-                let (Queued(timer), Queued(dpc)) = { queued };
-                let mut timers = TIMERS.lock();
-                if timers.get(&(timer as usize)) != Some(&setting) {
-                    return;
-                }
-                timers.remove(&(timer as usize));
-                // SAFETY: the driver keeps the timer alive while it is set, and the lock keeps it set until here; its deferred
-                // procedure call too.
-                unsafe {
-                    if !dpc.is_null() {
-                        queue_dpc(dpc, core::ptr::null_mut(), core::ptr::null_mut());
-                    }
-                    event::signal(&raw mut (*timer).Header);
-                }
-            }),
-        );
-        u8::from(was_set)
-    }
-}
-
-export! {
-    /// Cancels a timer; returns whether it was set.
-    fn KeCancelTimer(Timer: *mut KTIMER) -> u8, at most DISPATCH_LEVEL {
-        // SAFETY: the driver gives a timer, or memory that may be read.
-        unsafe {
-            // A zeroed timer looks like a notification event. Windows takes it for a timer that isn't set.
-            if Kind::of(&raw const (*Timer).Header) != Ok(Kind::NotificationEvent) {
-                require_timer("KeCancelTimer", Timer);
-            }
-        }
-        u8::from(TIMERS.lock().remove(&(Timer as usize)).is_some())
-    }
-}
-
-/// Stops unless this is a timer that was initialised.
-///
-/// # Safety
-///
-/// The driver gives `timer`.
-unsafe fn require_timer(function: &str, timer: *mut KTIMER) {
-    // SAFETY: what the driver gives and is freed, or no memory, can't be read, which is a report, or stays allocated in quarantine.
-    let kind = unsafe { Kind::of(&raw const (*timer).Header) };
-    if !kind.is_ok_and(Kind::is_timer) {
-        bugcheck!(
-            DRIVER_VERIFIER_DETECTED_VIOLATION(
-                violation::UNINITIALIZED_RESOURCE,
-                timer as usize,
-                0,
-                0
-            ),
-            [pool::story(timer as usize)],
-            "{function} was given something that isn't an initialised timer (any more): the type in its header is {:#x}",
-            event::number(kind)
-        )
-    }
-}
-
-/// The name of a deferred procedure call in reports.
-const DPC: &str = "the deferred procedure call";
-
-/// Whether a deferred procedure call is queued.
-pub(crate) fn is_queued(dpc: usize) -> bool {
-    QUEUED.lock().contains_key(&dpc)
-}
-
-/// Whether a timer is set, and still by this setting.
-pub(crate) fn is_set(timer: usize, setting: u64) -> bool {
-    TIMERS
-        .lock()
-        .get(&timer)
-        .is_some_and(|now| now.number == setting)
-}
-
 /// Stops when a block is being freed that holds a timer that is set, its deferred procedure call, or one that is queued.
 pub(crate) fn memory_freed(block: &Block) {
-    let range = block.range();
-    let (timer, with_dpc) = {
-        let timers = TIMERS.lock();
-        let timer = timers.range(range.clone()).next().map(|(&timer, _)| timer);
-        let mut all = timers.iter();
-        let with_dpc = all.find(|(_, setting)| range.contains(&setting.dpc));
-        (
-            timer,
-            with_dpc.map(|(&timer, setting)| (timer, setting.dpc)),
-        )
-    };
-    if let Some(timer) = timer {
-        bugcheck!(
-            TIMER_OR_DPC_INVALID(0, timer, range.start, range.len()),
-            [block],
-            "memory was freed that holds a timer that is set"
-        )
-    }
-    if let Some((timer, dpc)) = with_dpc {
-        bugcheck!(
-            TIMER_OR_DPC_INVALID(1, dpc, range.start, range.len()),
-            [block],
-            "memory was freed that holds the deferred procedure call of a timer that is set, at {timer:#x}"
-        )
-    }
-    let dpc = QUEUED
-        .lock()
-        .range(range.clone())
-        .next()
-        .map(|(&dpc, _)| dpc);
-    if let Some(dpc) = dpc {
-        bugcheck!(
-            TIMER_OR_DPC_INVALID(1, dpc, range.start, range.len()),
-            [block],
-            "memory was freed that holds a deferred procedure call that is queued"
-        )
-    }
-}
-
-/// Timers that are set, as lines of a leak report.
-pub(crate) fn leaks(whose: Whose) -> Vec<String> {
-    TIMERS
-        .lock()
-        .iter()
-        .filter(|(_, setting)| whose.is(setting.driver))
-        .map(|(timer, _)| format!("timer at {timer:#x} that is still set"))
-        .collect()
-}
-
-/// Deferred procedure calls that are queued, as lines of a report.
-pub(crate) fn queued(whose: Whose) -> Vec<String> {
-    QUEUED
-        .lock()
-        .iter()
-        .filter(|&(_, &driver)| whose.is(driver))
-        .map(|(dpc, _)| format!("deferred procedure call at {dpc:#x} that is still queued"))
-        .collect()
+    timer::memory_freed(block);
+    dpc::memory_freed(block);
 }
 
 #[cfg(test)]
