@@ -4,7 +4,6 @@
 //! arguments in memory, and Rust code reads them.
 
 use core::ffi::{CStr, c_char};
-use core::fmt::Write as _;
 use core::iter::Peekable;
 use core::str::Chars;
 
@@ -67,22 +66,17 @@ struct Conversion {
     wide: bool,
 }
 
-/// The text of a format with its arguments filled in.
-///
-/// # Safety
-///
-/// The format is a string that ends with a zero, and the arguments are what it asks for.
-unsafe fn text(format: *const c_char, arguments: &mut Arguments) -> String {
-    // SAFETY: the caller says so.
-    let format = unsafe { CStr::from_ptr(format) }.to_string_lossy();
-    let mut out = String::new();
-    let mut rest = format.chars().peekable();
-    while let Some(character) = rest.next() {
-        if character != '%' {
-            out.push(character);
-            continue;
-        }
-        let mut it = Conversion::default();
+impl Conversion {
+    /// The greatest width and precision: that of Rust's own formatting.
+    const WIDEST: usize = u16::MAX as usize;
+
+    /// Reads what stands between `%` and the letter of a conversion.
+    ///
+    /// # Safety
+    ///
+    /// As for [`text`].
+    unsafe fn read(rest: &mut Peekable<Chars<'_>>, arguments: &mut Arguments) -> Self {
+        let mut it = Self::default();
         while let Some(flag) = rest.next_if(|next| "-0#+ ".contains(*next)) {
             match flag {
                 '-' => it.left = true,
@@ -95,18 +89,18 @@ unsafe fn text(format: *const c_char, arguments: &mut Arguments) -> String {
         let mut number = |rest: &mut Peekable<Chars<'_>>| {
             if rest.next_if_eq(&'*').is_some() {
                 // SAFETY: the caller says that there is one.
-                return unsafe { arguments.next() } as u32 as usize;
+                return (unsafe { arguments.next() } as u32 as usize).min(Self::WIDEST);
             }
             let mut value = 0;
             while let Some(digit) = rest.peek().and_then(|next| next.to_digit(10)) {
-                value = value * 10 + digit as usize;
+                value = (value * 10 + digit as usize).min(Self::WIDEST);
                 rest.next();
             }
             value
         };
-        it.width = number(&mut rest);
+        it.width = number(rest);
         if rest.next_if_eq(&'.').is_some() {
-            it.precision = Some(number(&mut rest));
+            it.precision = Some(number(rest));
         }
         loop {
             match rest.peek() {
@@ -137,22 +131,44 @@ unsafe fn text(format: *const c_char, arguments: &mut Arguments) -> String {
                 _ => break,
             }
         }
+        it
+    }
+
+    /// Adds a converted argument to the text, as wide as the conversion asks for.
+    fn pad(&self, piece: &str, out: &mut String) {
+        let missing = self.width.saturating_sub(piece.chars().count());
+        let fill = |out: &mut String, with| out.extend(std::iter::repeat_n(with, missing));
+        if self.left {
+            out.push_str(piece);
+            fill(out, ' ');
+        } else {
+            fill(out, if self.zeroes { '0' } else { ' ' });
+            out.push_str(piece);
+        }
+    }
+}
+
+/// The text of a format with its arguments filled in.
+///
+/// # Safety
+///
+/// The format is a string that ends with a zero, and the arguments are what it asks for.
+unsafe fn text(format: *const c_char, arguments: &mut Arguments) -> String {
+    // SAFETY: the caller says so.
+    let format = unsafe { CStr::from_ptr(format) }.to_string_lossy();
+    let mut out = String::new();
+    let mut rest = format.chars().peekable();
+    while let Some(character) = rest.next() {
+        if character != '%' {
+            out.push(character);
+            continue;
+        }
+        // SAFETY: the caller says that the arguments are those that the format asks for.
+        let it = unsafe { Conversion::read(&mut rest, arguments) };
         let Some(letter) = rest.next() else { break };
         // SAFETY: the caller says that the arguments are those that the format asks for.
         let piece = unsafe { convert(letter, &it, arguments) };
-        match (it.left, it.zeroes) {
-            (true, _) => {
-                let _ = write!(out, "{piece:<0$}", it.width);
-            }
-            (false, true) => {
-                let zeroes = it.width.saturating_sub(piece.len());
-                out.extend(std::iter::repeat_n('0', zeroes));
-                out.push_str(&piece);
-            }
-            (false, false) => {
-                let _ = write!(out, "{piece:>0$}", it.width);
-            }
-        }
+        it.pad(&piece, &mut out);
     }
     out
 }

@@ -82,6 +82,20 @@ dispatched! {
     }
 }
 
+/// When a receive with these flags is complete.
+fn until(flags: u32, into_nothing: bool) -> Result<Until, NTSTATUS> {
+    match flags {
+        0 => Ok(Until::Something),
+        WSK_FLAG_WAITALL if short_receives().is_some() => Ok(Until::Something),
+        WSK_FLAG_WAITALL => Ok(Until::Full),
+        // Documented: the length has to be zero.
+        WSK_FLAG_DRAIN if into_nothing => Ok(Until::End),
+        WSK_FLAG_DRAIN | u32::MAX => Err(STATUS_INVALID_PARAMETER),
+        _ if flags == WSK_FLAG_DRAIN | WSK_FLAG_WAITALL => Err(STATUS_INVALID_PARAMETER),
+        _ => Err(STATUS_NOT_SUPPORTED),
+    }
+}
+
 /// # Safety
 ///
 /// The driver gave the IRP for this call.
@@ -96,17 +110,9 @@ unsafe fn receive(
     // SAFETY: the caller says so.
     let request = unsafe { Request::start(irp, uses, Some(socket)) };
     let connection = socket.connection("WskReceive");
-    let until = match flags {
-        0 => Ok(Until::Something),
-        WSK_FLAG_WAITALL if short_receives().is_some() => Ok(Until::Something),
-        WSK_FLAG_WAITALL => Ok(Until::Full),
-        // Documented: the length has to be zero.
-        WSK_FLAG_DRAIN if data.is_empty() => Ok(Until::End),
-        WSK_FLAG_DRAIN | u32::MAX => Err(STATUS_INVALID_PARAMETER),
-        _ if flags == WSK_FLAG_DRAIN | WSK_FLAG_WAITALL => Err(STATUS_INVALID_PARAMETER),
-        _ => Err(STATUS_NOT_SUPPORTED),
-    };
-    let refused = request.refusal().map_or(until, Err);
+    let refused = request
+        .refusal()
+        .map_or_else(|| until(flags, data.is_empty()), Err);
     let plan = schedule::plan();
     let mut state = connection.state.lock();
     let usable = refused.and_then(|until| match state.phase {
