@@ -113,6 +113,8 @@ const WITHOUT: [(&str, &[&str]); 7] = [
             "wsk::request::Operation",
             "wsk::request::Owning",
             "wsk::request::Repeat",
+            "wsk::request::SendsTo",
+            "wsk::request::Takes",
             "wsk::request::way::Way",
         ],
     ),

@@ -20,7 +20,7 @@ use crate::buffer::carry::Carry as _;
 use crate::cancel::Cancel;
 use crate::error::{Call, Error};
 use crate::irp::{
-    Arguments, Block, Flight, Header, Idle, InArena, Observer, Passed, Polled, Unheld,
+    Arguments, Block, Flight, Header, Idle, InArena, Observer, Passed, Places, Polled, Unheld,
     initialise_in,
 };
 use crate::irql::{MayWait, may_wait};
@@ -31,8 +31,10 @@ use crate::operation::carried::{
     CarryOf, Completion, lend_and_put, refuse_large, refuse_large_completion,
 };
 use crate::registration::hold;
-use crate::request::{Function, NotStarted, Operation, Repeat, Request, SendingTo, Shown};
-use crate::socket::calls::{Call as _, Held};
+use crate::request::{
+    Function, NotStarted, Operation, Repeat, Request, SendsTo, Shown, Takes, TargetOf,
+};
+use crate::socket::calls::{Bound, Call as _, Held};
 use crate::time::{Deadline, GRACE};
 
 /// One operation with all that it needs.
@@ -255,6 +257,28 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
                 }
             }
         }
+    }
+
+    /// Replaces the parameters by those that `rebind` makes of them. The slot must be ready.
+    fn rebind(
+        self,
+        rebind: impl for<'x> FnOnce(
+            Bound<'x, O::Parameters>,
+            TargetOf<'x, O, B>,
+            &mut Arguments,
+            Places<'x>,
+        ) -> Result<Bound<'x, O::Parameters>, Error>,
+    ) -> Result<(), Error> {
+        let (mut operation, slot) = (self.rest().operation(), self.0.slot);
+        let target = O::Asked::target(&slot.held);
+        // SAFETY: by the invariant the slot is at rest, and nobody else uses it. The parameters are those of its operation, and what was lent
+        // still is.
+        slot.parameters.with_mut(|parameters| unsafe {
+            let (before, places) = (Bound::again(*parameters), operation.places());
+            let bound = rebind(before, target, operation.arguments(), places)?;
+            *parameters = bound.into_call();
+            Ok(())
+        })
     }
 
     /// Takes back what is lent, so that `carried` can be changed.
@@ -844,7 +868,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
     }
 }
 
-impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
+impl<O: SendsTo<B>, B> Prepared<O, B> {
     /// The address that the operation sends to; `None` when it [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn remote_address(&self) -> Option<SocketAddr> {
@@ -858,13 +882,47 @@ impl<B: crate::buffer::SendBuffer> Prepared<SendingTo, B> {
     /// [`Error::WrongFamily`], [`Error::DatagramTooLong`], [`Error::PortZero`], [`Error::Abandoned`]; the address stays as it was.
     pub fn set_remote_address(&mut self, to: impl Destination) -> Result<(), Error> {
         self.be_ready()?;
-        let rest = self.rest_mut()?;
-        let (mut operation, slot) = (rest.rest().operation(), rest.0.slot);
-        // SAFETY: the slot is at rest, and the parameters are those of its operation.
-        slot.parameters.with_mut(|parameters| unsafe {
-            let places = operation.places();
-            (*parameters).set_address(&slot.held, to, operation.arguments(), places)
-        })
+        self.rest_mut()?
+            .rebind(|before, target, arguments, places| {
+                O::send_to(before, target, to, arguments, places)
+            })
+    }
+}
+
+impl<O: Repeat<()>> Prepared<O, ()> {
+    /// Changes the value of the option, or the input of the I/O control operation, for all later runs. The value is checked as the request's
+    /// method checks it. IRQL: `<= DISPATCH_LEVEL`.
+    ///
+    /// The result of the last run has no meaning any more.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+    /// # socket.bind(wsk::Family::V4.any())?;
+    /// use wsk::option::TimeToLive;
+    ///
+    /// let mut setting = socket.set_option(TimeToLive(1)).prepare()?;
+    /// for hops in [1, 2, 3] {
+    ///     setting.set_value(TimeToLive(hops))?;
+    ///     setting.wait()?;
+    ///     assert_eq!(socket.option().wait(), Ok(TimeToLive(hops)));
+    /// }
+    /// # drop((setting, socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those that the request's method lists, and [`Error::Abandoned`]; the value stays as it was.
+    pub fn set_value<V>(&mut self, value: V) -> Result<(), Error>
+    where
+        O: Takes<V>,
+    {
+        self.rest_mut()?
+            .rebind(|_, target, arguments, places| O::take(value, target, arguments, places))
     }
 }
 

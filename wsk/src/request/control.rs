@@ -9,7 +9,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::way::nothing_comes_back;
-use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way};
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Takes, Way};
 use crate::socket::calls::{Bound, ControlCall, LentControlCall, RawControl, RawRequest};
 pub(crate) use crate::socket::calls::{enable_events, register_extension};
 use crate::socket::ioctl::{Copies, Ioctl, Output};
@@ -135,6 +135,17 @@ impl<C: Committed> Repeat<()> for SettingOption<C> {
     }
 }
 
+impl<C: Committed, O: SocketOption> Takes<O> for SettingOption<C> {
+    fn take<'x>(
+        option: O,
+        socket: &'x Handle<C>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
+        SetOption::new(option).put(socket, (), arguments, places)
+    }
+}
+
 impl<C, O> Sealed for GetOption<C, O> {}
 
 impl<C: Category, O: ReadableOption + 'static> Function<()> for GetOption<C, O> {
@@ -196,11 +207,17 @@ pub(crate) fn ioctl<C: Category, O: Ioctl + 'static>(
 ) -> Request<'_, IoControl<C, O>, ()> {
     Request {
         target: socket,
-        function: IoControl {
+        function: IoControl::new(request),
+        carried: (),
+    }
+}
+
+impl<C, O> IoControl<C, O> {
+    const fn new(request: O) -> Self {
+        Self {
             request,
             category: PhantomData,
-        },
-        carried: (),
+        }
     }
 }
 
@@ -256,6 +273,17 @@ impl<C: Committed, O: Ioctl + 'static> Repeat<()> for IoControlling<C, O> {
         _: Shown<'a, ()>,
     ) -> Result<O::Output, Error> {
         given::<O>(outcome, arguments)
+    }
+}
+
+impl<C: Committed, O: Ioctl + 'static> Takes<O> for IoControlling<C, O> {
+    fn take<'x>(
+        request: O,
+        socket: &'x Handle<C>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
+        IoControl::new(request).put(socket, (), arguments, places)
     }
 }
 

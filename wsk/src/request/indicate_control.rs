@@ -9,7 +9,7 @@ use crate::irp::{Arguments, Outcome, Places};
 use crate::memory::atomic::Ordering;
 use crate::request::control::{control, repeated_as_it_is};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown};
+use crate::request::{Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Takes};
 use crate::socket::calls::{Bound, ControlCall};
 use crate::socket::{ConnectionCategory, Handle};
 
@@ -99,5 +99,16 @@ impl Repeat<()> for IndicatingControl {
 
     fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, ()>) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
+    }
+}
+
+impl Takes<bool> for IndicatingControl {
+    fn take<'x>(
+        on: bool,
+        socket: &'x Handle<ConnectionCategory>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, ControlCall>, Error> {
+        IndicateControl { on }.put(socket, (), arguments, places)
     }
 }

@@ -95,6 +95,7 @@ use core::fmt;
 
 use wsk_sys::NTSTATUS;
 
+use crate::address::Destination;
 use crate::buffer::carry::Carry;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
@@ -324,6 +325,34 @@ pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable>
         arguments: &'a Arguments,
         carried: Shown<'a, B>,
     ) -> Result<Self::Seen<'a>, Error>;
+}
+
+/// An operation that sends to an address, which can be [changed](crate::operation::Prepared::set_remote_address) between two runs.
+#[diagnostic::on_unimplemented(message = "`{Self}` does not send to an address")]
+pub trait SendsTo<B>: Repeat<B> {
+    /// Checks the address, and puts it into the arguments.
+    #[doc(hidden)]
+    fn send_to<'x>(
+        before: Bound<'x, Self::Parameters>,
+        target: TargetOf<'x, Self, B>,
+        to: impl Destination,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self::Parameters>, Error>;
+}
+
+/// An operation with a value `V`, which can be [changed](crate::operation::Prepared::set_value) between two runs: an option or the input of
+/// an I/O control operation.
+#[diagnostic::on_unimplemented(message = "`{Self}` does not take a value of the type `{V}`")]
+pub trait Takes<V>: Repeat<()> {
+    /// Checks the value, and puts it into the arguments, as [`Function::put`] does.
+    #[doc(hidden)]
+    fn take<'x>(
+        value: V,
+        target: TargetOf<'x, Self, ()>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, Self::Parameters>, Error>;
 }
 
 /// The buffer of a prepared operation between two runs.

@@ -7,7 +7,7 @@ use crate::buffer::carry::SentList;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, List, Operation, Repeat, Request, Shown};
+use crate::request::{Function, InPlace, List, Operation, Repeat, Request, SendsTo, Shown};
 use crate::socket::calls::{Bound, OfSocket, Renewed, SendMessagesCall, why_not};
 use crate::socket::{DatagramCategory, Handle};
 
@@ -130,5 +130,17 @@ impl<L: SendList> Repeat<L> for SendingMessages {
     fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, L>) -> Result<usize, Error> {
         outcome.check(Call::WskSendMessages)?;
         Ok(outcome.information)
+    }
+}
+
+impl<L: SendList> SendsTo<L> for SendingMessages {
+    fn send_to<'x>(
+        before: Bound<'x, SendMessagesCall>,
+        socket: &'x Handle<DatagramCategory>,
+        to: impl Destination,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, SendMessagesCall>, Error> {
+        before.sent_to(socket, to, arguments, places)
     }
 }

@@ -6,7 +6,7 @@ use crate::buffer::carry::Sent;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
 use crate::request::sealed::Sealed;
-use crate::request::{Function, InPlace, Operation, Repeat, Request, Shown, ToSend};
+use crate::request::{Function, InPlace, Operation, Repeat, Request, SendsTo, Shown, ToSend};
 use crate::socket::calls::{Bound, OfSocket, Renewed, SendToCall};
 use crate::socket::{DatagramCategory, Handle};
 
@@ -147,5 +147,17 @@ impl<B: SendBuffer> Repeat<B> for SendingTo {
     fn look<'a>(outcome: Outcome, _: &'a Arguments, _: Shown<'a, B>) -> Result<usize, Error> {
         outcome.check(Call::WskSendTo)?;
         Ok(outcome.information)
+    }
+}
+
+impl<B: SendBuffer> SendsTo<B> for SendingTo {
+    fn send_to<'x>(
+        before: Bound<'x, SendToCall>,
+        socket: &'x Handle<DatagramCategory>,
+        to: impl Destination,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Bound<'x, SendToCall>, Error> {
+        before.sent_to(socket, to, arguments, places)
     }
 }

@@ -141,6 +141,16 @@ impl<P> Bound<'_, P> {
     pub(crate) fn into_call(self) -> P {
         self.call
     }
+
+    /// Parameters that were bound to the operation `'x` earlier.
+    ///
+    /// # Safety
+    ///
+    /// The operation is at rest. Everything that was lent to it then is lent still.
+    pub(crate) const unsafe fn again(call: P) -> Self {
+        // INVARIANT: by the contract of this function.
+        Self::new(call)
+    }
 }
 
 /// The parameters after something else was lent to the operation `'x`.
@@ -996,6 +1006,31 @@ impl SendMessagesCall {
     }
 }
 
+impl<'x> Bound<'x, SendMessagesCall> {
+    /// Changes the address. WSK gets it from now on, even if the request sent to the fixed one.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the list cannot be sent there. The arguments stay as they were.
+    pub(crate) fn sent_to(
+        self,
+        socket: &Handle<DatagramCategory>,
+        to: impl Destination,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Self, Error> {
+        let longest = self.call.list.longest;
+        if !to.put(socket.ready(), longest, &mut arguments.address) {
+            return Err(why_not(socket, &to, longest));
+        }
+        // INVARIANT: the address is in the arguments.
+        Ok(Self::new(SendMessagesCall {
+            address: Some(places.address()),
+            ..self.call
+        }))
+    }
+}
+
 calls!([B] SendMessagesCall, B: p, irp => p.table.wsk_send_messages(
     p.socket, p.list.first, p.address, p.control, irp
 ));
@@ -1063,29 +1098,31 @@ impl SendToCall {
     pub(crate) const fn is_fixed(&self) -> bool {
         self.address.is_null()
     }
+}
 
-    /// Changes the address.
+impl<'x> Bound<'x, SendToCall> {
+    /// Changes the address. WSK gets it from now on, even if the request sent to the fixed one.
     ///
-    /// # Safety
+    /// # Errors
     ///
-    /// The parameters were bound to an operation that is at rest. Everything that was lent to it then still is. Arguments and places are its
-    /// own.
-    pub(crate) unsafe fn set_address(
-        &mut self,
+    /// The reason why the datagram cannot be sent there. The arguments stay as they were.
+    pub(crate) fn sent_to(
+        self,
         socket: &Handle<DatagramCategory>,
         to: impl Destination,
         arguments: &mut Arguments,
-        places: Places<'_>,
-    ) -> Result<(), Error> {
-        // SAFETY: the buffer is lent, so its `WSK_BUF` is there.
-        let length = unsafe { self.buffer.as_ref() }.Length;
-        if to.put(socket.ready(), length, &mut arguments.address) {
-            // The address is passed to WSK from now on, even if the fixed one was used before.
-            self.address = places.address().as_ptr();
-            Ok(())
-        } else {
-            Err(why_not(socket, &to, length))
+        places: Places<'x>,
+    ) -> Result<Self, Error> {
+        // SAFETY: by the invariant the buffer is lent, so its `WSK_BUF` is there.
+        let length = unsafe { self.call.buffer.as_ref() }.Length;
+        if !to.put(socket.ready(), length, &mut arguments.address) {
+            return Err(why_not(socket, &to, length));
         }
+        // INVARIANT: the address is in the arguments.
+        Ok(Self::new(SendToCall {
+            address: places.address().as_ptr(),
+            ..self.call
+        }))
     }
 }
 
@@ -1611,7 +1648,6 @@ impl ControlCall {
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
         const { assert!(O::GIVES <= CONTROL_ROOM, "there is room for what is given") };
-        arguments.make_output_ready();
         let mut call = Self::of(socket, IOCTL, O::CODE, 0);
         match request.input() {
             Input::Bytes(value, length) => {
@@ -1629,6 +1665,8 @@ impl ControlCall {
                 call.output = Some(places.output(size));
             }
         }
+        // Not earlier: if the check fails, a prepared operation keeps its last output.
+        arguments.make_output_ready();
         // INVARIANT: the operations of `ioctl` take and give plain values of these sizes, or addresses of the socket's family; they are in
         // the arguments.
         Ok(Bound::new(call))

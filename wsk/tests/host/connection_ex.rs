@@ -665,6 +665,15 @@ fn a_handler_is_told_control_information() {
         assert_eq!((setting.wait(), setting.wait()), (Ok(()), Ok(())));
         peer.write_all(b"extended").unwrap();
         assert_eq!(told(), bytes(b"extended"));
+        // The same request switches it off, and on again.
+        setting.set_value(false).unwrap();
+        assert_eq!(setting.wait(), Ok(()));
+        peer.write_all(b"plain").unwrap();
+        assert_eq!(told(), without(b"plain"));
+        setting.set_value(true).unwrap();
+        assert_eq!(setting.wait(), Ok(()));
+        peer.write_all(b"extended").unwrap();
+        assert_eq!(told(), bytes(b"extended"));
         // Disabled events stay disabled.
         socket.disable_events().unwrap();
         assert_eq!(socket.indicate_control(true).wait(), Ok(()));

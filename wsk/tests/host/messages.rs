@@ -16,7 +16,7 @@ use wsk_host::Resource;
 use wsk_sys::{WSK_BUF, WSK_BUF_LIST};
 
 use crate::chain::Raw;
-use crate::setting::{PATIENCE, arrives, block_on, in_each_setting, with_sockets};
+use crate::setting::{LOOPBACK, PATIENCE, arrives, block_on, in_each_setting, peer, with_sockets};
 
 fn three() -> Messages<NonPagedBuffer> {
     let buffers = [b"one".as_slice(), b"", b"three"];
@@ -413,6 +413,114 @@ fn a_drivers_own_list_is_sent_to_an_address_and_to_the_fixed_one() {
         for _ in 0..3 {
             assert_eq!(sender.wait(), Ok(8));
             arrive(&s.peer);
+        }
+    });
+}
+
+/// The lengths of this many datagrams that have come.
+fn lengths<const N: usize>(peer: &UdpSocket) -> [usize; N] {
+    [(); N].map(|()| peer.recv(&mut [0; 8]).unwrap())
+}
+
+#[test]
+fn a_prepared_list_can_be_changed_between_runs() {
+    in_each_setting(|kernel, s| {
+        let fixed = crate::setting::bound(&s.provider, wsk::Family::V4, "127.0.0.1:0");
+        let fixed = fixed
+            .fix_destination(s.to)
+            .map_err(|(error, _)| error)
+            .unwrap();
+        let prepared = [
+            s.socket.send_messages(three(), s.to).prepare(),
+            fixed.send_all(three()).prepare(),
+        ];
+        for prepared in prepared {
+            let mut sender = prepared.unwrap();
+            let before = kernel.counts().allocations();
+            assert_eq!(sender.wait(), Ok(8));
+            arrive(&s.peer);
+
+            // Bytes and lengths, and the number of datagrams.
+            let list = sender.buffer_mut().unwrap();
+            list.get_mut(2).unwrap().as_mut_slice()[..2].copy_from_slice(b"TH");
+            list.get_mut(2).unwrap().set_len(4).unwrap();
+            let one = list.get_mut(0).unwrap();
+            one.set_len(2).unwrap();
+            assert_eq!((sender.wait(), sender.wait()), (Ok(6), Ok(6)));
+            for expected in [b"on".as_slice(), b"", b"THre", b"on", b"", b"THre"] {
+                arrives(&s.peer, expected);
+            }
+            let popped = sender.buffer_mut().unwrap().pop().unwrap();
+            assert_eq!(sender.wait(), Ok(2));
+            assert_eq!(lengths(&s.peer), [2, 0]);
+            sender.buffer_mut().unwrap().push(popped).unwrap();
+
+            // Control information, which is then taken away.
+            let control = sender.buffer_mut().unwrap().control_mut();
+            control.push(ControlMessage::SegmentSize(3)).unwrap();
+            assert_eq!((sender.wait(), sender.wait()), (Ok(6), Ok(6)));
+            assert_eq!(lengths(&s.peer), [2, 0, 3, 1, 2, 0, 3, 1]);
+            sender.buffer_mut().unwrap().control_mut().clear();
+            assert_eq!(sender.wait(), Ok(6));
+            assert_eq!(lengths(&s.peer), [2, 0, 4]);
+
+            // What cannot be sent is told, and can be put right.
+            let list = sender.buffer_mut().unwrap();
+            let control = list.control_mut();
+            control.push(ControlMessage::EcnV4(4)).unwrap();
+            assert!(matches!(sender.wait(), Err(Error::Call { .. })));
+            let list = sender.buffer_mut().unwrap();
+            list.control_mut().clear();
+            let popped = [(); 3].map(|()| list.pop().unwrap());
+            assert_eq!(sender.wait(), Err(Error::NoMessages));
+            for buffer in popped.into_iter().rev() {
+                sender.buffer_mut().unwrap().push(buffer).unwrap();
+            }
+            assert_eq!(sender.wait(), Ok(6));
+            assert_eq!(lengths(&s.peer), [2, 0, 4]);
+            assert_eq!(kernel.counts().allocations(), before);
+        }
+    });
+}
+
+#[test]
+fn the_address_of_a_prepared_list_can_be_changed() {
+    in_each_setting(|_, s| {
+        let fixed = crate::setting::bound(&s.provider, wsk::Family::V4, "127.0.0.1:0");
+        let fixed = fixed
+            .fix_destination(s.to)
+            .map_err(|(error, _)| error)
+            .unwrap();
+        let prepared = [
+            s.socket.send_messages(three(), s.to).prepare(),
+            fixed.send_all(three()).prepare(),
+        ];
+        let (other, to) = peer(LOOPBACK);
+        let (v6, nowhere): (SocketAddr, SocketAddr) =
+            ("[::1]:9".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        for prepared in prepared {
+            let mut sender = prepared.unwrap();
+            assert_eq!(sender.remote_address(), Some(s.to));
+            let refused = sender.set_remote_address(v6).unwrap_err();
+            assert!(matches!(refused, Error::WrongFamily { .. }));
+            let refused = sender.set_remote_address(nowhere);
+            assert_eq!(refused, Err(Error::PortZero));
+            assert_eq!(sender.remote_address(), Some(s.to));
+            assert_eq!(sender.wait(), Ok(8));
+            arrive(&s.peer);
+            sender.set_remote_address(to).unwrap();
+            assert_eq!(sender.remote_address(), Some(to));
+            assert_eq!((sender.wait(), sender.wait()), (Ok(8), Ok(8)));
+            arrive(&other);
+            arrive(&other);
+            // A change of the list keeps the address.
+            let list = sender.buffer_mut().unwrap();
+            list.get_mut(0).unwrap().set_len(1).unwrap();
+            assert_eq!(sender.wait(), Ok(6));
+            assert_eq!(lengths(&other), [1, 0, 5]);
+            sender.set_remote_address(s.to).unwrap();
+            assert_eq!(sender.wait(), Ok(6));
+            assert_eq!(lengths(&s.peer), [1, 0, 5]);
         }
     });
 }

@@ -92,6 +92,50 @@ fn control_operations_have_types() {
 }
 
 #[test]
+fn the_value_of_a_prepared_request_can_be_changed() {
+    on_each_kernel(|kernel, provider| {
+        let v4 = DatagramSocket::open(provider, Family::V4).unwrap();
+        let mut setting = v4.set_option(TimeToLive(7)).prepare().unwrap();
+        let mut reading = v4.option::<TimeToLive>().prepare().unwrap();
+        let before = kernel.counts().allocations();
+        for hops in [8, 1, 255] {
+            setting.set_value(TimeToLive(hops)).unwrap();
+            assert_eq!((setting.wait(), setting.wait()), (Ok(()), Ok(())));
+            assert_eq!(reading.wait(), Ok(TimeToLive(hops)));
+        }
+        // An option with a value of another size.
+        setting.set_value(ReuseAddress(true)).unwrap();
+        assert_eq!(setting.wait(), Ok(()));
+        assert_eq!(kernel.counts().allocations(), before);
+        assert_eq!(v4.option().wait(), Ok(ReuseAddress(true)));
+        assert_eq!(reading.wait(), Ok(TimeToLive(255)));
+
+        let near: SocketAddr = "127.0.0.1:9".parse().unwrap();
+        let v6: SocketAddr = "[::1]:9".parse().unwrap();
+        let mut query = v4.ioctl(RoutingInterface(near)).prepare().unwrap();
+        assert_eq!(query.wait().unwrap().ip(), near.ip());
+        let wrong = Error::WrongFamily {
+            socket: Family::V4,
+            address: Family::V6,
+        };
+        assert_eq!(query.set_value(RoutingInterface(v6)), Err(wrong));
+        assert_eq!(query.seen().unwrap().ip(), near.ip(), "nothing has changed");
+        assert_eq!(query.wait().unwrap().ip(), near.ip());
+
+        let dual = DatagramSocket::open(provider, Family::Dual).unwrap();
+        let mut query = dual.ioctl(RoutingInterface(near)).prepare().unwrap();
+        for to in [near, v6, near] {
+            query.set_value(RoutingInterface(to)).unwrap();
+            assert_eq!(query.wait().unwrap().ip(), to.ip());
+            let started = query.start().unwrap();
+            let ended = started.wait().map_err(|(error, _)| error).unwrap();
+            assert_eq!(ended.result().unwrap().ip(), to.ip());
+            query = ended.into_operation().unwrap();
+        }
+    });
+}
+
+#[test]
 fn requests_without_a_type() {
     on_each_kernel(|_, provider| {
         let socket = DatagramSocket::open(provider, Family::V4).unwrap();
