@@ -51,7 +51,7 @@ fn descriptor() -> NonNull<c_void> {
     NonNull::from(&EVERYONE.0).cast()
 }
 
-fn cached(provider: &Provider) -> SecurityDescriptor {
+pub(crate) fn cached(provider: &Provider) -> SecurityDescriptor {
     // SAFETY: a valid descriptor, which nobody changes.
     unsafe { provider.cache_security_descriptor(RawDescriptor::new(descriptor())) }.unwrap()
 }

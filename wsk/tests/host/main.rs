@@ -43,6 +43,7 @@ mod stream;
 #[cfg(feature = "futures-core")]
 mod streams;
 mod traits;
+mod unloading;
 mod unwinding;
 mod waiting;
 mod wakers;
