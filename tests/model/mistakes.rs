@@ -100,20 +100,20 @@ const PLACES: &[Place] = &[
         right: "            self.cancel();
             waker
         };
-        self.leave();",
+        self.detach();",
         with: r#"            if !made("cancelled_after_leaving") { self.cancel(); }
             waker
         };
         let late = (made("cancelled_after_leaving") && !self.is_completed()).then(|| self.as_raw());
-        self.leave();
+        self.detach();
         if let Some(flight) = late { unsafe { Flight::<()>::from_raw(flight) }.cancel(); }"#,
     },
     Place {
         file: "irp/flight.rs",
-        right: "        let (back, waker) = self.hand_over();
+        right: "        let (back, waker) = self.take_or_detach();
 ",
         with: r#"        let again = made("given_back_twice").then(|| self.as_raw());
-        let (mut back, waker) = self.hand_over();
+        let (mut back, waker) = self.take_or_detach();
         if let Some(flight) = again.filter(|_| back.is_none()) {
             back = Some(unsafe { core::mem::transmute_copy(&flight) });
         }

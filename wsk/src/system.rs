@@ -252,7 +252,7 @@ pub(crate) struct Stopped {
 /// Says that no DPC of a stopped timer is on its way, unless it was set again.
 pub(crate) struct Flushed(Stopped);
 
-/// What a timer calls when its time has come, by a DPC.
+/// The function that a timer calls at its time, by a DPC.
 pub(crate) type Ring = extern "system" fn(*mut KDPC, *mut c_void, *mut c_void, *mut c_void);
 
 impl<T> Locked<T> {

@@ -44,7 +44,7 @@ use crate::memory::{Head, Row};
 /// The buffers of the last `locked` nodes are locked, each by its node's lock. While the list is in flight nothing touches the nodes.
 #[doc(alias = "WSK_BUF_LIST")]
 pub struct Messages<B> {
-    list: Row<List, Node<B>>,
+    list: Row<List, Message<B>>,
 }
 
 /// The head of the pool block behind [`Messages`]; the nodes lie behind it. Nonpaged, because WSK reads the block at up to
@@ -58,7 +58,7 @@ struct List {
 impl Head for List {}
 
 /// A datagram of a list.
-struct Node<B> {
+struct Message<B> {
     entry: Cell<WSK_BUF_LIST>,
     /// A cell: while the lock holds something, WSK or the lock itself may refer to the buffer, so the node may only be shared.
     lock: Cell<Lock>,
@@ -118,7 +118,7 @@ impl<B> Messages<B> {
     ///
     /// The buffer, when the list is full.
     pub fn push(&mut self, buffer: B) -> Result<(), B> {
-        let node = Node {
+        let node = Message {
             entry: Cell::new(WSK_BUF_LIST::default()),
             lock: Cell::new(Lock::new()),
             buffer,
@@ -248,7 +248,7 @@ impl<B> Messages<B> {
 
 /// Unlocks the buffers of the last nodes of a list when dropped.
 struct UndoList<'l, B> {
-    list: &'l mut Row<List, Node<B>>,
+    list: &'l mut Row<List, Message<B>>,
     /// The number of these nodes.
     locked: usize,
 }

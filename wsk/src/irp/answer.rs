@@ -16,7 +16,7 @@ impl Answer {
         Self(returned.0.cast_unsigned() as u64)
     }
 
-    /// What the call returned.
+    /// The status that the call returned.
     #[inline]
     #[allow(clippy::cast_possible_truncation)]
     pub(super) const fn returned(self) -> NTSTATUS {

@@ -626,7 +626,7 @@ impl Places<'_> {
 
 /// A request that was made: its IRP is with the provider, or has completed.
 ///
-/// Dropping it leaks block and payload; it is meant to end in [`end`](Self::end) or [`leave`](Self::leave).
+/// Dropping it leaks block and payload; it is meant to end in [`end`](Self::end) or [`detach`](Self::detach).
 ///
 /// # Invariants
 ///
@@ -684,8 +684,8 @@ impl<P> Flight<P> {
     /// Leaves a flight to the completion routine. If the flight has completed meanwhile, returns it. Also returns the waker that was
     /// announced.
     #[inline]
-    pub(super) fn leave_to_routine(self) -> (Option<Completed<P>>, Option<Waker>) {
-        let (left, waker) = leave_to_routine(self.block.erased());
+    pub(super) fn detach_from_holder(self) -> (Option<Completed<P>>, Option<Waker>) {
+        let (left, waker) = detach_from_holder(self.block.erased());
         // INVARIANT: if it was not left, it has completed.
         ((!left).then_some(Completed(self)), waker)
     }
@@ -735,7 +735,7 @@ impl Flight<()> {
 /// Leaves the block of a flight to the completion routine. Returns whether this was in time, and the waker that was announced. If it was in
 /// time, the holder must not use the block again. Without the type of the payload, so that the code is compiled once.
 #[inline(never)]
-fn leave_to_routine(block: BlockPtr<()>) -> (bool, Option<Waker>) {
+fn detach_from_holder(block: BlockPtr<()>) -> (bool, Option<Waker>) {
     // Borrows nothing for the whole call: the block may be gone before `detach` returns.
     // INVARIANT: the caller is the holder of the block.
     let waker = Held(&block.header).take_waker();

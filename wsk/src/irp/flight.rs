@@ -115,11 +115,11 @@ impl<P> Flight<P> {
         self.completed().map(Completed::idle)
     }
 
-    /// Leaves the block to the completion routine, which [discards](Idle::set_discard) it. Discards it itself when the IRP has completed
-    /// already. IRQL: `<= DISPATCH_LEVEL`.
+    /// Gives up the holder's part: the completion routine [discards](Idle::set_discard) the block. If the IRP has completed already, this
+    /// discards it. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
-    pub(crate) fn leave(self) {
-        let (back, waker) = self.hand_over();
+    pub(crate) fn detach(self) {
+        let (back, waker) = self.take_or_detach();
         if let Some(completed) = back {
             completed.discard();
         }
@@ -127,23 +127,23 @@ impl<P> Flight<P> {
         drop(waker);
     }
 
-    /// As [`leave`](Self::leave), but gives the operation back if it has completed already.
-    pub(crate) fn leave_unless_completed(self) -> Option<Idle<P>> {
+    /// As [`detach`](Self::detach), but gives the operation back if it has completed already.
+    pub(crate) fn detach_unless_completed(self) -> Option<Idle<P>> {
         // Nobody has polled it: there is no waker.
-        self.hand_over().0.map(Completed::idle)
+        self.take_or_detach().0.map(Completed::idle)
     }
 
-    /// Leaves the block to the routine, unless the IRP has completed: then the flight is given back. Gives the waker that was announced.
+    /// Takes the operation back if the IRP has completed, or else detaches it. Also returns the waker that was announced.
     #[inline]
-    fn hand_over(self) -> (Option<Completed<P>>, Option<Waker>) {
+    fn take_or_detach(self) -> (Option<Completed<P>>, Option<Waker>) {
         match self.completed() {
             Ok(completed) => (Some(completed), None),
-            Err(flight) => flight.leave_to_routine(),
+            Err(flight) => flight.detach_from_holder(),
         }
     }
 
-    /// As [`leave`](Self::leave), after asking the provider to cancel the request. The completion wakes nobody.
-    pub(crate) fn abort(self) {
+    /// As [`detach`](Self::detach), after asking the provider to cancel the request. The completion wakes nobody.
+    pub(crate) fn cancel_and_detach(self) {
         // Where it has completed there is nothing to cancel.
         let waker = if self.is_completed() {
             None
@@ -152,19 +152,19 @@ impl<P> Flight<P> {
             self.cancel();
             waker
         };
-        self.leave();
+        self.detach();
         // Last, because it is somebody else's code, which may unwind where that is possible.
         drop(waker);
     }
 }
 
 impl Flight<()> {
-    /// As [`leave`](Self::leave), for a flight that was made without an observer. Sets one, who is told when the block is gone. IRQL:
+    /// As [`detach`](Self::detach), for a flight that was made without an observer. Sets one, who is told when the block is gone. IRQL:
     /// `<= DISPATCH_LEVEL`.
     #[cold]
-    pub(crate) fn leave_observed(self, observer: Observer) {
+    pub(crate) fn detach_observed(self, observer: Observer) {
         self.set_observer(observer);
-        self.leave();
+        self.detach();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the completion routines do when an IRP comes back. They run at up to `DISPATCH_LEVEL`, on any thread, never allocate, and
+//! The completion routines of IRPs. They run at up to `DISPATCH_LEVEL`, on any thread, never allocate, and
 //! touch nothing of a block after they have published its completion, unless it is theirs.
 
 #![forbid(unsafe_code)]

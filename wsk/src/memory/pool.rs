@@ -221,7 +221,7 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
     length
 }
 
-/// What a [`Row`] begins with.
+/// The head of a [`Row`].
 pub(crate) trait Head {
     /// Whether the row was left to others for ever. Then it is neither dropped nor freed.
     #[inline]
@@ -397,7 +397,7 @@ impl<T: Plain> Values<T> {
         Row::zeroed((), count).map(|row| Self(Some(row)))
     }
 
-    /// Where they are.
+    /// The place of the numbers.
     pub(crate) fn place(&self) -> NonNull<[T]> {
         let none = NonNull::from(&[]);
         self.0.as_ref().map_or(none, Row::place)
@@ -516,7 +516,7 @@ impl<T> Deref for Pinned<T> {
 }
 
 /// The pool block behind a [`Shared`].
-struct Block<T> {
+struct SharedBlock<T> {
     references: AtomicUsize,
     value: T,
 }
@@ -527,7 +527,7 @@ struct Block<T> {
 ///
 /// `block` was given away by its owner, and each `Shared` accounts for one of its `references`.
 pub struct Shared<T: Counted> {
-    block: Pinned<Block<T>>,
+    block: Pinned<SharedBlock<T>>,
 }
 
 // SAFETY: a `Shared` gives out `&T` and drops the `T` on whichever thread is last, as `Arc` does under the same bounds.
@@ -626,7 +626,7 @@ impl<T> Deref for Signalled<T> {
 }
 
 /// Memory for a [`Shared`]. Reserved first, so that nothing can fail once the value is made.
-pub(crate) struct Reserved<T: Counted>(Room<Block<T>>);
+pub(crate) struct Reserved<T: Counted>(Room<SharedBlock<T>>);
 
 // SAFETY: it is memory that nothing else refers to, bound to no thread, with nothing in it.
 unsafe impl<T: Counted> Send for Reserved<T> {}
@@ -641,7 +641,7 @@ impl<T: Counted> Reserved<T> {
 
     /// Moves `value` there.
     pub(crate) fn fill(self, value: T) -> Shared<T> {
-        let block = self.0.fill(Block {
+        let block = self.0.fill(SharedBlock {
             references: AtomicUsize::new(1),
             value,
         });
@@ -684,7 +684,7 @@ impl<T: Counted> Drop for Shared<T> {
 /// Drops the value and frees the block, when no reference is left. Out of line: most references are not the last.
 #[cold]
 #[inline(never)]
-fn end<T: Counted>(block: Owned<Block<T>>) {
+fn end<T: Counted>(block: Owned<SharedBlock<T>>) {
     fence(Ordering::Acquire);
     let mut block = block;
     let last = block.value.last();
@@ -725,7 +725,7 @@ impl Untyped {
         }
     }
 
-    /// What [`Shared::into_raw`] gave, if there is a reference.
+    /// The pointer from [`Shared::into_raw`], if there is a reference.
     pub(crate) fn as_raw(&self) -> Option<NonNull<c_void>> {
         NonNull::new(self.reference.load(Ordering::Acquire))
     }
@@ -737,7 +737,7 @@ impl Untyped {
         }
         let reference = self.as_raw()?;
         // INVARIANT: by that of this type the reference is of the type `T`. Nobody takes it while there is the result.
-        Some(&Pinned(reference.cast::<Block<T>>()).get().value)
+        Some(&Pinned(reference.cast::<SharedBlock<T>>()).get().value)
     }
 
     /// Takes the reference out, and leaves none.

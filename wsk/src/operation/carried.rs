@@ -81,7 +81,7 @@ pub(crate) const fn refuse_large_completion<C>() {
     );
 }
 
-/// Where operations that carry `B` come from, and go back to.
+/// An owner of operations that carry `B`: they go back to it.
 pub(crate) trait Home<B>: Sized {
     /// Whether such an operation holds a reference to the capture itself.
     const HOLDS: bool;
@@ -657,7 +657,7 @@ impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H
                 Ok(over) => break over,
                 // The next completion calls this function again, unless it has come already. Then a loop takes the place of recursion: the
                 // stack must not grow.
-                Err(running) => match running.leave_unless_completed() {
+                Err(running) => match running.detach_unless_completed() {
                     None => return,
                     Some(again) => completed = again,
                 },
@@ -737,9 +737,9 @@ impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
     }
 
     /// Leaves the operation to its completion routine, unless it has completed.
-    fn leave_unless_completed(self) -> Option<Completed<O, B, W>> {
+    fn detach_unless_completed(self) -> Option<Completed<O, B, W>> {
         let Self { flight, at, of } = self;
-        let operation = flight.leave_unless_completed()?;
+        let operation = flight.detach_unless_completed()?;
         // INVARIANT: it was loaded, and has completed.
         Some(Completed(Load { operation, at, of }))
     }
@@ -1111,7 +1111,7 @@ fn outlast<O: Operation<B>, B, P: Patience<O, B>>(
     if let Some(carried) = abandoned {
         let (call, status) = (O::CALL, flight.returned());
         // The completion routine runs when the IRP completes, if it ever does. The driver must still be loaded then.
-        flight.leave_observed(hold(O::Asked::capture(target, carried)));
+        flight.detach_observed(hold(O::Asked::capture(target, carried)));
         return Err(Error::Abandoned { call, status });
     }
     let mut flight = flight;

@@ -370,7 +370,7 @@ fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
 fn give_up<O: Operation<B>, B>(running: Running<O, B>) -> Error {
     let flight = running.into_flight();
     let (call, status) = (O::CALL, flight.returned());
-    flight.leave();
+    flight.detach();
     Error::Abandoned { call, status }
 }
 
@@ -411,9 +411,9 @@ impl<O: Operation<B>, B> Drop for InFlight<O, B> {
         if let Some(running) = self.running.take() {
             let flight = running.into_flight();
             if O::CANCEL_ON_DROP {
-                flight.abort();
+                flight.cancel_and_detach();
             } else {
-                flight.leave();
+                flight.detach();
             }
         }
     }

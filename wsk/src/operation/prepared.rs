@@ -128,9 +128,9 @@ impl<O: Repeat<B>, B> Holder<O, B> {
     fn leave(self, cancelled: bool) {
         let flight = self.into_flight();
         if cancelled {
-            flight.abort();
+            flight.cancel_and_detach();
         } else {
-            flight.leave();
+            flight.detach();
         }
     }
 
@@ -1114,7 +1114,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
 fn abandon<O: Repeat<B>, B>(slot: Holder<O, B>) -> Ended<O, B> {
     let flight = slot.into_flight();
     let status = flight.returned();
-    flight.leave();
+    flight.detach();
     Ended {
         operation: None,
         returned: Some(status),

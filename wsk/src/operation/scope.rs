@@ -210,7 +210,7 @@ struct Node {
 // SAFETY: a node only contains addresses; whoever follows them vouches for doing so on the right thread.
 unsafe impl Send for Node {}
 
-/// What a scope can do with an operation of any types.
+/// An action of a scope on an operation of any types.
 #[derive(Clone, Copy)]
 enum Act {
     /// Leaves the load to the provider, if the load allows that.

@@ -255,7 +255,7 @@ impl<K: GoesBack> Drop for Place<K> {
 ///
 /// # Invariants
 ///
-/// It is the header of a [`Block`] of a type that `free` is for.
+/// It is the header of a [`LateBlock`] of a type that `free` is for.
 struct PutOff {
     next: *mut PutOff,
     free: unsafe fn(NonNull<PutOff>),
@@ -268,7 +268,7 @@ unsafe impl Sync for PutOff {}
 
 /// The pool block behind [`Late`].
 #[repr(C)]
-struct Block<T> {
+struct LateBlock<T> {
     put_off: PutOff,
     value: T,
 }
@@ -280,7 +280,7 @@ struct Block<T> {
 ///
 /// `block` is there until this is dropped.
 pub(crate) struct Late<K: GoesBack> {
-    block: ManuallyDrop<Owned<Block<Place<K>>>>,
+    block: ManuallyDrop<Owned<LateBlock<Place<K>>>>,
 }
 
 impl<K: GoesBack> Late<K> {
@@ -293,7 +293,7 @@ impl<K: GoesBack> Late<K> {
             free: free::<Place<K>>,
         };
         Some(Self {
-            block: ManuallyDrop::new(room.fill(Block {
+            block: ManuallyDrop::new(room.fill(LateBlock {
                 put_off,
                 value: place,
             })),
@@ -707,10 +707,10 @@ pub(crate) const fn bytes<T>(value: NonNull<T>) -> NonNull<[u8]> {
 ///
 /// # Safety
 ///
-/// `put_off` begins a [`Block`] of this type, which its owner gave away by its place.
+/// `put_off` begins a [`LateBlock`] of this type, which its owner gave away by its place.
 unsafe fn free<T>(put_off: NonNull<PutOff>) {
     // SAFETY: the caller gives the block away.
-    let block = unsafe { Owned::<Block<T>>::from_raw(put_off.cast()) };
+    let block = unsafe { Owned::<LateBlock<T>>::from_raw(put_off.cast()) };
     drop(block.into_inner().value);
 }
 
@@ -784,7 +784,7 @@ impl Capture {
 
     /// Puts off a block, to be freed at `PASSIVE_LEVEL`: at the next [lookup](Self::before_look_up), or when the client deregisters. IRQL:
     /// `<= DISPATCH_LEVEL`. The caller holds another reference to the capture meanwhile.
-    fn put_off<T>(&self, mut block: Owned<Block<T>>) {
+    fn put_off<T>(&self, mut block: Owned<LateBlock<T>>) {
         let client = &self.release.client;
         let mut head = client.put_off.load(Ordering::Relaxed);
         loop {

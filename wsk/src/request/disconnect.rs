@@ -122,7 +122,7 @@ macro_rules! aborted_when_time_is_up {
                     DisconnectCall::new(socket, None, WSK_FLAG_ABORTIVE)
                 });
                 if let Ok(abort) = launched {
-                    abort.leave();
+                    abort.detach();
                 }
             }
             flight.cancel();

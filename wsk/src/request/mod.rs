@@ -163,7 +163,7 @@ pub(crate) type TargetOf<'s, O, B> = <<O as Operation<B>>::Asked as Asked<B>>::T
 /// How an operation carries and lends its `B`.
 pub(crate) type CarryOf<O, B> = <<O as Operation<B>>::Way as Way<B>>::Carry;
 
-/// What a function receives of its carried `B`.
+/// The view of the carried `B` that a function of WSK gets.
 pub(crate) type LentOf<'x, O, B> = <CarryOf<O, B> as Carry<B>>::Lent<'x>;
 
 /// A request in flight that carries `B`.

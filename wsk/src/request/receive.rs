@@ -512,7 +512,7 @@ impl Operation<()> for Draining {
 pub(crate) fn resume_events(socket: &Handle<ConnectionCategory>) -> Result<(), Error> {
     let flight = launch(Idle::new()?, socket, ReceiveCall::nothing)?;
     let status = flight.returned();
-    flight.leave();
+    flight.detach();
     if status.is_error() {
         let call = Call::WskReceive;
         return Err(Error::Call { call, status });

@@ -1,4 +1,4 @@
-//! What a request carries, and who gets it back: memory to send from or receive into, several datagrams, something of the
+//! The ways in which requests carry a value and give it back: memory to send from or receive into, several datagrams, a value of the
 //! request's own, or nothing.
 
 use core::fmt;

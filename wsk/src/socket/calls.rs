@@ -1558,7 +1558,7 @@ impl<'b> RawControl<'b> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RawRequest(ControlRequest);
 
-/// What WFP knows of a redirected connection.
+/// The data of WFP about a redirected connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Redirection {
     Records,

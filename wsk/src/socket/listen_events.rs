@@ -166,7 +166,7 @@ impl Handle<ListenCategory> {
         });
         // This fails only without the entry, and such a provider has no inspections.
         if let Ok(flight) = launched {
-            flight.leave();
+            flight.detach();
         }
     }
 }

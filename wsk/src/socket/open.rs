@@ -513,7 +513,7 @@ impl<C: Category> Closing<C> {
             }
             Err(flight) => {
                 let status = flight.returned();
-                flight.leave_observed(hold(socket.capture()));
+                flight.detach_observed(hold(socket.capture()));
                 // WSK may still use the socket's memory for events, so it stays for ever.
                 core::mem::forget(socket);
                 Err(Error::Abandoned { call, status })
@@ -522,7 +522,7 @@ impl<C: Category> Closing<C> {
     }
 
     /// Closes the socket without waiting. Its memory and its capture go when WSK has closed it. IRQL: `<= DISPATCH_LEVEL`.
-    fn leave(self) {
+    fn detach(self) {
         /// Ends a close that nobody waits for. A socket's memory may be freed at any IRQL up to `DISPATCH_LEVEL`, on any thread.
         struct Left;
 
@@ -536,7 +536,7 @@ impl<C: Category> Closing<C> {
         let Ok(Closed { socket, flight }) = self.begin() else {
             return;
         };
-        flight.leave_observed(Observer::of::<Left, Socket<C>>(socket));
+        flight.detach_observed(Observer::of::<Left, Socket<C>>(socket));
     }
 }
 
@@ -588,7 +588,7 @@ impl<C: Category> Drop for Handle<C> {
         if self.handles.fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
             if let Ok(closing) = Closing::of(self.share()) {
-                closing.leave();
+                closing.detach();
             }
         }
     }

@@ -255,6 +255,6 @@ pub struct ListenSocket {
 #[doc(alias("WSK_FLAG_STREAM_SOCKET", "WSK_PROVIDER_STREAM_DISPATCH", "WSK_SOCKET"))]
 pub struct StreamSocket {
     pub(crate) handle: Handle<StreamCategory>,
-    /// For what it becomes.
+    /// The room for the state of the listening or connected socket that it becomes.
     pub(crate) room: Room,
 }
