@@ -1017,9 +1017,10 @@ pub(crate) fn run_in_place<F: Function<B>, B, P: Patience<F::Operation, B>>(
     let launched = unsafe { operation.launch_armed(|irp| call.submit(irp)) };
     let passed = match launched {
         Ok(passed) => passed,
-        Err(refused) => {
-            let (error, load) = Refused::<F::Operation, B, _>::of(refused, at).take_back();
-            give_back_after_error(spares, load.into_operation().0);
+        Err(NotLaunched { operation, error }) => {
+            // INVARIANT: still lent.
+            let load = Load::<F::Operation, B, _, true> { operation, at, of };
+            give_back_after_error(spares, load.take_back().into_operation().0);
             return WayIn::<F, B>::waited(Err(error), carried);
         }
     };
