@@ -106,6 +106,20 @@ fn formats_are_filled_in() {
     );
 }
 
+/// A driver whose format asks for more than any line has gets a long line: the test neither fails nor runs out of memory.
+#[test]
+fn a_width_has_a_limit() {
+    let text = c"text".as_ptr();
+    // SAFETY: the arguments are what the formats ask for.
+    let lines = printed(|| unsafe {
+        DbgPrint(c"%99999999999999999999s".as_ptr().cast(), text);
+        DbgPrint(c"%*d".as_ptr().cast(), -1_i32, 7);
+        DbgPrint(c"%.99999999999999999999s".as_ptr().cast(), text);
+    });
+    let lengths: Vec<usize> = lines.iter().map(String::len).collect();
+    assert_eq!(lengths, [65_535, 65_535, 4]);
+}
+
 unsafe extern "system" fn unload(driver: *mut DRIVER_OBJECT) {
     // SAFETY: the system gives the driver object.
     unsafe {
