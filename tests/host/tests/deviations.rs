@@ -126,3 +126,52 @@ fn what_is_cancelled_goes_on() {
     client.leave();
     kernel.shutdown();
 }
+
+/// Receives a byte, with time to live 9 if the transport reports that, and room for `room` bytes of control information. Returns the
+/// length that the provider reports.
+fn control_length(deviation: Option<Deviation>, has_control: bool, room: usize) -> usize {
+    let mut told = [0_u64; 3];
+    let header = CMSGHDR {
+        cmsg_len: size_of::<CMSGHDR>() + 4,
+        cmsg_level: IPPROTO_IP as i32,
+        cmsg_type: IP_TTL as i32,
+    };
+    // SAFETY: there is room for the header.
+    unsafe { told.as_mut_ptr().cast::<CMSGHDR>().write(header) };
+    told[2] = 9;
+    let told: Vec<u8> = told.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let mut builder = Kernel::builder();
+    if has_control {
+        builder = builder.control_on_connections(&told);
+    }
+    let kernel = deviation
+        .into_iter()
+        .fold(builder, |b, d| b.deviation(d))
+        .boot();
+    let client = Client::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = client.connected(listener.local_addr().unwrap());
+    let (mut peer, _) = listener.accept().unwrap();
+    peer.write_all(b"a").unwrap();
+    let buffer = Buffer::new(1);
+    let mut control = [0; 64];
+    let received = socket.receive_with_control(buffer.all(), &mut control[..room]);
+    buffer.free();
+    socket.close();
+    client.leave();
+    kernel.shutdown();
+    let (outcome, length) = received;
+    assert_eq!(outcome, (STATUS_SUCCESS, 1));
+    length
+}
+
+#[test]
+fn the_length_of_control_information_is_left_or_overstated() {
+    let leaves = Some(Deviation::LeavesControlLength);
+    let overstates = Some(Deviation::OverstatesControlLength);
+    assert_eq!(control_length(None, false, 64), 0);
+    assert_eq!(control_length(leaves, false, 64), 64);
+    assert_eq!(control_length(leaves, true, 64), 24);
+    assert_eq!(control_length(None, true, 16), 0);
+    assert_eq!(control_length(overstates, true, 16), 24);
+}

@@ -11,17 +11,20 @@ use wsk::{
     ConnectedSocket, Control, ControlMessage, ControlMessages, DatagramSocket, Error, Extent,
     Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration, WithControl,
 };
-use wsk_host::{Completion, Deviation, Kernel};
+use wsk_host::{Builder, Completion, Deviation, Kernel};
 
 use crate::setting::{self, LOOPBACK, PATIENCE, bound, client};
 
 /// The time to live that connections of the host kernel report. Datagrams report another one.
 const OF_BYTES: ControlMessage<'static> = ControlMessage::TimeToLive(9);
 
+/// The control information that a buffer was given; `None` if it was given none.
+type Got = Option<Vec<u8>>;
+
 /// A buffer with `ROOM` bytes of room for control information. It stores all that it is given, even if it has no room.
 struct Told<const ROOM: usize> {
     bytes: NonPagedBuffer,
-    told: Option<Vec<u8>>,
+    told: Got,
 }
 
 impl<const ROOM: usize> Told<ROOM> {
@@ -44,6 +47,7 @@ unsafe impl<const ROOM: usize> ReceiveBuffer for Told<ROOM> {
     }
 
     fn set_control(&mut self, control: &[u8]) {
+        assert!(control.len() <= ROOM, "there is no more room");
         self.told = Some(control.to_vec());
     }
 }
@@ -87,7 +91,7 @@ impl Both {
     }
 
     /// The control information that a buffer gets with a datagram.
-    fn datagram<const N: usize>(&self, tells: bool) -> Option<Vec<u8>> {
+    fn datagram<const N: usize>(&self, tells: bool) -> Got {
         self.says(tells);
         let mut buffer = Told::<N>::new();
         let received = self.datagrams.receive_from(&mut buffer).wait();
@@ -96,7 +100,7 @@ impl Both {
     }
 
     /// The control information that a buffer gets with bytes of the connection.
-    fn bytes<const N: usize>(&self) -> Option<Vec<u8>> {
+    fn bytes<const N: usize>(&self) -> Got {
         (&self.stream).write_all(b"bytes").unwrap();
         let mut buffer = Told::<N>::new();
         assert_eq!(self.connection.receive(&mut buffer).wait(), Ok(5));
@@ -113,29 +117,35 @@ impl Both {
 }
 
 /// The messages that a buffer with room got.
-fn messages(told: &Option<Vec<u8>>) -> Vec<ControlMessage<'_>> {
-    let told = told.as_ref().expect("a buffer with room is told");
+fn messages(told: Option<&Vec<u8>>) -> Vec<ControlMessage<'_>> {
+    let told = told.expect("a buffer with room is given what there is");
     ControlMessages::new(told).collect()
 }
 
-fn is_of_a_datagram(told: &Option<Vec<u8>>) -> bool {
+fn is_of_a_datagram(told: Option<&Vec<u8>>) -> bool {
     matches!(messages(told)[..], [ControlMessage::TimeToLive(hops)] if hops != 9)
 }
 
-/// Kernels whose connections report control information, or none. In half of them, the provider leaves the length as it is where it has no
-/// control information.
+/// Kernels whose connections report control information, or none, and whose providers differ.
 fn kernels() -> impl Iterator<Item = (Kernel, bool)> {
-    let telling = [(true, true), (true, false), (false, true), (false, false)];
-    telling.into_iter().map(|(of_bytes, leaves)| {
-        let mut builder = Kernel::builder().completion(Completion::Seeded).seed(5);
+    let deviations = [
+        None,
+        Some(Deviation::LeavesControlLength),
+        Some(Deviation::OverstatesControlLength),
+    ];
+    let kernels = deviations.into_iter().flat_map(|deviation| {
+        [true, false].map(|of_bytes| {
+            let builder = Kernel::builder().completion(Completion::Seeded).seed(5);
+            let builder = deviation.into_iter().fold(builder, Builder::deviation);
+            (builder, of_bytes)
+        })
+    });
+    kernels.map(|(builder, of_bytes)| {
+        let mut control = Control::<24>::new();
         if of_bytes {
-            let mut control = Control::<24>::new();
             control.push(OF_BYTES).unwrap();
-            builder = builder.control_on_connections(control.as_bytes());
         }
-        if leaves {
-            builder = builder.deviation(Deviation::LeavesControlLength);
-        }
+        let builder = builder.control_on_connections(control.as_bytes());
         (builder.boot(), of_bytes)
     })
 }
@@ -147,19 +157,23 @@ fn a_wait_gets_only_its_own_control_information() {
         let s = Both::new();
         let own: &[_] = if of_bytes { &[OF_BYTES] } else { &[] };
         for _ in 0..2 {
-            assert!(is_of_a_datagram(&s.datagram::<ROOM>(true)));
+            assert!(is_of_a_datagram(s.datagram::<ROOM>(true).as_ref()));
             assert_eq!(s.datagram::<0>(true), None);
-            assert_eq!(messages(&s.datagram::<ROOM>(false)), []);
-            assert!(is_of_a_datagram(&s.datagram::<ROOM>(true)));
+            assert_eq!(messages(s.datagram::<ROOM>(false).as_ref()), []);
+            assert!(is_of_a_datagram(s.datagram::<ROOM>(true).as_ref()));
             assert_eq!(s.datagram::<0>(false), None);
-            assert_eq!(messages(&s.datagram::<16>(true)), [], "too little room");
-            assert_eq!(messages(&s.bytes::<ROOM>()), own);
+            assert_eq!(
+                messages(s.datagram::<16>(true).as_ref()),
+                [],
+                "too little room"
+            );
+            assert_eq!(messages(s.bytes::<ROOM>().as_ref()), own);
             assert_eq!(s.bytes::<0>(), None);
-            assert_eq!(messages(&s.bytes::<ROOM>()), own);
-            assert_eq!(messages(&s.bytes::<16>()), [], "too little room");
+            assert_eq!(messages(s.bytes::<ROOM>().as_ref()), own);
+            assert_eq!(messages(s.bytes::<16>().as_ref()), [], "too little room");
             s.ioctls();
-            assert_eq!(messages(&s.datagram::<ROOM>(false)), []);
-            assert_eq!(messages(&s.bytes::<ROOM>()), own);
+            assert_eq!(messages(s.datagram::<ROOM>(false).as_ref()), []);
+            assert_eq!(messages(s.bytes::<ROOM>().as_ref()), own);
             s.ioctls();
             assert_eq!(s.datagram::<0>(false), None);
             assert_eq!(s.bytes::<0>(), None);
@@ -170,9 +184,7 @@ fn a_wait_gets_only_its_own_control_information() {
 }
 
 /// Requests of several kinds and sockets use the one operation of a pool.
-fn with_pools<const N: usize>(
-    test: impl Fn(&dyn Fn(bool) -> Option<Vec<u8>>, &dyn Fn() -> Option<Vec<u8>>, bool),
-) {
+fn with_pools<const N: usize>(test: impl Fn(&dyn Fn(bool) -> Got, &dyn Fn() -> Got, bool)) {
     for (kernel, of_bytes) in kernels() {
         let s = Both::new();
         let operations = Operations::<Told<N>>::new(&s.provider, 1).unwrap();
@@ -206,12 +218,12 @@ fn a_pooled_receive_gets_only_its_own_control_information() {
     with_pools::<ROOM>(|datagram, bytes, of_bytes| {
         let own: &[_] = if of_bytes { &[OF_BYTES] } else { &[] };
         for _ in 0..2 {
-            assert!(is_of_a_datagram(&datagram(true)));
-            assert_eq!(messages(&bytes()), own);
-            assert_eq!(messages(&datagram(false)), []);
-            assert_eq!(messages(&bytes()), own);
-            assert!(is_of_a_datagram(&datagram(true)));
-            assert_eq!(messages(&datagram(false)), []);
+            assert!(is_of_a_datagram(datagram(true).as_ref()));
+            assert_eq!(messages(bytes().as_ref()), own);
+            assert_eq!(messages(datagram(false).as_ref()), []);
+            assert_eq!(messages(bytes().as_ref()), own);
+            assert!(is_of_a_datagram(datagram(true).as_ref()));
+            assert_eq!(messages(datagram(false).as_ref()), []);
         }
     });
     with_pools::<0>(|datagram, bytes, _| {

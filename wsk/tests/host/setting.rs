@@ -67,7 +67,8 @@ pub(crate) fn on_each_seeded_kernel(test: impl Fn(&Kernel, &Provider)) {
     seeded_kernels().for_each(|kernel| on(kernel, &test));
 }
 
-fn on(kernel: Kernel, test: impl Fn(&Kernel, &Provider)) {
+/// Runs `test` on one kernel, and checks for leaks.
+pub(crate) fn on(kernel: Kernel, test: impl Fn(&Kernel, &Provider)) {
     let (registration, provider) = client();
     test(&kernel, &provider);
     drop((provider, registration));

@@ -69,6 +69,11 @@ pub enum Deviation {
     /// of the room, but the provider has written nothing to it. Use it to test that the driver clears the room before each receive, and
     /// does not take what an earlier request has left there for control information.
     LeavesControlLength,
+    /// A receive whose room is too small for the control information reports the length of all of it.
+    ///
+    /// No provider was seen to do so. The driver gives `WskReceiveFrom` or `WskReceiveEx` room for control information, and sees a length
+    /// beyond the room. Use it to test that the driver reads no further than the room that it gave.
+    OverstatesControlLength,
 }
 
 /// The deviations of a provider.
@@ -87,6 +92,7 @@ const CANCEL_TELLS_BYTES: u16 = 32;
 const SHORT_SENDS: u16 = 64;
 const NO_TABLE: u16 = 128;
 const LEAVES_CONTROL_LENGTH: u16 = 256;
+const OVERSTATES_CONTROL_LENGTH: u16 = 512;
 
 static SET: AtomicU16 = AtomicU16::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -103,6 +109,7 @@ impl Deviations {
             Deviation::ShortSends => (SHORT_SENDS, self.most),
             Deviation::NoTable => (NO_TABLE, self.most),
             Deviation::LeavesControlLength => (LEAVES_CONTROL_LENGTH, self.most),
+            Deviation::OverstatesControlLength => (OVERSTATES_CONTROL_LENGTH, self.most),
         };
         Self {
             set: self.set | bit,
@@ -146,9 +153,15 @@ pub(super) fn no_table() -> bool {
     has(NO_TABLE)
 }
 
-/// Whether a receive writes no length of control information if there is none.
-pub(super) fn leaves_control_length() -> bool {
-    has(LEAVES_CONTROL_LENGTH)
+/// The length that a receive reports when `fits` of the `all` bytes of control information are in the driver's room; `None` if it reports
+/// none.
+pub(super) fn control_length(fits: usize, all: usize) -> Option<u32> {
+    let length = if has(OVERSTATES_CONTROL_LENGTH) {
+        all
+    } else {
+        fits
+    };
+    (fits > 0 || !has(LEAVES_CONTROL_LENGTH)).then_some(length as u32)
 }
 
 pub(crate) fn ignores_cancel() -> bool {

@@ -17,9 +17,7 @@ use super::{CHUNK, CONTROL, Control, Phase, Receive, State, Until, kick};
 use crate::schedule::{self, Plan};
 use crate::trace;
 use crate::wsk::callbacks::{self, WrongAnswer};
-use crate::wsk::deviation::{
-    cancel_tells_bytes, leaves_control_length, short_receives, takes_bytes_at_once,
-};
+use crate::wsk::deviation::{self, cancel_tells_bytes, short_receives, takes_bytes_at_once};
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
 use crate::wsk::{ancillary, indication, is_null_provider};
@@ -232,13 +230,12 @@ impl Receive {
             } else {
                 0
             };
-            if fits == 0 && leaves_control_length() {
-                return (status, length);
-            }
             // SAFETY: the driver keeps the places writable until the IRP is completed, and has said how much room there is.
             unsafe {
                 core::ptr::copy_nonoverlapping(told.as_ptr(), place.start, fits);
-                place.length.write_unaligned(fits as u32);
+                if let Some(length) = deviation::control_length(fits, told.len()) {
+                    place.length.write_unaligned(length);
+                }
             };
         }
         (status, length)

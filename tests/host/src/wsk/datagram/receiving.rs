@@ -19,12 +19,11 @@ use crate::schedule::{self, Plan};
 use crate::trace;
 use crate::wsk::address::{self, Family};
 use crate::wsk::ancillary::{self, Told};
-use crate::wsk::deviation::leaves_control_length;
 use crate::wsk::indication::Message;
 use crate::wsk::pending::waiting;
 use crate::wsk::request::{Request, Uses};
 use crate::wsk::socket::{self, Socket};
-use crate::wsk::{host, is_null_provider};
+use crate::wsk::{deviation, host, is_null_provider};
 
 /// A pending `WskReceiveFrom`.
 pub(super) struct Receive {
@@ -190,9 +189,11 @@ impl Receive {
             if !remote.is_null() {
                 address::write(remote, message.from, family);
             }
-            if !control_length.is_null() && (told > 0 || !leaves_control_length()) {
+            if !control_length.is_null() {
                 core::ptr::copy_nonoverlapping(message.control.as_ptr(), control, told);
-                control_length.write_unaligned(told as u32);
+                if let Some(length) = deviation::control_length(told, message.control.len()) {
+                    control_length.write_unaligned(length);
+                }
             }
             if !control_flags.is_null() {
                 let flag = |set: bool, flag: u32| if set { flag } else { 0 };
