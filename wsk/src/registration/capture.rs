@@ -11,10 +11,10 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use wsk_sys::{
-    ADDRINFOEXW, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, SOCKADDR, STATUS_DEVICE_NOT_READY,
-    STATUS_NOT_IMPLEMENTED, WSK_CACHE_SD, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI,
-    WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION, WSK_RELEASE_SD,
-    WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR, WSK_TDI_BEHAVIOR_BYPASS_TDI,
+    ADDRINFOEXW, DispatchError, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, SOCKADDR,
+    STATUS_DEVICE_NOT_READY, STATUS_NOT_IMPLEMENTED, WSK_CACHE_SD, WSK_CLIENT_DISPATCH,
+    WSK_CLIENT_NPI, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
+    WSK_RELEASE_SD, WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR, WSK_TDI_BEHAVIOR_BYPASS_TDI,
     WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO, WSK_TRANSPORT_LIST_QUERY, WskCaptureProviderNPI,
     WskDeregister, WskProviderDispatch, WskQueryProviderCharacteristics, WskRegister,
     WskReleaseProviderNPI,
@@ -774,8 +774,8 @@ impl Capture {
     }
 
     /// The provider's table.
-    pub(crate) fn dispatch(&self) -> Result<WskProviderDispatch, Error> {
-        let table = NonNull::new(self.npi.Dispatch.cast_mut()).ok_or(Error::NoEntry {
+    pub(crate) fn dispatch(&self) -> Result<WskProviderDispatch, DispatchError> {
+        let table = NonNull::new(self.npi.Dispatch.cast_mut()).ok_or(DispatchError::Absent {
             entry: "WSK_PROVIDER_NPI::Dispatch",
         })?;
         // SAFETY: by the invariant the table is valid, as long as it is on this Windows, until the capture is released.

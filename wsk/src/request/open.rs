@@ -125,7 +125,7 @@ impl<C: Category> Function<Making<C>> for Open {
         _: &mut Arguments,
         _: Places<'x>,
     ) -> Result<Bound<'x, SocketCall<C>>, Error> {
-        SocketCall::new(lent.lend(), self.kind, self.protocol)
+        Ok(SocketCall::new(lent.lend(), self.kind, self.protocol))
     }
 }
 
@@ -165,7 +165,7 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
         self.to.put(family, true, &mut arguments.address)?;
         self.local.put(family, false, &mut lent.local)?;
         let protocol = protocol_of(family, ConnectionCategory::PROTOCOL);
-        SocketConnectCall::new(lent.lend(), protocol, places)
+        Ok(SocketConnectCall::new(lent.lend(), protocol, places))
     }
 }
 

@@ -27,8 +27,7 @@ use crate::memory::Shared;
 use crate::memory::atomic::Ordering;
 use crate::memory::unicode::UnicodeString;
 use crate::registration::{
-    AddressList, Capture, ClientCode, DescriptorRoom, OwnerPointers, Provider, SecurityDescriptor,
-    bytes, hold,
+    AddressList, Capture, ClientCode, DescriptorRoom, Provider, SecurityDescriptor, bytes, hold,
 };
 use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider, Input, Ioctl};
@@ -498,56 +497,41 @@ makes!([] AcceptCall, ConnectionCategory: p, irp => p.table.wsk_accept(
 /// The parameters of `WskSocket`.
 #[derive(Clone, Copy)]
 pub struct SocketCall<C: Category> {
-    table: WskProviderDispatch,
-    client: Option<NonNull<c_void>>,
-    family: u16,
+    /// The socket to be made, which has the other parameters. They are read when the call is made, so that they need not be moved there.
+    making: NonNull<Making<C>>,
     kind: u16,
     protocol: u32,
-    context: Option<NonNull<c_void>>,
-    callbacks: Option<NonNull<c_void>>,
-    owner: OwnerPointers,
-    category: PhantomData<fn() -> C>,
 }
 
 impl<C: Category> SocketCall<C> {
-    pub(crate) fn new(
-        making: Loan<'_, Making<C>>,
-        kind: u16,
-        protocol: u32,
-    ) -> Result<Bound<'_, Self>, Error> {
-        let (context, callbacks) = making.callbacks();
-        // INVARIANT: client and table are the captured provider's. Context and callbacks stay until the socket is closed: whoever takes it
-        // has them. The owner is in what is carried.
-        Ok(Bound::new(Self {
-            table: making.capture().dispatch()?,
-            client: making.capture().client(),
-            family: making.family().number(),
+    pub(crate) fn new(making: Loan<'_, Making<C>>, kind: u16, protocol: u32) -> Bound<'_, Self> {
+        // INVARIANT: what is made is lent, and has the capture and the owner. Context and callbacks stay until the socket is closed: whoever
+        // takes it has them.
+        Bound::new(Self {
+            making: Loan::place(making),
             kind,
             protocol,
-            context,
-            callbacks: callbacks.map(NonNull::cast),
-            owner: making.owner(),
-            category: PhantomData,
-        }))
+        })
     }
 }
 
-makes!([C: Category] SocketCall<C>, C: p, irp => p.table.wsk_socket(
-    p.client, p.family, p.kind, p.protocol, C::FLAG, p.context, p.callbacks,
-    p.owner.process, p.owner.thread, p.owner.security, irp
-));
+makes!([C: Category] SocketCall<C>, C: p, irp => {
+    let making = p.making.as_ref();
+    let (capture, owner) = (making.capture(), making.owner());
+    let (context, callbacks) = making.callbacks();
+    capture.dispatch()?.wsk_socket(
+        capture.client(), making.family().number(), p.kind, p.protocol, C::FLAG, context, callbacks.map(NonNull::cast),
+        owner.process, owner.thread, owner.security, irp
+    )
+});
 
 /// The parameters of `WskSocketConnect`.
 #[derive(Clone, Copy)]
 pub struct SocketConnectCall {
-    table: WskProviderDispatch,
-    client: Option<NonNull<c_void>>,
+    /// As for [`SocketCall`].
+    making: NonNull<Making<ConnectionCategory>>,
     protocol: u32,
-    local: NonNull<SOCKADDR>,
     remote: NonNull<SOCKADDR>,
-    context: Option<NonNull<c_void>>,
-    callbacks: Option<NonNull<WSK_CLIENT_CONNECTION_DISPATCH>>,
-    owner: OwnerPointers,
 }
 
 impl SocketConnectCall {
@@ -555,26 +539,26 @@ impl SocketConnectCall {
         making: Loan<'x, Making<ConnectionCategory>>,
         protocol: u32,
         places: Places<'x>,
-    ) -> Result<Bound<'x, Self>, Error> {
-        let (context, callbacks) = making.callbacks();
+    ) -> Bound<'x, Self> {
         // INVARIANT: as for `WskSocket`; the addresses are in the arguments and in what is carried.
-        Ok(Bound::new(Self {
-            table: making.capture().dispatch()?,
-            client: making.capture().client(),
+        Bound::new(Self {
+            making: Loan::place(making),
             protocol,
-            local: Loan::place(making.part(|making| &making.local)).cast(),
             remote: places.address(),
-            context,
-            callbacks,
-            owner: making.owner(),
-        }))
+        })
     }
 }
 
-makes!([] SocketConnectCall, ConnectionCategory: p, irp => p.table.wsk_socket_connect(
-    p.client, SOCK_STREAM, p.protocol, p.local, p.remote,
-    p.context, p.callbacks, p.owner.process, p.owner.thread, p.owner.security, irp
-));
+makes!([] SocketConnectCall, ConnectionCategory: p, irp => {
+    let making = p.making.as_ref();
+    let (capture, owner) = (making.capture(), making.owner());
+    let (context, callbacks) = making.callbacks();
+    let local = NonNull::from(&making.local).cast();
+    capture.dispatch()?.wsk_socket_connect(
+        capture.client(), SOCK_STREAM, p.protocol, local, p.remote,
+        context, callbacks, owner.process, owner.thread, owner.security, irp
+    )
+});
 
 /// The parameters of `WskGetAddressInfo`.
 #[derive(Clone, Copy)]
