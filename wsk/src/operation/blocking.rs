@@ -290,7 +290,7 @@ where
         let over = if L::LIMITS {
             in_flight.drop_after(&limit, may_wait)?
         } else {
-            in_flight.wait_until_over(may_wait)?
+            in_flight.wait_longer(may_wait)?
         };
         over.result()
     }

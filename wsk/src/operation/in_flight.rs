@@ -170,9 +170,9 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         }
     }
 
-    /// Waits until the operation is over.
+    /// As [`wait`](Self::wait). The caller has checked the IRQL.
     #[inline]
-    pub(super) fn wait_until_over(self, may_wait: MayWait) -> Result<Over<O, B>, Error> {
+    fn wait_until_over(self, may_wait: MayWait) -> Result<Over<O, B>, Error> {
         // The usual path goes straight through.
         let mut this = ManuallyDrop::new(self);
         match this
@@ -181,17 +181,18 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             .map(|running| running.end(|capture| Some(hold(capture))))
         {
             Some(Ok(over)) => Ok(over),
-            Some(Err(running)) => Self::wait_longer(running, may_wait),
+            Some(Err(running)) => Self {
+                running: Some(running),
+            }
+            .wait_longer(may_wait),
             None => Err(Error::Taken),
         }
     }
 
-    /// As [`wait`](Self::wait), for an operation that has not completed, or goes on.
+    /// As [`wait`](Self::wait), for an operation that may take longer, or go on.
     #[inline(never)]
-    fn wait_longer(running: Running<O, B>, may_wait: MayWait) -> Result<Over<O, B>, Error> {
-        let mut this = Self {
-            running: Some(running),
-        };
+    pub(super) fn wait_longer(self, may_wait: MayWait) -> Result<Over<O, B>, Error> {
+        let mut this = self;
         while let Some(running) = &this.running {
             // A waker may unwind. So the operation stays in `this`, which drops it.
             let completed = running.flight().wait_or_give_up(may_wait);
