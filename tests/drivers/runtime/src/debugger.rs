@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::fmt;
 
-use wsk::{Error, NTSTATUS};
+use wsk::{Call, Error, NTSTATUS};
 use wsk_sys::DbgPrint;
 
 /// The length that means that a string ends with a zero.
@@ -28,11 +28,13 @@ const LINE: usize = 256;
 /// # kernel.shutdown();
 /// ```
 pub fn report(driver: &CStr, error: Error) -> NTSTATUS {
-    let what = match (error, error.call()) {
+    let what = match error {
         // The provider's table lacks the entry, or the entry cannot take the argument.
-        (Error::NoEntry { entry } | Error::TooLong { entry }, _) => (entry.as_ptr(), entry.len()),
-        (_, Some(call)) => (call.name().as_ptr().cast(), WHOLE),
-        _ => (c"the driver".as_ptr().cast(), WHOLE),
+        Error::NoEntry { entry } | Error::TooLong { entry } => (entry.as_ptr(), entry.len()),
+        _ => {
+            let call = error.call().map_or(c"the driver", Call::name);
+            (call.as_ptr().cast(), WHOLE)
+        }
     };
     let status = NTSTATUS::from(error);
     // SAFETY: a string that ends with a zero; a length, and as many bytes, or fewer and a zero; and a number, as the format
