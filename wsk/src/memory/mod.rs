@@ -5,6 +5,7 @@ pub(crate) mod arena;
 pub(crate) mod atomic;
 pub(crate) mod links;
 mod pool;
+mod rare;
 pub(crate) mod stack;
 pub(crate) mod unicode;
 
@@ -12,3 +13,4 @@ pub(crate) use pool::{
     Counted, Head, Last, Owned, Pinned, Reserved, Room, Row, Rundown, Shared, Signalled, Untyped,
     Used, Values, allocate, copy, free, layout,
 };
+pub(crate) use rare::Rare;

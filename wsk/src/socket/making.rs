@@ -10,7 +10,7 @@ use wsk_sys::WSK_CLIENT_CONNECTION_DISPATCH;
 
 use crate::address::Family;
 use crate::error::{Error, Memory};
-use crate::memory::{Reserved, Shared};
+use crate::memory::{Rare, Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::event_context::Events;
 use crate::socket::open::{Fresh, Operations};
@@ -148,7 +148,7 @@ impl<C: Category> Making<C> {
             self.capture.clone(),
             (self.family, bound),
             self.events.take(),
-            None,
+            Rare::NONE,
         ))
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Flight, Idle, Observer, Spares, Tells};
 use crate::irql::MayWait;
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
-use crate::memory::{Counted, Reserved, Shared};
+use crate::memory::{Counted, Rare, Reserved, Shared};
 use crate::registration::{Brought, Capture, hold};
 use crate::socket::category::{
     Category, Committed, ConnectionCategory, DatagramCategory, DatagramEntries, Entries as _,
@@ -215,7 +215,7 @@ pub struct Socket<C: Category> {
     events: Option<Events<C::Callbacks>>,
     /// The stream socket that this socket was before. It keeps the functions that this one uses.
     #[expect(dead_code, reason = "it is kept, as the dispatch table is part of it")]
-    before: Option<Shared<Socket<StreamCategory>>>,
+    before: Rare<Shared<Socket<StreamCategory>>>,
 }
 
 // SAFETY: dropping the other fields does not use the capture.
@@ -329,7 +329,7 @@ impl<C: Category> Handle<C> {
         capture: Shared<Capture>,
         (family, ready): (Family, u8),
         events: Option<Events<C::Callbacks>>,
-        before: Option<Shared<Socket<StreamCategory>>>,
+        before: Rare<Shared<Socket<StreamCategory>>>,
     ) -> Self {
         let shared = reserved.fill(Socket {
             open,
@@ -623,7 +623,7 @@ impl Handle<StreamCategory> {
             before.capture().clone(),
             (before.family, before.ready()),
             events,
-            Some(before),
+            Rare::some(before),
         )
     }
 }
