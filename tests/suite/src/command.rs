@@ -1,6 +1,6 @@
 //! Runs the commands of a check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
@@ -76,16 +76,20 @@ impl Log {
     }
 }
 
-/// Runs the commands of a check.
-pub(crate) fn run_check(check: &Check, log: &mut Log) -> Result<()> {
+/// The programs that this machine lacks, without which a check was not run, or not all of it.
+pub(crate) type Lacking = BTreeSet<String>;
+
+/// Runs the commands of a check, as far as this machine can.
+pub(crate) fn run_check(check: &Check, log: &mut Log) -> Result<Lacking> {
     for (version, components) in &check.rust {
         if !install::rust(log, version, components)? {
-            return Ok(());
+            return Ok(Lacking::from(["rustup".to_owned()]));
         }
     }
     for target in check.targets.iter().filter(|target| !has(target)) {
         log.run(Command::new("rustup").args(["target", "add", target]))?;
     }
+    let mut lacking = Lacking::new();
     for step in &check.commands {
         let (run, step) = match step {
             Step::Line(run) => (run, &Judged::default()),
@@ -95,12 +99,13 @@ pub(crate) fn run_check(check: &Check, log: &mut Log) -> Result<()> {
         match (&step.optional, &step.fails) {
             (Some(program), _) if !install::is_there(program) => {
                 log.note(&format!("NOT RUN: `{run}`, for {program} is not here"));
+                lacking.insert(program.clone());
             }
             (_, Some(asked)) => log.fails(&mut command, asked)?,
             _ => log.run(&mut command)?,
         }
     }
-    Ok(())
+    Ok(lacking)
 }
 
 /// Makes the command of a line, with the variables of its check and its own.
@@ -186,6 +191,8 @@ mod tests {
             check.commands = vec![Step::Table(step)];
             let ended = run_check(&check, &mut log);
             assert_eq!(ended.is_ok(), !told.is_empty(), "{run}: {ended:?}");
+            let lacking = ended.map_or(0, |lacking| lacking.len());
+            assert_eq!(lacking, usize::from(!optional.is_empty()), "{run}");
             assert!(log.said.starts_with(told.as_bytes()), "{run}");
             let ran = !run.starts_with("no") && optional.is_empty();
             assert_eq!(log.processors.is_zero(), !ran, "{run}");

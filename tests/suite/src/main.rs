@@ -4,8 +4,8 @@ mod command;
 mod install;
 mod table;
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use command::Log;
+use command::{Lacking, Log};
 use table::{Check, Queue};
 
 /// Runs every check and test of the repository.
@@ -37,16 +37,94 @@ struct Cli {
 /// The result of a check.
 struct Outcome<'a> {
     name: &'a str,
-    passed: bool,
+    verdict: Verdict,
     said: Vec<u8>,
     /// By the clock, and of all processors.
     seconds: [u64; 2],
 }
 
-impl Outcome<'_> {
-    const fn verdict(&self) -> &'static str {
-        if self.passed { "passed" } else { "FAILED" }
+/// Whether a check passed. In the order of the summary.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Failed,
+    /// Not run, or not all of it, because this machine lacks something that the table does not let it lack.
+    Lacking(String),
+    /// As above, but the table says that the machine may lack it.
+    NotRun(String),
+    Passed,
+}
+
+impl Verdict {
+    /// The verdict of a check that ended so.
+    fn of(check: &Check, ended: &Result<Lacking>) -> Self {
+        let Ok(lacking) = ended else {
+            return Self::Failed;
+        };
+        let reason = || {
+            let lacking: Vec<_> = lacking.iter().map(String::as_str).collect();
+            lacking.join(", ")
+        };
+        if lacking.is_empty() {
+            Self::Passed
+        } else if lacking.iter().all(|it| check.may_lack.contains(it)) {
+            Self::NotRun(reason())
+        } else {
+            Self::Lacking(reason())
+        }
     }
+
+    /// Whether the checks as a whole can pass.
+    const fn is_good(&self) -> bool {
+        matches!(self, Self::Passed | Self::NotRun(_))
+    }
+
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::NotRun(_) => "not run",
+            Self::Lacking(_) => "NOT RUN",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Why the check was not run, if it was not.
+    fn reason(&self) -> String {
+        match self {
+            Self::Passed | Self::Failed => String::new(),
+            Self::NotRun(lacking) => format!("  not here: {lacking}"),
+            Self::Lacking(lacking) => {
+                format!("  not here: {lacking}; install it, or name it in the check's `may_lack`")
+            }
+        }
+    }
+}
+
+/// The summary of all checks, and whether they passed as a whole.
+fn summary(results: &[Outcome<'_>], time: u64) -> (String, bool) {
+    let mut text = String::new();
+    for Outcome {
+        name,
+        verdict,
+        seconds: [time, processors],
+        ..
+    } in results
+    {
+        let (word, reason) = (verdict.word(), verdict.reason());
+        let _ = writeln!(text, "{word:<8}{name:<22}{time:>6}{processors:>6}{reason}");
+    }
+    let count = |wanted: fn(&Verdict) -> bool| {
+        let wanted = results.iter().filter(|result| wanted(&result.verdict));
+        wanted.count()
+    };
+    let passed = count(|verdict| *verdict == Verdict::Passed);
+    let failed = count(|verdict| *verdict == Verdict::Failed);
+    let not_run = results.len() - passed - failed;
+    let processors: u64 = results.iter().map(|result| result.seconds[1]).sum();
+    let _ = write!(
+        text,
+        "{passed} passed, {failed} failed, {not_run} not run, in {time} s and {processors} s of processors"
+    );
+    (text, count(|verdict| !verdict.is_good()) == 0)
 }
 
 fn main() -> ExitCode {
@@ -83,24 +161,21 @@ fn run(cli: &Cli) -> Result<bool> {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let start = Instant::now();
     let mut results = run_all(&wanted, cli.jobs.unwrap_or(processors / 2 + 1));
-    results.sort_by_key(|result| (result.passed, Reverse(result.seconds)));
-    for result in results.iter().filter(|result| !result.passed) {
+    results.sort_by(|one, other| {
+        let seconds = other.seconds.cmp(&one.seconds);
+        one.verdict.cmp(&other.verdict).then(seconds)
+    });
+    let failed = { results.iter() }.filter(|result| result.verdict == Verdict::Failed);
+    for result in failed {
         println!("\n{} said, among other things:", result.name);
         for line in telling_lines(&String::from_utf8_lossy(&result.said)) {
             println!("    {line}");
         }
     }
     println!("\n==== summary: seconds by the clock, and of all processors together");
-    for result in &results {
-        let (name, [time, processors]) = (result.name, result.seconds);
-        println!("{} {name:<22}{time:>6}{processors:>6}", result.verdict());
-    }
-    let failed = results.iter().filter(|result| !result.passed).count();
-    let passed = results.len() - failed;
-    let time = start.elapsed().as_secs();
-    let processors: u64 = results.iter().map(|result| result.seconds[1]).sum();
-    println!("{passed} passed, {failed} failed, in {time} s and {processors} s of processors");
-    Ok(failed == 0)
+    let (text, passed) = summary(&results, start.elapsed().as_secs());
+    println!("{text}");
+    Ok(passed)
 }
 
 /// Runs checks, `jobs` at a time. The output of a check is shown when it ends; that of a single check is shown as it comes.
@@ -134,11 +209,12 @@ fn judge(check: &Check, shown: bool) -> Outcome<'_> {
     }
     let outcome = Outcome {
         name: &check.name,
-        passed: ended.is_ok(),
+        verdict: Verdict::of(check, &ended),
         said: log.said,
         seconds: [start.elapsed(), log.processors].map(|time| time.as_secs()),
     };
-    let (name, verdict, [time, processors]) = (outcome.name, outcome.verdict(), outcome.seconds);
+    let (name, verdict, [time, processors]) =
+        (outcome.name, outcome.verdict.word(), outcome.seconds);
     let mut here = stdout().lock();
     let end = format!("==== {name} {verdict} in {time} s ({processors} s of processors)");
     let _ = writeln!(here, "\n{end}{}", if shown { "" } else { ", and said:" });
@@ -163,7 +239,69 @@ fn telling_lines(said: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::telling_lines;
+    use std::collections::BTreeMap;
+
+    use super::{Outcome, Verdict, judge, summary, telling_lines};
+    use crate::table::{Judged, Step, read};
+
+    #[test]
+    fn a_check_that_this_machine_cannot_run_fails_unless_the_table_allows_that() {
+        let mut check = read().check.swap_remove(0);
+        check.name = "one".to_owned();
+        let line = |optional: &str| {
+            Step::Table(Judged {
+                run: "rustc --version".to_owned(),
+                optional: Some(optional.to_owned()),
+                fails: None,
+                env: BTreeMap::new(),
+            })
+        };
+        for (optional, may_lack, told, good) in [
+            (
+                ["no-such-program", "rustc"],
+                &["no-such-program"][..],
+                "not run ",
+                true,
+            ),
+            (["no-such-program", "rustc"], &[], "NOT RUN ", false),
+            (
+                ["no-such-program", "nor-such"],
+                &["no-such-program"],
+                "NOT RUN ",
+                false,
+            ),
+            (["rustc", "rustc"], &[], "passed  ", true),
+        ] {
+            check.commands = optional.map(line).into();
+            check.may_lack = may_lack.iter().map(ToString::to_string).collect();
+            let (text, passed) = summary(&[judge(&check, false)], 7);
+            assert_eq!(passed, good, "{text}");
+            assert!(text.starts_with(&format!("{told}one ")), "{text}");
+            for program in optional.iter().filter(|name| **name != "rustc") {
+                assert!(text.contains(program), "{text}");
+            }
+            let counts = if told.starts_with('p') {
+                "1 passed, 0 failed, 0 not run, in 7 s"
+            } else {
+                "0 passed, 0 failed, 1 not run, in 7 s"
+            };
+            assert!(text.contains(counts), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_check_that_failed_is_enough() {
+        let outcome = |verdict| Outcome {
+            name: "one",
+            verdict,
+            said: Vec::new(),
+            seconds: [1, 2],
+        };
+        let both = [outcome(Verdict::Failed), outcome(Verdict::Passed)];
+        let (text, passed) = summary(&both, 3);
+        assert!(!passed && text.contains("1 passed, 1 failed, 0 not run, in 3 s and 4 s"));
+        assert!(summary(&both[1..], 3).1);
+    }
 
     #[test]
     fn what_tells_why_a_check_failed_is_repeated() {

@@ -28,6 +28,8 @@ pub(crate) struct Check {
     #[serde(default)]
     pub(crate) rust: BTreeMap<String, Vec<String>>,
     #[serde(default)]
+    pub(crate) may_lack: Vec<String>,
+    #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) commands: Vec<Step>,
 }
@@ -99,7 +101,7 @@ impl<'a> Queue<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Queue, read};
+    use super::{Queue, Step, read};
 
     #[test]
     fn each_check_has_a_name_of_its_own() {
@@ -111,6 +113,14 @@ mod tests {
             for need in &check.needs {
                 assert!(table.install.contains_key(need), "{need}");
             }
+            let asked = |program: &String| {
+                let optional = |step: &Step| match step {
+                    Step::Line(_) => false,
+                    Step::Table(step) => step.optional.as_ref() == Some(program),
+                };
+                program == "rustup" && !check.rust.is_empty() || check.commands.iter().any(optional)
+            };
+            assert!(check.may_lack.iter().all(asked), "{}", check.name);
         }
     }
 
