@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 
 use wsk::ioctl::{IdealSendBacklog, RoutingInterface};
 use wsk::operation::Operations;
-use wsk::option::ReceiveTimeToLive;
+use wsk::option::{KeepAliveIdle, ReceiveTimeToLive};
 use wsk::{
     ConnectedSocket, Control, ControlMessage, ControlMessages, DatagramSocket, Error, Extent,
     Family, Lock, NonPagedBuffer, Provider, ReceiveBuffer, Registration, WithControl,
@@ -182,6 +182,24 @@ fn a_wait_gets_only_its_own_control_information() {
         drop(s);
         kernel.shutdown();
     }
+}
+
+/// The output of an I/O control operation, and the value of an option, are where earlier requests have left their bytes.
+#[test]
+fn output_that_a_provider_does_not_write_is_zero() {
+    let builder = Kernel::builder().deviation(Deviation::LeavesOutput);
+    let mut control = Control::<24>::new();
+    control.push(OF_BYTES).unwrap();
+    let kernel = builder.control_on_connections(control.as_bytes()).boot();
+    let s = Both::new();
+    assert_eq!(messages(s.bytes::<ROOM>().as_ref()), [OF_BYTES]);
+    assert_eq!(s.connection.ioctl(IdealSendBacklog).wait(), Ok(0));
+    s.connection.set_option(KeepAliveIdle(77)).wait().unwrap();
+    assert_eq!(s.connection.option().wait(), Ok(KeepAliveIdle(0)));
+    let mut backlog = s.connection.ioctl(IdealSendBacklog).prepare().unwrap();
+    assert_eq!((backlog.wait(), backlog.wait()), (Ok(0), Ok(0)));
+    drop((backlog, s));
+    kernel.shutdown();
 }
 
 /// Requests of several kinds and sockets use the one operation of a pool.

@@ -74,6 +74,11 @@ pub enum Deviation {
     /// No provider was seen to do so. The driver gives `WskReceiveFrom` or `WskReceiveEx` room for control information, and sees a length
     /// beyond the room. Use it to test that the driver reads no further than the room that it gave.
     OverstatesControlLength,
+    /// `WskControlSocket` succeeds without writing output.
+    ///
+    /// No provider was seen to do so. The driver sees success, with 0 in `IoStatus.Information`, and its output buffer as it was. Use it to
+    /// test that the driver does not take what an earlier request has left in the buffer for output.
+    LeavesOutput,
 }
 
 /// The deviations of a provider.
@@ -93,6 +98,7 @@ const SHORT_SENDS: u16 = 64;
 const NO_TABLE: u16 = 128;
 const LEAVES_CONTROL_LENGTH: u16 = 256;
 const OVERSTATES_CONTROL_LENGTH: u16 = 512;
+const LEAVES_OUTPUT: u16 = 1024;
 
 static SET: AtomicU16 = AtomicU16::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -110,6 +116,7 @@ impl Deviations {
             Deviation::NoTable => (NO_TABLE, self.most),
             Deviation::LeavesControlLength => (LEAVES_CONTROL_LENGTH, self.most),
             Deviation::OverstatesControlLength => (OVERSTATES_CONTROL_LENGTH, self.most),
+            Deviation::LeavesOutput => (LEAVES_OUTPUT, self.most),
         };
         Self {
             set: self.set | bit,
@@ -162,6 +169,10 @@ pub(super) fn control_length(fits: usize, all: usize) -> Option<u32> {
         fits
     };
     (fits > 0 || !has(LEAVES_CONTROL_LENGTH)).then_some(length as u32)
+}
+
+pub(super) fn leaves_output() -> bool {
+    has(LEAVES_OUTPUT)
 }
 
 pub(crate) fn ignores_cancel() -> bool {
