@@ -90,6 +90,20 @@ impl<B: Send + 'static> BufferPool<B> {
         taken.map(PooledBuffer)
     }
 
+    /// [`take_until`](Self::take_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when it was cancelled or the time ran out; [`Error::WrongIrql`].
+    pub fn take_until_or_timeout(
+        &self,
+        cancel: &Cancel,
+        limit: Duration,
+    ) -> Result<PooledBuffer<B>, Error> {
+        let taken = self.buffers.take_within(Some(limit), Some(cancel.event()));
+        taken.map(PooledBuffer)
+    }
+
     /// Takes a buffer, waiting until one is there. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
@@ -97,6 +111,53 @@ impl<B: Send + 'static> BufferPool<B> {
     /// [`Error::WrongIrql`].
     pub fn take_or_wait(&self) -> Result<PooledBuffer<B>, Error> {
         self.buffers.take_within(None, None).map(PooledBuffer)
+    }
+
+    /// Waits until every buffer is back in the pool: no operation has one, and nobody holds one. IRQL: `<= APC_LEVEL`.
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// # let to = peer.local_addr().unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+    /// # socket.bind(wsk::Family::V4.any())?;
+    /// use wsk::{BufferPool, NonPagedBuffer};
+    ///
+    /// let buffers = BufferPool::new(16, |_| NonPagedBuffer::new(1500))?;
+    /// for _ in 0..3 {
+    ///     let buffer = buffers.take_or_wait()?;
+    ///     socket.send_to(buffer, to).start_with(|_finished| ())?;
+    /// }
+    /// // Before the driver unloads: all sends have completed, though their operations came from no pool.
+    /// buffers.wait_until_idle()?;
+    /// assert!(buffers.is_idle());
+    /// # drop((buffers, socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn wait_until_idle(&self) -> Result<(), Error> {
+        self.buffers.wait_until_idle(None).map(|_| ())
+    }
+
+    /// [`wait_until_idle`](Self::wait_until_idle), at most for `limit`. Returns whether every buffer is back. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongIrql`].
+    pub fn wait_until_idle_timeout(&self, limit: Duration) -> Result<bool, Error> {
+        self.buffers.wait_until_idle(Some(limit))
+    }
+
+    /// Whether every buffer is back at this moment. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.buffers.is_idle()
     }
 
     /// The number of buffers, taken or not.

@@ -103,8 +103,8 @@ where
     /// Besides those of `wait_until`, [`Error::TimedOut`].
     #[doc(alias("KeWaitForMultipleObjects", "IoCancelIrp"))]
     pub fn wait_until_or_timeout(self, cancel: &Cancel, limit: Duration) -> Waited<F, B> {
-        let deadline = Some(Deadline::after(limit, Self::GOES_ON));
-        <F::Operation as Operation<B>>::Run::run(self, Stopped { cancel, deadline })
+        let stopped = Stopped::by_or_after(cancel, limit, Self::GOES_ON);
+        <F::Operation as Operation<B>>::Run::run(self, stopped)
     }
 }
 
@@ -164,6 +164,12 @@ pub(super) struct Stopped<'c> {
 }
 
 impl<'c> Stopped<'c> {
+    /// A limit that another thread sets, or the time. `goes_on` is as for [`Deadline::after`].
+    pub(super) fn by_or_after(cancel: &'c Cancel, limit: Duration, goes_on: bool) -> Self {
+        let deadline = Some(Deadline::after(limit, goes_on));
+        Self { cancel, deadline }
+    }
+
     /// A limit that only another thread sets.
     pub(super) const fn by(cancel: &'c Cancel) -> Self {
         let deadline = None;

@@ -254,6 +254,25 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         }
     }
 
+    /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `wait_until`, [`Error::TimedOut`], with the operation, which goes on.
+    #[doc(alias = "KeWaitForMultipleObjects")]
+    pub fn wait_until_or_timeout(
+        self,
+        cancel: &Cancel,
+        limit: Duration,
+    ) -> Result<FinishedOf<O, B>, (Error, Self)> {
+        let may_wait = match may_wait() {
+            Ok(may_wait) => may_wait,
+            Err(error) => return Err((error, self)),
+        };
+        let stopped = Stopped::by_or_after(cancel, limit, O::Parameters::GOES_ON);
+        self.wait_within(&stopped, may_wait).map(finish_or_lose)
+    }
+
     /// Waits until the operation is over, or `limit` ends the wait. `None` if its end was taken before.
     fn wait_within(
         self,

@@ -105,6 +105,20 @@ impl<B: Send + 'static> Operations<B> {
         taken.map(PooledOperation::of)
     }
 
+    /// [`take_until`](Self::take_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when it was cancelled or the time ran out; [`Error::WrongIrql`].
+    pub fn take_until_or_timeout(
+        &self,
+        cancel: &Cancel,
+        limit: Duration,
+    ) -> Result<PooledOperation<B>, Error> {
+        let taken = self.arena.take_within(Some(limit), Some(cancel.event()));
+        taken.map(PooledOperation::of)
+    }
+
     /// Takes an operation, for [`from`](Request::from), waiting until one is there. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors

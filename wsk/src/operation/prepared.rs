@@ -673,6 +673,20 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         self.run(&Stopped::by(cancel))
     }
 
+    /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `wait_until`, [`Error::TimedOut`].
+    #[doc(alias("KeWaitForMultipleObjects", "IoCancelIrp"))]
+    pub fn wait_until_or_timeout(
+        &mut self,
+        cancel: &Cancel,
+        limit: Duration,
+    ) -> Result<O::Seen<'_>, Error> {
+        self.run(&Stopped::by_or_after(cancel, limit, false))
+    }
+
     // Before its argument is taken apart, after which its end would be told twice.
     #[expect(clippy::inline_always, reason = "three instructions of fifty")]
     #[inline(always)]
@@ -1051,6 +1065,20 @@ impl<O: Repeat<B>, B> Started<O, B> {
         self.wait_within(&Stopped::by(cancel))
     }
 
+    /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `wait_until`, [`Error::TimedOut`], with the operation, which goes on.
+    #[doc(alias = "KeWaitForMultipleObjects")]
+    pub fn wait_until_or_timeout(
+        self,
+        cancel: &Cancel,
+        limit: Duration,
+    ) -> Result<Ended<O, B>, (Error, Self)> {
+        self.wait_within(&Stopped::by_or_after(cancel, limit, false))
+    }
+
     /// Waits until the operation has completed, or `limit` ends the wait.
     fn wait_within(self, limit: &impl Limit) -> Result<Ended<O, B>, (Error, Self)> {
         let may_wait = match may_wait() {
@@ -1337,6 +1365,21 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
             .map(Prepared::taken)
     }
 
+    /// [`take_until`](Self::take_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolEmpty`] when it was cancelled or the time ran out; [`Error::WrongIrql`].
+    pub fn take_until_or_timeout(
+        &self,
+        cancel: &Cancel,
+        limit: Duration,
+    ) -> Result<Prepared<O, B>, Error> {
+        self.arena
+            .take_within(Some(limit), Some(cancel.event()))
+            .map(Prepared::taken)
+    }
+
     /// Takes an operation, waiting until one is there. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
@@ -1362,6 +1405,12 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     /// [`Error::WrongIrql`].
     pub fn wait_until_idle_timeout(&self, limit: Duration) -> Result<bool, Error> {
         self.arena.wait_until_idle(Some(limit))
+    }
+
+    /// Whether every operation is back at this moment. IRQL: `<= DISPATCH_LEVEL`.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.arena.is_idle()
     }
 
     /// The number of operations, taken or not.

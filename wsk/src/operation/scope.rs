@@ -623,6 +623,20 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
         self.wait_within(&Stopped::by(cancel))
     }
 
+    /// [`wait_until`](Self::wait_until), or until `limit` runs out. IRQL: `<= APC_LEVEL`.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of `wait_until`, [`Error::TimedOut`], with the handle of the operation, which goes on.
+    #[doc(alias = "KeWaitForMultipleObjects")]
+    pub fn wait_until_or_timeout(
+        self,
+        cancel: &Cancel,
+        limit: Duration,
+    ) -> Result<EndOf<O, B>, (Error, Self)> {
+        self.wait_within(&Stopped::by_or_after(cancel, limit, O::Parameters::GOES_ON))
+    }
+
     /// Waits until the operation has completed, or `limit` ends the wait.
     fn wait_within(self, limit: &impl Limit) -> Result<EndOf<O, B>, (Error, Self)> {
         let may_wait = match may_wait() {

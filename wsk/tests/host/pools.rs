@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Instant;
 
 use wsk::operation::{Operations, PreparedPool};
 use wsk::option::TimeToLive;
-use wsk::{Error, Messages, NonPagedBuffer};
+use wsk::{BufferPool, Error, Messages, NonPagedBuffer};
 use wsk_host::{Completion, DISPATCH_LEVEL, Kernel, at_irql};
 
 use crate::setting::{
@@ -487,8 +488,56 @@ fn a_pool_of_prepared_operations_is_waited_for() {
             .unwrap();
         senders.wait_until_idle().unwrap();
         assert!(tells.recv().unwrap());
+        assert!(senders.is_idle());
+        let sender = senders.take();
+        assert!(sender.is_some() && !senders.is_idle());
+        drop(sender);
         s.says(&[1; 4]);
         assert_eq!(senders.wait_until_idle_timeout(MOMENT), Ok(true));
+    });
+}
+
+/// The operations are not pooled: each is allocated for its request.
+#[test]
+fn a_pool_of_buffers_is_waited_for() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let buffers = BufferPool::new(4, |_| NonPagedBuffer::copy_of(b"four")).unwrap();
+        assert!(buffers.is_idle());
+        for _ in 0..3 {
+            let taken = [(); 4].map(|()| buffers.take().unwrap());
+            assert!(!buffers.is_idle());
+            let [first, second, third, last] = taken;
+            s.socket.send_to(first, s.to).start_with(drop).unwrap();
+            drop(s.socket.send_to(second, s.to).start().unwrap());
+            let handle = s.socket.send_to(third, s.to).start().unwrap();
+            drop(last);
+            for _ in 0..3 {
+                s.says(b"four");
+            }
+            // The handle keeps its buffer, though the send has completed.
+            assert_eq!(buffers.wait_until_idle_timeout(MOMENT / 10), Ok(false));
+            drop(handle.wait().unwrap());
+            buffers.wait_until_idle().unwrap();
+            assert!(buffers.is_idle());
+        }
+        // A receive has its buffer until it is cancelled. Another thread waits.
+        let buffer = buffers.take().unwrap();
+        let receive = s.socket.receive_from(buffer).start().unwrap();
+        thread::scope(|threads| {
+            let waits = threads.spawn(|| buffers.wait_until_idle_timeout(PATIENCE));
+            thread::sleep(MOMENT / 10);
+            assert!(!waits.is_finished() && !buffers.is_idle());
+            drop(receive);
+            assert_eq!(waits.join().unwrap(), Ok(true));
+        });
+        wsk_host::at_irql(2, || {
+            assert!(buffers.is_idle());
+            assert!(matches!(
+                buffers.wait_until_idle(),
+                Err(Error::WrongIrql { .. })
+            ));
+        });
+        until("nothing is in flight", || kernel.counts().in_flight == 0);
     });
 }
 

@@ -459,6 +459,90 @@ fn another_thread_ends_the_wait_for_something_of_a_pool() {
     });
 }
 
+/// Every wait has a form that both the time and another thread end.
+#[test]
+fn the_time_or_another_thread_ends_the_wait() {
+    in_settings_of(seeded_kernels(), |kernel, s| {
+        let (cancel, call) = (Cancel::new().unwrap(), Call::WskReceiveFrom);
+        let timed_out = Error::TimedOut { call };
+        let by_another = Error::Cancelled { call };
+
+        let receiving = s.socket.receive_from(room()).start().unwrap();
+        let (error, receiving) = receiving
+            .wait_until_or_timeout(&cancel, MOMENT)
+            .unwrap_err();
+        assert_eq!(error, timed_out);
+        let wait = || receiving.wait_until_or_timeout(&cancel, PATIENCE);
+        let (error, receiving) = cancelled_by_another(&cancel, wait).unwrap_err();
+        assert_eq!(error, by_another);
+        cancel.reset();
+        s.hears(b"start");
+        let finished = receiving.wait_until_or_timeout(&cancel, PATIENCE).unwrap();
+        assert_eq!(finished.result.unwrap().length(), 5);
+
+        let mut bytes = [0; 8];
+        wsk::scope(|scope| {
+            let receiving = s.socket.receive_from(&mut bytes).start_in(scope).unwrap();
+            let (error, receiving) = receiving
+                .wait_until_or_timeout(&cancel, MOMENT)
+                .unwrap_err();
+            assert_eq!(error, timed_out);
+            let wait = || receiving.wait_until_or_timeout(&cancel, PATIENCE);
+            let (error, receiving) = cancelled_by_another(&cancel, wait).unwrap_err();
+            assert_eq!(error, by_another);
+            cancel.reset();
+            s.hears(b"scoped");
+            let end = receiving.wait_until_or_timeout(&cancel, PATIENCE).unwrap();
+            assert_eq!(end.unwrap().0.length(), 6);
+        })
+        .unwrap();
+
+        let mut receiver = s.socket.receive_from(room()).prepare().unwrap();
+        let error = receiver.wait_until_or_timeout(&cancel, MOMENT).map(drop);
+        assert_eq!(error, Err(timed_out));
+        let wait = || receiver.wait_until_or_timeout(&cancel, PATIENCE).map(drop);
+        let error = cancelled_by_another(&cancel, wait);
+        assert_eq!(error, Err(by_another));
+        cancel.reset();
+        s.hears(b"waited");
+        let arrival = receiver.wait_until_or_timeout(&cancel, PATIENCE);
+        assert_eq!(arrival.unwrap().bytes(), b"waited");
+        let receiving = receiver.start().unwrap();
+        let (error, receiving) = receiving
+            .wait_until_or_timeout(&cancel, MOMENT)
+            .unwrap_err();
+        assert_eq!(error, timed_out);
+        let wait = || receiving.wait_until_or_timeout(&cancel, PATIENCE);
+        let (error, receiving) = cancelled_by_another(&cancel, wait).unwrap_err();
+        assert_eq!(error, by_another);
+        cancel.reset();
+        s.hears(b"again");
+        let ended = receiving.wait_until_or_timeout(&cancel, PATIENCE).unwrap();
+        assert_eq!(ended.result().unwrap().bytes(), b"again");
+        assert_eq!(kernel.counts().in_flight, 0);
+
+        let operations = Operations::<NonPagedBuffer>::new(&s.provider, 1).unwrap();
+        let buffers = BufferPool::new(1, |_| NonPagedBuffer::new(8)).unwrap();
+        let receivers = PreparedPool::new(1, |_| Ok(s.socket.receive_from(room()))).unwrap();
+        let ways: [&(dyn Fn(Duration) -> Option<Error> + Sync); 3] = [
+            &|limit| operations.take_until_or_timeout(&cancel, limit).err(),
+            &|limit| buffers.take_until_or_timeout(&cancel, limit).err(),
+            &|limit| receivers.take_until_or_timeout(&cancel, limit).err(),
+        ];
+        for take in ways {
+            assert_eq!(take(PATIENCE), None);
+        }
+        let taken = (operations.take(), buffers.take(), receivers.take());
+        for take in ways {
+            assert_eq!(take(MOMENT / 10), Some(Error::PoolEmpty));
+            let error = cancelled_by_another(&cancel, || take(PATIENCE));
+            assert_eq!(error, Some(Error::PoolEmpty));
+            cancel.reset();
+        }
+        drop(taken);
+    });
+}
+
 #[test]
 fn one_cancel_ends_all_waits_with_it() {
     in_settings_of(seeded_kernels(), |_, s| {
