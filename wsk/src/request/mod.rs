@@ -280,7 +280,7 @@ pub struct Owning;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be repeated, so it cannot be prepared",
     label = "not a request that can be run again and again",
-    note = "a connection is made and ended once, and making a socket or looking a name up allocates each time: start a new request"
+    note = "the table in `wsk::guide::requests` says why: start a new request, from a pool of operations if it must not allocate one"
 )]
 pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable> {
     /// The result of a run, until the next run.

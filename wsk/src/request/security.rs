@@ -10,9 +10,9 @@ use crate::irp::{Arguments, Outcome, Places};
 use crate::registration::{DescriptorRoom, SecurityDescriptor};
 use crate::request::control::control;
 use crate::request::sealed::Sealed;
-use crate::request::{Function, Operation, Own, Owning, Request};
-use crate::socket::calls::{Bound, LentControlCall};
-use crate::socket::{Category, Handle};
+use crate::request::{Function, Operation, Own, Owning, Repeat, Request, Shown};
+use crate::socket::calls::{Bound, LentControlCall, Renewed};
+use crate::socket::{Category, Committed, Handle};
 
 /// The request to set the security descriptor of a socket.
 pub struct SetSecurity<C>(PhantomData<fn() -> C>);
@@ -93,6 +93,30 @@ impl<C: Category> Operation<SecurityDescriptor> for SettingSecurity<C> {
     security!(C, ());
 
     fn read(outcome: Outcome, _: &mut Arguments, _: &mut SecurityDescriptor) -> Result<(), Error> {
+        outcome.check(Call::WskControlSocket)
+    }
+}
+
+impl<C: Committed> Repeat<SecurityDescriptor> for SettingSecurity<C> {
+    type Seen<'a> = ();
+
+    fn renew<'x>(
+        _: &LentControlCall,
+        socket: &'x Handle<C>,
+        lent: Lending<'x, SecurityDescriptor>,
+        arguments: &mut Arguments,
+        places: Places<'x>,
+    ) -> Result<Renewed<'x, LentControlCall>, Error> {
+        SetSecurity(PhantomData)
+            .put(socket, lent, arguments, places)
+            .map(Renewed::from)
+    }
+
+    fn look<'a>(
+        outcome: Outcome,
+        _: &'a Arguments,
+        _: Shown<'a, SecurityDescriptor>,
+    ) -> Result<(), Error> {
         outcome.check(Call::WskControlSocket)
     }
 }

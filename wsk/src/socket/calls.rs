@@ -1784,6 +1784,9 @@ impl LentControlCall {
 
 calls!([B] LentControlCall, B: p, irp => p.0.call(Some(irp)));
 
+// SAFETY: what they point at is lent, or in the arguments, which nobody changes between two runs.
+unsafe impl Repeatable for LentControlCall {}
+
 fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
     if !socket.has_events() {
         return Err(Error::NoEvents);

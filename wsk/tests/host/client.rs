@@ -255,6 +255,14 @@ fn a_socket_is_given_a_security_descriptor_and_tells_its_own() {
         assert_eq!(other.set_security_descriptor(&copy).wait(), Ok(()));
         let started = listener.security_descriptor().start().unwrap();
         drop(started.wait().unwrap().unwrap());
+        // A prepared request sets one again and again, and another one. It keeps the descriptor.
+        let mut setting = other.set_security_descriptor(&copy).prepare().unwrap();
+        assert_eq!((setting.wait(), setting.wait()), (Ok(()), Ok(())));
+        *setting.buffer_mut().unwrap() = cached(provider);
+        assert_eq!((setting.wait(), setting.wait()), (Ok(()), Ok(())));
+        let started = setting.start().unwrap();
+        assert_eq!(started.wait().unwrap().result(), Ok(()));
+        drop(other.security_descriptor().wait().unwrap());
         // It is too late to set one after binding.
         let local = LOOPBACK.parse::<SocketAddr>().unwrap();
         listener.bind(local).unwrap();

@@ -2,15 +2,19 @@
 //! the table here.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::io::{Read, Write as _};
 use std::marker::PhantomData;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use wsk::Received;
 use wsk::events::{AcceptEvent, Inspection, Pended};
 use wsk::events::{StreamIndication, StreamVerdict};
@@ -24,8 +28,8 @@ use wsk::option::TimeToLive;
 use wsk::raw::{RawClientControl, RawControl};
 use wsk::request::{Accepting, Function, NameInfo, NewConnection, Repeat};
 use wsk::{
-    AddressInfo, Cancel, ConnectedSocket, ConnectionSocket, DatagramSocket, Error, Family,
-    ListenSocket, Messages, NonPagedBuffer, Provider, SecurityDescriptor,
+    AddressInfo, Cancel, ConnectedSocket, ConnectionSocket, DatagramSocket, Endpoint, Error,
+    Family, ListenSocket, Messages, NonPagedBuffer, Provider, SecurityDescriptor,
 };
 use wsk_sys::{IP_TTL, IPPROTO_IP, WSK_TRANSPORT_LIST_CHANGE};
 
@@ -35,10 +39,11 @@ use crate::setting::{
 };
 
 /// The columns of the table.
-const FINISHERS: [&str; 13] = [
+const FINISHERS: [&str; 14] = [
     "`wait`",
     "`wait_timeout`",
     "`wait_until`",
+    "`wait_until_or_timeout`",
     "`start`",
     "`.await`",
     "`start_in`",
@@ -52,10 +57,10 @@ const FINISHERS: [&str; 13] = [
 ];
 
 /// How many of the columns run a request once.
-const ONCE: usize = 10;
+const ONCE: usize = 11;
 
 /// The rows: a request, and the reason why it cannot be prepared, if there is one.
-const REQUESTS: [(&str, Option<Reason>); 30] = [
+const REQUESTS: [(&str, Option<Reason>); 38] = [
     ("[`send_to`](crate::DatagramSocket::send_to)", None),
     (
         "[`send`](crate::FixedDatagramSocket::send) to a fixed address",
@@ -139,7 +144,7 @@ const REQUESTS: [(&str, Option<Reason>); 30] = [
     ),
     (
         "[`set_security_descriptor`](crate::DatagramSocket::set_security_descriptor)",
-        Some(Reason::Once),
+        None,
     ),
     (
         "[`security_descriptor`](crate::DatagramSocket::security_descriptor)",
@@ -148,6 +153,38 @@ const REQUESTS: [(&str, Option<Reason>); 30] = [
     (
         "[`indicate_control`](crate::ConnectedSocket::indicate_control)",
         None,
+    ),
+    (
+        "[`redirect_records`](crate::ConnectedSocket::redirect_records)",
+        Some(Reason::Redirected),
+    ),
+    (
+        "[`redirect_context`](crate::ConnectedSocket::redirect_context)",
+        Some(Reason::Redirected),
+    ),
+    (
+        "[`set_redirect_records`](crate::ConnectionSocket::set_redirect_records)",
+        Some(Reason::Redirected),
+    ),
+    (
+        "`connect`, making the socket, [`with_events`](crate::operation::Request::with_events)",
+        Some(Reason::Makes),
+    ),
+    (
+        "`accept` [`with_events`](crate::operation::Request::with_events)",
+        Some(Reason::Makes),
+    ),
+    (
+        "[`connect_to`](crate::ConnectedSocket::connect_to), making the socket",
+        Some(Reason::Makes),
+    ),
+    (
+        "[`connect_to`](crate::ConnectionSocket::connect_to) of a socket",
+        Some(Reason::Once),
+    ),
+    (
+        "[`accept_from_any`](crate::ListenSocket::accept_from_any)",
+        Some(Reason::Makes),
     ),
 ];
 
@@ -159,14 +196,16 @@ enum Reason {
     Several,
     Name,
     Unsafe,
+    Redirected,
 }
 
-const REASONS: [&str; 5] = [
-    "It makes a socket, which is allocated for each.",
-    "It happens once: to a connection, or to a socket before it is bound.",
-    "It is as many receives as it takes to fill the buffer; prepare [`receive`](crate::ConnectedSocket::receive).",
-    "What is found is allocated for each, and so are the strings of a lookup.",
+const REASONS: [&str; 6] = [
+    "A new socket comes of each: there is nothing to keep but the IRP, which [pools of operations](crate::operation::Operations) keep.",
+    "It happens once to a connection.",
+    "A run would be as many IRPs as it takes to fill the buffer, and a prepared operation has one: prepare [`receive`](crate::ConnectedSocket::receive).",
+    "New memory comes of each, which is the caller's: there is nothing to keep but the IRP, which [pools of operations](crate::operation::Operations) keep.",
     "Its caller vouches for the input and the output of one request.",
+    "WFP redirects a connection once, and then the answer stays the same.",
 ];
 
 /// The table in the form of the guide.
@@ -199,6 +238,179 @@ fn the_guide_has_this_table() {
             .any(|(_, missing)| missing.is_some_and(|m| m as u32 == number));
         assert!(used, "reason {number}");
     }
+}
+
+/// Methods that make or change a request, and have no row: with the reason.
+const WITHOUT_A_ROW: &[(&str, &str, &str)] = &[
+    (
+        "StreamSocket",
+        "connect",
+        "the request of ConnectionSocket::connect",
+    ),
+    (
+        "StreamSocket",
+        "connect_to",
+        "the request of ConnectionSocket::connect_to",
+    ),
+    (
+        "Request",
+        "bound_to",
+        "changes the address of `connect`, making the socket",
+    ),
+    ("Request", "for_datagrams", "changes a flag of `name_of`"),
+    ("Request", "must_have_name", "changes a flag of `name_of`"),
+    ("Request", "numeric", "changes a flag of `name_of`"),
+    ("Request", "out_of_band", "changes a flag of `send`"),
+];
+
+/// The public methods in `tokens` that return a request, or change one, each with its type. A macro writes those of `$Socket` for several
+/// sockets, of which the table has one.
+fn making_requests(tokens: TokenStream, found: &mut BTreeSet<(String, String)>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is = |at: usize, word: &str| {
+        tokens
+            .get(at)
+            .is_some_and(|token| token.to_string() == word)
+    };
+    let braces = |token: &TokenTree| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(group.stream()),
+        _ => None,
+    };
+    for (at, token) in tokens.iter().enumerate() {
+        if let TokenTree::Group(group) = token {
+            making_requests(group.stream(), found);
+        }
+        if !is(at, "impl") {
+            continue;
+        }
+        let Some((head, body)) = tokens[at + 1..]
+            .iter()
+            .enumerate()
+            .find_map(|(length, token)| Some((&tokens[at + 1..=at + length], braces(token)?)))
+        else {
+            continue;
+        };
+        let head = outside_of_angles(head);
+        if head.iter().any(|word| word == "for") {
+            continue;
+        }
+        let Some(of) = head.iter().take_while(|word| *word != "where").last() else {
+            continue;
+        };
+        let of = if of == "Socket" { "DatagramSocket" } else { of };
+        for name in returning_requests(body, of == "Request") {
+            found.insert((of.to_owned(), name));
+        }
+    }
+}
+
+/// The words outside of angle brackets.
+fn outside_of_angles(tokens: &[TokenTree]) -> Vec<String> {
+    let (mut depth, mut words, mut before) = (0, vec![], String::new());
+    for token in tokens {
+        let word = token.to_string();
+        match (word.as_str(), before.as_str()) {
+            ("<", _) => depth += 1,
+            // The end of an arrow, which is no bracket.
+            (">", "-") => words.push("->".to_owned()),
+            (">", _) => depth -= 1,
+            _ if depth == 0 => words.push(word.clone()),
+            _ => {}
+        }
+        before = word;
+    }
+    words
+}
+
+/// The public functions of an `impl` that return a `Request`, or `Self` if that is one.
+fn returning_requests(body: TokenStream, is_request: bool) -> Vec<String> {
+    let mut words: Vec<TokenTree> = vec![];
+    let mut names = vec![];
+    for token in body {
+        let TokenTree::Group(group) = &token else {
+            words.push(token);
+            continue;
+        };
+        if group.delimiter() != Delimiter::Brace {
+            words.push(token);
+            continue;
+        }
+        let signature = outside_of_angles(&core::mem::take(&mut words));
+        let Some(function) = signature.iter().rposition(|word| word == "fn") else {
+            continue;
+        };
+        let is_public = signature[..function]
+            .iter()
+            .rev()
+            .take_while(|word| ["pub", "const", "unsafe"].contains(&word.as_str()))
+            .any(|word| word == "pub");
+        // The last part of the path.
+        let returned = signature[function..]
+            .iter()
+            .skip_while(|word| *word != "->")
+            .take_while(|word| *word != "where")
+            .last();
+        let returned = returned.map_or("", String::as_str);
+        if is_public && (returned == "Request" || returned == "Self" && is_request) {
+            names.extend(signature.get(function + 1).cloned());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_method_that_makes_a_request_has_a_row_or_a_reason() {
+    let text = "impl<T: A<B>> Many<T> { pub fn one(&self) -> Request<'_, F, B> { x() } fn no() -> Request<F> {}
+        pub(crate) fn no() -> Request<F> {} pub fn no(r: Request<F>) -> Self {} #[doc = \"x\"] pub const unsafe fn two() -> Request<F, ()>
+        where A: B {} } impl T for U { pub fn no() -> Request<F> {} } m! { { impl $Socket { pub fn three() -> $crate::Request<$F> {} } } }
+        impl<F> Request<'_, F> { pub fn four(self) -> Self {} pub fn no(self) -> Result<Self> {} }";
+    let mut found = BTreeSet::new();
+    making_requests(text.parse().unwrap(), &mut found);
+    let expected = [
+        ("DatagramSocket", "three"),
+        ("Many", "one"),
+        ("Many", "two"),
+        ("Request", "four"),
+    ];
+    let pair = |of: &str, name: &str| (of.to_owned(), name.to_owned());
+    assert_eq!(found, expected.map(|(of, name)| pair(of, name)).into());
+
+    let mut found = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(path).unwrap();
+                making_requests(text.parse().unwrap(), &mut found);
+            }
+        }
+    }
+    let links = REQUESTS
+        .iter()
+        .flat_map(|(row, _)| row.split("(crate::").skip(1));
+    let in_the_table: BTreeSet<_> = links
+        .map(|link| {
+            let mut path = link.split(')').next().unwrap().rsplit("::");
+            let name = path.next().unwrap();
+            pair(path.next().unwrap(), name)
+        })
+        .collect();
+    let with_a_reason: BTreeSet<_> = WITHOUT_A_ROW
+        .iter()
+        .map(|(of, name, _)| pair(of, name))
+        .collect();
+    let told: BTreeSet<_> = in_the_table.union(&with_a_reason).cloned().collect();
+    let missing: Vec<_> = found.difference(&told).collect();
+    assert!(
+        missing.is_empty(),
+        "these need a row or a reason: {missing:?}"
+    );
+    let gone: Vec<_> = told.difference(&found).collect();
+    assert!(gone.is_empty(), "these make no request: {gone:?}");
+    assert!(in_the_table.is_disjoint(&with_a_reason));
 }
 
 /// The result of a request, in words.
@@ -287,6 +499,23 @@ impl Says for SocketAddr {
     }
 }
 
+impl Says for (ConnectedSocket, Endpoint) {
+    fn says(self) -> String {
+        assert_eq!(self.0.remote_endpoint().unwrap(), self.1);
+        "accepted".to_owned()
+    }
+}
+
+/// A request whose result is an error has run, too.
+impl<T: Says> Says for Result<T, Error> {
+    fn says(self) -> String {
+        match self {
+            Ok(output) => output.says(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
 /// The result in a scope, with the buffer.
 impl<B> Says for (usize, B) {
     fn says(self) -> String {
@@ -321,9 +550,9 @@ impl<T: Says, B> Ends for Finished<T, B> {
 }
 
 impl<T: Says> Ends for Result<T, Error> {
-    type Output = T;
-    fn output(self) -> T {
-        self.unwrap()
+    type Output = Self;
+    fn output(self) -> Self {
+        self
     }
 }
 
@@ -418,14 +647,21 @@ macro_rules! row {
         {
             let $with = &$made;
             $before;
-            let started = $request.start().map_err(|_| "not started").unwrap();
-            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 3);
+            let waited = $request.wait_until_or_timeout(&nobody, PATIENCE);
+            check(waited.output().says(), 3);
             $after;
         }
         {
             let $with = &$made;
             $before;
-            check(block_on(async { $request.await }).output().says(), 4);
+            let started = $request.start().map_err(|_| "not started").unwrap();
+            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 4);
+            $after;
+        }
+        {
+            let $with = &$made;
+            $before;
+            check(block_on(async { $request.await }).output().says(), 5);
             $after;
         }
         {
@@ -433,7 +669,7 @@ macro_rules! row {
             $before;
             wsk::scope(|scope| {
                 let started = $request.start_in(scope).map_err(|_| "not started").unwrap();
-                check(started.wait().output().says(), 5);
+                check(started.wait().output().says(), 6);
             })
             .unwrap();
             $after;
@@ -442,7 +678,7 @@ macro_rules! row {
             let $with = &$made;
             $before;
             let end = told!(|completion| $request.start_with(completion));
-            check(end.output().says(), 6);
+            check(end.output().says(), 7);
             $after;
         }
         let operations = Operations::new(provider, 1).unwrap();
@@ -450,20 +686,20 @@ macro_rules! row {
             let $with = &$made;
             $before;
             let started = $request.from(&operations).start().map_err(|_| "not started").unwrap();
-            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 7);
+            check(started.wait().map_err(|(error, _)| error).unwrap().output().says(), 8);
             $after;
         }
         {
             let $with = &$made;
             $before;
-            check(block_on(async { $request.from(&operations).await }).output().says(), 8);
+            check(block_on(async { $request.from(&operations).await }).output().says(), 9);
             $after;
         }
         {
             let $with = &$made;
             $before;
             let end = told!(|completion| $request.from(&operations).start_with(completion));
-            check(end.output().says(), 9);
+            check(end.output().says(), 10);
             $after;
         }
         operations.wait_until_idle().unwrap();
@@ -486,30 +722,34 @@ macro_rules! row {
         let mut prepared = $request.prepare().map_err(|refused| refused.error).unwrap();
         for _ in 0..2 {
             $before;
-            $check(prepared.wait().unwrap().says(), 10);
+            $check(prepared.wait().unwrap().says(), 11);
             $after;
         }
         $before;
-        $check(prepared.wait_timeout(PATIENCE).unwrap().says(), 10);
+        $check(prepared.wait_timeout(PATIENCE).unwrap().says(), 11);
         $after;
         $before;
-        $check(prepared.wait_until(&Cancel::new().unwrap()).unwrap().says(), 10);
+        $check(prepared.wait_until(&Cancel::new().unwrap()).unwrap().says(), 11);
+        $after;
+        $before;
+        let waited = prepared.wait_until_or_timeout(&Cancel::new().unwrap(), PATIENCE);
+        $check(waited.unwrap().says(), 11);
         $after;
         $before;
         let started = prepared.start().map_err(|refused| refused.error).unwrap();
         let ended = started.wait().map_err(|(error, _)| error).unwrap();
-        $check(ended.result().unwrap().says(), 11);
+        $check(ended.result().unwrap().says(), 12);
         $after;
         let prepared = ended.into_operation().unwrap();
         $before;
         let started = prepared.start().map_err(|refused| refused.error).unwrap();
         let ended = block_on(started);
-        $check(ended.result().unwrap().says(), 11);
+        $check(ended.result().unwrap().says(), 12);
         $after;
         let prepared = ended.into_operation().unwrap();
         $before;
         let ended: Ended<_, _> = told!(|completion| prepared.start_with(completion));
-        $check(ended.result().unwrap().says(), 12);
+        $check(ended.result().unwrap().says(), 13);
         $after;
     }};
 }
@@ -525,6 +765,11 @@ fn three() -> Messages<NonPagedBuffer> {
 
 /// Nothing happens before or after the request.
 fn nothing() {}
+
+/// A handler of events.
+fn ignore(_: &mut StreamIndication<'_>) -> StreamVerdict {
+    StreamVerdict::Consumed
+}
 
 #[test]
 fn datagram_requests_with_every_finisher() {
@@ -637,6 +882,24 @@ fn connecting_and_accepting_with_every_finisher() {
             taken(),
             remote
         );
+        row!(
+            provider,
+            33,
+            _none = (),
+            nothing(),
+            ConnectedSocket::connect(provider, remote).with_events(ignore),
+            taken(),
+            remote
+        );
+        row!(
+            provider,
+            35,
+            _none = (),
+            nothing(),
+            ConnectedSocket::connect_to(provider, Family::V4, remote),
+            taken(),
+            remote
+        );
         let bound = || {
             let socket = ConnectionSocket::open(provider, Family::V4).unwrap();
             socket
@@ -657,6 +920,15 @@ fn connecting_and_accepting_with_every_finisher() {
         for _ in 0..ONCE {
             taken();
         }
+        row!(
+            provider,
+            36,
+            _none = (),
+            nothing(),
+            bound().connect_to(remote),
+            taken(),
+            remote
+        );
         let four_come = || {
             let mut bytes = [0; 4];
             let (mut peer, _) = listener.accept().unwrap();
@@ -675,6 +947,13 @@ fn connecting_and_accepting_with_every_finisher() {
         for _ in 0..ONCE {
             four_come();
         }
+    });
+}
+
+#[test]
+fn accepting_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let provider = &s.provider;
         let own = ListenSocket::open(provider, Family::V4).unwrap();
         own.bind(LOOPBACK.parse::<SocketAddr>().unwrap()).unwrap();
         let local = own.local_address().unwrap();
@@ -688,6 +967,65 @@ fn connecting_and_accepting_with_every_finisher() {
             own.accept(),
             nothing(),
             "accepted"
+        );
+        row!(
+            provider,
+            34,
+            _none = (),
+            comes(),
+            own.accept().with_events(ignore),
+            nothing(),
+            "accepted"
+        );
+        row!(
+            provider,
+            37,
+            _none = (),
+            comes(),
+            own.accept_from_any(),
+            nothing(),
+            "accepted"
+        );
+    });
+}
+
+#[test]
+fn redirections_with_every_finisher() {
+    in_settings_of(seeded_kernels(), |_, s| {
+        let provider = &s.provider;
+        let listener = TcpListener::bind(LOOPBACK).unwrap();
+        let kept = connection(s, &listener);
+        // No connection is redirected here: WSK says so.
+        let none = kept.0.redirect_records(&mut [0; 4]).wait();
+        assert!(matches!(none, Err(Error::Call { .. })), "{none:?}");
+        let none = none.says();
+        row!(
+            provider,
+            30,
+            output = Static::new(),
+            nothing(),
+            kept.0.redirect_records(output.get()),
+            nothing(),
+            none
+        );
+        row!(
+            provider,
+            31,
+            output = Static::new(),
+            nothing(),
+            kept.0.redirect_context(output.get()),
+            nothing(),
+            none
+        );
+        let next = ConnectionSocket::open(provider, Family::V4).unwrap();
+        row!(
+            provider,
+            32,
+            _none = (),
+            nothing(),
+            next.set_redirect_records(b"opaque"),
+            nothing(),
+            0
         );
     });
 }
@@ -772,7 +1110,7 @@ fn requests_of_a_connection_with_every_finisher() {
             prepare
         );
         let told = ConnectedSocket::connect(provider, listener.local_addr().unwrap())
-            .with_events(|_: &mut StreamIndication<'_>| StreamVerdict::Consumed)
+            .with_events(ignore)
             .wait()
             .unwrap();
         drop(listener.accept().unwrap());
@@ -939,7 +1277,8 @@ fn lookups_options_and_controls_with_every_finisher() {
             nothing(),
             other.set_security_descriptor(&descriptor),
             nothing(),
-            ""
+            "",
+            prepare
         );
         row!(
             provider,
