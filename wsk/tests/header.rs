@@ -16,7 +16,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::{Attribute, Expr, ForeignItem, Item, ItemImpl, Lit, Meta, Type, Visibility};
 
 /// Names that are no alias of anything in `wsk`, with the reason.
-const WITHOUT: [(&str, &[&str]); 6] = [
+const WITHOUT: [(&str, &[&str]); 5] = [
     (
         "a table whose functions the crate calls, or WSK calls; its entries are found by their own names",
         &[
@@ -29,11 +29,7 @@ const WITHOUT: [(&str, &[&str]); 6] = [
     ),
     (
         "the crate fills it in: a driver cannot choose it",
-        &[
-            "MAKE_WSK_VERSION",
-            "NPI_WSK_INTERFACE_ID",
-            "WSK_EVENT_CALLBACK_CONTROL",
-        ],
+        &["MAKE_WSK_VERSION", "NPI_WSK_INTERFACE_ID"],
     ),
     (
         "a count or a bound of other names: no function takes it",
@@ -42,10 +38,6 @@ const WITHOUT: [(&str, &[&str]); 6] = [
     (
         "WSK never calls it: no event is defined for a client as a whole",
         &["WskClientEvent"],
-    ),
-    (
-        "only an unsafe method has it: WSK would also call callbacks of sockets that have none, and it cannot be undone",
-        &["WSK_SET_STATIC_EVENT_CALLBACKS"],
     ),
     (
         "splits a version: the crate compares whole versions, of which there is one so far",

@@ -15,11 +15,10 @@ use crate::registration::transport::{TdiDevice, Transport};
 
 /// Operations on the client.
 ///
-/// There is one for each code of `WskControlClient` but `WSK_SET_STATIC_EVENT_CALLBACKS`, which enables event callbacks on every
-/// socket from its making to its closing. That cannot be offered safely: WSK would call a table of callbacks that sockets without a
-/// handler do not have, and call handlers before `open` has given anybody the socket, and nothing could
-/// [disable](crate::DatagramSocket::disable_receive_events) them. Enabling events on a socket is one call without an IRP.
-/// [`enable_static_event_callbacks`](Provider::enable_static_event_callbacks), for sockets that a driver makes without this crate, says what to see to.
+/// There is one for each code of `WskControlClient`. The one for `WSK_SET_STATIC_EVENT_CALLBACKS`, which enables event callbacks on every
+/// socket from its making to its closing, takes a value that is made with unsafe code. It is for sockets that a driver makes without this crate:
+/// on those of this crate WSK would call a table of callbacks that sockets without a handler do not have, and call handlers before `open` has
+/// given anybody the socket, and nothing could [disable](crate::DatagramSocket::disable_receive_events) them.
 impl Provider {
     /// Makes sockets use WSK's own transports, even if there are TDI filter drivers. IRQL: `<= DISPATCH_LEVEL`.
     ///
