@@ -308,13 +308,13 @@ pub struct RemoteAddress {
 }
 
 impl RemoteAddress {
-    /// Encodes an address for sockets of a family.
+    /// Encodes an address for sockets of a family. One that is encoded for another family is encoded anew.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongFamily`], [`Error::PortZero`].
-    pub fn new(family: Family, address: impl Into<SocketAddr>) -> Result<Self, Error> {
-        let address = address.into();
+    /// [`Error::WrongFamily`], [`Error::PortZero`]; [`Error::UnknownAddress`] as for [`address`](Self::address).
+    pub fn new(family: Family, address: impl ToSocketAddr) -> Result<Self, Error> {
+        let address = address.decoded()?;
         family.check_remote(&address)?;
         let mut storage = Storage::default();
         family.write(address, &mut storage);
@@ -403,13 +403,137 @@ impl Sender {
 
     /// Whether it is this address and port.
     #[inline]
-    pub(crate) fn is(&self, address: &SocketAddr) -> bool {
-        is_encoded(&self.0, address)
+    pub(crate) fn is(&self, address: &impl Source) -> bool {
+        address.is(&self.0)
     }
 }
 
 pub(crate) mod sealed {
     pub trait Sealed {}
+
+    impl<S: Sealed> Sealed for &S {}
+}
+
+/// The family of an address that is neither an IPv4 nor an IPv6 one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UnknownFamily(pub(crate) u16);
+
+impl From<UnknownFamily> for Error {
+    fn from(UnknownFamily(family): UnknownFamily) -> Self {
+        Self::UnknownAddress { family }
+    }
+}
+
+/// An IP address with a port: all that is `Into<SocketAddr>`; or a [`RemoteAddress`], or a reference to one.
+///
+/// A `RemoteAddress` that is neither an IPv4 nor an IPv6 address leads to [`Error::UnknownAddress`] wherever it is given.
+///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let server = listener.local_addr().unwrap();
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// use wsk::{ConnectedSocket, Family, RemoteAddress};
+///
+/// let encoded = RemoteAddress::new(Family::V4, server)?;
+/// let one = ConnectedSocket::connect(&provider, server).wait()?;
+/// let other = ConnectedSocket::connect(&provider, &encoded).wait()?;
+/// assert_eq!(one.remote_address()?, other.remote_address()?);
+/// # drop((one, other, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+pub trait ToSocketAddr: to_socket_addr::Sealed {
+    /// The address.
+    #[doc(hidden)]
+    fn decoded(self) -> Result<SocketAddr, UnknownFamily>;
+}
+
+mod to_socket_addr {
+    use super::{RemoteAddress, SocketAddr};
+
+    pub trait Sealed {}
+
+    impl<A: Into<SocketAddr>> Sealed for A {}
+    impl Sealed for RemoteAddress {}
+    impl Sealed for &RemoteAddress {}
+}
+
+impl<A: Into<SocketAddr>> ToSocketAddr for A {
+    #[inline]
+    fn decoded(self) -> Result<SocketAddr, UnknownFamily> {
+        Ok(self.into())
+    }
+}
+
+impl ToSocketAddr for RemoteAddress {
+    fn decoded(self) -> Result<SocketAddr, UnknownFamily> {
+        (&self).decoded()
+    }
+}
+
+impl ToSocketAddr for &RemoteAddress {
+    fn decoded(self) -> Result<SocketAddr, UnknownFamily> {
+        let family = UnknownFamily(self.encoded.family());
+        self.address().map_err(|_| family)
+    }
+}
+
+/// An address that a datagram may have come from: a `SocketAddr`, a [`RemoteAddress`], or a reference to one of them.
+///
+/// ```
+/// # let kernel = wsk_host::Kernel::boot();
+/// # let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// # let registration = wsk::Registration::new()?;
+/// # let provider = registration.capture(wsk::Wait::Forever)?;
+/// # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
+/// # socket.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0)))?;
+/// # peer.send_to(b"hello", socket.local_address()?).unwrap();
+/// # let known = peer.local_addr().unwrap();
+/// use wsk::{Family, RemoteAddress};
+///
+/// let received = socket.receive_from(&mut [0; 8]).wait()?;
+/// assert!(received.is_from(known));
+/// assert!(received.is_from(RemoteAddress::new(Family::V4, known)?));
+/// # drop((socket, provider, registration));
+/// # kernel.shutdown();
+/// # Ok::<(), wsk::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an address that a datagram can come from",
+    label = "not a source",
+    note = "give a `SocketAddr`, a `RemoteAddress`, or a reference to one of them"
+)]
+pub trait Source: sealed::Sealed {
+    /// Whether an address that WSK wrote has the same IP address and port.
+    #[doc(hidden)]
+    fn is(&self, from: &Encoded) -> bool;
+}
+
+impl Source for SocketAddr {
+    #[inline]
+    fn is(&self, from: &Encoded) -> bool {
+        is_encoded(from, self)
+    }
+}
+
+impl Source for RemoteAddress {
+    #[inline]
+    fn is(&self, from: &Encoded) -> bool {
+        if from.family() == AF_INET && self.encoded.family() == AF_INET {
+            return from.at::<8>(0) == self.encoded.at::<8>(0);
+        }
+        self.address()
+            .is_ok_and(|address| is_longer(*from, &address))
+    }
+}
+
+impl<S: Source> Source for &S {
+    #[inline]
+    fn is(&self, from: &Encoded) -> bool {
+        (**self).is(from)
+    }
 }
 
 /// An address to send a datagram to: a `SocketAddr`, which is checked and encoded for each, or a [`RemoteAddress`], which was; an
@@ -524,8 +648,6 @@ fn put_longer(address: &SocketAddr, ready: u8, length: usize, to: &mut Storage) 
     true
 }
 
-impl<D: Destination> sealed::Sealed for &D {}
-
 impl<D: Destination> Destination for &D {
     #[inline]
     fn put(&self, ready: u8, length: usize, to: &mut Storage) -> bool {
@@ -566,8 +688,8 @@ pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
 
 /// Whether an address that WSK wrote has the IP address and the port of `address`.
 #[inline]
-pub(crate) fn is(from: &Storage, address: &SocketAddr) -> bool {
-    is_encoded(&encoded(from), address)
+pub(crate) fn is(from: &Storage, address: &impl Source) -> bool {
+    address.is(&encoded(from))
 }
 
 #[inline]
@@ -656,5 +778,69 @@ pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
             })
         }
         family => Err(Error::UnknownAddress { family }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wsk_host::Kernel;
+    use wsk_sys::AF_UNIX;
+
+    use super::{Destination, Sender, Storage};
+    use crate::ioctl::RoutingInterface;
+    use crate::{
+        ConnectedSocket, ConnectionSocket, DatagramSocket, Endpoint, Error, Family, Registration,
+        RemoteAddress, Wait,
+    };
+
+    /// An address of another family has only its first bytes here: no function may use them, or another address, instead.
+    #[test]
+    fn a_sender_of_another_family_is_refused_wherever_it_is_given() {
+        let mut storage = Storage::default();
+        storage.put(0, AF_UNIX.to_ne_bytes());
+        storage.put(2, *b"/tmp/name");
+        let sender = Sender::of(&storage).remote();
+        let unknown = Error::UnknownAddress { family: AF_UNIX };
+        let endpoint = Endpoint::from(sender);
+        assert_eq!(endpoint.family(), AF_UNIX);
+        assert_eq!((endpoint.ip(), endpoint.as_bytes()), (None, None));
+        assert_eq!(
+            Endpoint::put(&endpoint, Family::UNIX, true, &mut storage),
+            Err(unknown)
+        );
+        assert!(!Destination::put(
+            &endpoint,
+            Family::UNIX.bit(),
+            1,
+            &mut storage
+        ));
+        assert_eq!(endpoint.why_not(Family::UNIX, 1), unknown);
+        assert_eq!(RemoteAddress::new(Family::V4, sender), Err(unknown));
+
+        let kernel = Kernel::boot();
+        let registration = Registration::new().unwrap();
+        let provider = registration.capture(Wait::Forever).unwrap();
+        let socket = || DatagramSocket::open(&provider, Family::V4).unwrap();
+        let datagrams = socket();
+        assert_eq!(datagrams.bind(sender), Err(unknown));
+        assert_eq!(datagrams.bind_to(sender), Err(unknown));
+        datagrams.bind(Family::V4.any()).unwrap();
+        assert_eq!(datagrams.send_to(b"bytes", sender).wait(), Err(unknown));
+        assert_eq!(datagrams.send_to(b"bytes", endpoint).wait(), Err(unknown));
+        let interface = datagrams.ioctl(RoutingInterface(sender)).wait();
+        assert_eq!(interface, Err(unknown));
+        let (error, datagrams) = datagrams.fix_destination(sender).unwrap_err();
+        assert_eq!(error, unknown);
+        let (error, datagrams) = datagrams.fix_remote_address(sender).unwrap_err();
+        assert_eq!(error, unknown);
+        assert_eq!(provider.name_of(sender).wait().unwrap_err(), unknown);
+        let connection = ConnectionSocket::open(&provider, Family::V4).unwrap();
+        connection.bind(Family::V4.any()).unwrap();
+        let refused = connection.connect(sender).wait().unwrap_err();
+        assert_eq!(refused.error, unknown);
+        let opened = ConnectedSocket::connect(&provider, sender).wait();
+        assert_eq!(opened.unwrap_err(), unknown);
+        drop((datagrams, refused, provider, registration));
+        kernel.shutdown();
     }
 }

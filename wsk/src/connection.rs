@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use wsk_sys::WSK_FLAG_NODELAY;
 
-use crate::address::Family;
+use crate::address::{Family, ToSocketAddr};
 use crate::buffer::{ReceiveBuffer, SendBuffer};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
@@ -77,8 +77,8 @@ impl ConnectionSocket {
     /// Of the request: [`Error::NotBound`], [`Error::WrongFamily`], [`Error::PortZero`]; or the error of WSK, such as
     /// `STATUS_CONNECTION_REFUSED`.
     #[doc(alias = "WskConnect")]
-    pub fn connect(self, remote: impl Into<SocketAddr>) -> Request<'static, Connect, Self> {
-        request::connect(self, Endpoint::from(remote.into()))
+    pub fn connect(self, remote: impl ToSocketAddr) -> Request<'static, Connect, Self> {
+        request::connect(self, Endpoint::of(remote))
     }
 
     /// [`connect`](Self::connect) to an address of any family.
@@ -108,11 +108,13 @@ impl ConnectedSocket {
     #[doc(alias = "WskSocketConnect")]
     pub fn connect(
         provider: &Provider,
-        remote: impl Into<SocketAddr>,
+        remote: impl ToSocketAddr,
     ) -> Request<'static, OpenConnected, Making<ConnectionCategory>> {
-        let remote = remote.into();
-        let making = Making::of(provider, Family::of(&remote), true, None);
-        request::open_connected(making, remote.into())
+        let remote = Endpoint::of(remote);
+        // Without an IP address the request fails before it creates a socket, whatever the family.
+        let family = remote.ip().map_or(Family::V4, |ip| Family::of(&ip));
+        let making = Making::of(provider, family, true, None);
+        request::open_connected(making, remote)
     }
 
     /// [`connect`](Self::connect) with a socket of any family, to an address of it, bound to none in particular or

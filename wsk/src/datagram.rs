@@ -7,7 +7,7 @@ use core::ops::Deref;
 
 use wsk_sys::WSK_EVENT_RECEIVE_FROM;
 
-use crate::address::{Destination, Family, RemoteAddress};
+use crate::address::{Destination, Family, RemoteAddress, ToSocketAddr, UnknownFamily};
 use crate::buffer::{ReceiveBuffer, SendBuffer, SendList};
 use crate::error::Error;
 use crate::events::{self, ReceiveFromEvent};
@@ -175,9 +175,9 @@ impl DatagramSocket {
     #[doc(alias = "SIO_WSK_SET_REMOTE_ADDRESS")]
     pub fn fix_remote_address(
         self,
-        remote: impl Into<SocketAddr>,
+        remote: impl ToSocketAddr,
     ) -> Result<FixedDatagramSocket, (Error, Self)> {
-        self.fix(false, remote.into())
+        self.fix(false, remote.decoded())
     }
 
     /// Fixes the destination: datagrams without an address go there. Datagrams from anywhere are received. IRQL: `<= APC_LEVEL`; waits.
@@ -190,15 +190,15 @@ impl DatagramSocket {
     #[doc(alias = "SIO_WSK_SET_SENDTO_ADDRESS")]
     pub fn fix_destination(
         self,
-        remote: impl Into<SocketAddr>,
+        remote: impl ToSocketAddr,
     ) -> Result<FixedDatagramSocket, (Error, Self)> {
-        self.fix(true, remote.into())
+        self.fix(true, remote.decoded())
     }
 
     fn fix(
         self,
         destination: bool,
-        remote: SocketAddr,
+        remote: Result<SocketAddr, UnknownFamily>,
     ) -> Result<FixedDatagramSocket, (Error, Self)> {
         // The flag is shared: an address that one handle fixes is fixed for all handles.
         if self.handle.fixed.swap(true, Ordering::Relaxed) {
@@ -206,10 +206,14 @@ impl DatagramSocket {
         }
         let fixed = request::fix(&self.handle, destination, remote)
             .wait()
-            .and_then(|()| RemoteAddress::new(self.handle.family(), remote));
+            .and_then(|()| {
+                let remote = remote?;
+                let encoded = RemoteAddress::new(self.handle.family(), remote)?;
+                Ok((remote, encoded))
+            });
         match fixed {
             // INVARIANT: the address is fixed, and nothing changes it.
-            Ok(encoded) => Ok(FixedDatagramSocket {
+            Ok((remote, encoded)) => Ok(FixedDatagramSocket {
                 socket: self,
                 remote,
                 encoded,

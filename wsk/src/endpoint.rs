@@ -7,7 +7,10 @@ use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use wsk_sys::{AF_HYPERV, AF_UNIX};
 
-use crate::address::{Destination, Local, ReadAddress, Storage, decode, encoded, sealed};
+use crate::address::{
+    Destination, Local, ReadAddress, RemoteAddress, Storage, ToSocketAddr, UnknownFamily, decode,
+    encoded, sealed,
+};
 use crate::error::Error;
 use crate::family::{Family, OtherFamily};
 
@@ -29,6 +32,8 @@ enum Kind {
         bytes: [u8; ROOM],
         length: usize,
     },
+    /// An encoded address of another family, which lacks the end of its bytes.
+    Unknown(UnknownFamily),
 }
 
 /// Copies as many bytes as both slices have.
@@ -78,6 +83,11 @@ impl Endpoint {
         })
     }
 
+    /// An IP address. One of another family leads to an error where it is used.
+    pub(crate) fn of(address: impl ToSocketAddr) -> Self {
+        Self(address.decoded().map_or_else(Kind::Unknown, Kind::Ip))
+    }
+
     /// The number of its family, as `AF_UNIX`.
     #[must_use]
     pub fn family(&self) -> u16 {
@@ -87,6 +97,7 @@ impl Endpoint {
                 bytes: [low, high, ..],
                 ..
             } => u16::from_ne_bytes([low, high]),
+            Kind::Unknown(UnknownFamily(family)) => family,
         }
     }
 
@@ -95,15 +106,16 @@ impl Endpoint {
     pub fn ip(&self) -> Option<SocketAddr> {
         match self.0 {
             Kind::Ip(address) => Some(address),
-            Kind::Other { .. } => None,
+            Kind::Other { .. } | Kind::Unknown(_) => None,
         }
     }
 
-    /// The bytes of the `SOCKADDR`, unless it is of IPv4 or IPv6. An address from WSK has all bytes of a `SOCKADDR_STORAGE`.
+    /// The bytes of the `SOCKADDR`, unless it is of IPv4 or IPv6, or was made from a [`RemoteAddress`]. An address from WSK has all bytes of
+    /// a `SOCKADDR_STORAGE`.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match &self.0 {
-            Kind::Ip(_) => None,
+            Kind::Ip(_) | Kind::Unknown(_) => None,
             Kind::Other { bytes, length } => bytes.get(..*length),
         }
     }
@@ -130,6 +142,7 @@ impl Endpoint {
                 *to.bytes_mut() = *bytes;
                 Ok(())
             }
+            Kind::Unknown(family) => Err((*family).into()),
         }
     }
 
@@ -149,7 +162,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Ip(address) => address.fmt(f),
-            Kind::Other { .. } => f
+            Kind::Other { .. } | Kind::Unknown(_) => f
                 .debug_struct("Endpoint")
                 .field("family", &self.family())
                 .finish_non_exhaustive(),
@@ -188,6 +201,21 @@ impl Local for Endpoint {
     }
 }
 
+/// An IP address. If it is an address of another family, which WSK gave, a function that is given the endpoint fails with
+/// [`Error::UnknownAddress`].
+impl From<RemoteAddress> for Endpoint {
+    fn from(address: RemoteAddress) -> Self {
+        Self::of(address)
+    }
+}
+
+/// As for the address itself.
+impl From<&RemoteAddress> for Endpoint {
+    fn from(address: &RemoteAddress) -> Self {
+        Self::of(address)
+    }
+}
+
 impl sealed::Sealed for Endpoint {}
 
 impl Destination for Endpoint {
@@ -205,6 +233,9 @@ impl Destination for Endpoint {
     #[cold]
     #[inline(never)]
     fn why_not(&self, family: Family, length: usize) -> Error {
+        if let Kind::Unknown(unknown) = self.0 {
+            return unknown.into();
+        }
         match (self.ip(), OtherFamily::new(self.family(), 0)) {
             (None, Some(other)) if !matches!(family, Family::Other(_)) => Error::WrongFamily {
                 socket: family,

@@ -39,8 +39,8 @@ macro_rules! bound_by_address {
             /// [`Error::WrongIrql`], [`Error::NoMemory`], [`Error::WrongFamily`], or the error of WSK, such as
             /// `STATUS_SHARING_VIOLATION` or `STATUS_ADDRESS_ALREADY_EXISTS` for an address in use.
             #[doc(alias = "WskBind")]
-            pub fn bind(&self, local: impl Into<SocketAddr>) -> Result<(), Error> {
-                let local: SocketAddr = local.into();
+            pub fn bind(&self, local: impl $crate::ToSocketAddr) -> Result<(), Error> {
+                let local: SocketAddr = local.decoded()?;
                 $crate::request::bind(&self.handle, &local)?;
                 self.handle.set_bound();
                 Ok(())

@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 use crate::registration::Provider;
-use core::net::SocketAddr;
 
+use crate::address::ToSocketAddr;
 use crate::request::{self, Looking, Lookup, NameOf, NameRoom, Request, Resolve};
 
 impl Provider {
@@ -68,7 +68,7 @@ impl Provider {
     /// Of the request: [`Error::WrongIrql`](crate::Error::WrongIrql), [`Error::NoMemory`](crate::Error::NoMemory); or the error of WSK.
     /// `STATUS_DEVICE_NOT_READY` when the [`Registration`](crate::Registration) is being dropped.
     #[doc(alias = "WskGetNameInfo")]
-    pub fn name_of(&self, address: impl Into<SocketAddr>) -> Request<'_, NameOf, NameRoom> {
-        request::name_of(self, address.into())
+    pub fn name_of(&self, address: impl ToSocketAddr) -> Request<'_, NameOf, NameRoom> {
+        request::name_of(self, address.decoded())
     }
 }

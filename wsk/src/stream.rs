@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use wsk_sys::NTDDI_WIN10_RS2;
 
-use crate::address::Family;
+use crate::address::{Family, ToSocketAddr};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::events::{self, AcceptEvent, ConnectionEvent};
@@ -118,10 +118,7 @@ impl StreamSocket {
     ///
     /// Of the request: those of [`ConnectionSocket::connect`].
     #[doc(alias = "WskConnect")]
-    pub fn connect(
-        self,
-        remote: impl Into<SocketAddr>,
-    ) -> Request<'static, Connect, ConnectionSocket> {
+    pub fn connect(self, remote: impl ToSocketAddr) -> Request<'static, Connect, ConnectionSocket> {
         self.into_connection().connect(remote)
     }
 

@@ -4,6 +4,7 @@
 use core::marker::PhantomData;
 use core::net::SocketAddr;
 
+use crate::address::UnknownFamily;
 use crate::buffer::carry::{Beside, Lending, Untouched, With};
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Outcome, Places};
@@ -291,7 +292,7 @@ impl<C: Committed, O: Ioctl + 'static> Takes<O> for IoControlling<C, O> {
 #[derive(Debug)]
 pub struct Fix {
     destination: bool,
-    remote: SocketAddr,
+    remote: Result<SocketAddr, UnknownFamily>,
 }
 
 /// The operation that fixes the remote address, or the destination, of a datagram socket, which the types of handles name.
@@ -301,7 +302,7 @@ pub struct Fixing;
 pub(crate) fn fix(
     socket: &Handle<DatagramCategory>,
     destination: bool,
-    remote: SocketAddr,
+    remote: Result<SocketAddr, UnknownFamily>,
 ) -> Request<'_, Fix, ()> {
     Request {
         target: socket,
@@ -327,8 +328,9 @@ impl Function<()> for Fix {
     ) -> Result<Bound<'x, ControlCall>, Error> {
         socket.require_bound()?;
         let family = socket.family();
-        family.check_remote(&self.remote)?;
-        family.write(self.remote, &mut arguments.address);
+        let remote = self.remote?;
+        family.check_remote(&remote)?;
+        family.write(remote, &mut arguments.address);
         Ok(ControlCall::fix(socket, self.destination, places))
     }
 }

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use wsk_sys::{NI_DGRAM, NI_MAXHOST, NI_MAXSERV, NI_NAMEREQD, NI_NUMERICHOST, NI_NUMERICSERV};
 
-use crate::address::Family;
+use crate::address::{Family, UnknownFamily};
 use crate::buffer::carry::{Ingredient, Lending};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Arguments, Outcome, Places};
@@ -20,7 +20,7 @@ use crate::socket::calls::{Bound, NameInfoCall, OfProvider};
 /// The request of [`name_of`](crate::Provider::name_of): the names of an address.
 #[derive(Debug)]
 pub struct NameOf {
-    address: SocketAddr,
+    address: Result<SocketAddr, UnknownFamily>,
     flags: u32,
 }
 
@@ -43,7 +43,10 @@ pub struct NameOf {
 #[derive(Debug)]
 pub struct GettingName;
 
-pub(crate) fn name_of(provider: &Provider, address: SocketAddr) -> Request<'_, NameOf, NameRoom> {
+pub(crate) fn name_of(
+    provider: &Provider,
+    address: Result<SocketAddr, UnknownFamily>,
+) -> Request<'_, NameOf, NameRoom> {
     Request {
         target: provider,
         function: NameOf { address, flags: 0 },
@@ -177,8 +180,9 @@ impl Function<NameRoom> for NameOf {
         places: Places<'x>,
     ) -> Result<Bound<'x, NameInfoCall>, Error> {
         provider.capture().before_look_up(Call::WskGetNameInfo)?;
+        let address = self.address?;
         lent.names = Some(NameInfo::reserve()?);
-        Family::of(&self.address).write(self.address, &mut arguments.address);
+        Family::of(&address).write(address, &mut arguments.address);
         let names = lent.lend();
         let names = names.try_part(|room| room.names.as_ref().ok_or(Error::Taken))?;
         let (host, service) = (

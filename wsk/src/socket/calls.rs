@@ -1641,7 +1641,7 @@ impl ControlCall {
                 call.output = (O::GIVES > 0).then(|| places.output(O::GIVES));
             }
             Input::Address(address) => {
-                let family = socket.family();
+                let (address, family) = (address?, socket.family());
                 family.check(&address)?;
                 family.write(address, &mut arguments.address);
                 let size = family.size();

@@ -13,7 +13,7 @@
 //! # let socket = wsk::DatagramSocket::open(&provider, wsk::Family::V4)?;
 //! use wsk::ioctl::RoutingInterface;
 //!
-//! let remote = ([127, 0, 0, 1], 9).into();
+//! let remote = ([127, 0, 0, 1], 9);
 //! let local = socket.ioctl(RoutingInterface(remote)).wait()?;
 //! assert!(local.ip().is_loopback());
 //! # drop((socket, provider, registration));
@@ -35,7 +35,7 @@ use wsk_sys::{
     WSK_CONTROL_SOCKET_TYPE, WSK_INSPECT_ID,
 };
 
-use crate::address;
+use crate::address::{self, ToSocketAddr, UnknownFamily};
 use crate::buffer::carry::Ingredient;
 use crate::error::{Error, Memory};
 use crate::memory::{self, Values};
@@ -50,7 +50,7 @@ pub enum Input {
     /// The first bytes of the value, and their number.
     Bytes(Value, usize),
     /// An address, in the form of the socket's family.
-    Address(SocketAddr),
+    Address(Result<SocketAddr, UnknownFamily>),
 }
 
 /// The output of a control operation, as WSK gave it.
@@ -96,20 +96,20 @@ pub trait Ioctl: sealed::Sealed + Sized {
 /// The local address from which datagrams to a remote address are sent. The port of the answer has no meaning.
 #[doc(alias = "SIO_ROUTING_INTERFACE_QUERY")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RoutingInterface(
-    /// The remote address.
-    pub SocketAddr,
+pub struct RoutingInterface<A = SocketAddr>(
+    /// The remote address: a `SocketAddr`, or [another address](ToSocketAddr).
+    pub A,
 );
 
-impl sealed::Sealed for RoutingInterface {}
+impl<A> sealed::Sealed for RoutingInterface<A> {}
 
-impl Ioctl for RoutingInterface {
+impl<A: ToSocketAddr + Copy> Ioctl for RoutingInterface<A> {
     type Output = SocketAddr;
     const CODE: u32 = SIO_ROUTING_INTERFACE_QUERY;
     const GIVES: usize = 0;
 
     fn input(&self) -> Input {
-        Input::Address(self.0)
+        Input::Address(self.0.decoded())
     }
 
     fn output(output: &Output<'_>) -> Result<SocketAddr, Error> {

@@ -46,7 +46,7 @@ shows_family!(
 ///
 /// // Which address would datagrams to this one be sent from?
 /// let socket = BasicSocket::open_datagram(&provider, Family::V4)?;
-/// let local = socket.ioctl(RoutingInterface("127.0.0.1:9".parse().unwrap())).wait()?;
+/// let local = socket.ioctl(RoutingInterface(([127, 0, 0, 1], 9))).wait()?;
 /// assert!(local.ip().is_loopback());
 /// # drop((socket, provider, registration));
 /// # kernel.shutdown();

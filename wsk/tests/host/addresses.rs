@@ -1,9 +1,13 @@
 //! An encoded address in the place of a `SocketAddr`: it sends the same datagrams, and leads to the same errors.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use wsk::ioctl::RoutingInterface;
 use wsk::operation::Operations;
-use wsk::{DatagramSocket, Error, Family, Messages, NonPagedBuffer, Provider, RemoteAddress};
+use wsk::{
+    ConnectedSocket, ConnectionSocket, DatagramSocket, Endpoint, Error, Family, ListenSocket,
+    Messages, NonPagedBuffer, Provider, RemoteAddress, StreamSocket,
+};
 
 use crate::setting::{arrives, block_on, bound, on_each_kernel, peer};
 
@@ -22,6 +26,9 @@ fn sends(provider: &Provider, socket: &DatagramSocket, to: &RemoteAddress, peer:
     assert_eq!(socket.send_to(b"bytes", *to).wait(), Ok(5));
     arrived();
     assert_eq!(socket.send_to(b"bytes", to).wait(), Ok(5));
+    arrived();
+    let endpoint = Endpoint::from(to);
+    assert_eq!(socket.send_to(b"bytes", endpoint).wait(), Ok(5));
     arrived();
     assert_eq!(
         socket
@@ -78,8 +85,160 @@ fn an_encoded_address_is_given_wherever_a_socket_address_can_be() {
             assert_eq!(encoded.address(), Ok(to));
             assert_eq!(encoded, encoded.clone());
             sends(provider, &socket, &encoded, &peer);
+            is_fixed(provider, (family, local), &encoded, &peer);
+            is_compared(&socket, &encoded, &peer);
+            is_looked_up(provider, &socket, &encoded);
+            is_encoded(&encoded);
+            is_connected_to(provider, (family, local), remote);
+            is_bound_to(provider, family, &encoded, remote);
         }
     });
+}
+
+/// Fixes an address as the destination, and as the remote address, of a socket, and checks that a datagram arrives there.
+fn is_fixed(
+    provider: &Provider,
+    (family, local): (Family, &str),
+    to: &RemoteAddress,
+    peer: &UdpSocket,
+) {
+    let socket = || bound(provider, family, local);
+    for fixed in [
+        socket().fix_destination(to).unwrap(),
+        socket().fix_destination(*to).unwrap(),
+        socket().fix_remote_address(to).unwrap(),
+        socket().fix_remote_address(*to).unwrap(),
+    ] {
+        assert_eq!(fixed.remote_address(), to.address().unwrap());
+        assert_eq!(fixed.send(b"bytes").wait(), Ok(5));
+        arrives(peer, b"bytes");
+    }
+}
+
+/// Compares the sender of a datagram with the address that it comes from, and with others.
+fn is_compared(socket: &DatagramSocket, from: &RemoteAddress, peer: &UdpSocket) {
+    let plain = from.address().unwrap();
+    let own = SocketAddr::new(plain.ip(), socket.local_address().unwrap().port());
+    let other = SocketAddr::new(plain.ip(), plain.port() ^ 1);
+    let others = [other, address("[2001:db8::1]:9"), address("192.0.2.7:9")].map(|other| {
+        (
+            other,
+            RemoteAddress::new(Family::of(&other), other).unwrap(),
+        )
+    });
+    peer.send_to(b"ask", own).unwrap();
+    let received = socket.receive_from(&mut [0; 8]).wait().unwrap();
+    peer.send_to(b"ask", own).unwrap();
+    let mut prepared = socket.receive_from(buffer()).prepare().unwrap();
+    let arrival = prepared.wait().unwrap();
+    assert!(received.is_from(from) && received.is_from(*from));
+    assert!(received.is_from(plain) && received.is_from(&plain));
+    assert!(arrival.is_from(from) && arrival.is_from(*from));
+    assert!(arrival.is_from(plain) && arrival.is_from(&plain));
+    for (plain, encoded) in others {
+        assert!(!received.is_from(plain) && !received.is_from(encoded));
+        assert!(!arrival.is_from(&plain) && !arrival.is_from(&encoded));
+    }
+}
+
+/// Asks for the names of an address, and for the interface that leads there.
+fn is_looked_up(provider: &Provider, socket: &DatagramSocket, to: &RemoteAddress) {
+    let plain = to.address().unwrap();
+    for names in [
+        provider.name_of(to).numeric().wait().unwrap(),
+        provider.name_of(*to).numeric().wait().unwrap(),
+    ] {
+        let port = plain.port().to_string();
+        let expected = format!("{}:{port}", plain.ip());
+        assert_eq!(names.to_string(), expected);
+    }
+    let interface = socket.ioctl(RoutingInterface(*to)).wait().unwrap();
+    assert_eq!(interface.ip(), plain.ip());
+}
+
+/// Encodes an encoded address for other families.
+fn is_encoded(address: &RemoteAddress) {
+    let plain = address.address().unwrap();
+    for family in [Family::V4, Family::V6, Family::Dual] {
+        let expected = RemoteAddress::new(family, plain);
+        assert_eq!(RemoteAddress::new(family, address), expected);
+        assert_eq!(RemoteAddress::new(family, *address), expected);
+    }
+    assert_eq!(Endpoint::from(address), Endpoint::from(plain));
+    assert_eq!(Endpoint::from(*address), Endpoint::from(plain));
+}
+
+/// Connects to an address in each way.
+fn is_connected_to(provider: &Provider, (family, local): (Family, &str), remote: &str) {
+    let listener = TcpListener::bind(remote).unwrap();
+    let plain = listener.local_addr().unwrap();
+    let to = RemoteAddress::new(family, plain).unwrap();
+    let socket = || {
+        let socket = ConnectionSocket::open(provider, family).unwrap();
+        socket.bind(address(local)).unwrap();
+        socket
+    };
+    let stream = || {
+        let socket = StreamSocket::open(provider, family).unwrap();
+        socket.bind(address(local)).unwrap();
+        socket
+    };
+    let connected = |socket: ConnectedSocket| {
+        let local = socket.local_address().unwrap();
+        let (_, from) = listener.accept().unwrap();
+        assert_eq!(from.port(), local.port());
+        assert_eq!(socket.remote_address(), Ok(plain));
+    };
+    connected(socket().connect(to).wait().unwrap());
+    connected(socket().connect(&to).wait().unwrap());
+    connected(socket().connect_to(to).wait().unwrap());
+    connected(socket().connect_to(&to).wait().unwrap());
+    connected(stream().connect(to).wait().unwrap());
+    connected(stream().connect(&to).wait().unwrap());
+    connected(stream().connect_to(to).wait().unwrap());
+    connected(stream().connect_to(&to).wait().unwrap());
+    connected(ConnectedSocket::connect(provider, to).wait().unwrap());
+    connected(ConnectedSocket::connect(provider, &to).wait().unwrap());
+    let connect_to = |remote: Endpoint| {
+        let result = ConnectedSocket::connect_to(provider, family, remote).wait();
+        result.map(&connected)
+    };
+    // A socket of both families connects to IPv6 only, when it is created connected.
+    let expected = connect_to(plain.into());
+    assert_eq!(connect_to(to.into()), expected);
+    assert_eq!(connect_to((&to).into()), expected);
+}
+
+/// Binds sockets to an address that is in use, so that the result says which address was given.
+fn is_bound_to(provider: &Provider, family: Family, used: &RemoteAddress, remote: &str) {
+    let plain = used.address().unwrap();
+    let datagrams = || DatagramSocket::open(provider, family).unwrap();
+    let expected = datagrams().bind(plain);
+    assert!(matches!(expected, Err(Error::Call { .. })));
+    assert_eq!(datagrams().bind(used), expected);
+    assert_eq!(datagrams().bind(*used), expected);
+    assert_eq!(datagrams().bind_to(used), expected);
+    assert_eq!(datagrams().bind_to(*used), expected);
+
+    let listener = TcpListener::bind(remote).unwrap();
+    let plain = listener.local_addr().unwrap();
+    let used = RemoteAddress::new(family, plain).unwrap();
+    let connection = || ConnectionSocket::open(provider, family).unwrap();
+    let stream = || StreamSocket::open(provider, family).unwrap();
+    let listening = || ListenSocket::open(provider, family).unwrap();
+    let expected = connection().bind(plain);
+    assert!(matches!(expected, Err(Error::Call { .. })));
+    assert_eq!(connection().bind(used), expected);
+    assert_eq!(connection().bind_to(&used), expected);
+    assert_eq!(stream().bind(used), expected);
+    assert_eq!(stream().bind_to(&used), expected);
+    assert_eq!(listening().bind(used), expected);
+    assert_eq!(listening().bind_to(&used), expected);
+    let connect = || ConnectedSocket::connect_to(provider, family, used);
+    let expected = connect().bound_to(plain).wait().map(drop);
+    assert!(expected.is_err(), "the local address is in use");
+    assert_eq!(connect().bound_to(used).wait().map(drop), expected);
+    assert_eq!(connect().bound_to(&used).wait().map(drop), expected);
 }
 
 #[test]

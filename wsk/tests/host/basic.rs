@@ -1,5 +1,7 @@
 //! Basic sockets on the host kernel: options and I/O control operations, and nothing else.
 
+use std::net::SocketAddr;
+
 use wsk::ioctl::{ControlRequest, RoutingInterface};
 use wsk::option::{KeepAlive, NoDelay, TimeToLive, V6Only};
 use wsk::raw::RawControl;
@@ -13,7 +15,7 @@ use crate::setting::{on_each_seeded_kernel, until};
 fn basic_sockets_are_asked_about_their_transport() {
     on_each_seeded_kernel(|kernel, provider| {
         let datagram = BasicSocket::open_datagram(provider, Family::V4).unwrap();
-        let to = "127.0.0.1:9".parse().unwrap();
+        let to: SocketAddr = "127.0.0.1:9".parse().unwrap();
         let local = datagram.ioctl(RoutingInterface(to)).wait().unwrap();
         assert!(local.ip().is_loopback());
         datagram.set_option(TimeToLive(7)).wait().unwrap();

@@ -139,7 +139,7 @@ fn a_receiver_gives_one_datagram_after_the_other() {
             assert_eq!(arrival.remote_address().unwrap(), s.to);
             assert!(arrival.is_from(&s.to));
             assert!(!arrival.is_from(&SocketAddr::new(s.to.ip(), s.to.port() ^ 1)));
-            assert!(!arrival.is_from(&"[::1]:9".parse().unwrap()));
+            assert!(!arrival.is_from(&"[::1]:9".parse::<SocketAddr>().unwrap()));
             assert!(!arrival.is_truncated() && !arrival.is_broadcast() && !arrival.is_multicast());
         }
         s.hears(b"longer than eight");
