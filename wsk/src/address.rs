@@ -272,8 +272,18 @@ pub(crate) fn encoded(storage: &Storage) -> Encoded {
 
 /// The address of a peer, checked and encoded for WSK once.
 ///
-/// Datagram sockets take it wherever they take a `SocketAddr`, and need not check and encode it for each datagram. A socket of another family
-/// than the one it was encoded for, if it can send there, encodes it again for each.
+/// It can be given wherever a `SocketAddr` can, as a value or as a reference:
+///
+/// | given to | through | what becomes of it |
+/// |---|---|---|
+/// | [`send_to`](crate::DatagramSocket::send_to), [`send_messages`](crate::DatagramSocket::send_messages), [`set_remote_address`](crate::operation::Prepared::set_remote_address) | [`Destination`] | it is copied as it is, and need not be checked and encoded for each datagram |
+/// | [`is_from`](crate::Received::is_from) of what was received | [`Source`] | an IPv4 address is compared as it is |
+/// | `bind`, `connect`, [`fix_destination`](crate::DatagramSocket::fix_destination), [`fix_remote_address`](crate::DatagramSocket::fix_remote_address), [`name_of`](crate::Provider::name_of), [`new`](Self::new), [`RoutingInterface`](crate::ioctl::RoutingInterface) (as a value) | [`ToSocketAddr`] | it is decoded, and checked like a `SocketAddr` |
+/// | `bind_to`, `connect_to`, [`bound_to`](crate::operation::Request::bound_to) | [`Endpoint`](crate::Endpoint) | the same |
+///
+/// A socket of another family than the one it was encoded for, if it can send there, encodes it again for each datagram. Only
+/// [`Family::of`], which runs in constants, and the traits of other crates, such as those of `embedded-nal-async`, need its
+/// [`address`](Self::address).
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
