@@ -272,12 +272,12 @@ pub(crate) fn encoded(storage: &Storage) -> Encoded {
 
 /// The address of a peer, checked and encoded for WSK once.
 ///
-/// It can be given wherever a `SocketAddr` can, as a value or as a reference:
+/// It can be given wherever a `SocketAddr` can, as a value or as a reference (`is_from` takes references only):
 ///
 /// | given to | through | what becomes of it |
 /// |---|---|---|
 /// | [`send_to`](crate::DatagramSocket::send_to), [`send_messages`](crate::DatagramSocket::send_messages), [`set_remote_address`](crate::operation::Prepared::set_remote_address) | [`Destination`] | it is copied as it is, and need not be checked and encoded for each datagram |
-/// | [`is_from`](crate::Received::is_from) of what was received | [`Source`] | an IPv4 address is compared as it is |
+/// | [`is_from`](crate::Received::is_from) of what was received | [`Origin`] | an IPv4 address is compared as it is |
 /// | `bind`, `connect`, [`fix_destination`](crate::DatagramSocket::fix_destination), [`fix_remote_address`](crate::DatagramSocket::fix_remote_address), [`name_of`](crate::Provider::name_of), [`new`](Self::new), [`RoutingInterface`](crate::ioctl::RoutingInterface) (as a value) | [`ToSocketAddr`] | it is decoded, and checked like a `SocketAddr` |
 /// | `bind_to`, `connect_to`, [`bound_to`](crate::operation::Request::bound_to) | [`Endpoint`](crate::Endpoint) | the same |
 ///
@@ -413,7 +413,7 @@ impl Sender {
 
     /// Whether it is this address and port.
     #[inline]
-    pub(crate) fn is(&self, address: &impl Source) -> bool {
+    pub(crate) fn is(&self, address: &impl Origin) -> bool {
         address.is(&self.0)
     }
 }
@@ -504,31 +504,31 @@ impl ToSocketAddr for &RemoteAddress {
 /// use wsk::{Family, RemoteAddress};
 ///
 /// let received = socket.receive_from(&mut [0; 8]).wait()?;
-/// assert!(received.is_from(known));
-/// assert!(received.is_from(RemoteAddress::new(Family::V4, known)?));
+/// assert!(received.is_from(&known));
+/// assert!(received.is_from(&RemoteAddress::new(Family::V4, known)?));
 /// # drop((socket, provider, registration));
 /// # kernel.shutdown();
 /// # Ok::<(), wsk::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an address that a datagram can come from",
-    label = "not a source",
+    label = "not a sender",
     note = "give a `SocketAddr`, a `RemoteAddress`, or a reference to one of them"
 )]
-pub trait Source: sealed::Sealed {
+pub trait Origin: sealed::Sealed {
     /// Whether an address that WSK wrote has the same IP address and port.
     #[doc(hidden)]
     fn is(&self, from: &Encoded) -> bool;
 }
 
-impl Source for SocketAddr {
+impl Origin for SocketAddr {
     #[inline]
     fn is(&self, from: &Encoded) -> bool {
         is_encoded(from, self)
     }
 }
 
-impl Source for RemoteAddress {
+impl Origin for RemoteAddress {
     #[inline]
     fn is(&self, from: &Encoded) -> bool {
         if from.family() == AF_INET && self.encoded.family() == AF_INET {
@@ -539,7 +539,7 @@ impl Source for RemoteAddress {
     }
 }
 
-impl<S: Source> Source for &S {
+impl<S: Origin> Origin for &S {
     #[inline]
     fn is(&self, from: &Encoded) -> bool {
         (**self).is(from)
@@ -698,7 +698,7 @@ pub(crate) const fn size_of_family(family: u16) -> Result<usize, Error> {
 
 /// Whether an address that WSK wrote has the IP address and the port of `address`.
 #[inline]
-pub(crate) fn is(from: &Storage, address: &impl Source) -> bool {
+pub(crate) fn is(from: &Storage, address: &impl Origin) -> bool {
     address.is(&encoded(from))
 }
 

@@ -148,7 +148,7 @@ mod time;
 // Stable rustdoc loses the aliases of items that are re-exported from private modules, so they are repeated here.
 #[doc(alias("SOCKADDR", "SOCKADDR_IN", "SOCKADDR_IN6"))]
 pub use address::RemoteAddress;
-pub use address::{Destination, Family, ReadAddress, Source, ToSocketAddr};
+pub use address::{Destination, Family, Origin, ReadAddress, ToSocketAddr};
 #[doc(alias("ExInitializeLookasideListEx"))]
 pub use buffer::BufferPool;
 #[doc(alias("CMSGHDR", "WSACMSGHDR"))]

@@ -118,7 +118,7 @@ fn what_takes_a_socket_address_takes_an_encoded_one() {
     }
     assert_eq!(
         told, [""; 0],
-        "take `impl ToSocketAddr`, `impl Destination` or `impl Source`"
+        "take `impl ToSocketAddr`, `impl Destination` or `impl Origin`"
     );
     assert_eq!(alone, ALONE.map(|(function, _)| function), "the table");
 }

@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 
 use wsk_sys::{MSG_BCAST, MSG_CTRUNC, MSG_MCAST, MSG_TRUNC, STATUS_BUFFER_OVERFLOW};
 
-use crate::address::{RemoteAddress, Sender, Source};
+use crate::address::{Origin, RemoteAddress, Sender};
 use crate::buffer::carry::Room;
 use crate::buffer::{ControlMessages, NonPagedBuffer, ReceiveBuffer};
 use crate::error::{Call, Error};
@@ -116,8 +116,8 @@ impl Received {
     /// Whether it came from this address and port.
     #[must_use]
     #[inline]
-    pub fn is_from(&self, address: impl Source) -> bool {
-        self.sender.is(&address)
+    pub fn is_from(&self, address: &impl Origin) -> bool {
+        self.sender.is(address)
     }
 
     /// Whether the datagram was longer than the buffer, and its end is lost.
@@ -339,8 +339,8 @@ impl<'a, B> Arrival<'a, B> {
     /// Whether the datagram came from this address and port.
     #[must_use]
     #[inline]
-    pub fn is_from(&self, address: impl Source) -> bool {
-        crate::address::is(&self.arguments.address, &address)
+    pub fn is_from(&self, address: &impl Origin) -> bool {
+        crate::address::is(&self.arguments.address, address)
     }
 
     /// Whether the datagram was longer than the buffer, and its end is lost.
