@@ -16,6 +16,7 @@ mod resolution;
 mod scopes;
 mod state;
 
+use std::env::VarError;
 use std::future::IntoFuture;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
@@ -27,11 +28,24 @@ use std::thread::{self, Thread};
 use wsk::{DatagramSocket, Family, ListenSocket, Provider, Registration, Wait};
 use wsk_miri::{Kernel, Manner};
 
-/// The manners in which requests complete without the test's help. The mixture differs each time, or with each seed of Miri.
-fn manners() -> [Manner; 3] {
-    let seed = RandomState::new().build_hasher().finish();
-    println!("mixed by {seed}");
-    [Manner::Inline, Manner::Thread, Manner::Mixed(seed)]
+/// Names the manners of a run: `fixed` or `mixed`. All are run without it.
+const VARIABLE: &str = "WSK_MIRI_MANNERS";
+
+/// The manners in which requests complete without the test's help. The mixture differs each time, or with each seed of Miri: so one seed is
+/// enough for the manners that are fixed, and each further one runs the mixture only.
+fn manners() -> Vec<Manner> {
+    let fixed = [Manner::Inline, Manner::Thread];
+    let mixed = || {
+        let seed = RandomState::new().build_hasher().finish();
+        println!("mixed by {seed}");
+        Manner::Mixed(seed)
+    };
+    match std::env::var(VARIABLE).as_deref() {
+        Ok("fixed") => fixed.into(),
+        Ok("mixed") => vec![mixed()],
+        Err(VarError::NotPresent) => fixed.into_iter().chain([mixed()]).collect(),
+        other => panic!("{VARIABLE} names no manners: {other:?}"),
+    }
 }
 
 /// Runs a test in a manner, with a kernel, and the provider captured from it.
