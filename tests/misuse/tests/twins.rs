@@ -34,6 +34,7 @@ twins! {
     chain_taken_apart(socket),
     chains_over_one_mdl(socket),
     control_dropped_while_read(socket),
+    control_raw_twice(socket),
     control_raw_without_unsafe(socket),
     driver_chain_part_written(socket),
     driver_chain_received_into(socket),

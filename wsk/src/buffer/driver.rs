@@ -87,7 +87,8 @@ impl DriverMdl {
     ///
     /// # Safety
     ///
-    /// The extent is of a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. From now until
+    /// The extent is of a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. No MDL of the chain was
+    /// changed or linked elsewhere since the extent was made. From now until
     /// the result is dropped, which the completion of the last operation that owns it may do on any thread at up to
     /// `DISPATCH_LEVEL`:
     ///
@@ -111,7 +112,8 @@ impl<O> DriverMdl<O> {
     ///
     /// # Safety
     ///
-    /// The extent is of a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. From now until
+    /// The extent is of a chain of MDLs whose pages are locked for reading, or which were built for nonpaged pool. No MDL of the chain was
+    /// changed or linked elsewhere since the extent was made. From now until
     /// the result is dropped, or [gives its owner back](Self::into_owner), which the completion of the operation that owns it may do
     /// on any thread at up to `DISPATCH_LEVEL`:
     ///
@@ -221,7 +223,8 @@ impl DriverMdlMut {
     ///
     /// # Safety
     ///
-    /// The extent is of a chain of MDLs whose pages are locked for writing, or which were built for nonpaged pool. From now until
+    /// The extent is of a chain of MDLs whose pages are locked for writing, or which were built for nonpaged pool. No MDL of the chain was
+    /// changed or linked elsewhere since the extent was made. From now until
     /// the result is dropped, which the completion of an operation that owns it may do on any thread at up to
     /// `DISPATCH_LEVEL`:
     ///

@@ -935,6 +935,7 @@ impl<O: Repeat<()>> Prepared<O, ()> {
     where
         O: Takes<V>,
     {
+        self.be_ready()?;
         self.rest_mut()?
             .rebind(|_, target, arguments, places| O::take(value, target, arguments, places))
     }

@@ -548,7 +548,7 @@ impl StaticEvents {
     }
 }
 
-/// An operation of `WskControlClient` that has no type in this crate, with its input.
+/// An operation of `WskControlClient` that has no type in this crate, with its input. To be carried out once.
 ///
 /// [`control_client_raw`](crate::Provider::control_client_raw) and
 /// [`control_client_raw_request`](crate::Provider::control_client_raw_request) take it.
@@ -573,7 +573,7 @@ impl StaticEvents {
 ///
 /// As the contract of [`new`](Self::new) says.
 #[doc(alias = "WskControlClient")]
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct RawClientControl<'b> {
     code: ClientCode,
     input: &'b [u8],
@@ -592,7 +592,10 @@ impl<'b> RawClientControl<'b> {
     ///
     /// # Safety
     ///
+    /// The value is used once, for the client of the provider that it is given to. When that happens:
+    ///
     /// * The input is what the operation asks for. It writes no more output than there is room for.
+    /// * The IRQL is one at which the operation may be carried out.
     /// * If it takes an IRP, it completes that when it is cancelled, and the value is given to
     ///   [`control_client_raw_request`](crate::Provider::control_client_raw_request) only. If it takes none, to
     ///   [`control_client_raw`](crate::Provider::control_client_raw) only.

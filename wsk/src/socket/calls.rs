@@ -1464,7 +1464,7 @@ calls!([B] RawClientCall, B: p, irp => p.table.wsk_control_client(
     p.client, p.code, p.input, p.output, None, Some(irp)
 ));
 
-/// An option or an I/O control operation of a socket that has no type in this crate, with its input.
+/// An option or an I/O control operation of a socket that has no type in this crate, with its input. For one request.
 ///
 /// ```
 /// # let kernel = wsk_host::Kernel::boot();
@@ -1491,7 +1491,7 @@ calls!([B] RawClientCall, B: p, irp => p.table.wsk_control_client(
 ///
 /// As the contract of [`new`](Self::new) says.
 #[doc(alias = "WskControlSocket")]
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct RawControl<'b> {
     request: RawRequest,
     input: &'b [u8],
@@ -1501,6 +1501,8 @@ impl<'b> RawControl<'b> {
     /// This request.
     ///
     /// # Safety
+    ///
+    /// The value makes one request, of the socket that it is given to. When that happens:
     ///
     /// * The input is what the request asks for. It writes no more output than there is room for. WSK is given an IRP, always.
     /// * WSK touches, for this request, no memory but the input, the output, and what pointers in the input lead to. The last stays

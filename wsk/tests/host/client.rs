@@ -403,6 +403,13 @@ fn the_client_is_controlled_by_any_code() {
                 &mut list,
             );
             assert_eq!(size, Ok(4 * 28));
+            // The room need not be aligned.
+            let mut unaligned = [0; 28 * 4 + 4];
+            let odd = 1 + unaligned.as_ptr().addr() % 2;
+            let room = &mut unaligned[odd..];
+            let size = provider
+                .control_client_raw(RawClientControl::new(WSK_TRANSPORT_LIST_QUERY, &[]), room);
+            assert_eq!(size, Ok(4 * 28));
             let bypass = 1_u32.to_ne_bytes();
             let done = provider
                 .control_client_raw(RawClientControl::new(WSK_TDI_BEHAVIOR, &bypass), &mut []);

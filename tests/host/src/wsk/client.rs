@@ -10,7 +10,7 @@ use wsk_sys::{
     STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_PENDING,
     STATUS_SUCCESS, WSK_CACHE_SD, WSK_EVENT_CALLBACK_CONTROL, WSK_EVENT_DISABLE,
     WSK_PROVIDER_DISPATCH, WSK_RELEASE_SD, WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR,
-    WSK_TDI_BEHAVIOR_BYPASS_TDI, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO, WSK_TRANSPORT,
+    WSK_TDI_BEHAVIOR_BYPASS_TDI, WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO,
     WSK_TRANSPORT_LIST_CHANGE, WSK_TRANSPORT_LIST_QUERY,
 };
 
@@ -123,13 +123,10 @@ impl Control<'_> {
         if self.output_size < needed || self.output.is_null() {
             return (STATUS_BUFFER_OVERFLOW, needed);
         }
+        // As bytes: the room of a driver need not be aligned.
         // SAFETY: the driver gives as many bytes.
         unsafe {
-            ptr::copy_nonoverlapping(
-                transports.as_ptr(),
-                self.output.cast::<WSK_TRANSPORT>(),
-                transports.len(),
-            );
+            ptr::copy_nonoverlapping(transports.as_ptr().cast::<u8>(), self.output.cast(), needed);
         };
         (STATUS_SUCCESS, needed)
     }
