@@ -4,7 +4,8 @@
 
 use core::time::Duration;
 
-pub(crate) use crate::system::{interrupt_time as now, units};
+pub(crate) use crate::system::interrupt_time as now;
+use crate::system::units;
 
 /// The time that a provider has to complete an IRP after it has returned an error, or was asked to cancel.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);

@@ -6,21 +6,19 @@
 #[allow(dead_code)]
 #[path = "../../codegen/tests/imports/mod.rs"]
 mod imports;
+mod public_items;
 
 use std::path::Path;
 
 use imports::files;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use public_items::{is, public_items, signature};
 
 /// The functions that take a `SocketAddr` alone, with the reason.
 const ALONE: [(&str, &str); 1] = [(
     "of",
     "`Family::of` runs in constants, which cannot call the functions of a trait; it tells the family of a value, and uses no address",
 )];
-
-fn is(token: Option<&TokenTree>, text: &str) -> bool {
-    token.is_some_and(|token| token.to_string() == text)
-}
 
 fn has_socket_address(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
@@ -50,29 +48,13 @@ fn until_comma(tokens: &[TokenTree]) -> TokenStream {
 /// The public functions whose parameters or bounds have a `SocketAddr`, and the public fields of that type: in macros, too.
 fn takers(tokens: TokenStream, found: &mut Vec<String>) {
     let tokens: Vec<_> = tokens.into_iter().collect();
-    for (at, token) in tokens.iter().enumerate() {
+    for token in &tokens {
         if let TokenTree::Group(group) = token {
             takers(group.stream(), found);
         }
-        // Not `pub(crate)`.
-        let next = tokens.get(at + 1);
-        if !is(Some(token), "pub") || matches!(next, Some(TokenTree::Group(_)) | None) {
-            continue;
-        }
-        let rest = &tokens[at + 1..];
-        let qualifiers = ["const", "async", "unsafe"];
-        let skipped = rest
-            .iter()
-            .take_while(|token| qualifiers.contains(&token.to_string().as_str()))
-            .count();
-        let rest = &rest[skipped..];
-        if is(rest.first(), "fn") {
-            // Name, generic parameters, parameters, result, bounds, body.
-            let body = rest.iter().position(|token| {
-                matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
-                    || is(Some(token), ";")
-            });
-            let signature = &rest[1..body.unwrap_or(rest.len())];
+    }
+    for item in public_items(&tokens) {
+        if let Some(signature) = signature(item) {
             let parameters = signature.iter().position(|token| {
                 matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis)
             });
@@ -80,19 +62,19 @@ fn takers(tokens: TokenStream, found: &mut Vec<String>) {
             let before = &signature[..=parameters.unwrap()];
             let after = bounds.map_or(&[][..], |bounds| &signature[bounds..]);
             if has_socket_address(before.iter().chain(after).cloned().collect()) {
-                found.push(rest[1].to_string());
+                found.push(signature[0].to_string());
             }
         } else if ![
             "struct", "enum", "trait", "type", "use", "mod", "static", "union",
         ]
         .contains(
-            &rest
+            &item
                 .first()
                 .map_or(String::new(), ToString::to_string)
                 .as_str(),
-        ) && has_socket_address(until_comma(rest))
+        ) && has_socket_address(until_comma(item))
         {
-            found.push(format!("the field {}", until_comma(rest)));
+            found.push(format!("the field {}", until_comma(item)));
         }
     }
 }

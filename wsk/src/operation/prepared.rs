@@ -123,9 +123,9 @@ impl<O: Repeat<B>, B> Holder<O, B> {
         drop(unsafe { TakenSlot::from_raw(self.0) });
     }
 
-    /// Leaves the slot, with its holder, to the completion routine, and cancels it before if `cancelled`.
+    /// Detaches the slot from its holder: the completion routine gives it back. Cancels it before if `cancelled`.
     #[inline(never)]
-    fn leave(self, cancelled: bool) {
+    fn detach(self, cancelled: bool) {
         let flight = self.into_flight();
         if cancelled {
             flight.cancel_and_detach();
@@ -948,7 +948,7 @@ impl<O: Repeat<B>, B> Drop for Prepared<O, B> {
         let slot = self.slot;
         if self.is_abandoned() {
             // The routine gives the slot back when the provider completes the IRP. If it has completed by now, that happens at once.
-            slot.leave(false);
+            slot.detach(false);
         } else {
             slot.give_back();
         }
@@ -1268,7 +1268,7 @@ impl<O: Repeat<B>, B> Drop for Started<O, B> {
         if slot.flight().is_completed() {
             slot.give_back();
         } else {
-            slot.leave(O::CANCEL_ON_DROP);
+            slot.detach(O::CANCEL_ON_DROP);
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Tests of the sockets on the host kernel, which stops at the first broken rule and reports leaks. All of them are in one
 //! program, and each boots a kernel of its own, one at a time.
 
+// Only the list of files is used.
+#[allow(dead_code)]
+#[path = "../../../codegen/tests/imports/mod.rs"]
+mod imports;
+#[path = "../public_items/mod.rs"]
+mod public_items;
 mod setting;
 
 mod addresses;

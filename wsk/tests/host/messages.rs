@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use std::ptr::{NonNull, null_mut};
 
-use wsk::operation::Operations;
+use wsk::operation::{Operations, Prepared};
+use wsk::request::SendingMessages;
 use wsk::{
     BufferPool, Control, ControlMessage, DriverList, Error, Extent, Lock, Memory, Messages,
     NonPagedBuffer, SendBuffer, WithControl,
@@ -16,7 +17,9 @@ use wsk_host::Resource;
 use wsk_sys::{WSK_BUF, WSK_BUF_LIST};
 
 use crate::chain::Raw;
-use crate::setting::{LOOPBACK, PATIENCE, arrives, block_on, in_each_setting, peer, with_sockets};
+use crate::setting::{
+    LOOPBACK, PATIENCE, Setting, arrives, block_on, in_each_setting, peer, with_sockets,
+};
 
 fn three() -> Messages<NonPagedBuffer> {
     let buffers = [b"one".as_slice(), b"", b"three"];
@@ -422,20 +425,23 @@ fn lengths<const N: usize>(peer: &UdpSocket) -> [usize; N] {
     [(); N].map(|()| peer.recv(&mut [0; 8]).unwrap())
 }
 
+/// The three, prepared to be sent to an address, and to the fixed one.
+fn prepared(s: &Setting) -> [Prepared<SendingMessages, Messages<NonPagedBuffer>>; 2] {
+    let fixed = crate::setting::bound(&s.provider, wsk::Family::V4, "127.0.0.1:0");
+    let fixed = fixed
+        .fix_destination(s.to)
+        .map_err(|(error, _)| error)
+        .unwrap();
+    [
+        s.socket.send_messages(three(), s.to).prepare().unwrap(),
+        fixed.send_all(three()).prepare().unwrap(),
+    ]
+}
+
 #[test]
 fn a_prepared_list_can_be_changed_between_runs() {
     in_each_setting(|kernel, s| {
-        let fixed = crate::setting::bound(&s.provider, wsk::Family::V4, "127.0.0.1:0");
-        let fixed = fixed
-            .fix_destination(s.to)
-            .map_err(|(error, _)| error)
-            .unwrap();
-        let prepared = [
-            s.socket.send_messages(three(), s.to).prepare(),
-            fixed.send_all(three()).prepare(),
-        ];
-        for prepared in prepared {
-            let mut sender = prepared.unwrap();
+        for mut sender in prepared(s) {
             let before = kernel.counts().allocations();
             assert_eq!(sender.wait(), Ok(8));
             arrive(&s.peer);
@@ -486,20 +492,10 @@ fn a_prepared_list_can_be_changed_between_runs() {
 #[test]
 fn the_address_of_a_prepared_list_can_be_changed() {
     in_each_setting(|_, s| {
-        let fixed = crate::setting::bound(&s.provider, wsk::Family::V4, "127.0.0.1:0");
-        let fixed = fixed
-            .fix_destination(s.to)
-            .map_err(|(error, _)| error)
-            .unwrap();
-        let prepared = [
-            s.socket.send_messages(three(), s.to).prepare(),
-            fixed.send_all(three()).prepare(),
-        ];
         let (other, to) = peer(LOOPBACK);
         let (v6, nowhere): (SocketAddr, SocketAddr) =
             ("[::1]:9".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
-        for prepared in prepared {
-            let mut sender = prepared.unwrap();
+        for mut sender in prepared(s) {
             assert_eq!(sender.remote_address(), Some(s.to));
             let refused = sender.set_remote_address(v6).unwrap_err();
             assert!(matches!(refused, Error::WrongFamily { .. }));

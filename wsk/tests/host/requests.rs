@@ -33,6 +33,8 @@ use wsk::{
 };
 use wsk_sys::{IP_TTL, IPPROTO_IP, WSK_TRANSPORT_LIST_CHANGE};
 
+use crate::imports::files;
+use crate::public_items::{public_items, signature};
 use crate::setting::{
     LOOPBACK, PATIENCE, Setting, arrives, block_on, bound, in_settings_of, is_reset, kernels,
     seeded_kernels,
@@ -324,35 +326,19 @@ fn outside_of_angles(tokens: &[TokenTree]) -> Vec<String> {
 
 /// The public functions of an `impl` that return a `Request`, or `Self` if that is one.
 fn returning_requests(body: TokenStream, is_request: bool) -> Vec<String> {
-    let mut words: Vec<TokenTree> = vec![];
+    let body: Vec<TokenTree> = body.into_iter().collect();
     let mut names = vec![];
-    for token in body {
-        let TokenTree::Group(group) = &token else {
-            words.push(token);
-            continue;
-        };
-        if group.delimiter() != Delimiter::Brace {
-            words.push(token);
-            continue;
-        }
-        let signature = outside_of_angles(&core::mem::take(&mut words));
-        let Some(function) = signature.iter().rposition(|word| word == "fn") else {
-            continue;
-        };
-        let is_public = signature[..function]
-            .iter()
-            .rev()
-            .take_while(|word| ["pub", "const", "unsafe"].contains(&word.as_str()))
-            .any(|word| word == "pub");
+    for signature in public_items(&body).filter_map(signature) {
         // The last part of the path.
-        let returned = signature[function..]
+        let words = outside_of_angles(signature);
+        let returned = words
             .iter()
             .skip_while(|word| *word != "->")
             .take_while(|word| *word != "where")
             .last();
         let returned = returned.map_or("", String::as_str);
-        if is_public && (returned == "Request" || returned == "Self" && is_request) {
-            names.extend(signature.get(function + 1).cloned());
+        if returned == "Request" || returned == "Self" && is_request {
+            names.extend(words.first().cloned());
         }
     }
     names
@@ -376,17 +362,9 @@ fn every_method_that_makes_a_request_has_a_row_or_a_reason() {
     assert_eq!(found, expected.map(|(of, name)| pair(of, name)).into());
 
     let mut found = BTreeSet::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(path).unwrap();
-                making_requests(text.parse().unwrap(), &mut found);
-            }
-        }
+    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(file).unwrap();
+        making_requests(text.parse().unwrap(), &mut found);
     }
     let links = REQUESTS
         .iter()
