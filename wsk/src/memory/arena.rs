@@ -57,7 +57,7 @@ struct Arena<V, L> {
 ///
 /// # Invariants
 ///
-/// It begins an [`Arena`] with an [owner](Owned), of the types that `shape` is of.
+/// It begins an [`Arena`] with an [owner](Owned), of the types that `shape` is of. `free` is for it.
 #[repr(C)]
 struct Core {
     // First, and together: what each taking and giving back needs.
@@ -66,6 +66,7 @@ struct Core {
     depth: u32,
     made: u32,
     shape: Shape,
+    free: Free,
     handles: AtomicUsize,
     /// How many slots are missing, once the stack is closed.
     missing: AtomicU32,
@@ -81,14 +82,16 @@ struct Core {
 ///
 /// # Invariants
 ///
-/// `arena` is the layout of an [`Arena`] that `free` is for; each slot has `size` bytes, its [`Place`] `place` from where it begins.
+/// `arena` is the layout of an [`Arena`]; each slot has `size` bytes, its [`Place`] `place` from where it begins.
 #[derive(Clone, Copy)]
 struct Shape {
     arena: Layout,
     size: usize,
     place: usize,
-    free: unsafe fn(NonNull<Core>),
 }
+
+/// [`free`] for the types of an arena. It is not part of the [`Shape`], which is a constant: the constant would have to be relocated.
+type Free = unsafe fn(NonNull<Core>);
 
 impl Shape {
     /// The shape of an arena of these types. Does not compile for types that want more alignment than the pool gives.
@@ -99,7 +102,6 @@ impl Shape {
             arena: memory::layout::<Arena<V, L>>(),
             size: size_of::<Slot<V>>(),
             place: offset_of!(Slot<V>, place),
-            free: free::<V, L>,
         }
     }
 }
@@ -233,7 +235,7 @@ impl Share {
             .wrapping_add(change);
         if left == 0 {
             fence(Ordering::Acquire);
-            let (free, Self(core)) = (this.shape.free, this);
+            let (free, Self(core)) = (this.free, this);
             // SAFETY: the last of them sees 0: those that came before the handle went were counted below it. By the invariant it is an
             // arena of the type that this is for, which nobody uses any more.
             unsafe { free(core) };
@@ -302,9 +304,10 @@ impl<V, L> Drop for Arena<V, L> {
     }
 }
 
-/// Allocates an arena of a shape and its slots, and initialises its core, with one handle and no slot made.
+/// Allocates an arena of a shape and its slots, and initialises its core, with one handle and no slot made. `free` is for the types that
+/// the shape is of.
 #[inline(never)]
-fn new_core(shape: &Shape, depth: u32) -> Option<NonNull<Core>> {
+fn new_core(shape: &Shape, free: Free, depth: u32) -> Option<NonNull<Core>> {
     if depth > MOST {
         return None;
     }
@@ -319,6 +322,7 @@ fn new_core(shape: &Shape, depth: u32) -> Option<NonNull<Core>> {
             depth,
             made: 0,
             shape: *shape,
+            free,
             handles: AtomicUsize::new(1),
             missing: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -350,7 +354,7 @@ impl<V, L> Filling<V, L> {
         if depth == 0 {
             return Err(Error::NoOperations);
         }
-        let core = new_core(const { &Shape::of::<V, L>() }, depth);
+        let core = new_core(const { &Shape::of::<V, L>() }, free::<V, L>, depth);
         let core = core.ok_or(Error::NoMemory(Memory::Irp))?;
         // SAFETY: of that shape, freshly allocated; but for the core nothing of it need be initialised.
         // INVARIANT: room for `depth`, none of them made.

@@ -12,9 +12,9 @@ use core::time::Duration;
 
 use wsk_sys::{
     ADDRINFOEXW, DispatchError, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, SOCKADDR,
-    STATUS_DEVICE_NOT_READY, STATUS_NOT_IMPLEMENTED, WSK_CACHE_SD, WSK_CLIENT_DISPATCH,
-    WSK_CLIENT_NPI, WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION,
-    WSK_RELEASE_SD, WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR, WSK_TDI_BEHAVIOR_BYPASS_TDI,
+    STATUS_DEVICE_NOT_READY, WSK_CACHE_SD, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI,
+    WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION, WSK_RELEASE_SD,
+    WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR, WSK_TDI_BEHAVIOR_BYPASS_TDI,
     WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO, WSK_TRANSPORT_LIST_QUERY, WskCaptureProviderNPI,
     WskDeregister, WskProviderDispatch, WskQueryProviderCharacteristics, WskRegister,
     WskReleaseProviderNPI,
@@ -50,21 +50,12 @@ unsafe impl Send for Client {}
 // atomic.
 unsafe impl Sync for Client {}
 
-/// The callbacks of the client as a whole. WSK has no events of this kind.
+/// The callbacks of the client as a whole. No event of this kind is defined, so there is no callback.
 static CLIENT_DISPATCH: WSK_CLIENT_DISPATCH = WSK_CLIENT_DISPATCH {
     Version: 0x0100,
     Reserved: 0,
-    WskClientEvent: Some(client_event),
+    WskClientEvent: None,
 };
-
-unsafe extern "system" fn client_event(
-    _: *mut c_void,
-    _: u32,
-    _: *mut c_void,
-    _: usize,
-) -> NTSTATUS {
-    STATUS_NOT_IMPLEMENTED
-}
 
 /// A client that is registered with WSK, until it [deregisters](Self::deregister).
 ///

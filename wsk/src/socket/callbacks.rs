@@ -23,7 +23,7 @@ use crate::buffer::{Meanwhile, Payload};
 use crate::error::Error;
 use crate::memory::Shared;
 use crate::registration::Brought;
-use crate::socket::event_context::{Callbacks, Context, Events};
+use crate::socket::event_context::{Callbacks, Context, Events, Table};
 use crate::socket::indicated_bytes::ByteList;
 use crate::socket::inspection::InspectId;
 use crate::socket::listen_events::{Ends, Offer, Question};
@@ -152,7 +152,12 @@ struct Datagrams<T>(PhantomData<T>);
 unsafe impl<T: datagram_events::Told> Callbacks for Datagrams<T> {
     type Handler = T;
     type Table = WSK_CLIENT_DATAGRAM_DISPATCH;
-    const TABLE: &'static Self::Table = wsk_client_datagram_dispatch_table::<Self>();
+
+    fn table() -> Table {
+        Table {
+            datagrams: *wsk_client_datagram_dispatch_table::<Self>(),
+        }
+    }
 }
 
 // SAFETY: the callback does what WSK documents: it returns `STATUS_PENDING` exactly where the indications were kept, and neither
@@ -197,8 +202,18 @@ struct Connections<T>(PhantomData<T>);
 unsafe impl<T: stream_events::Told> Callbacks for Connections<T> {
     type Handler = T;
     type Table = WSK_CLIENT_CONNECTION_DISPATCH;
-    const TABLE: &'static Self::Table = wsk_client_connection_dispatch_table::<Self>();
     const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Some(receive_ex_event::<T>);
+
+    fn table() -> Table {
+        let table = wsk_client_connection_dispatch_table::<Self>();
+        Table {
+            connection: WSK_CLIENT_CONNECTION_DISPATCH {
+                WskReceiveEvent: table.WskReceiveEvent,
+                WskDisconnectEvent: table.WskDisconnectEvent,
+                WskSendBacklogEvent: table.WskSendBacklogEvent,
+            },
+        }
+    }
 }
 
 /// `WskReceiveExEvent` for a handler of type `T`. It is `WskReceiveEvent` with control information, if there is any. Returns
@@ -320,7 +335,17 @@ struct Listeners<T>(PhantomData<T>);
 unsafe impl<T: listen_events::Told> Callbacks for Listeners<T> {
     type Handler = T;
     type Table = WSK_CLIENT_LISTEN_DISPATCH;
-    const TABLE: &'static Self::Table = wsk_client_listen_dispatch_table::<Self>();
+
+    fn table() -> Table {
+        let table = wsk_client_listen_dispatch_table::<Self>();
+        Table {
+            listener: WSK_CLIENT_LISTEN_DISPATCH {
+                WskAcceptEvent: table.WskAcceptEvent,
+                WskInspectEvent: table.WskInspectEvent,
+                WskAbortEvent: table.WskAbortEvent,
+            },
+        }
+    }
 }
 
 // SAFETY: the callbacks do what WSK documents: an accept event returns `STATUS_SUCCESS` exactly where the socket was taken, whose
@@ -434,8 +459,13 @@ struct Streams<T>(PhantomData<T>);
 unsafe impl<T: stream_events::Told + listen_events::Told> Callbacks for Streams<T> {
     type Handler = T;
     type Table = WSK_CLIENT_STREAM_DISPATCH;
-    const TABLE: &'static Self::Table = wsk_client_stream_dispatch_table::<Self>();
     const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Connections::<T>::RECEIVE_EX;
+
+    fn table() -> Table {
+        Table {
+            stream: *wsk_client_stream_dispatch_table::<Self>(),
+        }
+    }
 }
 
 // SAFETY: both tables are for the same context, and WSK calls those of what the socket has become.
@@ -443,6 +473,8 @@ unsafe impl<T: stream_events::Told + listen_events::Told> Callbacks for Streams<
 unsafe impl<T: stream_events::Told + listen_events::Told> WskClientStreamDispatchEvents
     for Streams<T>
 {
-    const LISTEN: Option<&'static WSK_CLIENT_LISTEN_DISPATCH> = Some(Listeners::<T>::TABLE);
-    const CONNECT: Option<&'static WSK_CLIENT_CONNECTION_DISPATCH> = Some(Connections::<T>::TABLE);
+    const LISTEN: Option<&'static WSK_CLIENT_LISTEN_DISPATCH> =
+        Some(wsk_client_listen_dispatch_table::<Listeners<T>>());
+    const CONNECT: Option<&'static WSK_CLIENT_CONNECTION_DISPATCH> =
+        Some(wsk_client_connection_dispatch_table::<Connections<T>>());
 }

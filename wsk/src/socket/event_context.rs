@@ -1,22 +1,28 @@
-//! The events of a socket, whatever its category: the driver's handler, which WSK gets as the socket's context, and the static table of
-//! callbacks for it.
+//! The events of a socket, whatever its category: the driver's handler, which WSK gets as the socket's context, and beside it the table of
+//! callbacks.
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use wsk_sys::PFN_WSK_RECEIVE_EX_EVENT;
+use wsk_sys::{
+    PFN_WSK_RECEIVE_EX_EVENT, WSK_CLIENT_CONNECTION_DISPATCH, WSK_CLIENT_DATAGRAM_DISPATCH,
+    WSK_CLIENT_LISTEN_DISPATCH, WSK_CLIENT_STREAM_DISPATCH,
+};
 
 use crate::error::{Error, Memory};
 use crate::memory::atomic::{AtomicPtr, Ordering};
 use crate::memory::{Counted, Shared, Untyped};
 
-/// The context of a socket with events, as WSK gets it.
+/// The context of a socket with events, and its table of callbacks. WSK gets the addresses of both, and uses them until the socket's close
+/// has completed.
 ///
 /// # Invariants
 ///
-/// `socket` is null until events are enabled. From then on it points to the socket, which stays until its close has completed.
+/// `socket` is null until events are enabled. From then on it points to the socket, which stays until its close has completed. Nobody
+/// writes to `table`.
 pub(crate) struct Context<H> {
     socket: AtomicPtr<c_void>,
+    table: Table,
     handler: H,
 }
 
@@ -41,7 +47,7 @@ unsafe impl<H> Counted for Context<H> {
 /// # Safety
 ///
 /// The callbacks expect the `Context` of such a `Handler`, and in it a socket of the category that has the `Table`. [`Events::new`] makes
-/// that context.
+/// that context. `table` gives a `Table`.
 pub(crate) unsafe trait Callbacks {
     /// The handler.
     type Handler: Send + Sync + 'static;
@@ -49,32 +55,49 @@ pub(crate) unsafe trait Callbacks {
     /// WSK's structure.
     type Table: 'static;
 
-    /// The table of the callbacks.
-    const TABLE: &'static Self::Table;
-
     /// The callback of a connection that gets control information. No table has it.
     const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = None;
+
+    /// The table of the callbacks. Its members are copied one by one: so the addresses are part of the code, which has them relative to
+    /// itself. Windows would have to relocate the addresses in a constant.
+    fn table() -> Table;
 }
 
-/// A static table of callbacks.
-struct Table<T: 'static>(&'static T);
+/// The table of a socket's callbacks, of its category. It leads to functions and static tables.
+#[repr(C)]
+pub(crate) union Table {
+    pub(super) datagrams: WSK_CLIENT_DATAGRAM_DISPATCH,
+    pub(super) connection: WSK_CLIENT_CONNECTION_DISPATCH,
+    pub(super) listener: WSK_CLIENT_LISTEN_DISPATCH,
+    pub(super) stream: WSK_CLIENT_STREAM_DISPATCH,
+}
 
-// SAFETY: it is static, and nobody writes it.
-unsafe impl<T> Send for Table<T> {}
+// SAFETY: what it leads to is static, and nobody writes to that.
+unsafe impl Send for Table {}
 // SAFETY: as for `Send`.
-unsafe impl<T> Sync for Table<T> {}
+unsafe impl Sync for Table {}
+
+/// Places in a [`Context`].
+struct Places<T> {
+    socket: NonNull<AtomicPtr<c_void>>,
+    /// `None` for a socket that was a stream socket: WSK has had the table since then.
+    table: Option<NonNull<T>>,
+}
+
+// SAFETY: the pointer to the socket is atomic, and nobody writes to the table.
+unsafe impl<T> Send for Places<T> {}
+// SAFETY: as for `Send`.
+unsafe impl<T> Sync for Places<T> {}
 
 /// The context of a handler, with the table `T` of callbacks for it. The socket owns it.
 ///
 /// # Invariants
 ///
-/// `context` is the only reference to the `Context` of the handler that the callbacks are for, until it is taken out. `attach` is for a
-/// handler of the same type.
+/// `context` is the only reference to the `Context` of the handler that the callbacks are for, until it is taken out. Until then the
+/// `places` in it are valid.
 pub(crate) struct Events<T: 'static> {
     pub(super) context: Untyped,
-    attach: fn(&Untyped, NonNull<c_void>),
-    /// `None` for a socket that was a stream socket: WSK has had the table since then.
-    table: Option<Table<T>>,
+    places: Places<T>,
     receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
 }
 
@@ -83,14 +106,17 @@ impl<T> Events<T> {
     pub(crate) fn new<C: Callbacks<Table = T>>(handler: C::Handler) -> Result<Self, Error> {
         let context = Context {
             socket: AtomicPtr::new(core::ptr::null_mut()),
+            table: C::table(),
             handler,
         };
         let context = Shared::new(context).map_err(|_| Error::NoMemory(Memory::Socket))?;
-        // INVARIANT: all for the same type.
+        // INVARIANT: the table is for the same type as the context, in which both places are.
         Ok(Self {
+            places: Places {
+                socket: NonNull::from(&context.socket),
+                table: Some(NonNull::from(&context.table).cast()),
+            },
             context: Untyped::new(context),
-            attach: attach::<C::Handler>,
-            table: Some(Table(C::TABLE)),
             receive_ex: C::RECEIVE_EX,
         })
     }
@@ -111,34 +137,25 @@ impl<T> Events<T> {
     }
 
     /// The socket's table of callbacks, for WSK.
-    pub(crate) fn table(&self) -> Option<NonNull<T>> {
-        self.table.as_ref().map(|table| NonNull::from(table.0))
+    pub(crate) const fn table(&self) -> Option<NonNull<T>> {
+        self.places.table
     }
 
     /// The events for what a stream socket has become, with the context that was taken out of these. WSK has the table.
     pub(super) const fn become_of<U>(&self, context: Untyped) -> Events<U> {
         Events {
             context,
-            attach: self.attach,
-            table: None,
+            places: Places {
+                socket: self.places.socket,
+                table: None,
+            },
             receive_ex: self.receive_ex,
         }
     }
 
-    /// Puts the socket into the context, before events are enabled.
-    ///
-    /// # Safety
-    ///
-    /// `socket` is what [`Shared::as_raw`] gives for the socket that owns this, and stays valid until no event can come.
-    pub(crate) unsafe fn attach(&self, socket: NonNull<c_void>) {
-        // INVARIANT: the caller gives the socket.
-        (self.attach)(&self.context, socket);
-    }
-}
-
-/// Puts the socket into the context of a handler of this type.
-fn attach<H: 'static>(context: &Untyped, socket: NonNull<c_void>) {
-    if let Some(context) = context.get::<Context<H>>() {
-        context.socket.store(socket.as_ptr(), Ordering::Release);
+    /// The place in the context for the pointer that [`Shared::as_raw`] gives for the socket that owns this: valid while the context is
+    /// there. Whoever puts the pointer there does so before events are enabled, for a socket that stays valid until no event can come.
+    pub(super) const fn socket(&self) -> NonNull<AtomicPtr<c_void>> {
+        self.places.socket
     }
 }

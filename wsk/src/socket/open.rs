@@ -347,9 +347,10 @@ impl<C: Category> Handle<C> {
         if C::COMMITTED
             && let Some(events) = &shared.events
         {
-            // SAFETY: this is the socket that owns the events, of the category that its events are of; its memory stays until its close has
-            // completed.
-            unsafe { events.attach(Shared::as_raw(&shared)) };
+            let this = Shared::as_raw(&shared).as_ptr();
+            // SAFETY: the events are new, with their context. The socket owns them, is of the category that they are for, and its memory stays
+            // until its close has completed.
+            unsafe { events.socket().as_ref() }.store(this, Ordering::Release);
         }
         // INVARIANT: the socket was made with one handle counted.
         Self { shared }

@@ -64,5 +64,5 @@ pub fn driver(name: &'static str) -> Result<Built, String> {
     Ok(Built { name, image, map })
 }
 
-const NEEDED: &str = "what is needed is `rustup target add x86_64-pc-windows-msvc` and a linker (link.exe or lld-link), or \
+const NEEDED: &str = "what is needed is `rustup target add x86_64-pc-windows-msvc` and a linker (link.exe, rust-lld or lld-link), or \
     Debian's packages rustc-web, cargo-web, rust-web-src and lld-19";

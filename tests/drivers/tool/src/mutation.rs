@@ -10,6 +10,9 @@ struct Mutation {
     spoil: fn(&mut Driver) -> Result<(), String>,
 }
 
+/// The report about absolute addresses, which only protocol crates may have.
+const ADDRESSES: &str = "addresses are absolute";
+
 const MUTATIONS: &[Mutation] = &[
     Mutation {
         says: "is not x86-64",
@@ -58,8 +61,27 @@ const MUTATIONS: &[Mutation] = &[
         spoil: |driver| clear(driver, 71, 0x01),
     },
     Mutation {
-        says: "there are no relocations",
-        spoil: |driver| write(driver, 112 + 5 * 8, &[0; 8]),
+        says: "the relocations are stripped",
+        // The characteristics are the last member of the file header.
+        spoil: |driver| set(driver, -2, 0x01),
+    },
+    Mutation {
+        says: "is not relocated",
+        spoil: |driver| write_constant(driver, &0x1_8000_1000_u64.to_le_bytes()),
+    },
+    Mutation {
+        says: "where there is no address",
+        spoil: |driver| {
+            // A block for the page at 0x1000 with one address, at the start of the code.
+            write_constant(driver, &[0, 0x10, 0, 0, 12, 0, 0, 0, 0, 0xA0, 0, 0])?;
+            let at = second_section(driver)?.0;
+            write(driver, 112 + 5 * 8, &at.to_le_bytes())?;
+            write(driver, 112 + 5 * 8 + 4, &12_u32.to_le_bytes())
+        },
+    },
+    Mutation {
+        says: ADDRESSES,
+        spoil: |driver| write_constant(driver, &0x1_8000_1000_u64.to_le_bytes()),
     },
     Mutation {
         says: "the exception directory lacks DriverEntry",
@@ -112,7 +134,7 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         says: "bytes are more than",
         spoil: |driver| {
-            driver.limit = driver.image.len() - 1;
+            driver.limit = driver.image.len() / 2;
             Ok(())
         },
     },
@@ -128,7 +150,8 @@ pub fn every_rule_can_be_broken(good: &Driver, exports: &Exports) -> Result<usiz
     let applies = |says: &str| {
         let of_ours = image::BANNED_FROM_OURS
             .iter()
-            .any(|banned| says.ends_with(banned));
+            .any(|banned| says.ends_with(banned))
+            || says == ADDRESSES;
         !(of_ours && good.has_crates_of_others)
     };
     let mutations = MUTATIONS.iter().filter(|mutation| applies(mutation.says));
@@ -162,6 +185,32 @@ fn write(driver: &mut Driver, place: isize, bytes: &[u8]) -> Result<(), String> 
         .ok_or("outside of the image")?;
     let to = driver.image.get_mut(start..start + bytes.len());
     to.ok_or("outside of the image")?.copy_from_slice(bytes);
+    Ok(())
+}
+
+/// The address and the offset in the file of the second section: `.rdata`.
+fn second_section(driver: &Driver) -> Result<(u32, u32), String> {
+    let header = optional_header(&driver.image)? + 240 + 40;
+    let number = |at: usize| {
+        let bytes = driver.image.get(header + at..)?.first_chunk()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    let both = number(12).zip(number(20));
+    both.ok_or_else(|| "outside of the image".to_owned())
+}
+
+/// Writes bytes at the beginning of the constants.
+fn write_constant(driver: &mut Driver, bytes: &[u8]) -> Result<(), String> {
+    let start = second_section(driver)?.1 as usize;
+    let to = driver.image.get_mut(start..start + bytes.len());
+    to.ok_or("outside of the image")?.copy_from_slice(bytes);
+    Ok(())
+}
+
+fn set(driver: &mut Driver, place: isize, bits: u8) -> Result<(), String> {
+    let place = optional_header(&driver.image)?.checked_add_signed(place);
+    let byte = place.and_then(|place| driver.image.get_mut(place));
+    *byte.ok_or("outside of the image")? |= bits;
     Ok(())
 }
 

@@ -90,7 +90,7 @@ pub fn cargo_for(target: &str) -> Command {
     }
     if !cfg!(windows)
         && target.ends_with("windows-msvc")
-        && let Some(linker) = linker()
+        && let Some(linker) = linker(active)
     {
         let variable = target.replace('-', "_").to_uppercase();
         command.env(format!("CARGO_TARGET_{variable}_LINKER"), linker);
@@ -98,8 +98,13 @@ pub fn cargo_for(target: &str) -> Command {
     command
 }
 
-/// LLVM's linker for Windows: the newest of Debian's packages, or the one on the path. Otherwise Rust's own.
-fn linker() -> Option<String> {
+/// LLVM's linker for Windows: Rust's own if the active toolchain compiles, which finds it. Otherwise the newest of Debian's packages, or the
+/// one on the path.
+fn linker(active: bool) -> Option<String> {
+    let own = sysroot("rustc").map(|root| root.join("lib/rustlib").join(host()).join("bin"));
+    if active && own.is_some_and(|folder| folder.join("rust-lld").is_file()) {
+        return Some("rust-lld".to_owned());
+    }
     let debian = (14..40).rev().map(|version| format!("lld-link-{version}"));
     debian
         .chain(["lld-link".to_owned(), "rust-lld".to_owned()])
