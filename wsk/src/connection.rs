@@ -327,6 +327,26 @@ impl ConnectedSocket {
     /// # Ok::<(), wsk::Error>(())
     /// ```
     ///
+    /// Messages of one length are received one after the other by an operation that is prepared once:
+    ///
+    /// ```
+    /// # let kernel = wsk_host::Kernel::boot();
+    /// # let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let registration = wsk::Registration::new()?;
+    /// # let provider = registration.capture(wsk::Wait::Forever)?;
+    /// # let socket = wsk::ConnectedSocket::connect(&provider, peer.local_addr().unwrap()).wait()?;
+    /// # let (mut peer, _) = peer.accept().unwrap();
+    /// # std::io::Write::write_all(&mut peer, b"ab12cd34").unwrap();
+    /// use wsk::NonPagedBuffer;
+    ///
+    /// let mut receiving = socket.receive_exact(NonPagedBuffer::new(4)?).prepare()?;
+    /// assert_eq!(receiving.wait()?.bytes(), b"ab12");
+    /// assert_eq!(receiving.wait()?.bytes(), b"cd34");
+    /// # drop((receiving, socket, provider, registration));
+    /// # kernel.shutdown();
+    /// # Ok::<(), wsk::Error>(())
+    /// ```
+    ///
     /// [`WskReceive`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_receive).
     ///
     /// # Errors

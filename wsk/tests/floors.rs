@@ -46,7 +46,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// The number of unsafe blocks in `wsk/src`, and of files that have some. Lower these limits when the numbers fall.
-const UNSAFE_BLOCKS: usize = 205;
+const UNSAFE_BLOCKS: usize = 206;
 const UNSAFE_FILES: usize = 14;
 
 /// The files that have unsafe code of any kind. Those without blocks declare what is unsafe, or say which threads may have a value.

@@ -96,7 +96,7 @@ pub struct Arguments {
     pub(crate) length: usize,
     /// All of the buffer, of a request that may go on with the rest of it.
     whole: WSK_BUF,
-    /// A buffer that is not locked: the rest, or none.
+    /// A buffer that is not locked: the rest that the last request was for, or none.
     buffer: WSK_BUF,
     pub(crate) address: Storage,
     pub(crate) control_flags: u32,
@@ -150,22 +150,33 @@ impl Arguments {
         self.whole
     }
 
-    /// Sets all of the buffer.
+    /// Sets all of the buffer, which is also the rest.
     ///
     /// # Safety
     ///
     /// It is the extent of the buffer that is lent.
     pub(crate) const unsafe fn set_whole(&mut self, whole: WSK_BUF) {
         self.whole = whole;
+        self.begin_again();
     }
 
-    /// Sets the buffer that is not locked.
+    /// Makes the rest all of the buffer again.
+    pub(crate) const fn begin_again(&mut self) {
+        self.buffer = self.whole;
+    }
+
+    /// Sets the rest of the buffer.
     ///
     /// # Safety
     ///
-    /// It is part of the buffer that is lent.
-    pub(crate) const unsafe fn set_buffer(&mut self, buffer: WSK_BUF) {
-        self.buffer = buffer;
+    /// It is the end of the buffer that is lent.
+    pub(crate) const unsafe fn set_rest(&mut self, rest: WSK_BUF) {
+        self.buffer = rest;
+    }
+
+    /// The bytes before the rest.
+    pub(crate) const fn before_rest(&self) -> usize {
+        self.whole.Length.saturating_sub(self.buffer.Length)
     }
 
     /// Sets that there is no buffer besides the locked one.

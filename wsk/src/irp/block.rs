@@ -18,9 +18,9 @@ use core::ptr::NonNull;
 use core::task::{RawWakerVTable, Waker};
 
 use wsk_sys::{
-    CMSGHDR, DEVICE_OBJECT, IO_STACK_LOCATION, IRP, IoCancelIrp, IoInitializeIrp, IoReuseIrp,
-    IoSetCompletionRoutine, IoSizeOfIrp, NTSTATUS, SOCKADDR, STATUS_MORE_PROCESSING_REQUIRED,
-    STATUS_UNSUCCESSFUL, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL,
+    CMSGHDR, DEVICE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK, IRP, IoCancelIrp, IoInitializeIrp,
+    IoReuseIrp, IoSetCompletionRoutine, IoSizeOfIrp, NTSTATUS, SOCKADDR,
+    STATUS_MORE_PROCESSING_REQUIRED, STATUS_UNSUCCESSFUL, WSK_BUF, WSK_EVENT_CALLBACK_CONTROL,
 };
 
 use crate::error::{Error, Memory};
@@ -479,13 +479,17 @@ impl<P> Idle<P> {
         self.block.outcome()
     }
 
+    /// Sets the outcome of a request that does not go on, though its last IRP has succeeded.
+    pub(crate) fn set_outcome(&mut self, outcome: Outcome) {
+        let status = IO_STATUS_BLOCK::new(outcome.status, outcome.information);
+        self.cell(|header| &header.irp).irp.IoStatus = status;
+    }
+
     /// The outcome, and whether the provider was asked to cancel the request, which may have succeeded all the same.
     #[inline]
-    pub(crate) fn outcome_and_cancelled(&self) -> (Outcome, bool) {
-        let irp = self.header().irp();
-        // SAFETY: by the invariant nothing else touches the IRP. The flag that a cancellation set before the completion stays until the IRP
-        // is reused.
-        let cancelled = unsafe { (*irp).Cancel != 0 };
+    pub(crate) fn outcome_and_cancelled(&mut self) -> (Outcome, bool) {
+        // The flag that a cancellation set before the completion stays until the IRP is reused.
+        let cancelled = self.cell(|header| &header.irp).irp.Cancel != 0;
         (self.outcome(), cancelled)
     }
 
@@ -503,6 +507,13 @@ impl<P> Idle<P> {
     #[inline]
     pub(crate) unsafe fn set_discard(&mut self, discard: Discard) {
         *self.cell(|header| &header.discard) = discard;
+    }
+
+    /// Has the block go back if it is left to the completion routine, as at first.
+    #[inline]
+    pub(crate) fn go_back_when_left(&mut self) {
+        let give_back = self.header().give_back;
+        *self.cell(|header| &header.discard) = give_back;
     }
 
     /// Sets `E` as the end of the block if it is left to the completion routine, for an operation that is launched so.

@@ -278,7 +278,8 @@ impl<O: Operation<B>, B, L: Limit> Patience<O, B> for L {
         if let Some(why) = cut_short
             && O::is_timed_out(outcome.status)
         {
-            Err(O::cut_short(why, outcome, arguments, carried))
+            O::unread(outcome, carried);
+            Err(O::cut_short(why, outcome, arguments))
         } else {
             O::read(outcome, arguments, carried)
         }

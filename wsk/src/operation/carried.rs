@@ -779,43 +779,23 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
         self,
         observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
     ) -> Result<Over<O, B, W>, Running<O, B, W>> {
-        let Self(mut load) = self;
-        let (outcome, cancelled) = load.operation.outcome_and_cancelled();
-        let more = if O::Parameters::GOES_ON {
-            let place = load.place();
-            // SAFETY: by the invariant the operation has completed with this outcome, and its load lies at the place, and is lent.
-            unsafe {
-                let places = load.operation.places();
-                O::Parameters::goes_on(outcome, load.operation.arguments(), places, place)
+        let Self(load) = self;
+        if !O::Parameters::GOES_ON {
+            let outcome = load.operation.outcome();
+            return Ok(Over::of(load, outcome));
+        }
+        let (place, of) = (load.place(), PhantomData);
+        let (operation, at) = load.into_operation();
+        // SAFETY: by the invariant the operation was loaded so, and has completed.
+        match unsafe { go_on::<O, B, _>(operation, place, observer) } {
+            // INVARIANT: in flight again, with the same load.
+            Ok(flight) => Err(Running { flight, at, of }),
+            Err(operation) => {
+                let outcome = operation.outcome();
+                // INVARIANT: still lent.
+                Ok(Over::of(Load { operation, at, of }, outcome))
             }
-        } else {
-            None
-        };
-        let more = match more {
-            None => return Ok(Over::of(load, outcome)),
-            // A cancelled operation does not go on.
-            Some(Ok(_)) if cancelled => Err(STATUS_CANCELLED),
-            Some(more) => more,
-        };
-        let (load, status) = match more {
-            Err(status) => (load, status),
-            Ok(more) => {
-                let observer = observer(more.capture());
-                // INVARIANT: the next call belongs to this operation, whose arguments contain the rest.
-                let call = more.call();
-                match (Ready { load, call }).launch(observer, None) {
-                    Ok(running) => return Err(running),
-                    Err(refused) => (refused.load, refused.error.into()),
-                }
-            }
-        };
-        // The outcome counts no bytes: `goes_on` has counted those that had come.
-        let information = 0;
-        let outcome = Outcome {
-            status,
-            information,
-        };
-        Ok(Over::of(load, outcome))
+        }
     }
 
     /// The end of the operation, even if it could go on.
@@ -834,6 +814,50 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
         unsafe { CarryOf::<O, B>::drop_part(place) };
         drop(operation);
     }
+}
+
+/// Makes the next request of an operation that has not got all it asks for. Otherwise returns the operation, with the outcome of all its
+/// requests. The observer, if there is one, is told of the next completion.
+///
+/// # Safety
+///
+/// The operation was loaded for an `O` with the `B` at the place, which is lent; its request was made, and has completed. Nothing else uses
+/// the place until the operation is over.
+pub(super) unsafe fn go_on<O: Operation<B>, B, P>(
+    operation: Idle<P>,
+    place: NonNull<B>,
+    observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
+) -> Result<Flight<P>, Idle<P>> {
+    let mut operation = operation;
+    let (outcome, cancelled) = operation.outcome_and_cancelled();
+    // SAFETY: the operation has completed with this outcome, and its load lies at the place, and is lent. The next call belongs to this
+    // operation, whose arguments describe the rest. `more` keeps the socket open until the call has returned.
+    let status = unsafe {
+        let places = operation.places();
+        match O::Parameters::goes_on(outcome, operation.arguments(), places, place) {
+            None => return Err(operation),
+            Some(Err(status)) => status,
+            // A cancelled operation does not go on.
+            Some(Ok(_)) if cancelled => STATUS_CANCELLED,
+            Some(Ok(more)) => {
+                let (observer, call) = (observer(more.capture()), more.call());
+                match operation.launch(observer, |irp| Call::<B>::submit(&call, irp)) {
+                    Ok(flight) => return Ok(flight),
+                    Err(refused) => {
+                        operation = refused.operation;
+                        refused.error.into()
+                    }
+                }
+            }
+        }
+    };
+    // The outcome counts no bytes: `goes_on` has counted those that had come.
+    let information = 0;
+    operation.set_outcome(Outcome {
+        status,
+        information,
+    });
+    Err(operation)
 }
 
 /// An operation `O` that has ended, and still has its load, a `B`.

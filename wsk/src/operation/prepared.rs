@@ -24,15 +24,18 @@ use crate::irp::{
     initialise_in,
 };
 use crate::irql::{MayWait, may_wait};
+use crate::memory::Shared;
 use crate::memory::arena::{Filled, Filling, Handle, Single, Taken, Vacant};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
-    CarryOf, Completion, lend_and_put, refuse_large, refuse_large_completion,
+    CarryOf, Completion, WayOf, go_on, lend_and_put, refuse_large, refuse_large_completion,
 };
-use crate::registration::hold;
+use crate::operation::in_flight::NotStartedOf;
+use crate::registration::{Capture, hold};
 use crate::request::{
-    Function, NotStarted, Operation, Repeat, Request, SendsTo, Shown, Takes, TargetOf,
+    Function, HasBuffer, NotStarted, Operation, Repeat, Request, SendsTo, Shown, Takes, TargetOf,
+    Way,
 };
 use crate::socket::calls::{Bound, Call as _, Held};
 use crate::time::{Deadline, GRACE};
@@ -68,6 +71,9 @@ enum Readiness {
     /// A provider that broke its contract may still use the operation.
     Abandoned,
 }
+
+/// The buffer of an operation `O` that carries `B`.
+type BufferOf<O, B> = <<O as Operation<B>>::Way as HasBuffer<B>>::Buffer;
 
 /// A slot that was taken from its arena.
 type TakenSlot<O, B> = Taken<Slot<O, B>, ()>;
@@ -308,18 +314,30 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
         unsafe { self.0.slot.carried.place().as_mut() }
     }
 
-    /// Passes the IRP on. The slot must be ready.
+    /// Passes the IRP on. The slot must be ready. `may_end_early` says whether the run may be ended before it is over.
     #[inline]
-    fn launch(self) -> Result<Launched<'h, O, B>, Error> {
+    fn launch(self, may_end_early: bool) -> Result<Launched<'h, O, B>, Error> {
         let mut operation = self.rest().operation();
         O::again(operation.arguments());
+        if O::Parameters::GOES_ON {
+            // The last run may have been left to its completion routine from the start.
+            operation.go_back_when_left();
+        }
         // SAFETY: by the invariant the slot is at rest. What the parameters point at is in the slot, or was lent; it stays as long as there
         // is a holder: this one, or the completion routine.
         let launched = unsafe {
             // A reference, not a copy: each parameter is loaded when the call needs it.
             let parameters = self.0.slot.parameters.with(|parameters| &*parameters);
             operation.arm(None);
-            ManuallyDrop::into_inner(operation).launch_armed(|irp| parameters.submit(irp))
+            ManuallyDrop::into_inner(operation).launch_armed(|irp| {
+                if O::Parameters::GOES_ON && may_end_early {
+                    let mut parameters = *parameters;
+                    parameters.may_end_early();
+                    parameters.submit(irp)
+                } else {
+                    parameters.submit(irp)
+                }
+            })
         };
         match launched {
             Ok(passed) => Ok(Launched { slot: self, passed }),
@@ -327,6 +345,30 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
                 // The slot keeps the operation.
                 core::mem::forget(refused.operation);
                 Err(refused.error)
+            }
+        }
+    }
+}
+
+impl<O: Repeat<B>, B> RestMut<'_, O, B> {
+    /// Makes the next request of a run that has not got all it asks for; `None` if the run is over. The slot must have completed a request of
+    /// the run. The observer, if there is one, is told of the next completion.
+    #[inline]
+    fn go_on(
+        &mut self,
+        observer: impl FnOnce(&Shared<Capture>) -> Option<Observer>,
+    ) -> Option<Flight<()>> {
+        if !O::Parameters::GOES_ON {
+            return None;
+        }
+        let operation = ManuallyDrop::into_inner(self.rest().operation());
+        // SAFETY: by the invariant the slot is at rest, and nobody else uses it. As long as a run is not over `carried` is lent.
+        match unsafe { go_on::<O, B, _>(operation, self.0.slot.carried.place(), observer) } {
+            Ok(flight) => Some(flight),
+            Err(operation) => {
+                // The slot keeps the operation.
+                core::mem::forget(operation);
+                None
             }
         }
     }
@@ -349,9 +391,14 @@ impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
         // INVARIANT: only returned after the flight has completed.
         let rest = self.slot.0;
         match self.passed.end() {
-            // The slot keeps the operation.
-            Ok(operation) => core::mem::forget(operation),
-            Err(flight) => outlast(rest.slot, flight, may_wait, limit)?,
+            Ok(operation) => {
+                // The slot keeps the operation.
+                core::mem::forget(operation);
+                if O::Parameters::GOES_ON {
+                    outlast(self.slot, None, may_wait, limit)?;
+                }
+            }
+            Err(flight) => outlast(self.slot, Some(flight), may_wait, limit)?,
         }
         Ok(rest)
     }
@@ -421,24 +468,19 @@ impl<F: Function<B>, B> Request<'_, F, B> {
     /// # Errors
     ///
     /// [`Error::NoMemory`], and the errors that the request's method lists; each with the buffer.
-    pub fn prepare(self) -> Result<Prepared<F::Operation, B>, NotStarted<B>>
+    pub fn prepare(self) -> Result<Prepared<F::Operation, B>, NotStartedOf<F, B>>
     where
         F::Operation: Repeat<B>,
         B: Send + 'static,
     {
         const { refuse_large::<B>() };
-        let single = match Single::<Slot<F::Operation, B>, ()>::new() {
-            Ok(single) => single,
-            Err(error) => {
-                return Err(NotStarted {
-                    error,
-                    buffer: self.carried,
-                });
-            }
+        let made = match Single::<Slot<F::Operation, B>, ()>::new() {
+            Ok(single) => single.make((), |slot| self.make(slot)),
+            Err(error) => Err((error, self.carried)),
         };
-        match single.make((), |slot| self.make(slot)) {
+        match made {
             Ok(slot) => Ok(Prepared::taken(slot)),
-            Err((error, buffer)) => Err(NotStarted { error, buffer }),
+            Err((error, carried)) => Err(WayOf::<F::Operation, B>::not_started(error, carried)),
         }
     }
 }
@@ -567,8 +609,8 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
 
     /// The buffer; `None` when the operation [was abandoned](Self::is_abandoned).
     #[must_use]
-    pub fn buffer(&self) -> Option<&B> {
-        self.rest().map(|rest| rest.shown().given())
+    pub fn buffer(&self) -> Option<&BufferOf<O, B>> {
+        self.rest().map(|rest| O::Way::buffer(rest.shown().given()))
     }
 
     /// The buffer, to change its bytes, its length or its control information. The next run locks and checks it again.
@@ -576,8 +618,9 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     /// # Errors
     ///
     /// [`Error::Abandoned`].
-    pub fn buffer_mut(&mut self) -> Result<&mut B, Error> {
-        self.rest_mut().map(RestMut::carried_mut)
+    pub fn buffer_mut(&mut self) -> Result<&mut BufferOf<O, B>, Error> {
+        self.rest_mut()
+            .map(|rest| O::Way::buffer_mut(rest.carried_mut()))
     }
 
     #[cold]
@@ -616,10 +659,10 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
 
     /// Passes the IRP on. The slot is in flight then.
     #[inline]
-    fn launch(&mut self) -> Result<Launched<'_, O, B>, Error> {
+    fn launch(&mut self, may_end_early: bool) -> Result<Launched<'_, O, B>, Error> {
         self.be_ready()?;
         // INVARIANT: the slot is ready, and so at rest.
-        RestMut::of(&mut self.slot).launch()
+        RestMut::of(&mut self.slot).launch(may_end_early)
     }
 
     /// Runs the operation, waits until it has completed, and gives its result. IRQL: `<= APC_LEVEL`. Allocates nothing.
@@ -640,7 +683,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     /// Besides those of `wait`, [`Error::TimedOut`]. The call waits for the cancelled run to end; if the run succeeded at the last moment,
     /// its result is returned.
     pub fn wait_timeout(&mut self, limit: Duration) -> Result<O::Seen<'_>, Error> {
-        self.run(&Deadline::after(limit, false))
+        self.run(&Deadline::after(limit, O::Parameters::GOES_ON))
     }
 
     /// [`wait`](Self::wait), until another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
@@ -684,7 +727,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         cancel: &Cancel,
         limit: Duration,
     ) -> Result<O::Seen<'_>, Error> {
-        self.run(&Stopped::by_or_after(cancel, limit, false))
+        self.run(&Stopped::by_or_after(cancel, limit, O::Parameters::GOES_ON))
     }
 
     // Before its argument is taken apart, after which its end would be told twice.
@@ -692,7 +735,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     #[inline(always)]
     fn run<L: Limit>(&mut self, limit: &L) -> Result<O::Seen<'_>, Error> {
         let may_wait = limit.begin(O::CALL)?;
-        self.launch()?.outlast(may_wait, limit)?.seen()
+        self.launch(L::LIMITS)?.outlast(may_wait, limit)?.seen()
     }
 
     /// The result of the last run. Before the first run it has no meaning.
@@ -719,7 +762,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     #[inline]
     pub fn start(self) -> Result<Started<O, B>, NotStarted<Self>> {
         let mut this = self;
-        match this.launch() {
+        match this.launch(false) {
             Ok(Launched { passed, .. }) => {
                 // The slot keeps the operation.
                 let _ = passed.flight();
@@ -784,36 +827,49 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     }
 }
 
-/// Waits for a run that had not completed when the call returned. The slot is at rest then. If this fails with [`Error::Abandoned`], it
-/// marks the slot as abandoned.
+/// Waits for a run that had not completed when the call returned, and goes on with it until it is over. The slot is at rest then. If this
+/// fails with [`Error::Abandoned`], it marks the slot as abandoned. The flight is that of the slot; `None` if it has completed.
 #[inline(never)]
 fn outlast<O: Repeat<B>, B, L: Limit>(
-    slot: &Slot<O, B>,
-    flight: Flight<()>,
+    slot: RestMut<'_, O, B>,
+    flight: Option<Flight<()>>,
     may_wait: MayWait,
     limit: &L,
 ) -> Result<(), Error> {
-    let cut_short = (L::LIMITS && !limit.wait(&flight, may_wait)).then(|| limit.reason());
-    if cut_short.is_some() {
-        flight.cancel();
-    }
-    let grace = (cut_short.is_some() || flight.returned().is_error()).then_some(GRACE);
-    flight.wait(may_wait, grace);
-    match flight.end() {
-        Ok(operation) => {
-            // The slot keeps the operation.
-            let operation = ManuallyDrop::new(operation);
-            match cut_short {
-                Some(why) if O::is_timed_out(operation.outcome().status) => Err(why.error(O::CALL)),
-                _ => Ok(()),
+    let (mut slot, mut in_flight, mut cut_short) = (slot, flight, None);
+    loop {
+        if let Some(flight) = in_flight {
+            let ended = L::LIMITS && !limit.wait(&flight, may_wait);
+            if ended {
+                cut_short = Some(limit.reason());
+                flight.cancel();
+            }
+            let grace = (ended || flight.returned().is_error()).then_some(GRACE);
+            flight.wait(may_wait, grace);
+            match flight.end() {
+                // The slot keeps the operation.
+                Ok(operation) => core::mem::forget(operation),
+                Err(flight) => {
+                    let slot = slot.0.slot;
+                    slot.readiness.set(Readiness::Abandoned);
+                    slot.straight.store(false, Ordering::Relaxed);
+                    let (call, status) = (O::CALL, flight.returned());
+                    return Err(Error::Abandoned { call, status });
+                }
             }
         }
-        Err(flight) => {
-            slot.readiness.set(Readiness::Abandoned);
-            slot.straight.store(false, Ordering::Relaxed);
-            let (call, status) = (O::CALL, flight.returned());
-            Err(Error::Abandoned { call, status })
+        in_flight = slot.go_on(|_| None);
+        if in_flight.is_none() {
+            break;
         }
+    }
+    let rest = slot.rest();
+    let outcome = rest.operation().outcome();
+    match cut_short {
+        Some(why) if O::is_timed_out(outcome.status) => {
+            Err(O::cut_short(why, outcome, rest.arguments()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -825,14 +881,23 @@ where
     C: FnOnce(Ended<O, B>),
 {
     const OBSERVED: bool = true;
-    const GOES_ON: bool = false;
+    const GOES_ON: bool = O::Parameters::GOES_ON;
 
     /// # Safety
     ///
     /// As for [`Discard`](crate::irp::Discard), for a block that begins a slot, with a `C` in it.
     unsafe fn end(block: NonNull<Header>) {
         // INVARIANT: the caller gives away the block, which has completed: this is the slot's one holder.
-        let slot = Holder::<O, B>(block.cast());
+        let mut slot = Holder::<O, B>(block.cast());
+        // The next completion calls this function again, unless it has come already. Then a loop takes the place of recursion: the stack
+        // must not grow.
+        while let Some(flight) = RestMut::of(&mut slot).go_on(|capture| Some(hold(capture))) {
+            match flight.detach_unless_completed() {
+                None => return,
+                // The slot keeps the operation.
+                Some(operation) => core::mem::forget(operation),
+            }
+        }
         let told = slot.completion.place().cast::<C>();
         // SAFETY: by the caller's contract the completion was written, and it is moved out once.
         let completion = unsafe { told.read() };
@@ -840,12 +905,13 @@ where
     }
 }
 
-impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
+impl<O: Repeat<B, Way: HasBuffer<B, Buffer = NonPagedBuffer>>, B> Prepared<O, B> {
     /// The bytes of the buffer; an empty slice when the operation [was abandoned](Self::is_abandoned).
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         // Unlike the buffer, its bytes cannot be lent to another request. So the next run has nothing to check.
-        self.rest().map_or(&[], |rest| rest.carried().as_slice())
+        self.rest()
+            .map_or(&[], |rest| O::Way::buffer(rest.carried()).as_slice())
     }
 
     /// The bytes of the buffer, to be written, without any cost; an empty slice when the operation [was abandoned](Self::is_abandoned).
@@ -853,7 +919,7 @@ impl<O: Repeat<NonPagedBuffer>> Prepared<O, NonPagedBuffer> {
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         match self.rest_mut() {
             // The bytes are not part of what is lent.
-            Ok(rest) => rest.whatever_is_carried().as_mut_slice(),
+            Ok(rest) => O::Way::buffer_mut(rest.whatever_is_carried()).as_mut_slice(),
             Err(_) => &mut [],
         }
     }
@@ -1040,11 +1106,14 @@ impl<O: Repeat<B>, B> Started<O, B> {
             Err(error) => return Err((error, self)),
         };
         let mut this = self;
-        if let Some(slot) = &this.slot {
+        loop {
             // A waker may unwind. So the slot stays in `this`, which drops it.
-            slot.flight().wait_or_give_up(may_wait);
+            let slot = this.slot.as_ref();
+            let completed = slot.is_some_and(|slot| slot.flight().wait_or_give_up(may_wait));
+            if !(completed && this.goes_on()) {
+                return Ok(this.conclude(completed));
+            }
         }
-        Ok(this.conclude())
     }
 
     /// Waits until the operation has completed, at most for `limit`. IRQL: `<= APC_LEVEL`.
@@ -1053,7 +1122,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
     ///
     /// [`Error::TimedOut`] or [`Error::WrongIrql`], with the operation, which goes on.
     pub fn wait_timeout(self, limit: Duration) -> Result<Ended<O, B>, (Error, Self)> {
-        self.wait_within(&Deadline::after(limit, false))
+        self.wait_within(&Deadline::after(limit, O::Parameters::GOES_ON))
     }
 
     /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
@@ -1077,7 +1146,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
         cancel: &Cancel,
         limit: Duration,
     ) -> Result<Ended<O, B>, (Error, Self)> {
-        self.wait_within(&Stopped::by_or_after(cancel, limit, false))
+        self.wait_within(&Stopped::by_or_after(cancel, limit, O::Parameters::GOES_ON))
     }
 
     /// Waits until the operation has completed, or `limit` ends the wait.
@@ -1087,11 +1156,15 @@ impl<O: Repeat<B>, B> Started<O, B> {
             Err(error) => return Err((error, self)),
         };
         let mut this = self;
-        match &this.slot {
-            Some(slot) if !limit.wait(&slot.flight(), may_wait) => {
-                Err((limit.reason().error(O::CALL), this))
+        loop {
+            if let Some(slot) = &this.slot
+                && !limit.wait(&slot.flight(), may_wait)
+            {
+                return Err((limit.reason().error(O::CALL), this));
             }
-            _ => Ok(this.conclude()),
+            if !this.goes_on() {
+                return Ok(this.conclude(true));
+            }
         }
     }
 
@@ -1104,7 +1177,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
     pub fn give_up(self) -> Result<Ended<O, B>, (Error, Self)> {
         self.cancel();
         match self.wait_timeout(GRACE) {
-            Err((Error::TimedOut { .. }, mut this)) => Ok(this.conclude()),
+            Err((Error::TimedOut { .. }, mut this)) => Ok(this.conclude(false)),
             other => other,
         }
     }
@@ -1116,21 +1189,42 @@ impl<O: Repeat<B>, B> Started<O, B> {
     /// The operation, which is still in flight.
     pub fn try_take(self) -> Result<Ended<O, B>, Self> {
         let mut this = self;
+        let mut completed = false;
         if let Some(slot) = &this.slot {
             let mut flight = slot.flight();
             let given_up = flight.is_given_up();
-            if !given_up && !flight.is_completed() {
+            completed = flight.is_completed();
+            if !given_up && !completed {
                 return Err(this);
             }
         }
-        Ok(this.conclude())
+        if completed && this.goes_on() {
+            return Err(this);
+        }
+        Ok(this.conclude(completed))
     }
 
-    /// Takes the end of the operation: its result if it has completed, `Abandoned` if it has not, `Taken` if the end was taken before.
+    /// Makes the next request of a run that has not got all it asks for, if the last one has completed. Returns whether it was made.
     #[inline]
-    fn conclude(&mut self) -> Ended<O, B> {
+    fn goes_on(&mut self) -> bool {
+        match &mut self.slot {
+            Some(slot) if O::Parameters::GOES_ON && slot.flight().is_completed() => {
+                // INVARIANT: it has completed, so the slot is at rest.
+                RestMut::of(slot).go_on(|_| None).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the end of the operation: its result if it has completed, `Abandoned` if it has not, `Taken` if the end was taken before. `over`
+    /// says whether a run that may go on has come to its end.
+    #[inline]
+    fn conclude(&mut self, over: bool) -> Ended<O, B> {
         match self.slot.take() {
-            Some(slot) if slot.flight().is_completed() => Ended::of(slot),
+            // A request that completes only now may not be the last of its run.
+            Some(slot) if (over || !O::Parameters::GOES_ON) && slot.flight().is_completed() => {
+                Ended::of(slot)
+            }
             Some(slot) => abandon(slot),
             None => Ended::taken(),
         }
@@ -1250,12 +1344,17 @@ impl<O: Repeat<B>, B> Future for Started<O, B> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(slot) = &this.slot
-            && slot.flight().poll(context) == Polled::Pending
-        {
-            return Poll::Pending;
+        loop {
+            let slot = this.slot.as_ref();
+            let polled = slot.map(|slot| slot.flight().poll(context));
+            if polled == Some(Polled::Pending) {
+                return Poll::Pending;
+            }
+            let completed = polled == Some(Polled::Completed);
+            if !(completed && this.goes_on()) {
+                return Poll::Ready(this.conclude(completed));
+            }
         }
-        Poll::Ready(this.conclude())
     }
 }
 

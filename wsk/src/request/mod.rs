@@ -89,7 +89,7 @@ pub use send_messages::{SendMessages, SendingMessages};
 pub(crate) use send_messages::{send_messages, send_messages_fixed};
 pub use send_to::{SendFixed, SendTo, SendingTo};
 pub(crate) use send_to::{send_fixed, send_to};
-pub use way::{Finished, List, NotStarted, Nothing, Own, ToReceive, ToSend, Way};
+pub use way::{Finished, HasBuffer, List, NotStarted, Nothing, Own, ToReceive, ToSend, Way};
 
 use core::fmt;
 
@@ -226,17 +226,12 @@ pub trait Operation<B>: sealed::Sealed + Sized + 'static {
         status == wsk_sys::STATUS_CANCELLED
     }
 
-    /// The error for an operation that was ended early. It replaces [`read`](Self::read).
+    /// The error for an operation that was ended early.
     #[doc(hidden)]
     #[cold]
-    fn cut_short(
-        why: CutShort,
-        outcome: Outcome,
-        arguments: &mut Arguments,
-        carried: &mut B,
-    ) -> Error {
-        let _ = arguments;
-        Self::unread(outcome, carried);
+    #[must_use]
+    fn cut_short(why: CutShort, outcome: Outcome, arguments: &Arguments) -> Error {
+        let _ = (outcome, arguments);
         why.error(Self::CALL)
     }
 }
@@ -282,7 +277,9 @@ pub struct Owning;
     label = "not a request that can be run again and again",
     note = "the table in `wsk::guide::requests` says why: start a new request, from a pool of operations if it must not allocate one"
 )]
-pub trait Repeat<B>: Operation<B, Asked: Held<B>, Parameters: calls::Repeatable> {
+pub trait Repeat<B>:
+    Operation<B, Way: HasBuffer<B>, Asked: Held<B>, Parameters: calls::Repeatable>
+{
     /// The result of a run, until the next run.
     type Seen<'a>
     where
@@ -386,6 +383,11 @@ impl<'a, B> Shown<'a, B> {
     #[inline]
     pub(crate) const fn looked_at(&self) -> &'a B {
         self.carried
+    }
+
+    /// A part of the buffer.
+    pub(crate) fn part<P>(self, part: impl FnOnce(&'a B) -> &'a P) -> Shown<'a, P> {
+        Shown::new(part(self.carried), self.straight)
     }
 
     /// The buffer, for any use. The driver may send from it, and abandon it to a provider, so the next run asks

@@ -12,7 +12,7 @@ use crate::error::{Call, Error};
 use crate::irp::{Arguments, Idle, Outcome, Places};
 use crate::request::sealed::Sealed;
 use crate::request::send::moved;
-use crate::request::way::{Finished, NotStarted, ToReceive, not_lost};
+use crate::request::way::{Finished, HasBuffer, NotStarted, ToReceive, not_lost};
 use crate::request::{
     CutShort, Function, InPlace, Nothing, Operation, Repeat, Request, Shown, Way,
 };
@@ -248,7 +248,7 @@ impl<B: ReceiveBuffer> Repeat<B> for Receiving {
     ) -> Result<StreamArrival<'a, B>, Error> {
         Ok(StreamArrival {
             length: moved(Call::WskReceive, outcome, arguments)?,
-            arguments,
+            control: arguments.received_control(B::CONTROL_ROOM),
             buffer: carried,
         })
     }
@@ -284,7 +284,7 @@ impl<B: ReceiveBuffer> Repeat<B> for Receiving {
 #[derive(Clone, Copy)]
 pub struct StreamArrival<'a, B> {
     length: usize,
-    arguments: &'a Arguments,
+    control: &'a [u8],
     buffer: Shown<'a, B>,
 }
 
@@ -304,10 +304,10 @@ impl<'a, B> StreamArrival<'a, B> {
 }
 
 impl<'a, B: ReceiveBuffer> StreamArrival<'a, B> {
-    /// The control information of the bytes, if the buffer has room for any.
+    /// The control information of the bytes, if the buffer has room for any. A receive that fills its buffer asks for none.
     #[must_use]
     pub fn control(&self) -> ControlMessages<'a> {
-        ControlMessages::new(self.arguments.received_control(B::CONTROL_ROOM))
+        ControlMessages::new(self.control)
     }
 }
 
@@ -334,7 +334,7 @@ pub type All<B> = Beside<Progress, B>;
 
 fn all<B>(socket: &Handle<ConnectionCategory>, buffer: B) -> All<B> {
     Beside {
-        ingredient: Progress::none(socket),
+        ingredient: Progress::on(socket),
         buffer,
     }
 }
@@ -380,22 +380,27 @@ impl<B: ReceiveBuffer> Way<All<B>> for Filling {
     }
 }
 
+impl<B: ReceiveBuffer> HasBuffer<All<B>> for Filling {
+    type Buffer = B;
+
+    fn buffer(carried: &All<B>) -> &B {
+        &carried.buffer
+    }
+
+    fn buffer_mut(carried: &mut All<B>) -> &mut B {
+        &mut carried.buffer
+    }
+}
+
 /// The number of bytes received into a buffer to be filled, and the number wanted.
 ///
 /// # Errors
 ///
 /// The reason why no more bytes arrive. It is [`Error::Short`] if some bytes have arrived.
-fn filled<B>(
-    outcome: Outcome,
-    arguments: &Arguments,
-    carried: &All<B>,
-) -> Result<(usize, usize), Error> {
+fn filled(outcome: Outcome, arguments: &Arguments) -> Result<(usize, usize), Error> {
     let length = arguments.length;
     // A failed request may have received some bytes.
-    let received = carried
-        .ingredient
-        .received
-        .saturating_add(outcome.information);
+    let received = arguments.before_rest().saturating_add(outcome.information);
     let received = received.min(length);
     match outcome.check(Call::WskReceive) {
         Err(_) if received > 0 => Err(short(received, outcome.status)),
@@ -411,7 +416,7 @@ const fn short(received: usize, status: NTSTATUS) -> Error {
     }
 }
 
-/// Implements a function that fills a buffer. `$read` makes its result from the received bytes.
+/// Implements a function that fills a buffer. `$read` makes its result from the received bytes, and from those wanted.
 macro_rules! fills {
     ($Function:ident, $Operation:ident: $Output:ty, $read:expr) => {
         impl Sealed for $Function {}
@@ -444,23 +449,60 @@ macro_rules! fills {
             fn read(
                 outcome: Outcome,
                 arguments: &mut Arguments,
-                carried: &mut All<B>,
+                _: &mut All<B>,
             ) -> Result<$Output, Error> {
                 let read: fn(usize, usize) -> Result<$Output, Error> = $read;
-                let (received, length) = filled(outcome, arguments, carried)?;
+                let (received, length) = filled(outcome, arguments)?;
                 read(received, length)
             }
 
-            fn cut_short(
-                why: CutShort,
-                outcome: Outcome,
-                arguments: &mut Arguments,
-                carried: &mut All<B>,
-            ) -> Error {
-                match filled(outcome, arguments, carried) {
+            fn cut_short(why: CutShort, outcome: Outcome, arguments: &Arguments) -> Error {
+                match filled(outcome, arguments) {
                     Err(Error::Short { received, .. }) => short(received, why.status()),
                     _ => why.error(Call::WskReceive),
                 }
+            }
+        }
+
+        impl<B: ReceiveBuffer> Repeat<All<B>> for $Operation {
+            type Seen<'a>
+                = StreamArrival<'a, B>
+            where
+                B: 'a;
+
+            #[inline]
+            fn again(arguments: &mut Arguments) {
+                arguments.begin_again();
+            }
+
+            fn may_run(carried: &All<B>) -> Result<(), Error> {
+                not_lost(&carried.buffer)
+            }
+
+            fn renew<'x>(
+                _: &ReceiveAllCall,
+                socket: &'x Handle<ConnectionCategory>,
+                lent: (Lending<'x, Progress>, Room<'x>),
+                arguments: &mut Arguments,
+                places: Places<'x>,
+            ) -> Result<Renewed<'x, ReceiveAllCall>, Error> {
+                Function::<All<B>>::put($Function, socket, lent, arguments, places)
+                    .map(Renewed::from)
+            }
+
+            fn look<'a>(
+                outcome: Outcome,
+                arguments: &'a Arguments,
+                carried: Shown<'a, All<B>>,
+            ) -> Result<StreamArrival<'a, B>, Error> {
+                let read: fn(usize, usize) -> Result<$Output, Error> = $read;
+                let (received, length) = filled(outcome, arguments)?;
+                read(received, length)?;
+                Ok(StreamArrival {
+                    length: received,
+                    control: &[],
+                    buffer: carried.part(|all| &all.buffer),
+                })
             }
         }
     };

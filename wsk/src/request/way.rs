@@ -46,6 +46,20 @@ pub trait Way<B>: 'static {
     fn not_started(error: Error, carried: B) -> Self::NotStarted;
 }
 
+/// A way to carry the buffer of a [prepared](crate::operation::Prepared) operation.
+pub trait HasBuffer<B>: Way<B> {
+    /// The buffer that the operation was made with.
+    type Buffer;
+
+    /// The buffer in the carried value.
+    #[doc(hidden)]
+    fn buffer(carried: &B) -> &Self::Buffer;
+
+    /// As [`buffer`](Self::buffer), to be changed.
+    #[doc(hidden)]
+    fn buffer_mut(carried: &mut B) -> &mut Self::Buffer;
+}
+
 /// The end of an operation that owned its buffer: its result, and the buffer.
 ///
 /// ```
@@ -176,10 +190,31 @@ macro_rules! buffer_comes_back {
     };
 }
 
+/// The buffer is all that is carried.
+macro_rules! the_buffer_itself {
+    ($B:ty) => {
+        type Buffer = $B;
+
+        #[inline]
+        fn buffer(carried: &$B) -> &$B {
+            carried
+        }
+
+        #[inline]
+        fn buffer_mut(carried: &mut $B) -> &mut $B {
+            carried
+        }
+    };
+}
+
 impl<B: SendBuffer> Way<B> for ToSend {
     type Carry = Self;
 
     buffer_comes_back!();
+}
+
+impl<B: SendBuffer> HasBuffer<B> for ToSend {
+    the_buffer_itself!(B);
 }
 
 impl<B: ReceiveBuffer> Way<B> for ToReceive {
@@ -188,10 +223,18 @@ impl<B: ReceiveBuffer> Way<B> for ToReceive {
     buffer_comes_back!();
 }
 
+impl<B: ReceiveBuffer> HasBuffer<B> for ToReceive {
+    the_buffer_itself!(B);
+}
+
 impl<B: SendList> Way<B> for List {
     type Carry = Self;
 
     buffer_comes_back!();
+}
+
+impl<B: SendList> HasBuffer<B> for List {
+    the_buffer_itself!(B);
 }
 
 /// Fails if a buffer that stays locked must not be received into again: a request may have sent from it through a shared
@@ -245,9 +288,17 @@ impl Way<()> for Nothing {
     nothing_comes_back!((), |()| ());
 }
 
+impl HasBuffer<()> for Nothing {
+    the_buffer_itself!(());
+}
+
 /// Carries something of the request's own, which becomes its result.
 impl<B: Ingredient> Way<B> for Own {
     type Carry = Self;
 
     nothing_comes_back!(B, core::mem::forget);
+}
+
+impl<B: Ingredient> HasBuffer<B> for Own {
+    the_buffer_itself!(B);
 }

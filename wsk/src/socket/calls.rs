@@ -1298,20 +1298,17 @@ calls!([B] ReceiveCall, B: p, irp => match p.control {
 // SAFETY: as for `ReceiveFromCall`.
 unsafe impl Repeatable for ReceiveCall {}
 
-/// The progress of a receive that fills its buffer. Not every provider waits until the buffer is full.
+/// The socket of a receive that fills its buffer, to go on with. Not every provider waits until the buffer is full.
 #[derive(Debug)]
 pub struct Progress {
     /// The socket. It may be closed meanwhile.
     socket: Shared<Socket<ConnectionCategory>>,
-    pub(crate) received: usize,
 }
 
 impl Progress {
-    /// The progress before the first receive.
-    pub(crate) fn none(socket: &Handle<ConnectionCategory>) -> Self {
+    pub(crate) fn on(socket: &Handle<ConnectionCategory>) -> Self {
         Self {
             socket: socket.share(),
-            received: 0,
         }
     }
 }
@@ -1358,21 +1355,20 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0
         carried: NonNull<Beside<Progress, B>>,
     ) -> Option<Result<More, NTSTATUS>> {
         let whole = arguments.whole();
-        // SAFETY: the caller gives what is carried, of which the progress is no part that is lent. The whole is the extent of the buffer,
+        let received = arguments.before_rest().saturating_add(outcome.information);
+        // No bytes mean the end of the connection. A full buffer is finished.
+        if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
+            return None;
+        }
+        // SAFETY: the caller gives what is carried, of which the progress is no part that WSK uses. The whole is the extent of the buffer,
         // which is still lent, since the parameters were bound, and so is its rest.
         unsafe {
-            let progress = Beside::ingredient(carried).as_mut();
-            let received = progress.received.saturating_add(outcome.information);
-            // No bytes mean the end of the connection. A full buffer is finished.
-            if !outcome.status.is_success() || outcome.information == 0 || received >= whole.Length {
-                return None;
-            }
-            progress.received = received;
+            // These bytes have come, even if no more can.
+            arguments.set_rest(Described::of(whole).rest(received).as_wsk_buf());
             // To succeed with fewer bytes would look like the end of the connection.
-            let Some(socket) = Handle::from_open(&progress.socket) else {
+            let Some(socket) = Handle::from_open(&Beside::ingredient(carried).as_ref().socket) else {
                 return Some(Err(STATUS_CANCELLED));
             };
-            arguments.set_buffer(Described::of(whole).rest(received).as_wsk_buf());
             let call = ReceiveCall::of(&socket, places.buffer(), 0, Wanted::None);
             Some(Ok(More { socket, call }))
         }
@@ -1384,6 +1380,9 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0
         self.0.flags = 0;
     }
 );
+
+// SAFETY: as for `ReceiveFromCall`. The rest of the buffer is described anew by each run.
+unsafe impl Repeatable for ReceiveAllCall {}
 
 /// The next call of a receive that goes on: the socket, which this keeps open, and the parameters for the rest of the buffer. The rest is
 /// described in the operation's arguments.

@@ -41,6 +41,7 @@ mod older;
 mod options;
 mod pools;
 mod prepared;
+mod prepared_filling;
 mod refused;
 mod requests;
 mod resolution;

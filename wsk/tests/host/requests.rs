@@ -91,10 +91,7 @@ const REQUESTS: [(&str, Option<Reason>); 38] = [
     ),
     ("[`send`](crate::ConnectedSocket::send)", None),
     ("[`receive`](crate::ConnectedSocket::receive)", None),
-    (
-        "[`receive_all`](crate::ConnectedSocket::receive_all)",
-        Some(Reason::Several),
-    ),
+    ("[`receive_all`](crate::ConnectedSocket::receive_all)", None),
     (
         "[`drain`](crate::ConnectedSocket::drain)",
         Some(Reason::Once),
@@ -129,7 +126,7 @@ const REQUESTS: [(&str, Option<Reason>); 38] = [
     ),
     (
         "[`receive_exact`](crate::ConnectedSocket::receive_exact)",
-        Some(Reason::Several),
+        None,
     ),
     ("[`name_of`](crate::Provider::name_of)", Some(Reason::Name)),
     (
@@ -195,16 +192,14 @@ const REQUESTS: [(&str, Option<Reason>); 38] = [
 enum Reason {
     Makes = 1,
     Once,
-    Several,
     Name,
     Unsafe,
     Redirected,
 }
 
-const REASONS: [&str; 6] = [
+const REASONS: [&str; 5] = [
     "A new socket comes of each: there is nothing to keep but the IRP, which [pools of operations](crate::operation::Operations) keep.",
     "It happens once to a connection.",
-    "A run would be as many IRPs as it takes to fill the buffer, and a prepared operation has one: prepare [`receive`](crate::ConnectedSocket::receive).",
     "New memory comes of each, which is the caller's: there is nothing to keep but the IRP, which [pools of operations](crate::operation::Operations) keep.",
     "Its caller vouches for the input and the output of one request.",
     "WFP redirects a connection once, and then the answer stays the same.",
@@ -596,7 +591,7 @@ macro_rules! told {
 macro_rules! row {
     (
         $provider:expr, $row:literal, $with:ident = $made:expr,
-        $before:expr, $request:expr, $after:expr, $says:expr $(, $prepare:ident)?
+        $before:expr, $request:expr, $after:expr, $says:expr $(, $prepare:ident $(sees $seen:expr)?)?
     ) => {{
         let (provider, says): (&Provider, String) = ($provider, $says.to_string());
         let check = |output: String, finisher: usize| {
@@ -689,6 +684,13 @@ macro_rules! row {
         }
         let ran: &[&str] = &[$(
             {
+                $(
+                    let says: String = $seen.to_string();
+                    let check = |output: String, finisher: usize| {
+                        let (row, finisher) = (REQUESTS[$row].0, FINISHERS[finisher]);
+                        assert_eq!(output, says, "{row}, {finisher}");
+                    };
+                )?
                 row!(@$prepare $with = $made, $before, $request, $after, check);
                 stringify!($prepare)
             }
@@ -697,7 +699,7 @@ macro_rules! row {
     }};
     (@prepare $with:ident = $made:expr, $before:expr, $request:expr, $after:expr, $check:ident) => {{
         let $with = &$made;
-        let mut prepared = $request.prepare().map_err(|refused| refused.error).unwrap();
+        let mut prepared = $request.prepare().map_err(Error::from).unwrap();
         for _ in 0..2 {
             $before;
             $check(prepared.wait().unwrap().says(), 11);
@@ -1119,7 +1121,8 @@ fn requests_of_a_connection_with_every_finisher() {
             peer_says(&kept.1, b"four", false),
             kept.0.receive_all(four()),
             nothing(),
-            4
+            4,
+            prepare
         );
         row!(
             provider,
@@ -1128,7 +1131,8 @@ fn requests_of_a_connection_with_every_finisher() {
             peer_says(&kept.1, b"four", false),
             kept.0.receive_exact(four()),
             nothing(),
-            ""
+            "",
+            prepare sees 4
         );
         row!(
             provider,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use wsk::operation::Ended;
 use wsk::{ConnectedSocket, ConnectionSocket, Family, MdlChain, NonPagedBuffer, Provider};
 use wsk_miri::Manner;
 
@@ -156,6 +157,31 @@ fn going_on() {
             std::thread::yield_now();
         }
         assert_eq!(told.lock().unwrap().take().unwrap().unwrap(), 9);
+        let room = NonPagedBuffer::new(9).unwrap();
+        let mut prepared = server.receive_all(room).prepare().unwrap();
+        let prepared = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for piece in [b"one", b"two", b"six"].repeat(4) {
+                    client.send(piece).wait().unwrap();
+                }
+            });
+            assert_eq!(prepared.wait().unwrap().bytes(), b"onetwosix");
+            let (sender, told) = std::sync::mpsc::channel();
+            let tell = move |ended| drop(sender.send(ended));
+            prepared.start_with(tell).unwrap();
+            let ended: Ended<_, _> = told.recv().unwrap();
+            assert_eq!(ended.result().unwrap().bytes(), b"onetwosix");
+            let started = ended.into_operation().unwrap().start().unwrap();
+            let ended = started.wait().unwrap();
+            assert_eq!(ended.result().unwrap().bytes(), b"onetwosix");
+            let started = ended.into_operation().unwrap().start().unwrap();
+            let ended = block_on(started);
+            assert_eq!(ended.result().unwrap().bytes(), b"onetwosix");
+            ended.into_operation().unwrap()
+        });
+        let prepared = prepared.start().unwrap();
+        client.send(b"one").wait().unwrap();
+        drop(prepared);
         let left = server
             .receive_all(NonPagedBuffer::new(9).unwrap())
             .start()
