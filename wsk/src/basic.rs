@@ -3,14 +3,11 @@
 
 #![forbid(unsafe_code)]
 
-use wsk_sys::{IPPROTO, SOCK_STREAM};
-
 use crate::address::Family;
 use crate::error::Error;
-use crate::methods::{closed, open_socket, opened};
+use crate::methods::{closed, open_socket};
 use crate::registration::Provider;
-use crate::request;
-use crate::socket::{BasicSocket, Making};
+use crate::socket::{BasicSocket, Making, OverStreams};
 
 closed!(BasicSocket);
 
@@ -41,9 +38,9 @@ impl BasicSocket {
     /// As for [`open_datagram`](Self::open_datagram).
     #[doc(alias = "WskSocket")]
     pub fn open_stream(provider: &Provider, family: Family) -> Result<Self, Error> {
-        let protocol = IPPROTO::IPPROTO_TCP.0.cast_unsigned();
-        let making = Making::of(provider, family, false, None);
-        let handle = opened(request::open_over(making, SOCK_STREAM, protocol))?;
+        let mut making = Making::of(provider, family, false, None);
+        making.own = OverStreams(true);
+        let handle = open_socket(making)?;
         Ok(Self { handle })
     }
 }

@@ -98,6 +98,14 @@ impl Call {
         }
     }
 
+    /// Turns the answer of a function that takes no IRP into a result. Out of line, as the error of a table is long.
+    pub(crate) fn answered(self, answer: &Result<NTSTATUS, DispatchError>) -> Result<(), Error> {
+        match answer {
+            Ok(status) => self.succeeded(*status),
+            Err(error) => Err(Error::of_dispatch(error)),
+        }
+    }
+
     #[cold]
     const fn failed(self, status: NTSTATUS) -> Error {
         Error::Call { call: self, status }
@@ -453,13 +461,11 @@ impl From<Error> for NTSTATUS {
 }
 
 impl Error {
-    /// The same error for another call.
-    pub(crate) const fn of_call(self, other: Call) -> Self {
-        let mut error = self;
-        if let Self::Call { call, .. } | Self::Abandoned { call, .. } = &mut error {
+    /// Makes it the error of another call. In place, as errors are long.
+    pub(crate) const fn set_call(&mut self, other: Call) {
+        if let Self::Call { call, .. } | Self::Abandoned { call, .. } = self {
             *call = other;
         }
-        error
     }
 }
 
@@ -489,11 +495,17 @@ impl<T> From<(Self, T)> for Error {
 }
 
 impl From<DispatchError> for Error {
+    fn from(error: DispatchError) -> Self {
+        Self::of_dispatch(&error)
+    }
+}
+
+impl Error {
     // Not inlined, so that functions that differ in types only are the same code, which the linker folds.
     #[cold]
     #[inline(never)]
-    fn from(error: DispatchError) -> Self {
-        match error {
+    pub(crate) fn of_dispatch(error: &DispatchError) -> Self {
+        match *error {
             DispatchError::Absent { entry } | DispatchError::TooNew { entry, .. } => {
                 Self::NoEntry { entry }
             }

@@ -4,21 +4,13 @@
 
 use crate::address::Family;
 use crate::error::Error;
-use crate::request::{Open, Request, open, set_both_families};
+use crate::request::{open, set_both_families};
 use crate::socket::{Category, Handle, Making};
 
 /// Opens a socket and waits for it. Opens a socket of `Family::Dual` to both families.
 pub(crate) fn open_socket<C: Category>(making: Making<C>) -> Result<Handle<C>, Error> {
-    opened(open(making))
-}
-
-/// Waits for a socket that is being opened. Opens a socket of `Family::Dual` to both families.
-pub(crate) fn opened<C: Category>(
-    request: Request<'static, Open, Making<C>>,
-) -> Result<Handle<C>, Error> {
-    let family = request.carried.family();
-    let handle = request.wait()?;
-    if family == Family::Dual {
+    let handle = open(making).wait()?;
+    if handle.family() == Family::Dual {
         set_both_families(&handle)?;
     }
     Ok(handle)
@@ -41,9 +33,7 @@ macro_rules! bound_by_address {
             #[doc(alias = "WskBind")]
             pub fn bind(&self, local: impl $crate::ToSocketAddr) -> Result<(), Error> {
                 let local: SocketAddr = local.decoded()?;
-                $crate::request::bind(&self.handle, &local)?;
-                self.handle.set_bound();
-                Ok(())
+                $crate::request::bind(&self.handle, &local)
             }
 
             /// [`bind`](Self::bind) to an address of any family, such as [`UnixAddress`](crate::UnixAddress). IRQL: `<= APC_LEVEL`;
@@ -55,9 +45,7 @@ macro_rules! bound_by_address {
             #[doc(alias = "WskBind")]
             pub fn bind_to(&self, local: impl Into<$crate::Endpoint>) -> Result<(), Error> {
                 let local: $crate::Endpoint = local.into();
-                $crate::request::bind(&self.handle, &local)?;
-                self.handle.set_bound();
-                Ok(())
+                $crate::request::bind(&self.handle, &local)
             }
 
             /// The local address of a socket of any family. IRQL: `<= APC_LEVEL`; waits.

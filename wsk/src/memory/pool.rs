@@ -812,8 +812,8 @@ impl<T> Rundown<T> {
         if moving.is_err() {
             return Err(value);
         }
-        // INVARIANT: who has changed the phase to `MOVING` has the place.
-        Moving(self).replace(Some(value));
+        // INVARIANT: who has changed the phase to `MOVING` has the place. There was no value to drop.
+        core::mem::forget(Moving(self).replace(Some(value)));
         // INVARIANT: there is a value, which nobody uses.
         self.word.store(FULL, Ordering::Release);
         Ok(())

@@ -293,7 +293,9 @@ where
     // The load moves once, into the operation, where it is dropped.
     fn run<L: Limit>(request: Request<'_, F, B>, limit: L) -> Waited<F, B> {
         let may_wait = limit.begin(F::Operation::CALL)?;
-        let in_flight = request.begin_with::<_, Error>(Unladen::new()?)?;
+        // First: the request would move once more to the receiver of the call below.
+        let operation = Unladen::new()?;
+        let in_flight = request.begin_with::<_, Error>(operation)?;
         let over = if L::LIMITS {
             in_flight.drop_after(&limit, may_wait)?
         } else {

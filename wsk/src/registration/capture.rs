@@ -676,7 +676,7 @@ impl AtOnce<'_> {
         let answer = unsafe {
             table.wsk_control_client(capture.client(), code, input, output, returned, None)
         };
-        Call::WskControlClient.succeeded(answer?)
+        Call::WskControlClient.answered(&answer)
     }
 }
 

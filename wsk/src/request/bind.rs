@@ -49,13 +49,20 @@ enum SetUp<'l> {
 
 /// Binds a socket to a local address. IRQL: `<= APC_LEVEL`; waits.
 pub(crate) fn bind<C: Category>(socket: &Handle<C>, local: &dyn Local) -> Result<(), Error> {
-    set_up(socket, SetUp::Bind(local))
+    let bound = set_up(socket, SetUp::Bind(local));
+    if bound.is_ok() {
+        socket.set_bound();
+    }
+    bound
 }
 
 /// Opens a new IPv6 socket to IPv4, too. IRQL: `<= APC_LEVEL`; waits.
 pub(crate) fn set_both_families<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
-    let done = set_up(socket, SetUp::BothFamilies);
-    done.map_err(|error| error.of_call(Call::WskControlSocket))
+    let mut done = set_up(socket, SetUp::BothFamilies);
+    if let Err(error) = &mut done {
+        error.set_call(Call::WskControlSocket);
+    }
+    done
 }
 
 /// One function for both steps, so that a driver contains the code that runs an operation only once.

@@ -71,7 +71,7 @@ pub(crate) use listen::listen;
 pub(crate) use name_info::name_of;
 pub use name_info::{GettingName, NameInfo, NameOf, NameRoom};
 pub use open::{Open, OpenConnected, Opening, OpeningConnected};
-pub(crate) use open::{open, open_connected, open_over};
+pub(crate) use open::{open, open_connected};
 pub use receive::{
     All, Drain, Draining, Receive, ReceiveAll, ReceiveExact, Receiving, ReceivingAll,
     ReceivingExact, StreamArrival,

@@ -16,10 +16,7 @@ use crate::socket::{Category, ConnectedSocket, ConnectionCategory, Handle, Makin
 
 /// The request to open a socket.
 #[derive(Debug)]
-pub struct Open {
-    kind: u16,
-    protocol: u32,
-}
+pub struct Open(());
 
 /// The operation that opens a socket, which the types of handles name.
 #[derive(Debug)]
@@ -54,19 +51,9 @@ pub struct OpenConnected {
 pub struct OpeningConnected;
 
 pub(crate) fn open<C: Category>(making: Making<C>) -> Request<'static, Open, Making<C>> {
-    open_over(making, C::KIND, C::PROTOCOL)
-}
-
-/// Like [`open`], with another transport than the category's usual one.
-pub(crate) fn open_over<C: Category>(
-    making: Making<C>,
-    kind: u16,
-    protocol: u32,
-) -> Request<'static, Open, Making<C>> {
-    let protocol = protocol_of(making.family(), protocol);
     Request {
         target: (),
-        function: Open { kind, protocol },
+        function: Open(()),
         carried: making,
     }
 }
@@ -105,14 +92,6 @@ pub(super) fn made<C: Category>(
     })
 }
 
-/// The protocol for a socket of this family. `of_ip` is the protocol to use with IP.
-fn protocol_of(family: Family, of_ip: u32) -> u32 {
-    match family {
-        Family::Other(other) => other.protocol().into(),
-        _ => of_ip,
-    }
-}
-
 impl Sealed for Open {}
 
 impl<C: Category> Function<Making<C>> for Open {
@@ -125,7 +104,7 @@ impl<C: Category> Function<Making<C>> for Open {
         _: &mut Arguments,
         _: Places<'x>,
     ) -> Result<Bound<'x, SocketCall<C>>, Error> {
-        Ok(SocketCall::new(lent.lend(), self.kind, self.protocol))
+        Ok(SocketCall::new(lent.lend()))
     }
 }
 
@@ -163,9 +142,8 @@ impl Function<Making<ConnectionCategory>> for OpenConnected {
     ) -> Result<Bound<'x, SocketConnectCall>, Error> {
         let family = lent.family();
         self.to.put(family, true, &mut arguments.address)?;
-        self.local.put(family, false, &mut lent.local)?;
-        let protocol = protocol_of(family, ConnectionCategory::PROTOCOL);
-        Ok(SocketConnectCall::new(lent.lend(), protocol, places))
+        self.local.put(family, false, &mut lent.own)?;
+        Ok(SocketConnectCall::new(lent.lend(), places))
     }
 }
 

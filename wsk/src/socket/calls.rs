@@ -7,8 +7,8 @@ use core::ptr::NonNull;
 
 use wsk_sys::{
     ADDRINFOEXW, CMSGHDR, DispatchError, IRP, NTSTATUS, SIO_WSK_REGISTER_EXTENSION,
-    SIO_WSK_SET_RECEIVE_EX_CALLBACK, SO_WSK_EVENT_CALLBACK, SO_WSK_SECURITY, SOCK_STREAM, SOCKADDR,
-    SOL_SOCKET, STATUS_CANCELLED, UNICODE_STRING, WSK_BUF, WSK_CLIENT_CONNECTION_DISPATCH,
+    SIO_WSK_SET_RECEIVE_EX_CALLBACK, SO_WSK_EVENT_CALLBACK, SO_WSK_SECURITY, SOCKADDR, SOL_SOCKET,
+    STATUS_CANCELLED, UNICODE_STRING, WSK_BUF, WSK_CLIENT_CONNECTION_DISPATCH,
     WSK_CONTROL_SOCKET_TYPE, WSK_EVENT_DISABLE, WSK_EXTENSION_CONTROL_IN,
     WSK_EXTENSION_CONTROL_OUT, WSK_FLAG_DRAIN, WSK_FLAG_WAITALL, WSK_INSPECT_ACTION,
     WSK_INSPECT_ID, WSK_SOCKET, WSK_TRANSPORT_LIST_CHANGE, WskProviderBasicDispatch,
@@ -499,18 +499,14 @@ makes!([] AcceptCall, ConnectionCategory: p, irp => p.table.wsk_accept(
 pub struct SocketCall<C: Category> {
     /// The socket to be made, which has the other parameters. They are read when the call is made, so that they need not be moved there.
     making: NonNull<Making<C>>,
-    kind: u16,
-    protocol: u32,
 }
 
 impl<C: Category> SocketCall<C> {
-    pub(crate) fn new(making: Loan<'_, Making<C>>, kind: u16, protocol: u32) -> Bound<'_, Self> {
+    pub(crate) fn new(making: Loan<'_, Making<C>>) -> Bound<'_, Self> {
         // INVARIANT: what is made is lent, and has the capture and the owner. Context and callbacks stay until the socket is closed: whoever
         // takes it has them.
         Bound::new(Self {
             making: Loan::place(making),
-            kind,
-            protocol,
         })
     }
 }
@@ -519,8 +515,9 @@ makes!([C: Category] SocketCall<C>, C: p, irp => {
     let making = p.making.as_ref();
     let (capture, owner) = (making.capture(), making.owner());
     let (context, callbacks) = making.callbacks();
+    let (kind, protocol) = making.transport();
     capture.dispatch()?.wsk_socket(
-        capture.client(), making.family().number(), p.kind, p.protocol, C::FLAG, context, callbacks.map(NonNull::cast),
+        capture.client(), making.family().number(), kind, protocol, C::FLAG, context, callbacks.map(NonNull::cast),
         owner.process, owner.thread, owner.security, irp
     )
 });
@@ -530,20 +527,17 @@ makes!([C: Category] SocketCall<C>, C: p, irp => {
 pub struct SocketConnectCall {
     /// As for [`SocketCall`].
     making: NonNull<Making<ConnectionCategory>>,
-    protocol: u32,
     remote: NonNull<SOCKADDR>,
 }
 
 impl SocketConnectCall {
     pub(crate) fn new<'x>(
         making: Loan<'x, Making<ConnectionCategory>>,
-        protocol: u32,
         places: Places<'x>,
     ) -> Bound<'x, Self> {
         // INVARIANT: as for `WskSocket`; the addresses are in the arguments and in what is carried.
         Bound::new(Self {
             making: Loan::place(making),
-            protocol,
             remote: places.address(),
         })
     }
@@ -553,9 +547,10 @@ makes!([] SocketConnectCall, ConnectionCategory: p, irp => {
     let making = p.making.as_ref();
     let (capture, owner) = (making.capture(), making.owner());
     let (context, callbacks) = making.callbacks();
-    let local = NonNull::from(&making.local).cast();
+    let (kind, protocol) = making.transport();
+    let local = NonNull::from(&making.own).cast();
     capture.dispatch()?.wsk_socket_connect(
-        capture.client(), SOCK_STREAM, p.protocol, local, p.remote,
+        capture.client(), kind, protocol, local, p.remote,
         context, callbacks, owner.process, owner.thread, owner.security, irp
     )
 });
@@ -646,7 +641,7 @@ calls!([B] NameInfoCall, B: p, irp => p.table.wsk_get_name_info(
     const POINTS_INTO_CARRIED: bool = true;
 );
 
-/// The parameters of `WskBind`, or of what else is done to a socket before it can be used.
+/// The parameters of `WskBind`, or of another step that a socket takes before it can be used.
 #[derive(Clone, Copy)]
 pub enum SetUpCall<C: Category> {
     #[doc(hidden)]
@@ -1568,7 +1563,6 @@ const IOCTL: WSK_CONTROL_SOCKET_TYPE = WSK_CONTROL_SOCKET_TYPE::WskIoctl;
 /// The parameters of `WskControlSocket`, over the arguments.
 #[derive(Clone, Copy)]
 pub struct ControlCall {
-    table: WskProviderBasicDispatch,
     socket: NonNull<WSK_SOCKET>,
     kind: WSK_CONTROL_SOCKET_TYPE,
     code: u32,
@@ -1585,7 +1579,6 @@ impl ControlCall {
         level: u32,
     ) -> Self {
         Self {
-            table: C::basic(socket.dispatch()),
             socket: socket.as_ptr(),
             kind,
             code,
@@ -1682,7 +1675,7 @@ impl ControlCall {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
-        may_have_events(socket)?;
+        require_events(socket)?;
         arguments.set_events(mask | WSK_EVENT_DISABLE);
         // INVARIANT: the structure is in the arguments, and points at a static.
         Ok(Bound::new(Self {
@@ -1713,9 +1706,12 @@ impl ControlCall {
     ///
     /// As for [`Call::submit`]. The IRP may be absent if the code takes none.
     unsafe fn call(&self, irp: Option<NonNull<IRP>>) -> Result<NTSTATUS, DispatchError> {
-        // SAFETY: the caller gives the IRP; the socket is open. Input and output are those that the code takes.
+        // SAFETY: the caller gives the IRP. The socket is open, so it has a table, which begins with the functions that every socket has. Input
+        // and output are those that the code takes.
         unsafe {
-            self.table.wsk_control_socket(
+            let table = NonNull::new_unchecked((*self.socket.as_ptr()).Dispatch.cast_mut());
+            // Every Windows has these functions.
+            WskProviderBasicDispatch::new(table.cast(), 0).wsk_control_socket(
                 self.socket,
                 self.kind,
                 self.code,
@@ -1788,7 +1784,14 @@ calls!([B] LentControlCall, B: p, irp => p.0.call(Some(irp)));
 // SAFETY: what they point at is lent, or in the arguments, which nobody changes between two runs.
 unsafe impl Repeatable for LentControlCall {}
 
-fn may_have_events<C: Category>(socket: &Handle<C>) -> Result<(), Error> {
+fn may_have_events<C: Category>(socket: &Socket<C>) -> bool {
+    socket.has_events() && socket.ready() != 0
+}
+
+/// Fails for a socket that cannot have events.
+#[cold]
+#[inline(never)]
+fn require_events<C: Category>(socket: &Socket<C>) -> Result<(), Error> {
     if !socket.has_events() {
         return Err(Error::NoEvents);
     }
@@ -1831,14 +1834,15 @@ impl AtOnce<'_> {
         // they lead to stays:
         // * the socket's context and table of events until its close has completed;
         // * by the invariant of what is registered, the context and the table as the interface wants them, for this socket.
-        let status = unsafe { call.call(None) }?;
-        CallName::WskControlSocket.succeeded(status)
+        CallName::WskControlSocket.answered(&unsafe { call.call(None) })
     }
 }
 
 /// Enables the events in `mask`, of a socket with a handler. IRQL: `<= DISPATCH_LEVEL`.
 pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Result<(), Error> {
-    may_have_events(socket)?;
+    if !may_have_events(socket) {
+        return require_events(socket);
+    }
     AtOnce::Enable(mask).carry_out(socket)
 }
 

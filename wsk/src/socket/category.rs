@@ -31,8 +31,8 @@ pub trait Category: Copy + 'static {
     type Entries: Entries;
     /// The table of the client's callbacks.
     type Callbacks: 'static;
-    /// The local address for `WskSocketConnect`, of the category that it makes.
-    type Local: Default + Send + Sync;
+    /// The parameters for making a socket that only this category has.
+    type Own: Own;
     /// Whether a socket stays of this category, so that events may be enabled.
     const COMMITTED: bool;
 
@@ -80,7 +80,7 @@ impl Committed for ListenCategory {}
 macro_rules! category {
     (
         $(#[$doc:meta])* $name:ident: $kind:expr, $protocol:expr, $flag:expr, $dispatch:ident($table:ident), $callbacks:ty,
-        $entries:ty, $read:expr, $local:ty, $bound:ident
+        $entries:ty, $read:expr, $own:ty, $bound:ident
     ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
@@ -93,7 +93,7 @@ macro_rules! category {
             type Dispatch = $dispatch;
             type Entries = $entries;
             type Callbacks = $callbacks;
-            type Local = $local;
+            type Own = $own;
             const COMMITTED: bool = $flag != WSK_FLAG_STREAM_SOCKET;
             type Table = $table;
             const TYPED: unsafe fn(NonNull<$table>, u32) -> $dispatch = $dispatch::new;
@@ -152,7 +152,30 @@ category! {
 category! {
     /// Basic sockets, for options and I/O control operations of a transport; usually that of UDP.
     BasicCategory: SOCK_DGRAM, IPPROTO::IPPROTO_UDP, WSK_FLAG_BASIC_SOCKET,
-    WskProviderBasicDispatch(WSK_PROVIDER_BASIC_DISPATCH), (), (), |_, _| (), (), nowhere
+    WskProviderBasicDispatch(WSK_PROVIDER_BASIC_DISPATCH), (), (), |_, _| (), OverStreams, nowhere
+}
+
+/// The parameters for making a socket that only one category has.
+pub trait Own: Default + Send + Sync {
+    /// Whether the transport is that of streams, instead of the category's.
+    fn over_streams(&self) -> bool {
+        false
+    }
+}
+
+impl Own for () {}
+
+/// The local address for `WskSocketConnect`.
+impl Own for Storage {}
+
+/// The choice of a transport that basic sockets have.
+#[derive(Debug, Default)]
+pub struct OverStreams(pub(crate) bool);
+
+impl Own for OverStreams {
+    fn over_streams(&self) -> bool {
+        self.0
+    }
 }
 
 /// Entries that are read from a table once.

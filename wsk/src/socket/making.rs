@@ -14,7 +14,8 @@ use crate::memory::{Rare, Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::event_context::Events;
 use crate::socket::open::{Fresh, Operations};
-use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Socket};
+
+use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Own as _, Socket};
 
 /// A socket that is being made. Dropping this closes a socket that nobody has taken.
 ///
@@ -35,8 +36,8 @@ pub struct Making<C: Category> {
     operations: Operations,
     socket: Option<Fresh<C>>,
     bound: bool,
-    /// The local address of `WskSocketConnect`.
-    pub(crate) local: C::Local,
+    /// The parameters that only this category has.
+    pub(crate) own: C::Own,
 }
 
 impl<C: Category> Making<C> {
@@ -68,7 +69,7 @@ impl<C: Category> Making<C> {
             operations: Operations::none(),
             socket: None,
             bound,
-            local: C::Local::default(),
+            own: C::Own::default(),
         }
     }
 
@@ -86,6 +87,19 @@ impl<C: Category> Making<C> {
     /// The pointers to the owner for WSK, valid as long as this.
     pub(crate) fn owner(&self) -> OwnerPointers {
         self.owner.pointers()
+    }
+
+    /// The type of the socket (`SOCK_…`) and its protocol, for WSK.
+    pub(crate) fn transport(&self) -> (u16, u32) {
+        let (kind, protocol) = if self.own.over_streams() {
+            (ConnectionCategory::KIND, ConnectionCategory::PROTOCOL)
+        } else {
+            (C::KIND, C::PROTOCOL)
+        };
+        match self.family {
+            Family::Other(other) => (kind, other.protocol().into()),
+            _ => (kind, protocol),
+        }
     }
 
     /// Adds a handler's events. If there was no memory for them, [`prepare`](Self::prepare) fails.
