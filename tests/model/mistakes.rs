@@ -183,13 +183,13 @@ const PLACES: &[Place] = &[
     Place {
         file: "operation/prepared.rs",
         right: "        drop(prepared);
-        held.tell",
+        held.notify",
         with: r#"        let slot = prepared.slot;
         drop(prepared);
         if made("slot_touched_after_giving_back") {
             slot.parameters.with_mut(|_| ());
         }
-        held.tell"#,
+        held.notify"#,
     },
     Place {
         file: "operation/prepared.rs",
@@ -197,7 +197,7 @@ const PLACES: &[Place] = &[
         with: r#"        if prepared.is_abandoned() && made("not_taken_up_again") {
             prepared.slot.give_back();
             core::mem::forget(prepared);
-            held.tell(wsk_sys::STATUS_SUCCESS);
+            held.notify(wsk_sys::STATUS_SUCCESS);
             return;
         }
         if prepared.is_abandoned() {"#,

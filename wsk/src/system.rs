@@ -213,7 +213,7 @@ pub(crate) fn pause(_: MayWait, time: Duration) {
 ///
 /// The lock is 0, which is free, until it is used. What is in cells is touched with the lock held only. Timer and DPC are initialised
 /// where `timer` says so.
-pub(crate) struct Locked<T> {
+pub(crate) struct SpinLocked<T> {
     lock: UnsafeCell<usize>,
     value: UnsafeCell<T>,
     timer: UnsafeCell<TimerState>,
@@ -235,7 +235,7 @@ struct TimerState {
 }
 
 // SAFETY: what is in cells is touched with the lock held only, by the invariant.
-unsafe impl<T: Send> Sync for Locked<T> {}
+unsafe impl<T: Send> Sync for SpinLocked<T> {}
 
 /// A timer, as long as its lock is held.
 pub(crate) struct Timer<'t> {
@@ -244,18 +244,18 @@ pub(crate) struct Timer<'t> {
 }
 
 /// Says that this timer was stopped after it was set so many times.
-pub(crate) struct Stopped {
+pub(crate) struct TimerStopped {
     objects: &'static TimerObjects,
     count: usize,
 }
 
 /// Says that no DPC of a stopped timer is on its way, unless it was set again.
-pub(crate) struct Flushed(Stopped);
+pub(crate) struct Flushed(TimerStopped);
 
 /// The function that a timer calls at its time, by a DPC.
 pub(crate) type Ring = extern "system" fn(*mut KDPC, *mut c_void, *mut c_void, *mut c_void);
 
-impl<T> Locked<T> {
+impl<T> SpinLocked<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self {
             lock: UnsafeCell::new(0),
@@ -309,11 +309,11 @@ impl Timer<'_> {
     }
 
     /// Stops the timer.
-    pub(crate) fn stop(&mut self) -> Stopped {
+    pub(crate) fn stop(&mut self) -> TimerStopped {
         if let Some(cancel) = self.state.cancel {
             cancel(self.objects);
         }
-        Stopped {
+        TimerStopped {
             objects: self.objects,
             count: self.state.count,
         }
@@ -336,7 +336,7 @@ fn cancel(objects: &TimerObjects) {
 }
 
 /// Waits until all DPCs that are on their way have run, and so those of a timer that was stopped. IRQL: `<= APC_LEVEL`.
-pub(crate) fn flush(_: MayWait, stopped: Option<Stopped>) -> Option<Flushed> {
+pub(crate) fn flush(_: MayWait, stopped: Option<TimerStopped>) -> Option<Flushed> {
     // SAFETY: the IRQL allows to wait, as the proof says.
     unsafe { KeFlushQueuedDpcs() };
     // INVARIANT: it was stopped before the call, which waits for its DPCs.

@@ -353,9 +353,9 @@ impl<'x> SentList<'x> {
 }
 
 /// Unlocks a list when it is dropped, if `lend` does not finish.
-struct Locked<'x, B: SendList>(Lending<'x, B>);
+struct UnlockOnDrop<'x, B: SendList>(Lending<'x, B>);
 
-impl<B: SendList> Drop for Locked<'_, B> {
+impl<B: SendList> Drop for UnlockOnDrop<'_, B> {
     fn drop(&mut self) {
         self.0.unlock_list();
     }
@@ -373,7 +373,7 @@ unsafe impl<B: SendList> Carry<B> for List {
         let mut list = lending::<'x, _>(carried);
         // SAFETY: the same, until the caller unlocks the list.
         let first = unsafe { list.lock_list() }?;
-        let locked = Locked(list);
+        let locked = UnlockOnDrop(list);
         // The list is borrowed exclusively while it is locked, so the control information is read afterwards.
         let control = locked.0.0.part(B::control);
         core::mem::forget(locked);
@@ -386,7 +386,7 @@ unsafe impl<B: SendList> Carry<B> for List {
 
     unsafe fn take_back<const OWNED: bool>(carried: NonNull<B>, _: &mut Lock) {
         // INVARIANT: the caller has lent the list, whose operation is over.
-        drop(Locked(lending(carried)));
+        drop(UnlockOnDrop(lending(carried)));
     }
 
     /// `false`: the list is the owner's own memory, which may be lent again.

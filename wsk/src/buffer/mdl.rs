@@ -16,7 +16,7 @@ use crate::error::{Call, Error, Memory};
 use crate::irp::Lock;
 use crate::irql::may_touch_pageable;
 use crate::memory::atomic::Ordering;
-use crate::memory::{Head, Row};
+use crate::memory::{Row, RowHead};
 use crate::system::KERNEL_MODE;
 
 /// A part of an MDL chain, as WSK takes it: a `WSK_BUF`.
@@ -427,7 +427,7 @@ impl OwnMdl {
     }
 
     /// An MDL over all bytes of a row, built for nonpaged pool. IRQL: `<= DISPATCH_LEVEL`.
-    pub(super) fn over_row<H: Head>(row: &Row<H, u8>) -> Result<Self, Error> {
+    pub(super) fn over_row<H: RowHead>(row: &Row<H, u8>) -> Result<Self, Error> {
         let length = u32::try_from(row.capacity()).map_err(|_| Error::NoMemory(Memory::Mdl))?;
         let mdl = Self::over(row.place().cast(), length)?;
         // SAFETY: only this function has the MDL, which describes the bytes of a row, which lies in nonpaged pool.

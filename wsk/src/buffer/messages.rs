@@ -9,7 +9,7 @@ use wsk_sys::WSK_BUF_LIST;
 
 use crate::buffer::{Control, ControlMessage, Extent, Lock, UndoLock};
 use crate::error::{Error, Memory};
-use crate::memory::{Head, Row};
+use crate::memory::{Row, RowHead};
 
 /// A list of datagrams that one request sends to one address, with [control information](Self::control_mut) for all of them. It may be dropped
 /// at any IRQL up to `DISPATCH_LEVEL`, if the buffers may be.
@@ -44,18 +44,18 @@ use crate::memory::{Head, Row};
 /// The buffers of the last `locked` nodes are locked, each by its node's lock. While the list is in flight nothing touches the nodes.
 #[doc(alias = "WSK_BUF_LIST")]
 pub struct Messages<B> {
-    list: Row<List, Message<B>>,
+    list: Row<ListHead, Message<B>>,
 }
 
 /// The head of the pool block behind [`Messages`]; the nodes lie behind it. Nonpaged, because WSK reads the block at up to
 /// `DISPATCH_LEVEL`.
-struct List {
+struct ListHead {
     control: Control<{ ControlMessage::SPACE_FOR_ALL }>,
     /// The number of nodes whose buffers are locked.
     locked: usize,
 }
 
-impl Head for List {}
+impl RowHead for ListHead {}
 
 /// A datagram of a list.
 struct Message<B> {
@@ -90,7 +90,7 @@ impl<B> Messages<B> {
     ///
     /// [`Error::NoMemory`].
     pub fn with_capacity(capacity: usize) -> Result<Self, Error> {
-        let list = List {
+        let list = ListHead {
             control: Control::new(),
             locked: 0,
         };
@@ -248,7 +248,7 @@ impl<B> Messages<B> {
 
 /// Unlocks the buffers of the last nodes of a list when dropped.
 struct UndoList<'l, B> {
-    list: &'l mut Row<List, Message<B>>,
+    list: &'l mut Row<ListHead, Message<B>>,
     /// The number of these nodes.
     locked: usize,
 }

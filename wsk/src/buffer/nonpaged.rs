@@ -38,17 +38,17 @@ use crate::memory::{self, Row};
 /// it.
 #[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
 pub struct NonPagedBuffer {
-    block: Row<Head, u8>,
+    block: Row<BufferHead, u8>,
 }
 
 /// The head of the block of a [`NonPagedBuffer`]. The bytes lie behind it.
-struct Head {
+struct BufferHead {
     extent: Extent,
     mdl: Option<OwnMdl>,
     lost: AtomicBool,
 }
 
-impl memory::Head for Head {
+impl memory::RowHead for BufferHead {
     #[inline]
     fn is_left(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
@@ -67,7 +67,7 @@ impl NonPagedBuffer {
         if u32::try_from(length).is_err() {
             return Err(none);
         }
-        let head = Head {
+        let head = BufferHead {
             extent: Extent::empty(),
             mdl: None,
             lost: AtomicBool::new(false),
@@ -97,7 +97,7 @@ impl NonPagedBuffer {
     #[must_use]
     #[inline]
     pub fn is_lost(&self) -> bool {
-        memory::Head::is_left(&*self.block)
+        memory::RowHead::is_left(&*self.block)
     }
 
     /// The number of bytes.

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::cancel::Cancel;
 use crate::error::Error;
-use crate::memory::arena::{Exchangeable, Filling, Handle, Taken};
+use crate::memory::arena::{ArenaHandle, Exchangeable, FillingArena, Taken};
 
 /// A pool with a fixed number of buffers `B`, or of anything else that a driver takes and gives back.
 ///
@@ -42,7 +42,7 @@ use crate::memory::arena::{Exchangeable, Filling, Handle, Taken};
 /// ```
 #[doc(alias = "ExInitializeLookasideListEx")]
 pub struct BufferPool<B> {
-    buffers: Handle<B, Exchangeable>,
+    buffers: ArenaHandle<B, Exchangeable>,
 }
 
 impl<B: Send + 'static> BufferPool<B> {
@@ -54,7 +54,7 @@ impl<B: Send + 'static> BufferPool<B> {
     /// [`Error::NoOperations`] for a depth of 0, [`Error::NoMemory`], or the error of `make`.
     pub fn new(depth: u32, make: impl FnMut(u32) -> Result<B, Error>) -> Result<Self, Error> {
         let mut make = make;
-        let mut filling = Filling::new(depth)?;
+        let mut filling = FillingArena::new(depth)?;
         for number in 0..depth {
             filling.push(make(number)?);
         }

@@ -13,7 +13,7 @@ use core::time::Duration;
 use wsk_sys::KDPC;
 
 use crate::irql::MayWait;
-use crate::system::{Locked, flush};
+use crate::system::{SpinLocked, flush};
 
 /// How many wakers can wait. One that finds no room is woken at once, and its future polls again.
 const ROOM: usize = 16;
@@ -29,7 +29,7 @@ struct Alarm {
     wakers: [Option<Waker>; ROOM],
 }
 
-static ALARM: Locked<Alarm> = Locked::new(Alarm {
+static ALARM: SpinLocked<Alarm> = SpinLocked::new(Alarm {
     registered: 0,
     leaving: 0,
     wake_all: None,

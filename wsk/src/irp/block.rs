@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`Idle`] | its holder, while nothing is in flight |
 //! | [`Flight`] | its holder, who shares it with the provider and the completion routine |
-//! | [`Completed`] | the holder of a flight whose IRP has completed, or the routine when no holder is left |
+//! | [`CompletedFlight`] | the holder of a flight whose IRP has completed, or the routine when no holder is left |
 //! | [`Completing`] | the completion routine, before it publishes the completion |
 //! | [`Published`] | the completion routine, after it has published the completion: the part that the state leaves it |
 
@@ -62,7 +62,7 @@ pub(crate) struct Header {
     pub(super) announced: core::cell::Cell<Option<(*const (), *const RawWakerVTable)>>,
     /// The answer of the call. Only the holder uses it.
     pub(super) answer: core::cell::Cell<Answer>,
-    /// Told when the IRP has completed, after the state says so. It may outlive the block.
+    /// Notified when the IRP has completed, after the state says so. It may outlive the block.
     observer: Cell<Option<Observer>>,
     /// Ends a block that was left to the completion routine.
     discard: Cell<Discard>,
@@ -81,17 +81,17 @@ pub(crate) type Discard = unsafe fn(NonNull<Header>);
 /// Frees the memory of a block at rest that nobody has, or makes the block available to others.
 pub(crate) type GiveBack = unsafe fn(NonNull<Header>);
 
-/// Returns an observer that keeps the driver from being unloaded until it is told. The completion routine calls it with a block that is
+/// Returns an observer that keeps the driver from being unloaded until it is notified. The completion routine calls it with a block that is
 /// there: its holder has not seen the completion, or has left the block to the routine.
 pub(crate) type Hold = unsafe fn(NonNull<Header>) -> Observer;
 
-/// An observer: code that is told of a completion, once, without holding the operation.
+/// An observer: code that is notified of a completion, once, without holding the operation.
 ///
 /// # Invariants
 ///
 /// `completed` may be called with `context`, once, on any thread at up to `DISPATCH_LEVEL`: everything that the call needs is there until
 /// then.
-#[must_use = "an observer that is not told keeps what it has for ever"]
+#[must_use = "an observer that is not notified keeps what it has for ever"]
 pub(crate) struct Observer {
     completed: unsafe fn(NonNull<c_void>, NTSTATUS),
     context: NonNull<c_void>,
@@ -114,15 +114,18 @@ impl Observer {
 
     /// Keeps a reference until the completion, and then passes it to `W`.
     #[inline]
-    pub(crate) fn of<W: Tells<T>, T: Counted + Send + Sync>(shared: Shared<T>) -> Self {
+    pub(crate) fn of<W: Notified<T>, T: Counted + Send + Sync>(shared: Shared<T>) -> Self {
         /// # Safety
         ///
         /// `context` came from `Shared::<T>::into_raw` and is used this once, when the request has completed with this status.
-        unsafe fn completed<W: Tells<T>, T: Counted>(context: NonNull<c_void>, status: NTSTATUS) {
-            // SAFETY: the caller passes the reference that `into_raw` turned into the context, this once, and tells of the completion.
-            unsafe { W::tell(Shared::from_raw(context), status) };
+        unsafe fn completed<W: Notified<T>, T: Counted>(
+            context: NonNull<c_void>,
+            status: NTSTATUS,
+        ) {
+            // SAFETY: the caller passes the reference that `into_raw` turned into the context, this once, and notifies of the completion.
+            unsafe { W::notified(Shared::from_raw(context), status) };
         }
-        // INVARIANT: the observer owns the reference until it is told. The reference may be sent, and `W` takes it at any IRQL up to
+        // INVARIANT: the observer owns the reference until it is notified. The reference may be sent, and `W` takes it at any IRQL up to
         // DISPATCH_LEVEL.
         Self {
             completed: completed::<W, T>,
@@ -130,9 +133,9 @@ impl Observer {
         }
     }
 
-    /// Tells of the completion, with the status of the IRP, or with another error if the request could not be made.
+    /// Notifies of the completion, with the status of the IRP, or with another error if the request could not be made.
     #[inline]
-    pub(crate) fn tell(self, status: NTSTATUS) {
+    pub(crate) fn notify(self, status: NTSTATUS) {
         // SAFETY: by the invariant; this is the only time, as it takes the observer.
         unsafe { (self.completed)(self.context, status) };
     }
@@ -140,11 +143,11 @@ impl Observer {
 
 /// Takes back a reference that an observer has kept: the observer of a request that is [made with it](Observer::of) calls this once, at any
 /// IRQL up to `DISPATCH_LEVEL`.
-pub(crate) trait Tells<T: Counted> {
+pub(crate) trait Notified<T: Counted> {
     /// # Safety
     ///
-    /// An observer of this type, which had the reference, is told: the request has completed with this status, or could not be made.
-    unsafe fn tell(shared: Shared<T>, status: NTSTATUS);
+    /// An observer of this type, which had the reference, is notified: the request has completed with this status, or could not be made.
+    unsafe fn notified(shared: Shared<T>, status: NTSTATUS);
 }
 
 /// A block with room for a payload of this type.
@@ -447,13 +450,13 @@ impl<P> Idle<P> {
         self.cell(|header| &header.locked)
     }
 
-    /// Sets the observer, for a completion routine that tells observers. There must be none left from before.
+    /// Sets the observer, for a completion routine that notifies observers. There must be none left from before.
     #[inline]
     pub(super) fn set_observer(&mut self, observer: Observer) {
         *self.cell(|header| &header.observer) = Some(observer);
     }
 
-    /// The observer of a request that is over, or was not made, if the observer was not told.
+    /// The observer of a request that is over, or was not made, if the observer was not notified.
     pub(super) fn take_observer(&mut self) -> Option<Observer> {
         self.block.take_observer()
     }
@@ -668,10 +671,10 @@ impl<P> Flight<P> {
 
     /// The header, for a method of this type whose code is compiled once for all payloads.
     #[inline]
-    pub(super) fn held(&self) -> Held<'_> {
-        // INVARIANT: this is the one holder, and stays on one thread while it is borrowed. The methods of a flight make one `Held` at a
+    pub(super) fn holder_view(&self) -> HolderView<'_> {
+        // INVARIANT: this is the one holder, and stays on one thread while it is borrowed. The methods of a flight make one `HolderView` at a
         // time.
-        Held(self.header())
+        HolderView(self.header())
     }
 
     /// Asks the provider to cancel the request. The request still completes, exactly once. IRQL: `<= DISPATCH_LEVEL`.
@@ -683,10 +686,10 @@ impl<P> Flight<P> {
 
     /// The completed flight; if it has not completed, the flight as it is.
     #[inline]
-    pub(super) fn completed(self) -> Result<Completed<P>, Self> {
+    pub(super) fn completed(self) -> Result<CompletedFlight<P>, Self> {
         if self.header().state.is_completed() {
             // INVARIANT: the provider is done with the IRP, and the routine with the block.
-            Ok(Completed(self))
+            Ok(CompletedFlight(self))
         } else {
             Err(self)
         }
@@ -695,10 +698,10 @@ impl<P> Flight<P> {
     /// Leaves a flight to the completion routine. If the flight has completed meanwhile, returns it. Also returns the waker that was
     /// announced.
     #[inline]
-    pub(super) fn detach_from_holder(self) -> (Option<Completed<P>>, Option<Waker>) {
+    pub(super) fn detach_from_holder(self) -> (Option<CompletedFlight<P>>, Option<Waker>) {
         let (left, waker) = detach_from_holder(self.block.erased());
         // INVARIANT: if it was not left, it has completed.
-        ((!left).then_some(Completed(self)), waker)
+        ((!left).then_some(CompletedFlight(self)), waker)
     }
 
     /// The place of the payload.
@@ -726,7 +729,7 @@ impl<P> Flight<P> {
 }
 
 impl Flight<()> {
-    /// Sets the observer of a flight that was made without one, and the function that tells it. The completion routine looks at both only
+    /// Sets the observer of a flight that was made without one, and the function that notifies it. The completion routine looks at both only
     /// if the block is left to it.
     pub(super) fn set_observer(&self, observer: Observer) {
         let header = self.header();
@@ -749,11 +752,11 @@ impl Flight<()> {
 fn detach_from_holder(block: BlockPtr<()>) -> (bool, Option<Waker>) {
     // Borrows nothing for the whole call: the block may be gone before `detach` returns.
     // INVARIANT: the caller is the holder of the block.
-    let waker = Held(&block.header).take_waker();
+    let waker = HolderView(&block.header).take_waker();
     (block.header.state.detach(), waker)
 }
 
-/// Gives back a block that got its observer after its request was made, and tells the observer.
+/// Gives back a block that got its observer after its request was made, and notifies the observer.
 ///
 /// # Safety
 ///
@@ -764,7 +767,7 @@ unsafe fn discard_observed(block: NonNull<Header>) {
     let (observer, status) = (operation.take_observer(), operation.outcome().status);
     drop(operation);
     if let Some(observer) = observer {
-        observer.tell(status);
+        observer.notify(status);
     }
 }
 
@@ -773,9 +776,9 @@ unsafe fn discard_observed(block: NonNull<Header>) {
 /// # Invariants
 ///
 /// The provider and the completion routine do not use the block any more.
-pub(super) struct Completed<P>(Flight<P>);
+pub(super) struct CompletedFlight<P>(Flight<P>);
 
-impl<P> Completed<P> {
+impl<P> CompletedFlight<P> {
     /// The operation, with the payload in it.
     #[inline]
     pub(super) fn idle(self) -> Idle<P> {
@@ -796,10 +799,10 @@ impl<P> Completed<P> {
 ///
 /// # Invariants
 ///
-/// Whoever has this holds the flight, on one thread, and has no other `Held` of it, nor the place of the waker.
-pub(super) struct Held<'h>(&'h Header);
+/// Whoever has this holds the flight, on one thread, and has no other `HolderView` of it, nor the place of the waker.
+pub(super) struct HolderView<'h>(&'h Header);
 
-impl<'h> Held<'h> {
+impl<'h> HolderView<'h> {
     /// The header.
     #[inline]
     pub(super) const fn header(&self) -> &'h Header {
@@ -832,7 +835,7 @@ pub(super) enum Retracted<'h> {
     /// It has completed.
     Completed(WakerPlace<'h>),
     /// The operation has completed, and the completion routine is taking the waker out at this moment.
-    Waking(Held<'h>),
+    Waking(HolderView<'h>),
 }
 
 /// The place of a waker. Either no waker is announced, or the completion routine takes it out.
@@ -893,7 +896,7 @@ pub(super) trait Routine: Sized {
 /// The completion routine of an operation without an observer.
 pub(super) struct Plain;
 
-/// The completion routine of an operation with an observer from the start. It tells the observer after it has set the state, so the
+/// The completion routine of an operation with an observer from the start. It notifies the observer after it has set the state, so the
 /// observer may outlive the block.
 pub(super) struct Observed;
 
@@ -1000,7 +1003,7 @@ pub(super) struct Published {
 }
 
 /// The part of a block that the completion routine still has, and has to act on.
-pub(super) enum Rest {
+pub(super) enum LeftToRoutine {
     /// Nothing.
     Nothing,
     /// The event, until it is set.
@@ -1008,7 +1011,7 @@ pub(super) enum Rest {
     /// The waker.
     Waker(Waking),
     /// The whole block.
-    Block(Completed<()>),
+    Block(CompletedFlight<()>),
 }
 
 impl Published {
@@ -1020,13 +1023,13 @@ impl Published {
 
     /// The part of the block that the completion routine still has.
     #[inline]
-    pub(super) fn rest(self) -> Rest {
+    pub(super) fn left_to_routine(self) -> LeftToRoutine {
         // INVARIANT: as the state says.
         match self.notify {
-            Notify::Nobody | Notify::Spurious => Rest::Nothing,
-            Notify::Event => Rest::Event(Waiting(self.block)),
-            Notify::Waker => Rest::Waker(Waking(self.block)),
-            Notify::Free => Rest::Block(Completed(Flight::of(self.block))),
+            Notify::Nobody | Notify::Spurious => LeftToRoutine::Nothing,
+            Notify::Event => LeftToRoutine::Event(Waiting(self.block)),
+            Notify::Waker => LeftToRoutine::Waker(Waking(self.block)),
+            Notify::Free => LeftToRoutine::Block(CompletedFlight(Flight::of(self.block))),
         }
     }
 }
@@ -1054,7 +1057,7 @@ impl Waiting {
 pub(super) struct Waking(BlockPtr<()>);
 
 impl Waking {
-    /// Keeps the driver from being unloaded until the observer is told, if the operation has a function for that.
+    /// Keeps the driver from being unloaded until the observer is notified, if the operation has a function for that.
     #[inline]
     pub(super) fn hold_driver(&self) -> Option<Observer> {
         let hold = self.0.header.hold;
@@ -1070,10 +1073,10 @@ impl Waking {
 
     /// Says that the waker was taken out. Returns the operation if its holder has left it meanwhile.
     #[inline]
-    pub(super) fn done(self) -> Option<Completed<()>> {
+    pub(super) fn done(self) -> Option<CompletedFlight<()>> {
         let left = self.0.header.state.waking_done() == Notify::Free;
         // INVARIANT: an operation that was left has no other holder.
-        left.then(|| Completed(Flight::of(self.0)))
+        left.then(|| CompletedFlight(Flight::of(self.0)))
     }
 }
 

@@ -9,7 +9,9 @@ use wsk_sys::NTSTATUS;
 
 use crate::irp::alarm;
 use crate::irp::answer::Answer;
-use crate::irp::block::{Completed, Flight, Header, Held, Idle, Observer, Retracted, WakerPlace};
+use crate::irp::block::{
+    CompletedFlight, Flight, Header, HolderView, Idle, Observer, Retracted, WakerPlace,
+};
 use crate::irql::MayWait;
 use crate::system::{Event, pause};
 use crate::time::{GRACE, now};
@@ -74,7 +76,7 @@ impl<P> Flight<P> {
     /// unwind: whoever holds a flight that was polled gives it up when dropped.
     #[inline]
     pub(crate) fn wait(&self, may_wait: MayWait, limit: Option<Duration>) -> bool {
-        self.is_completed() || self.held().wait(may_wait, limit)
+        self.is_completed() || self.holder_view().wait(may_wait, limit)
     }
 
     /// As [`wait`](Self::wait), or until `other` is set.
@@ -84,7 +86,7 @@ impl<P> Flight<P> {
         may_wait: MayWait,
         limit: Option<Duration>,
     ) -> bool {
-        self.is_completed() || self.held().wait_or(other, may_wait, limit)
+        self.is_completed() || self.holder_view().wait_or(other, may_wait, limit)
     }
 
     /// Waits until the IRP has completed. Gives `false` when the provider has broken its contract: it has answered with an error, and has
@@ -100,7 +102,7 @@ impl<P> Flight<P> {
         if self.is_completed() {
             return Polled::Completed;
         }
-        self.held().poll(context.waker())
+        self.holder_view().poll(context.waker())
     }
 
     /// Whether the provider has answered with an error and still keeps the IRP, [`GRACE`] after this was first asked. IRQL:
@@ -112,7 +114,7 @@ impl<P> Flight<P> {
     /// Takes the block back, with the payload in it, if the IRP has completed. Else gives the flight back.
     #[inline]
     pub(crate) fn end(self) -> Result<Idle<P>, Self> {
-        self.completed().map(Completed::idle)
+        self.completed().map(CompletedFlight::idle)
     }
 
     /// Gives up the holder's part: the completion routine [discards](Idle::set_discard) the block. If the IRP has completed already, this
@@ -130,12 +132,12 @@ impl<P> Flight<P> {
     /// As [`detach`](Self::detach), but gives the operation back if it has completed already.
     pub(crate) fn detach_unless_completed(self) -> Option<Idle<P>> {
         // Nobody has polled it: there is no waker.
-        self.take_or_detach().0.map(Completed::idle)
+        self.take_or_detach().0.map(CompletedFlight::idle)
     }
 
     /// Takes the operation back if the IRP has completed, or else detaches it. Also returns the waker that was announced.
     #[inline]
-    fn take_or_detach(self) -> (Option<Completed<P>>, Option<Waker>) {
+    fn take_or_detach(self) -> (Option<CompletedFlight<P>>, Option<Waker>) {
         match self.completed() {
             Ok(completed) => (Some(completed), None),
             Err(flight) => flight.detach_from_holder(),
@@ -148,7 +150,7 @@ impl<P> Flight<P> {
         let waker = if self.is_completed() {
             None
         } else {
-            let waker = self.held().take_waker();
+            let waker = self.holder_view().take_waker();
             self.cancel();
             waker
         };
@@ -159,7 +161,7 @@ impl<P> Flight<P> {
 }
 
 impl Flight<()> {
-    /// As [`detach`](Self::detach), for a flight that was made without an observer. Sets one, who is told when the block is gone. IRQL:
+    /// As [`detach`](Self::detach), for a flight that was made without an observer. Sets one, who is notified when the block is gone. IRQL:
     /// `<= DISPATCH_LEVEL`.
     #[cold]
     pub(crate) fn detach_observed(self, observer: Observer) {
@@ -170,7 +172,7 @@ impl Flight<()> {
 
 // The rest is out of line and does not know the payload, so that a driver has it once.
 
-impl<'h> Held<'h> {
+impl<'h> HolderView<'h> {
     /// As [`Flight::wait`], when it had not completed.
     #[inline(never)]
     fn wait(self, may_wait: MayWait, limit: Option<Duration>) -> bool {
@@ -222,7 +224,7 @@ impl<'h> Held<'h> {
             return Some(place);
         }
         if !wait(&header.event) {
-            if header.state.give_up() {
+            if header.state.stop_waiting() {
                 // Who polled it before is to be woken all the same.
                 if !place.is_some() {
                     return None;
@@ -271,7 +273,7 @@ impl<'h> Held<'h> {
             Polled::Pending
         };
         if polled == Polled::Pending && header.answer.get().returned().is_error() {
-            // Nobody tells when the time is up.
+            // Nobody notifies when the time is up.
             alarm::wake_after(GRACE, waker);
         }
         drop((before, unused));

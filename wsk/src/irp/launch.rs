@@ -10,7 +10,7 @@ use crate::irp::block::{EndedBy, Flight, Idle, Observed, Observer, Plain, Unheld
 use crate::irp::flight::Passed;
 
 impl<P> Idle<P> {
-    /// Makes a request: has `invoke` pass the IRP on. The observer, if there is one, is told once in any case. IRQL: that of the call.
+    /// Makes a request: has `invoke` pass the IRP on. The observer, if there is one, is notified once in any case. IRQL: that of the call.
     ///
     /// # Errors
     ///
@@ -30,11 +30,13 @@ impl<P> Idle<P> {
         let mut operation = self;
         operation.arm(observer);
         // INVARIANT: just armed; the caller vouches for the call.
-        Armed(operation).pass_on(Call(invoke)).map(Passed::flight)
+        Armed(operation)
+            .pass_on(PassingOn(invoke))
+            .map(Passed::flight)
     }
 
     /// Makes the IRP ready for [`launch_armed`](Self::launch_armed), before the parameters are known: then fewer values live across the
-    /// calls of the kernel. The observer, if there is one, is told of the completion.
+    /// calls of the kernel. The observer, if there is one, is notified of the completion.
     #[inline]
     pub(crate) fn arm(&mut self, observer: Option<Observer>) {
         if let Some(observer) = observer {
@@ -56,11 +58,11 @@ impl<P> Idle<P> {
         invoke: impl FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>,
     ) -> Result<Passed<P>, NotLaunched<P>> {
         // INVARIANT: the caller says that it was armed, and vouches for the call.
-        Armed(self).pass_on(Call(invoke))
+        Armed(self).pass_on(PassingOn(invoke))
     }
 
     /// As [`launch`](Self::launch), but leaves the block to the routine from the start, which ends it as `E` says. `E` also says whether
-    /// there is an observer, who is told last of all.
+    /// there is an observer, who is notified last of all.
     ///
     /// # Safety
     ///
@@ -88,14 +90,14 @@ impl<P> Idle<P> {
         }
     }
 
-    /// Puts the operation at rest, because nothing was passed on, and tells its observer.
+    /// Puts the operation at rest, because nothing was passed on, and notifies its observer.
     #[cold]
     #[inline(never)]
     fn not_launched(self, error: DispatchError) -> NotLaunched<P> {
         let mut operation = self;
         operation.header().state.rest();
         if let Some(observer) = operation.take_observer() {
-            observer.tell(STATUS_UNSUCCESSFUL);
+            observer.notify(STATUS_UNSUCCESSFUL);
         }
         NotLaunched {
             operation,
@@ -109,13 +111,13 @@ impl<P> Idle<P> {
 /// # Invariants
 ///
 /// It is as [`Idle::launch`] asks.
-struct Call<F>(F);
+struct PassingOn<F>(F);
 
 /// An operation whose IRP is ready for its request.
 ///
 /// # Invariants
 ///
-/// Its routine was set, and it was not in flight since. An observer was set if the routine tells one.
+/// Its routine was set, and it was not in flight since. An observer was set if the routine notifies one.
 struct Armed<P>(Idle<P>);
 
 impl<P> Armed<P> {
@@ -123,9 +125,9 @@ impl<P> Armed<P> {
     #[inline]
     fn pass_on<F: FnOnce(NonNull<IRP>) -> Result<NTSTATUS, DispatchError>>(
         self,
-        call: Call<F>,
+        call: PassingOn<F>,
     ) -> Result<Passed<P>, NotLaunched<P>> {
-        let (Self(operation), Call(invoke)) = (self, call);
+        let (Self(operation), PassingOn(invoke)) = (self, call);
         operation.header().state.start();
         match invoke(operation.as_irp()) {
             Ok(returned) => {

@@ -23,7 +23,7 @@ mod state;
 pub use arguments::Lock;
 pub(crate) use arguments::{Arguments, Brand, CONTROL_ROOM, event_control};
 pub(crate) use block::{
-    Block, Discard, Flight, Header, Idle, InArena, Observer, Places, Spares, Tells, Unheld,
+    Block, Discard, Flight, Header, Idle, InArena, Notified, Observer, Places, Spares, Unheld,
     initialise_in,
 };
 pub(crate) use flight::{Passed, Polled};

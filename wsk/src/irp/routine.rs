@@ -3,7 +3,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::irp::block::{Completing, EndedBy, Observed, Plain, Published, Rest, Routine, Unheld};
+use crate::irp::block::{
+    Completing, EndedBy, LeftToRoutine, Observed, Plain, Published, Routine, Unheld,
+};
 use crate::irp::state::Notify;
 
 impl Routine for Plain {
@@ -24,19 +26,19 @@ impl Routine for Observed {
         let status = block.status();
         let published = block.publish();
         match published.notify() {
-            // There was no observer to take: it was told of the true completion.
+            // There was no observer to take: it was notified of the true completion.
             Notify::Spurious => return,
             Notify::Nobody => {}
             _ => notify_holder(published),
         }
         if let Some(observer) = observer {
-            observer.tell(status);
+            observer.notify(status);
         }
     }
 }
 
 impl<E: Unheld> Routine for EndedBy<E> {
-    /// Tells the observer when everything else is done, after the block, perhaps, is gone.
+    /// Notifies the observer when everything else is done, after the block, perhaps, is gone.
     #[inline]
     fn run(block: Completing<Self>) {
         let mut block = block;
@@ -48,20 +50,20 @@ impl<E: Unheld> Routine for EndedBy<E> {
         };
         block.end();
         if let Some((observer, status)) = observer {
-            observer.tell(status);
+            observer.notify(status);
         }
     }
 }
 
-/// Tells the holder of a completion that was published, or does the holder's part.
+/// Notifies the holder of a completion that was published, or does the holder's part.
 #[inline(never)]
 fn notify_holder(published: Published) {
-    match published.rest() {
-        Rest::Nothing => {}
-        Rest::Event(waiting) => waiting.set_event(),
-        Rest::Waker(waking) => {
+    match published.left_to_routine() {
+        LeftToRoutine::Nothing => {}
+        LeftToRoutine::Event(waiting) => waiting.set_event(),
+        LeftToRoutine::Waker(waking) => {
             let mut waking = waking;
-            // What is woken is the driver's: it is kept from being unloaded until that is told. Those that have an observer are kept
+            // What is woken is the driver's: it is kept from being unloaded until that is notified. Those that have an observer are kept
             // by it.
             let held = waking.hold_driver();
             let waker = waking.take();
@@ -72,10 +74,10 @@ fn notify_holder(published: Published) {
                 waker.wake();
             }
             if let Some(held) = held {
-                held.tell(wsk_sys::STATUS_SUCCESS);
+                held.notify(wsk_sys::STATUS_SUCCESS);
             }
         }
         // The block has no holder: to discard it is the last that the routine does.
-        Rest::Block(completed) => completed.discard(),
+        LeftToRoutine::Block(completed) => completed.discard(),
     }
 }

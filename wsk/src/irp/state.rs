@@ -87,7 +87,7 @@ pub(crate) enum Notify {
     Waker,
     /// Free the operation.
     Free,
-    /// Nothing, and nobody else is told either: the operation was not in flight. A provider has lost count.
+    /// Nothing, and nobody else is notified either: the operation was not in flight. A provider has lost count.
     Spurious,
 }
 
@@ -138,7 +138,7 @@ impl<W: Word> State<W> {
 
     /// Owner: gives up waiting; `false` when the operation has completed, and the event is or will be set. Makes 5.
     #[inline]
-    pub(crate) fn give_up(&self) -> bool {
+    pub(crate) fn stop_waiting(&self) -> bool {
         self.step(WAITING, IN_FLIGHT)
     }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Memory};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::memory::stack::{MOST, NotPushed, Stack};
-use crate::memory::{self, Owned, Room};
+use crate::memory::{self, Owned, Uninit};
 use crate::system::Event;
 use crate::time::Deadline;
 
@@ -30,11 +30,11 @@ use crate::time::Deadline;
 #[repr(C)]
 struct Slot<V> {
     value: V,
-    place: Place,
+    place: SlotPlace,
 }
 
 /// The part of a slot that says where it belongs.
-struct Place {
+struct SlotPlace {
     arena: Share,
     index: u32,
     link: AtomicU32,
@@ -82,7 +82,7 @@ struct Core {
 ///
 /// # Invariants
 ///
-/// `arena` is the layout of an [`Arena`]; each slot has `size` bytes, its [`Place`] `place` from where it begins.
+/// `arena` is the layout of an [`Arena`]; each slot has `size` bytes, its [`SlotPlace`] `place` from where it begins.
 #[derive(Clone, Copy)]
 struct Shape {
     arena: Layout,
@@ -116,7 +116,7 @@ fn slot<V>(slots: *mut Slot<V>, index: u32) -> NonNull<Slot<V>> {
 impl<V> Slot<V> {
     /// Where the `place` of a slot lies.
     #[inline]
-    const fn place(slot: NonNull<Self>) -> *mut Place {
+    const fn place(slot: NonNull<Self>) -> *mut SlotPlace {
         slot.as_ptr()
             .wrapping_byte_add(offset_of!(Self, place))
             .cast()
@@ -129,16 +129,16 @@ impl<V> Slot<V> {
 ///
 /// The slot is there as long as `'s`.
 #[derive(Clone, Copy)]
-struct MadePlace<'s>(*const Place, PhantomData<&'s Place>);
+struct MadePlace<'s>(*const SlotPlace, PhantomData<&'s SlotPlace>);
 
 impl<'s> MadePlace<'s> {
     #[inline]
-    const fn at(place: *const Place) -> Self {
+    const fn at(place: *const SlotPlace) -> Self {
         Self(place, PhantomData)
     }
 
     #[inline]
-    fn get(self) -> &'s Place {
+    fn get(self) -> &'s SlotPlace {
         // SAFETY: by the invariant the place is there; what changes in it is atomic.
         unsafe { &*self.0 }
     }
@@ -148,12 +148,12 @@ impl Core {
     /// The link of a slot that is made, by the number of the slot.
     fn link(&self, index: u32) -> &AtomicU32 {
         let offset = index as usize * self.shape.size + self.shape.place;
-        let place = self.slots.behind::<Place>().wrapping_byte_add(offset);
+        let place = self.slots.behind::<SlotPlace>().wrapping_byte_add(offset);
         // INVARIANT: numbers in the stack are those of slots that are made.
         &MadePlace::at(place).get().link
     }
 
-    /// Tells those who wait that a slot has come back.
+    /// Notifies those who wait that a slot has come back.
     fn announce(&self) {
         self.available.set();
         self.idle.set();
@@ -164,7 +164,7 @@ impl Core {
     #[inline(never)]
     fn made(&mut self, this: Share, filled: &Filled<'_>, taken: bool) {
         let index = self.made;
-        let place = Place {
+        let place = SlotPlace {
             // INVARIANT: used by the slot's holder alone, who keeps it.
             arena: this,
             index,
@@ -269,13 +269,13 @@ impl<V, L> Drop for Arena<V, L> {
         /// # Invariants
         ///
         /// The slots are this one's alone, of this type, and initialised from `next` on up to `made`.
-        struct Rest<'a, V> {
+        struct Undropped<'a, V> {
             core: &'a Core,
             next: u32,
             values: PhantomData<V>,
         }
 
-        impl<V> Rest<'_, V> {
+        impl<V> Undropped<'_, V> {
             fn drop_all(&mut self) {
                 while self.next < self.core.made {
                     let slot = slot::<V>(self.core.slots.behind(), self.next).cast::<V>();
@@ -287,7 +287,7 @@ impl<V, L> Drop for Arena<V, L> {
             }
         }
 
-        impl<V> Drop for Rest<'_, V> {
+        impl<V> Drop for Undropped<'_, V> {
             fn drop(&mut self) {
                 // The values behind one whose code has unwound.
                 self.drop_all();
@@ -295,7 +295,7 @@ impl<V, L> Drop for Arena<V, L> {
         }
 
         // INVARIANT: by that of the arena, which is being dropped.
-        let mut rest = Rest::<V> {
+        let mut rest = Undropped::<V> {
             core: &self.core,
             next: 0,
             values: PhantomData,
@@ -312,7 +312,7 @@ fn new_core(shape: &Shape, free: Free, depth: u32) -> Option<NonNull<Core>> {
         return None;
     }
     let slots = Layout::from_size_align(shape.size.checked_mul(depth as usize)?, 1).ok()?;
-    let slots = Room::reserve_with(slots)?.fill(());
+    let slots = Uninit::reserve_with(slots)?.fill(());
     let core = memory::allocate(shape.arena)?.cast::<Core>();
     // SAFETY: freshly allocated nonpaged memory, of a layout that begins with a core, where the events stay.
     unsafe {
@@ -340,11 +340,11 @@ fn new_core(shape: &Shape, free: Free, depth: u32) -> Option<NonNull<Core>> {
 /// # Invariants
 ///
 /// `last` of the arena is not initialised.
-pub(crate) struct Filling<V, L> {
+pub(crate) struct FillingArena<V, L> {
     arena: Owned<Arena<V, L>>,
 }
 
-impl<V, L> Filling<V, L> {
+impl<V, L> FillingArena<V, L> {
     /// Room for `depth` values. IRQL: `<= DISPATCH_LEVEL`.
     ///
     /// # Errors
@@ -402,11 +402,11 @@ impl<V, L> Filling<V, L> {
     }
 
     /// Ends the filling: the first handle of the arena, which drops `last` at its end.
-    pub(crate) fn finish(self, last: L) -> Handle<V, L> {
+    pub(crate) fn finish(self, last: L) -> ArenaHandle<V, L> {
         let mut arena = self.arena;
         arena.last.write(last);
         // INVARIANT: this is the one handle, which was counted when the arena was made.
-        Handle {
+        ArenaHandle {
             share: Share(arena.into_raw().cast()),
             types: PhantomData,
         }
@@ -418,7 +418,7 @@ impl<V, L> Filling<V, L> {
 /// # Invariants
 ///
 /// There is room for one value, which is not made.
-pub(crate) struct Single<V, L>(Filling<V, L>);
+pub(crate) struct Single<V, L>(FillingArena<V, L>);
 
 impl<V, L> Single<V, L> {
     /// Room for the value. IRQL: `<= DISPATCH_LEVEL`.
@@ -427,7 +427,7 @@ impl<V, L> Single<V, L> {
     ///
     /// [`Error::NoMemory`].
     pub(crate) fn new() -> Result<Self, Error> {
-        Filling::new(1).map(Self)
+        FillingArena::new(1).map(Self)
     }
 
     /// Makes the value, which is taken from the start: the arena goes when it is given back.
@@ -468,7 +468,7 @@ pub(crate) struct Vacant<'x, V, L> {
 ///
 /// It was [`Vacant`], and is initialised but for its `place`.
 pub(crate) struct Filled<'x> {
-    place: *mut Place,
+    place: *mut SlotPlace,
     _name: Name<'x>,
 }
 
@@ -513,17 +513,17 @@ type Exchanged<V> = fn(V) -> V;
 /// # Invariants
 ///
 /// It accounts for one of the arena's `handles`, and the arena is of these types.
-pub(crate) struct Handle<V, L> {
+pub(crate) struct ArenaHandle<V, L> {
     share: Share,
     types: PhantomData<(Exchanged<V>, L)>,
 }
 
 // SAFETY: values change hands through the stack and are dropped, as `L` is, by whoever is last, on any thread.
-unsafe impl<V: Send, L: Send + Sync> Send for Handle<V, L> {}
+unsafe impl<V: Send, L: Send + Sync> Send for ArenaHandle<V, L> {}
 // SAFETY: through a shared handle values are taken and given back, by atomic exchange, and `L` is shared.
-unsafe impl<V: Send, L: Send + Sync> Sync for Handle<V, L> {}
+unsafe impl<V: Send, L: Send + Sync> Sync for ArenaHandle<V, L> {}
 
-impl<V, L> Handle<V, L> {
+impl<V, L> ArenaHandle<V, L> {
     #[inline]
     fn core(&self) -> &Core {
         &self.share
@@ -649,18 +649,18 @@ impl<V, L> Handle<V, L> {
 /// # Invariants
 ///
 /// The slot is taken, and not given back as long as this is used. So its arena is there.
-struct Holder<'h>(MadePlace<'h>);
+struct SlotHolder<'h>(MadePlace<'h>);
 
-impl Deref for Holder<'_> {
-    type Target = Place;
+impl Deref for SlotHolder<'_> {
+    type Target = SlotPlace;
 
     #[inline]
-    fn deref(&self) -> &Place {
+    fn deref(&self) -> &SlotPlace {
         self.0.get()
     }
 }
 
-impl Holder<'_> {
+impl SlotHolder<'_> {
     /// Gives the slot back.
     #[inline]
     fn give_back(self) {
@@ -752,10 +752,10 @@ impl<V, L> Taken<V, L> {
 
     /// The holder of the slot.
     #[inline]
-    const fn holder(&self) -> Holder<'_> {
+    const fn holder(&self) -> SlotHolder<'_> {
         // INVARIANT: by the invariant the slot is taken, and is not given back as long as this is borrowed, unless by that. A slot begins
         // with its value.
-        Holder(MadePlace::at(Slot::<V>::place(self.value.cast())))
+        SlotHolder(MadePlace::at(Slot::<V>::place(self.value.cast())))
     }
 
     /// The `last` of the arena.
@@ -795,7 +795,7 @@ impl<V, L> Drop for Taken<V, L> {
     }
 }
 
-impl<V, L> Clone for Handle<V, L> {
+impl<V, L> Clone for ArenaHandle<V, L> {
     fn clone(&self) -> Self {
         Self {
             share: self.share.another(),
@@ -804,7 +804,7 @@ impl<V, L> Clone for Handle<V, L> {
     }
 }
 
-impl<V, L> Drop for Handle<V, L> {
+impl<V, L> Drop for ArenaHandle<V, L> {
     fn drop(&mut self) {
         // INVARIANT: counted; it is gone after this.
         Share::one_less(Share(self.share.0));

@@ -23,11 +23,11 @@ impl Links {
 }
 
 /// A list that one thread at a time has. It uses what is in it: who frees that has [removed](Self::remove) it before.
-pub(crate) struct List {
+pub(crate) struct LinkedList {
     first: Cell<Option<Pinned<Links>>>,
 }
 
-impl List {
+impl LinkedList {
     /// An empty list.
     pub(crate) const fn new() -> Self {
         Self {

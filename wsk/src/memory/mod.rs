@@ -10,7 +10,7 @@ pub(crate) mod stack;
 pub(crate) mod unicode;
 
 pub(crate) use pool::{
-    Counted, Head, Last, Owned, Pinned, Reserved, Room, Row, Rundown, Shared, Signalled, Untyped,
-    Used, Values, allocate, copy, free, layout,
+    Counted, Last, Owned, Pinned, Reserved, Row, RowHead, Rundown, Shared, Signalled, Uninit,
+    Untyped, Used, Values, allocate, copy, free, layout,
 };
 pub(crate) use rare::Rare;

@@ -61,7 +61,7 @@ fn allocate_bytes(size: NonZero<usize>) -> Option<NonNull<u8>> {
 /// `block` came from [`allocate`], was not freed since, and nothing uses it any more.
 pub(crate) unsafe fn free(block: NonNull<u8>) {
     // INVARIANT: the caller says so.
-    drop(Memory(block));
+    drop(PoolBlock(block));
 }
 
 /// A block of the pool, with nothing in it that is to be dropped. Freed when this is dropped.
@@ -69,9 +69,9 @@ pub(crate) unsafe fn free(block: NonNull<u8>) {
 /// # Invariants
 ///
 /// The block came from [`allocate`], and nothing uses it but who has this.
-struct Memory(NonNull<u8>);
+struct PoolBlock(NonNull<u8>);
 
-impl Drop for Memory {
+impl Drop for PoolBlock {
     #[inline]
     fn drop(&mut self) {
         // INVARIANT: that of this value, which is dropped.
@@ -83,7 +83,7 @@ impl Drop for Memory {
 ///
 /// # Invariants
 ///
-/// As for [`Memory`]; nobody has it any more.
+/// As for [`PoolBlock`]; nobody has it any more.
 struct Freed(NonNull<u8>);
 
 impl Freed {
@@ -106,14 +106,14 @@ pub(crate) struct Owned<T> {
 }
 
 /// Room for a value in nonpaged pool. Reserved first, so that nothing can fail once the value is made.
-pub(crate) type Room<T> = Owned<MaybeUninit<T>>;
+pub(crate) type Uninit<T> = Owned<MaybeUninit<T>>;
 
 // SAFETY: it is the value's one owner, of memory that is bound to no thread.
 unsafe impl<T: Send> Send for Owned<T> {}
 // SAFETY: shared, it gives out the value as shared.
 unsafe impl<T: Sync> Sync for Owned<T> {}
 
-impl<T> Room<T> {
+impl<T> Uninit<T> {
     /// Allocates the room. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn reserve() -> Option<Self> {
         Self::reserve_with(Layout::new::<()>())
@@ -146,7 +146,7 @@ impl<T> Owned<T> {
         ManuallyDrop::new(self).block
     }
 
-    /// The place of the room behind the value, for as many elements as were [reserved](Room::reserve_with).
+    /// The place of the room behind the value, for as many elements as were [reserved](Uninit::reserve_with).
     #[inline]
     pub(crate) const fn behind<U>(&self) -> *mut U {
         const { assert!(size_of::<T>().is_multiple_of(align_of::<U>())) };
@@ -174,7 +174,7 @@ impl<T> Owned<T> {
     pub(crate) fn into_inner(self) -> T {
         let block = self.into_raw();
         // INVARIANT: the block was this one's alone. Nothing in it is left to drop once the value is moved out.
-        let _memory = Memory(block.cast());
+        let _memory = PoolBlock(block.cast());
         // SAFETY: by the invariant the block begins with a value, which is read this once.
         unsafe { block.read() }
     }
@@ -203,7 +203,7 @@ impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         // Freed also when the value's code unwinds.
         // INVARIANT: the block was this one's alone, whose value is gone then.
-        let _memory = Memory(self.block.cast());
+        let _memory = PoolBlock(self.block.cast());
         // SAFETY: by the invariant the value is there, this one's alone, and used no more.
         unsafe { self.block.drop_in_place() };
     }
@@ -222,7 +222,7 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
 }
 
 /// The head of a [`Row`].
-pub(crate) trait Head {
+pub(crate) trait RowHead {
     /// Whether the row was left to others for ever. Then it is neither dropped nor freed.
     #[inline]
     fn is_left(&self) -> bool {
@@ -230,7 +230,7 @@ pub(crate) trait Head {
     }
 }
 
-impl Head for () {}
+impl RowHead for () {}
 
 /// A head in nonpaged pool, and behind it in the same block values, of which there is room for a fixed number. Dropped as an [`Owned`]: first
 /// the values, then the head.
@@ -239,7 +239,7 @@ impl Head for () {}
 ///
 /// Behind the front is room for `capacity` values, all of whose bytes are initialised where `T` is plain. The first `length` are values. All
 /// of it is this one's alone.
-pub(crate) struct Row<H: Head, T> {
+pub(crate) struct Row<H: RowHead, T> {
     front: ManuallyDrop<Owned<Front<H>>>,
     values: PhantomData<T>,
 }
@@ -253,16 +253,16 @@ struct Front<H> {
 }
 
 // SAFETY: it is the one owner of head and values, in memory that is bound to no thread.
-unsafe impl<H: Head + Send, T: Send> Send for Row<H, T> {}
+unsafe impl<H: RowHead + Send, T: Send> Send for Row<H, T> {}
 // SAFETY: shared, it gives out head and values as shared.
-unsafe impl<H: Head + Sync, T: Sync> Sync for Row<H, T> {}
+unsafe impl<H: RowHead + Sync, T: Sync> Sync for Row<H, T> {}
 
-impl<H: Head, T> Row<H, T> {
+impl<H: RowHead, T> Row<H, T> {
     /// A row without values that has room for `capacity`. IRQL: `<= DISPATCH_LEVEL`. Does not compile for values that want more alignment
     /// than the pool gives.
     pub(crate) fn with_capacity(head: H, capacity: usize) -> Option<Self> {
         let _ = layout::<T>();
-        let room = Room::<Front<H>>::reserve_with(Layout::array::<T>(capacity).ok()?)?;
+        let room = Uninit::<Front<H>>::reserve_with(Layout::array::<T>(capacity).ok()?)?;
         // SAFETY: there is room for so many values.
         unsafe { room.behind::<T>().write_bytes(0, capacity) };
         // INVARIANT: zeros, and no values.
@@ -327,7 +327,7 @@ impl<H: Head, T> Row<H, T> {
     }
 }
 
-impl<H: Head, T: Plain> Row<H, T> {
+impl<H: RowHead, T: Number> Row<H, T> {
     /// A row of so many zeros. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn zeroed(head: H, count: usize) -> Option<Self> {
         let mut row = Self::with_capacity(head, count)?;
@@ -342,7 +342,7 @@ impl<H: Head, T: Plain> Row<H, T> {
     }
 }
 
-impl<H: Head, T> Deref for Row<H, T> {
+impl<H: RowHead, T> Deref for Row<H, T> {
     type Target = H;
 
     #[inline]
@@ -351,14 +351,14 @@ impl<H: Head, T> Deref for Row<H, T> {
     }
 }
 
-impl<H: Head, T> DerefMut for Row<H, T> {
+impl<H: RowHead, T> DerefMut for Row<H, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut H {
         &mut self.front.head
     }
 }
 
-impl<H: Head, T> Drop for Row<H, T> {
+impl<H: RowHead, T> Drop for Row<H, T> {
     fn drop(&mut self) {
         if self.front.head.is_left() {
             return;
@@ -378,17 +378,17 @@ impl<H: Head, T> Drop for Row<H, T> {
 /// # Safety
 ///
 /// Any initialised bytes are a value of it. It has no padding.
-pub(crate) unsafe trait Plain: Copy {}
+pub(crate) unsafe trait Number: Copy {}
 
 // SAFETY: a number.
-unsafe impl Plain for u8 {}
+unsafe impl Number for u8 {}
 // SAFETY: a number.
-unsafe impl Plain for u16 {}
+unsafe impl Number for u16 {}
 
 /// Numbers in nonpaged pool, aligned to 16 bytes, zeros at first: for others to read and write, by their place. No numbers need no memory.
-pub(crate) struct Values<T: Plain>(Option<Row<(), T>>);
+pub(crate) struct Values<T: Number>(Option<Row<(), T>>);
 
-impl<T: Plain> Values<T> {
+impl<T: Number> Values<T> {
     /// So many zeros. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn zeroed(count: usize) -> Option<Self> {
         if count == 0 {
@@ -404,7 +404,7 @@ impl<T: Plain> Values<T> {
     }
 }
 
-impl<T: Plain> Deref for Values<T> {
+impl<T: Number> Deref for Values<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -412,7 +412,7 @@ impl<T: Plain> Deref for Values<T> {
     }
 }
 
-impl<T: Plain> DerefMut for Values<T> {
+impl<T: Number> DerefMut for Values<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         self.0.as_mut().map_or(&mut [], Row::values_mut)
     }
@@ -626,7 +626,7 @@ impl<T> Deref for Signalled<T> {
 }
 
 /// Memory for a [`Shared`]. Reserved first, so that nothing can fail once the value is made.
-pub(crate) struct Reserved<T: Counted>(Room<SharedBlock<T>>);
+pub(crate) struct Reserved<T: Counted>(Uninit<SharedBlock<T>>);
 
 // SAFETY: it is memory that nothing else refers to, bound to no thread, with nothing in it.
 unsafe impl<T: Counted> Send for Reserved<T> {}
@@ -636,7 +636,7 @@ unsafe impl<T: Counted> Sync for Reserved<T> {}
 impl<T: Counted> Reserved<T> {
     /// Allocates the memory. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Option<Self> {
-        Room::reserve().map(Self)
+        Uninit::reserve().map(Self)
     }
 
     /// Moves `value` there.

@@ -7,10 +7,10 @@ use core::mem::ManuallyDrop;
 /// A value, or none. The code that drops the value is reached through a pointer, which comes with the value. So it is only in drivers that
 /// make such a value.
 #[derive(Clone)]
-pub(crate) struct Rare<T>(Option<(ManuallyDrop<T>, Release<T>)>);
+pub(crate) struct Rare<T>(Option<(ManuallyDrop<T>, DropValue<T>)>);
 
 /// Drops a value.
-type Release<T> = fn(ManuallyDrop<T>);
+type DropValue<T> = fn(ManuallyDrop<T>);
 
 impl<T> Rare<T> {
     /// No value.

@@ -63,7 +63,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
             refuse_large_completion::<C>();
         }
         let begun = match Unladen::new() {
-            Ok(operation) => self.tell_with::<_, ByItself>(operation, completion),
+            Ok(operation) => self.call_back_with::<_, ByItself>(operation, completion),
             Err(error) => Err((error, self.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))
@@ -73,7 +73,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
 impl<F: Function<B>, B: Send + 'static> Request<'_, F, B> {
     /// Makes the request with an operation.
     #[inline]
-    pub(super) fn tell_with<C, H: Home<B>>(
+    pub(super) fn call_back_with<C, H: Home<B>>(
         self,
         operation: Unladen<B, Completion, H>,
         completion: C,

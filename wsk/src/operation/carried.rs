@@ -223,19 +223,19 @@ unsafe impl<B, X, H> Where<B> for Inside<X, H> {
 }
 
 /// The load is in the memory of a caller that waits until the operation is over.
-struct Kept<B>(NonNull<B>);
+struct Outside<B>(NonNull<B>);
 
-impl<B> Clone for Kept<B> {
+impl<B> Clone for Outside<B> {
     #[inline]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<B> Copy for Kept<B> {}
+impl<B> Copy for Outside<B> {}
 
 // SAFETY: whoever put the load there for an operation keeps it there.
-unsafe impl<B> Where<B> for Kept<B> {
+unsafe impl<B> Where<B> for Outside<B> {
     type Payload = ();
     const OWNED: bool = false;
 
@@ -434,7 +434,7 @@ impl<B> Rejected<B> for Error {
 }
 
 impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
-    /// Makes the request. The observer, if there is one, is told of its completion. If the operation is left to its completion routine,
+    /// Makes the request. The observer, if there is one, is notified of its completion. If the operation is left to its completion routine,
     /// `discard` ends it.
     ///
     /// # Errors
@@ -536,7 +536,7 @@ impl<'t, O: Operation<B>, B, X, H> Loaded<'t, O, B, X, H> {
         O::Asked::capture(self.target, self.carried())
     }
 
-    /// Makes the request. The observer, if there is one, is told of its completion. The operation must not be left to its completion
+    /// Makes the request. The observer, if there is one, is notified of its completion. The operation must not be left to its completion
     /// routine.
     ///
     /// # Errors
@@ -574,7 +574,7 @@ impl<O: Operation<B>, B: Send + 'static> Loaded<'_, O, B> {
         self,
         observer: Option<Observer>,
     ) -> Result<Running<O, B>, E> {
-        self.launch_as(observer, Some(Told::<O, B, Dropped, ByItself>::end))
+        self.launch_as(observer, Some(EndsWith::<O, B, Dropped, ByItself>::end))
     }
 }
 
@@ -598,12 +598,12 @@ impl<O: Operation<B>, B: Send + 'static, H: Home<B>> Loaded<'_, O, B, Completion
         }
         let (operation, at) = load.into_operation();
         let place = Carried::beside(operation.payload()).cast::<T>();
-        // SAFETY: there is room for `end`. With `end` and what was loaded the operation ends as `Told` says. The parameters are as for
+        // SAFETY: there is room for `end`. With `end` and what was loaded the operation ends as `EndsWith` says. The parameters are as for
         // `Ready::launch`.
         let launched = unsafe {
             place.write(end);
             operation
-                .launch_unheld::<Told<O, B, T, H>>(observer, |irp| call.submit(irp))
+                .launch_unheld::<EndsWith<O, B, T, H>>(observer, |irp| call.submit(irp))
                 .map_err(|refused| (refused, place.read()))
         };
         launched.map_err(|(refused, end)| {
@@ -633,9 +633,9 @@ impl<O: Operation<B>, B> End<O, B, ByItself> for Dropped {
 }
 
 /// Ends an operation `O` that carries `B` and came from `H`: passes it to the `T` that lies beside the load.
-struct Told<O, B, T, H>(PhantomData<(O, B, T, H)>);
+struct EndsWith<O, B, T, H>(PhantomData<(O, B, T, H)>);
 
-impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H> {
+impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for EndsWith<O, B, T, H> {
     const OBSERVED: bool = H::HOLDS;
     const GOES_ON: bool = T::GOES_ON && O::Parameters::GOES_ON;
 
@@ -665,8 +665,8 @@ impl<O: Operation<B>, B, T: End<O, B, H>, H: Home<B>> Unheld for Told<O, B, T, H
         };
         let place = Carried::beside(over.load.operation.payload()).cast::<T>();
         // SAFETY: by the caller's contract the `T` was written there (or has no bytes), and it is moved out once.
-        let told = unsafe { place.read() };
-        told.end(over);
+        let end = unsafe { place.read() };
+        end.end(over);
     }
 }
 
@@ -726,7 +726,7 @@ impl<O: Operation<B>, B, W: Where<B>> Running<O, B, W> {
         }
     }
 
-    /// The end of the operation, if it has completed and does not go on; else the operation. The observer, if there is one, is told of the
+    /// The end of the operation, if it has completed and does not go on; else the operation. The observer, if there is one, is notified of the
     /// next completion.
     #[inline]
     pub(crate) fn end(
@@ -773,7 +773,7 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
     }
 
     /// Makes the next request of an operation that has not got all it asks for, and returns the operation; else its end. The observer, if
-    /// there is one, is told of the next completion.
+    /// there is one, is notified of the next completion.
     #[inline]
     pub(crate) fn go_on(
         self,
@@ -817,7 +817,7 @@ impl<O: Operation<B>, B, W: Where<B>> Completed<O, B, W> {
 }
 
 /// Makes the next request of an operation that has not got all it asks for. Otherwise returns the operation, with the outcome of all its
-/// requests. The observer, if there is one, is told of the next completion.
+/// requests. The observer, if there is one, is notified of the next completion.
 ///
 /// # Safety
 ///
@@ -1021,7 +1021,7 @@ pub(crate) fn run_in_place<F: Function<B>, B, P: Patience<F::Operation, B>>(
             return WayIn::<F, B>::waited(Err(error), carried);
         }
     };
-    let at = Kept(place);
+    let at = Outside(place);
     let mut means = None;
     if P::ENDS {
         call.may_end_early();
@@ -1116,7 +1116,7 @@ fn outlast<O: Operation<B>, B, P: Patience<O, B>>(
     near: <O::Asked as Asked<B>>::Near<'_>,
     flight: Flight<()>,
     means: Option<&mut P::Means>,
-    at: Kept<B>,
+    at: Outside<B>,
     may_wait: MayWait,
 ) -> Result<Idle<()>, Error> {
     let target = O::Asked::far(&near);
@@ -1124,7 +1124,7 @@ fn outlast<O: Operation<B>, B, P: Patience<O, B>>(
     let outlasted = Outlasted(&flight, may_wait);
     let mut abandoned = None;
     if !P::outlast(target, &flight, means, may_wait) {
-        let Kept(place) = at;
+        let Outside(place) = at;
         // SAFETY: the `B` lies there, and was lent; the memory that is left to the provider is not inside it.
         unsafe {
             if CarryOf::<O, B>::abandon(place) {

@@ -234,7 +234,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Err(error) => return Err((error, self)),
         };
         let limit = Deadline::after(limit, O::Parameters::GOES_ON);
-        self.wait_within(&limit, may_wait).map(finish_or_lose)
+        self.wait_within(&limit, may_wait).map(finish_or_taken)
     }
 
     /// Waits until the operation has completed, or another thread [cancels](Cancel::cancel). IRQL: `<= APC_LEVEL`.
@@ -248,7 +248,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         match may_wait() {
             Ok(may_wait) => {
                 let over = self.wait_within(&Stopped::by(cancel), may_wait);
-                over.map(finish_or_lose)
+                over.map(finish_or_taken)
             }
             Err(error) => Err((error, self)),
         }
@@ -270,7 +270,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
             Err(error) => return Err((error, self)),
         };
         let stopped = Stopped::by_or_after(cancel, limit, O::Parameters::GOES_ON);
-        self.wait_within(&stopped, may_wait).map(finish_or_lose)
+        self.wait_within(&stopped, may_wait).map(finish_or_taken)
     }
 
     /// Waits until the operation is over, or `limit` ends the wait. `None` if its end was taken before.
@@ -307,7 +307,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         match self.wait_timeout(GRACE) {
             Err((Error::TimedOut { .. }, mut this)) => Ok(match this.running.take() {
                 Some(running) => abandon(running),
-                None => lose::<O, B>(),
+                None => taken_before::<O, B>(),
             }),
             other => other,
         }
@@ -321,7 +321,7 @@ impl<O: Operation<B>, B> InFlight<O, B> {
     pub fn try_take(self) -> Result<FinishedOf<O, B>, Self> {
         let mut this = self;
         let Some(running) = this.running.take() else {
-            return Ok(lose::<O, B>());
+            return Ok(taken_before::<O, B>());
         };
         let mut running = match next_or_end(running) {
             Ok(running) => running,
@@ -371,16 +371,16 @@ fn next_or_end<O: Operation<B>, B>(
 }
 
 /// The end of an operation, unless it was taken before.
-fn finish_or_lose<O: Operation<B>, B>(over: Option<Over<O, B>>) -> FinishedOf<O, B> {
+fn finish_or_taken<O: Operation<B>, B>(over: Option<Over<O, B>>) -> FinishedOf<O, B> {
     match over {
         Some(over) => finish(over),
-        None => lose::<O, B>(),
+        None => taken_before::<O, B>(),
     }
 }
 
 /// The end of an operation whose end was taken before.
 #[cold]
-fn lose<O: Operation<B>, B>() -> FinishedOf<O, B> {
+fn taken_before<O: Operation<B>, B>() -> FinishedOf<O, B> {
     WayOf::<O, B>::finished(Err(Error::Taken), None)
 }
 
@@ -421,7 +421,7 @@ impl<O: Operation<B>, B> Future for InFlight<O, B> {
                 Err(finished) => return Poll::Ready(finished),
             }
         }
-        Poll::Ready(lose::<O, B>())
+        Poll::Ready(taken_before::<O, B>())
     }
 }
 
@@ -513,7 +513,7 @@ impl<O: Operation<B>, B> Future for Run<O, B> {
             Ok(in_flight) => Pin::new(in_flight).poll(context),
             Err(refused) => Poll::Ready(match refused.take() {
                 Some((error, carried)) => WayOf::<O, B>::finished(Err(error), Some(carried)),
-                None => lose::<O, B>(),
+                None => taken_before::<O, B>(),
             }),
         }
     }

@@ -11,7 +11,7 @@ use crate::cancel::Cancel;
 use crate::error::Error;
 use crate::irp::Block;
 use crate::memory::Shared;
-use crate::memory::arena::{self, Filling, Handle};
+use crate::memory::arena::{self, ArenaHandle, FillingArena};
 use crate::operation::carried::{
     Carried, Completion, Pooled, Unladen, WayOf, refuse_large, refuse_large_completion,
 };
@@ -20,7 +20,7 @@ use crate::registration::{Capture, Provider};
 use crate::request::{Function, Operation, Request, Way};
 
 /// The arena of operations that carry `B`. It holds one reference to the capture for all of them.
-type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
+type OperationArena<B> = ArenaHandle<Block<Carried<B>>, Shared<Capture>>;
 
 /// A pool with a fixed number of operations, for any request with a buffer `B`. The buffer moves into the operation, and may belong to
 /// another component. When the operation has completed, it gives the buffer back and returns to the pool.
@@ -56,7 +56,7 @@ type Arena<B> = Handle<Block<Carried<B>>, Shared<Capture>>;
 /// ```
 #[doc(alias = "IoAllocateIrp")]
 pub struct Operations<B> {
-    arena: Arena<B>,
+    arena: OperationArena<B>,
 }
 
 impl<B: Send + 'static> Operations<B> {
@@ -67,7 +67,7 @@ impl<B: Send + 'static> Operations<B> {
     /// [`Error::NoOperations`] for a depth of 0, [`Error::NoMemory`].
     pub fn new(provider: &Provider, depth: u32) -> Result<Self, Error> {
         const { refuse_large::<B>() };
-        let mut filling = Filling::new(depth)?;
+        let mut filling = FillingArena::new(depth)?;
         for _ in 0..depth {
             filling.add(|slot| Ok::<_, Error>(Block::fill(slot)))?;
         }
@@ -336,7 +336,7 @@ impl<F: Function<B>, B: Send + 'static, S: Source<B>> RequestFrom<'_, F, B, S> {
         let begun = match self.source.operation() {
             Some(taken) => self
                 .request
-                .tell_with::<_, Pooled>(taken.operation, completion),
+                .call_back_with::<_, Pooled>(taken.operation, completion),
             None => Err((Error::PoolEmpty, self.request.carried)),
         };
         begun.map_err(|(error, carried)| WayOf::<F::Operation, B>::not_started(error, carried))

@@ -25,7 +25,7 @@ use crate::irp::{
 };
 use crate::irql::{MayWait, may_wait};
 use crate::memory::Shared;
-use crate::memory::arena::{Filled, Filling, Handle, Single, Taken, Vacant};
+use crate::memory::arena::{ArenaHandle, Filled, FillingArena, Single, Taken, Vacant};
 use crate::memory::atomic::{AtomicBool, Cell, Ordering, read_alone};
 use crate::operation::blocking::{Limit, Stopped, Unlimited};
 use crate::operation::carried::{
@@ -48,7 +48,7 @@ use crate::time::{Deadline, GRACE};
 /// of the cells. While its block is in flight, nobody but the provider touches the arguments and what is lent. At rest `carried` is lent
 /// and `parameters` match it, unless `readiness` says otherwise.
 #[repr(C)]
-struct Slot<O: Repeat<B>, B> {
+struct PreparedBlock<O: Repeat<B>, B> {
     block: Block<()>,
     /// Whether the operation can run without any check: it is ready, and `carried` was not shown since the last run.
     straight: AtomicBool,
@@ -60,7 +60,7 @@ struct Slot<O: Repeat<B>, B> {
 }
 
 // SAFETY: whoever holds a slot may use it on any thread, with the `B` in it.
-unsafe impl<O: Repeat<B>, B: Send> Send for Slot<O, B> {}
+unsafe impl<O: Repeat<B>, B: Send> Send for PreparedBlock<O, B> {}
 
 /// Whether an operation can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ enum Readiness {
 type BufferOf<O, B> = <<O as Operation<B>>::Way as HasBuffer<B>>::Buffer;
 
 /// A slot that was taken from its arena.
-type TakenSlot<O, B> = Taken<Slot<O, B>, ()>;
+type TakenBlock<O, B> = Taken<PreparedBlock<O, B>, ()>;
 
 /// The value that keeps the target of an operation.
 type HeldOf<O, B> = <<O as Operation<B>>::Asked as Held<B>>::Held;
@@ -86,29 +86,29 @@ type HeldOf<O, B> = <<O as Operation<B>>::Asked as Held<B>>::Held;
 /// # Invariants
 ///
 /// The slot is allocated and was taken. This is its one holder, or stands in for that holder during a call.
-struct Holder<O: Repeat<B>, B>(NonNull<Slot<O, B>>);
+struct BlockHolder<O: Repeat<B>, B>(NonNull<PreparedBlock<O, B>>);
 
 // Only for a value that stands in for the holder while that is borrowed.
-impl<O: Repeat<B>, B> Clone for Holder<O, B> {
+impl<O: Repeat<B>, B> Clone for BlockHolder<O, B> {
     #[inline]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<O: Repeat<B>, B> Copy for Holder<O, B> {}
+impl<O: Repeat<B>, B> Copy for BlockHolder<O, B> {}
 
-impl<O: Repeat<B>, B> Deref for Holder<O, B> {
-    type Target = Slot<O, B>;
+impl<O: Repeat<B>, B> Deref for BlockHolder<O, B> {
+    type Target = PreparedBlock<O, B>;
 
     #[inline]
-    fn deref(&self) -> &Slot<O, B> {
+    fn deref(&self) -> &PreparedBlock<O, B> {
         // SAFETY: by the invariant the slot is allocated; everything in it that changes is in cells.
         unsafe { self.0.as_ref() }
     }
 }
 
-impl<O: Repeat<B>, B> Holder<O, B> {
+impl<O: Repeat<B>, B> BlockHolder<O, B> {
     /// The slot's flight, only to be looked at.
     #[inline]
     fn flight(self) -> ManuallyDrop<Flight<()>> {
@@ -126,7 +126,7 @@ impl<O: Repeat<B>, B> Holder<O, B> {
     #[inline]
     fn give_back(self) {
         // SAFETY: by the invariant this is the slot's one holder, which is not used again; the callers have seen that the slot is at rest.
-        drop(unsafe { TakenSlot::from_raw(self.0) });
+        drop(unsafe { TakenBlock::from_raw(self.0) });
     }
 
     /// Detaches the slot from its holder: the completion routine gives it back. Cancels it before if `cancelled`.
@@ -158,24 +158,24 @@ impl<O: Repeat<B>, B> Holder<O, B> {
 /// # Invariants
 ///
 /// The slot is at rest as long as its holder is borrowed.
-struct Rest<'h, O: Repeat<B>, B> {
-    holder: Holder<O, B>,
-    slot: &'h Slot<O, B>,
+struct AtRest<'h, O: Repeat<B>, B> {
+    holder: BlockHolder<O, B>,
+    slot: &'h PreparedBlock<O, B>,
 }
 
-impl<O: Repeat<B>, B> Clone for Rest<'_, O, B> {
+impl<O: Repeat<B>, B> Clone for AtRest<'_, O, B> {
     #[inline]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<O: Repeat<B>, B> Copy for Rest<'_, O, B> {}
+impl<O: Repeat<B>, B> Copy for AtRest<'_, O, B> {}
 
-impl<'h, O: Repeat<B>, B> Rest<'h, O, B> {
+impl<'h, O: Repeat<B>, B> AtRest<'h, O, B> {
     /// The slot of `holder` must be at rest.
     #[inline]
-    fn of(holder: &'h Holder<O, B>) -> Self {
+    fn of(holder: &'h BlockHolder<O, B>) -> Self {
         // INVARIANT: the callers have made sure of it.
         Self {
             holder: *holder,
@@ -221,18 +221,18 @@ impl<'h, O: Repeat<B>, B> Rest<'h, O, B> {
 /// # Invariants
 ///
 /// Its holder is borrowed exclusively.
-struct RestMut<'h, O: Repeat<B>, B>(Rest<'h, O, B>, PhantomData<&'h mut ()>);
+struct AtRestMut<'h, O: Repeat<B>, B>(AtRest<'h, O, B>, PhantomData<&'h mut ()>);
 
-impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
+impl<'h, O: Repeat<B>, B> AtRestMut<'h, O, B> {
     /// The slot of `holder` must be at rest.
     #[inline]
-    fn of(holder: &'h mut Holder<O, B>) -> Self {
+    fn of(holder: &'h mut BlockHolder<O, B>) -> Self {
         // INVARIANT: the callers have made sure of it.
-        Self(Rest::of(holder), PhantomData)
+        Self(AtRest::of(holder), PhantomData)
     }
 
     #[inline]
-    const fn rest(&self) -> Rest<'_, O, B> {
+    const fn rest(&self) -> AtRest<'_, O, B> {
         self.0
     }
 
@@ -350,9 +350,9 @@ impl<'h, O: Repeat<B>, B> RestMut<'h, O, B> {
     }
 }
 
-impl<O: Repeat<B>, B> RestMut<'_, O, B> {
+impl<O: Repeat<B>, B> AtRestMut<'_, O, B> {
     /// Makes the next request of a run that has not got all it asks for; `None` if the run is over. The slot must have completed a request of
-    /// the run. The observer, if there is one, is told of the next completion.
+    /// the run. The observer, if there is one, is notified of the next completion.
     #[inline]
     fn go_on(
         &mut self,
@@ -380,14 +380,14 @@ impl<O: Repeat<B>, B> RestMut<'_, O, B> {
 ///
 /// The flight is the slot's. The slot is at rest again once the flight has completed.
 struct Launched<'h, O: Repeat<B>, B> {
-    slot: RestMut<'h, O, B>,
+    slot: AtRestMut<'h, O, B>,
     passed: Passed<()>,
 }
 
 impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
     /// Waits until the flight has completed, and returns the slot at rest.
     #[inline]
-    fn outlast<L: Limit>(self, may_wait: MayWait, limit: &L) -> Result<Rest<'h, O, B>, Error> {
+    fn outlast<L: Limit>(self, may_wait: MayWait, limit: &L) -> Result<AtRest<'h, O, B>, Error> {
         // INVARIANT: only returned after the flight has completed.
         let rest = self.slot.0;
         match self.passed.end() {
@@ -404,22 +404,22 @@ impl<'h, O: Repeat<B>, B> Launched<'h, O, B> {
     }
 }
 
-impl<O: Repeat<B>, B> Drop for Slot<O, B> {
+impl<O: Repeat<B>, B> Drop for PreparedBlock<O, B> {
     fn drop(&mut self) {
         // INVARIANT: only this function has the slot, which is being dropped.
-        let mut holder = Holder(NonNull::from(&mut *self));
+        let mut holder = BlockHolder(NonNull::from(&mut *self));
         // INVARIANT: the slot is at rest. What is lent is taken back before the slot goes.
-        RestMut::of(&mut holder).change();
+        AtRestMut::of(&mut holder).change();
     }
 }
 
 // SAFETY: the type has the layout of C, and begins with a block. It stays in its slot. Nobody changes `held`.
-unsafe impl<O: Repeat<B>, B> InArena for Slot<O, B> {
+unsafe impl<O: Repeat<B>, B> InArena for PreparedBlock<O, B> {
     type Last = ();
 
     /// Gives back a slot that was left to the completion routine. The last handle of its socket may go with the slot, and the driver may
     /// then be unloaded: an observer keeps the driver until the end of this function.
-    fn give_back(taken: TakenSlot<O, B>) {
+    fn give_back(taken: TakenBlock<O, B>) {
         let prepared = Prepared::taken(taken);
         let held = prepared.slot.keep_driver();
         if prepared.is_abandoned() {
@@ -427,10 +427,10 @@ unsafe impl<O: Repeat<B>, B> InArena for Slot<O, B> {
             prepared.slot.readiness.set(Readiness::Ready);
         }
         drop(prepared);
-        held.tell(wsk_sys::STATUS_SUCCESS);
+        held.notify(wsk_sys::STATUS_SUCCESS);
     }
 
-    fn hold(taken: &TakenSlot<O, B>) -> Observer {
+    fn hold(taken: &TakenBlock<O, B>) -> Observer {
         hold(O::Asked::captured(&taken.held))
     }
 }
@@ -474,7 +474,7 @@ impl<F: Function<B>, B> Request<'_, F, B> {
         B: Send + 'static,
     {
         const { refuse_large::<B>() };
-        let made = match Single::<Slot<F::Operation, B>, ()>::new() {
+        let made = match Single::<PreparedBlock<F::Operation, B>, ()>::new() {
             Ok(single) => single.make((), |slot| self.make(slot)),
             Err(error) => Err((error, self.carried)),
         };
@@ -494,7 +494,10 @@ where
     /// # Errors
     ///
     /// The error that the checks of the request found, with the buffer; the slot stays vacant.
-    fn make(self, vacant: Vacant<'_, Slot<F::Operation, B>, ()>) -> Result<Filled<'_>, (Error, B)> {
+    fn make(
+        self,
+        vacant: Vacant<'_, PreparedBlock<F::Operation, B>, ()>,
+    ) -> Result<Filled<'_>, (Error, B)> {
         let Request {
             target,
             function,
@@ -563,7 +566,7 @@ impl<O: Repeat<B>, B> Drop for Unmade<O, B> {
 /// This is the slot's one holder. The slot is at rest, unless it is marked as abandoned: then a provider that broke its contract may still
 /// use the slot, and nothing of it is touched.
 pub struct Prepared<O: Repeat<B>, B> {
-    slot: Holder<O, B>,
+    slot: BlockHolder<O, B>,
 }
 
 // SAFETY: whoever holds a slot may use it on any thread.
@@ -580,30 +583,30 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
 
     /// The operation of a slot that has an owner, and so is at rest.
     #[inline]
-    fn taken(slot: TakenSlot<O, B>) -> Self {
+    fn taken(slot: TakenBlock<O, B>) -> Self {
         // INVARIANT: the owner is gone.
-        let slot = Holder(slot.into_raw());
+        let slot = BlockHolder(slot.into_raw());
         Self { slot }
     }
 
     #[inline]
-    fn rest(&self) -> Option<Rest<'_, O, B>> {
+    fn rest(&self) -> Option<AtRest<'_, O, B>> {
         // INVARIANT: by the invariant of `Prepared`.
-        (!self.is_abandoned()).then(|| Rest::of(&self.slot))
+        (!self.is_abandoned()).then(|| AtRest::of(&self.slot))
     }
 
     #[inline]
-    fn rest_mut(&mut self) -> Result<RestMut<'_, O, B>, Error> {
+    fn rest_mut(&mut self) -> Result<AtRestMut<'_, O, B>, Error> {
         if self.is_abandoned() {
             return Err(self.abandoned());
         }
         // INVARIANT: by the invariant of `Prepared`.
-        Ok(RestMut::of(&mut self.slot))
+        Ok(AtRestMut::of(&mut self.slot))
     }
 
     /// The holder of the slot. The slot is not given back.
     #[inline]
-    fn into_slot(self) -> Holder<O, B> {
+    fn into_slot(self) -> BlockHolder<O, B> {
         ManuallyDrop::new(self).slot
     }
 
@@ -662,7 +665,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
     fn launch(&mut self, may_end_early: bool) -> Result<Launched<'_, O, B>, Error> {
         self.be_ready()?;
         // INVARIANT: the slot is ready, and so at rest.
-        RestMut::of(&mut self.slot).launch(may_end_early)
+        AtRestMut::of(&mut self.slot).launch(may_end_early)
     }
 
     /// Runs the operation, waits until it has completed, and gives its result. IRQL: `<= APC_LEVEL`. Allocates nothing.
@@ -730,7 +733,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         self.run(&Stopped::by_or_after(cancel, limit, O::Parameters::GOES_ON))
     }
 
-    // Before its argument is taken apart, after which its end would be told twice.
+    // Before its argument is taken apart, after which its end would be reported twice.
     #[expect(clippy::inline_always, reason = "three instructions of fifty")]
     #[inline(always)]
     fn run<L: Limit>(&mut self, limit: &L) -> Result<O::Seen<'_>, Error> {
@@ -797,11 +800,11 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
             });
         }
         // INVARIANT: the slot is ready, and so at rest.
-        let rest = RestMut::of(&mut this.slot);
+        let rest = AtRestMut::of(&mut this.slot);
         let mut operation = rest.rest().operation();
         O::again(operation.arguments());
         let slot = this.into_slot();
-        let told = slot.completion.place().cast::<C>();
+        let place = slot.completion.place().cast::<C>();
         let observer = slot.keep_driver();
         // WSK does not allow closing a socket during a call on it. The completion may run before the call returns, and may drop the
         // operation and with it the last handle: this handle keeps the socket open.
@@ -809,10 +812,12 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         // SAFETY: as for `launch`; from the call on the slot belongs to the completion routine. There is room for the completion, as was
         // asserted. If no request was made, nobody else has the completion.
         unsafe {
-            told.write(completion);
+            place.write(completion);
             let parameters = slot.parameters.with(|parameters| *parameters);
             let launched = ManuallyDrop::into_inner(operation)
-                .launch_unheld::<Tell<O, B, C>>(Some(observer), |irp| parameters.submit(irp));
+                .launch_unheld::<CallsCompletion<O, B, C>>(Some(observer), |irp| {
+                    parameters.submit(irp)
+                });
             launched.map_err(|refused| {
                 core::mem::forget(refused.operation);
                 let back = NotStarted {
@@ -820,7 +825,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
                     // INVARIANT: no request was made.
                     buffer: Self { slot },
                 };
-                told.drop_in_place();
+                place.drop_in_place();
                 back
             })
         }
@@ -831,7 +836,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
 /// fails with [`Error::Abandoned`], it marks the slot as abandoned. The flight is that of the slot; `None` if it has completed.
 #[inline(never)]
 fn outlast<O: Repeat<B>, B, L: Limit>(
-    slot: RestMut<'_, O, B>,
+    slot: AtRestMut<'_, O, B>,
     flight: Option<Flight<()>>,
     may_wait: MayWait,
     limit: &L,
@@ -874,9 +879,9 @@ fn outlast<O: Repeat<B>, B, L: Limit>(
 }
 
 /// Ends a prepared operation with a call of its completion, a `C`.
-struct Tell<O, B, C>(PhantomData<(O, B, C)>);
+struct CallsCompletion<O, B, C>(PhantomData<(O, B, C)>);
 
-impl<O: Repeat<B>, B, C> Unheld for Tell<O, B, C>
+impl<O: Repeat<B>, B, C> Unheld for CallsCompletion<O, B, C>
 where
     C: FnOnce(Ended<O, B>),
 {
@@ -888,19 +893,19 @@ where
     /// As for [`Discard`](crate::irp::Discard), for a block that begins a slot, with a `C` in it.
     unsafe fn end(block: NonNull<Header>) {
         // INVARIANT: the caller gives away the block, which has completed: this is the slot's one holder.
-        let mut slot = Holder::<O, B>(block.cast());
+        let mut slot = BlockHolder::<O, B>(block.cast());
         // The next completion calls this function again, unless it has come already. Then a loop takes the place of recursion: the stack
         // must not grow.
-        while let Some(flight) = RestMut::of(&mut slot).go_on(|capture| Some(hold(capture))) {
+        while let Some(flight) = AtRestMut::of(&mut slot).go_on(|capture| Some(hold(capture))) {
             match flight.detach_unless_completed() {
                 None => return,
                 // The slot keeps the operation.
                 Some(operation) => core::mem::forget(operation),
             }
         }
-        let told = slot.completion.place().cast::<C>();
+        let place = slot.completion.place().cast::<C>();
         // SAFETY: by the caller's contract the completion was written, and it is moved out once.
-        let completion = unsafe { told.read() };
+        let completion = unsafe { place.read() };
         completion(Ended::of(slot));
     }
 }
@@ -1063,7 +1068,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Prepared<O, B> {
 /// The slot, until it is taken out, is in flight or has completed. This is its one holder.
 #[must_use = "dropping a receive cancels it"]
 pub struct Started<O: Repeat<B>, B> {
-    slot: Option<Holder<O, B>>,
+    slot: Option<BlockHolder<O, B>>,
 }
 
 // SAFETY: whoever holds a slot may use it on any thread.
@@ -1210,7 +1215,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
         match &mut self.slot {
             Some(slot) if O::Parameters::GOES_ON && slot.flight().is_completed() => {
                 // INVARIANT: it has completed, so the slot is at rest.
-                RestMut::of(slot).go_on(|_| None).is_some()
+                AtRestMut::of(slot).go_on(|_| None).is_some()
             }
             _ => false,
         }
@@ -1234,7 +1239,7 @@ impl<O: Repeat<B>, B> Started<O, B> {
 /// Gives up a slot whose provider keeps the IRP, against its contract. If the provider completes the IRP after all, the completion routine
 /// puts the slot back.
 #[cold]
-fn abandon<O: Repeat<B>, B>(slot: Holder<O, B>) -> Ended<O, B> {
+fn abandon<O: Repeat<B>, B>(slot: BlockHolder<O, B>) -> Ended<O, B> {
     let flight = slot.into_flight();
     let status = flight.returned();
     flight.detach();
@@ -1293,7 +1298,7 @@ impl<O: Repeat<B>, B> Ended<O, B> {
 
     /// The end of an operation that must have completed.
     #[inline]
-    const fn of(slot: Holder<O, B>) -> Self {
+    const fn of(slot: BlockHolder<O, B>) -> Self {
         // INVARIANT: the callers have seen that it has.
         Self {
             operation: Some(Prepared { slot }),
@@ -1409,7 +1414,7 @@ impl<O: Repeat<B>, B> fmt::Debug for Started<O, B> {
 /// # Ok::<(), wsk::Error>(())
 /// ```
 pub struct PreparedPool<O: Repeat<B>, B> {
-    arena: Handle<Slot<O, B>, ()>,
+    arena: ArenaHandle<PreparedBlock<O, B>, ()>,
 }
 
 impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
@@ -1425,7 +1430,7 @@ impl<O: Repeat<B>, B: Send + 'static> PreparedPool<O, B> {
     ) -> Result<Self, Error> {
         const { refuse_large::<B>() };
         let mut make = make;
-        let mut filling = Filling::new(depth)?;
+        let mut filling = FillingArena::new(depth)?;
         for number in 0..depth {
             let request = make(number)?;
             let added = filling.add(|slot| request.make(slot));

@@ -18,7 +18,7 @@ use crate::error::{Error, Memory};
 use crate::irp::{Flight, Observer};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::memory::links::{Links, List};
+use crate::memory::links::{LinkedList, Links};
 use crate::memory::{Pinned, Shared, Signalled};
 use crate::operation::blocking::{Limit, Stopped};
 use crate::operation::carried::{
@@ -69,8 +69,8 @@ pub fn scope<'env, T>(
     let pending = pending.map_err(|_| Error::NoMemory(Memory::Irp))?;
     let scope = Scope {
         pending,
-        started: Started {
-            operations: Entries::new(),
+        started: StartedOperations {
+            operations: NodeList::new(),
             ended: AtomicBool::new(false),
             over: AtomicBool::new(false),
         },
@@ -78,7 +78,7 @@ pub fn scope<'env, T>(
         env: PhantomData,
     };
     // Waits even if `body` unwinds.
-    let end = End {
+    let end = ScopeEnd {
         scope: &scope,
         may_wait,
     };
@@ -124,7 +124,7 @@ pub fn scope<'env, T>(
 /// ```
 pub struct Scope<'scope, 'env: 'scope> {
     pending: Shared<Pending>,
-    started: Started,
+    started: StartedOperations,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
 }
@@ -136,8 +136,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 /// `operations` has the operations that were started and that no handle has taken back. Only the thread of the scope changes it: the type
 /// of the list keeps the scope on one thread. Once the scope has `ended`, nothing is added, and no handle touches its operation, which may
 /// be gone: from then on only what the scope itself drops at its end can still have handles, or the scope.
-struct Started {
-    operations: Entries,
+struct StartedOperations {
+    operations: NodeList,
     ended: AtomicBool,
     /// Everything has completed, or was left to its provider. (Only the thread of the scope uses the two flags and the list. If a scope is
     /// moved to another thread, the compiler names the list as the reason for its error.)
@@ -151,7 +151,7 @@ struct Started {
 /// Only the thread of the scope sets `kept`, while it is counted itself. The thread that makes the count zero takes it.
 struct Counts {
     count: AtomicUsize,
-    kept: Cell<Option<Kept>>,
+    kept: Cell<Option<LeftToProvider>>,
 }
 
 // SAFETY: the count is atomic; the nodes of the kept operations may be sent.
@@ -165,12 +165,12 @@ type Pending = Signalled<Counts>;
 
 /// The operations that a scope has left to their provider, which keeps their IRPs against its contract, and a reference to the counts. Each
 /// operation has a reference to its capture.
-struct Kept {
-    operations: Entries,
+struct LeftToProvider {
+    operations: NodeList,
     pending: Shared<Pending>,
 }
 
-impl Kept {
+impl LeftToProvider {
     /// Frees the operations, when the last of them has completed after all, and the references. Those to captures go last: the driver may
     /// be unloaded after them.
     #[cold]
@@ -193,7 +193,7 @@ impl Kept {
 
 /// The part of a scoped operation that stands beside its load.
 #[repr(C)]
-struct Node {
+struct ScopeNode {
     /// The first field, so that the links of a node are found at the address of the node.
     links: Links,
     /// The flight of the operation, only to be looked at.
@@ -203,12 +203,12 @@ struct Node {
     capture: ManuallyDrop<Shared<Capture>>,
     /// A reference to the capture, if the operation is kept.
     kept: Cell<Option<Shared<Capture>>>,
-    /// The function for the operation's types that [`Entry::act`] calls.
-    act: unsafe fn(NonNull<Node>, Act) -> bool,
+    /// The function for the operation's types that [`NodePtr::act`] calls.
+    act: unsafe fn(NonNull<ScopeNode>, Act) -> bool,
 }
 
 // SAFETY: a node only contains addresses; whoever follows them vouches for doing so on the right thread.
-unsafe impl Send for Node {}
+unsafe impl Send for ScopeNode {}
 
 /// An action of a scope on an operation of any types.
 #[derive(Clone, Copy)]
@@ -226,19 +226,19 @@ enum Act {
 /// # Invariants
 ///
 /// The node is there as long as this is used: in the block of an operation that was started in a scope, with an `act` for its types.
-/// Whoever owns an `Entry`, rather than a reference to one, has taken it out of its list, or puts it there.
-struct Entry(NonNull<Node>);
+/// Whoever owns a `NodePtr`, rather than a reference to one, has taken it out of its list, or puts it there.
+struct NodePtr(NonNull<ScopeNode>);
 
-impl Deref for Entry {
-    type Target = Node;
+impl Deref for NodePtr {
+    type Target = ScopeNode;
 
-    fn deref(&self) -> &Node {
+    fn deref(&self) -> &ScopeNode {
         // SAFETY: by the invariant the node is there; what changes in it is in cells, which one thread at a time has.
         unsafe { self.0.as_ref() }
     }
 }
 
-impl Entry {
+impl NodePtr {
     /// Whether the operation has completed.
     fn is_completed(&self) -> bool {
         self.flight.is_completed()
@@ -258,16 +258,16 @@ impl Entry {
     }
 }
 
-/// Implements [`Entry::act`] for an `O` that carries `B`.
+/// Implements [`NodePtr::act`] for an `O` that carries `B`.
 ///
 /// # Safety
 ///
 /// `node` is that of such an operation. After an act that frees the operation neither the caller nor its handles use it.
-unsafe fn act<O: Operation<B>, B>(node: NonNull<Node>, act: Act) -> bool {
+unsafe fn act<O: Operation<B>, B>(node: NonNull<ScopeNode>, act: Act) -> bool {
     // SAFETY: the caller passes the node, and with it the operation.
     let running = unsafe {
         let flight = (*node.as_ptr()).flight.as_raw();
-        Running::<O, B, Inside<Node>>::of(Flight::from_raw(flight))
+        Running::<O, B, Inside<ScopeNode>>::of(Flight::from_raw(flight))
     };
     let left = match act {
         Act::Abandon => return running.abandon(),
@@ -286,18 +286,18 @@ unsafe fn act<O: Operation<B>, B>(node: NonNull<Node>, act: Act) -> bool {
 ///
 /// # Invariants
 ///
-/// The links in the list are those of nodes, whose [entries](Entry) were pushed.
-struct Entries(List);
+/// The links in the list are those of nodes, whose [pointers](NodePtr) were pushed.
+struct NodeList(LinkedList);
 
-impl Entries {
+impl NodeList {
     const fn new() -> Self {
-        Self(List::new())
+        Self(LinkedList::new())
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "who has it has put it here")]
-    fn push(&self, entry: Entry) {
+    fn push(&self, node: NodePtr) {
         // SAFETY: by the invariant the node is there, and begins with its links; it stays until it is taken out.
-        self.0.push(unsafe { Pinned::new(entry.0.cast()) });
+        self.0.push(unsafe { Pinned::new(node.0.cast()) });
     }
 
     fn is_empty(&self) -> bool {
@@ -305,17 +305,17 @@ impl Entries {
     }
 
     /// Takes one operation out.
-    fn pop(&self) -> Option<Entry> {
+    fn pop(&self) -> Option<NodePtr> {
         let links = self.0.first()?;
         self.0.remove(links);
         // INVARIANT: a node begins with its links.
-        Some(Entry(links.as_raw().cast()))
+        Some(NodePtr(links.as_raw().cast()))
     }
 
     /// Whether `holds` returns `true` for all of them.
-    fn all(&self, holds: impl Fn(&Entry) -> bool) -> bool {
+    fn all(&self, holds: impl Fn(&NodePtr) -> bool) -> bool {
         // INVARIANT: as above, and the node is in the list.
-        self.0.all(|links| holds(&Entry(links.as_raw().cast())))
+        self.0.all(|links| holds(&NodePtr(links.as_raw().cast())))
     }
 
     /// Moves all of them to another list.
@@ -351,27 +351,27 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
         if scope.started.ended.load(Ordering::Relaxed) {
             return Err(Error::ScopeEnded);
         }
-        let operation = Unladen::<B, Node>::new()?;
+        let operation = Unladen::<B, ScopeNode>::new()?;
         let loaded = Loaded::of::<_, Error>(operation, self)?;
         let capture = Shared::as_raw(loaded.capture());
-        // The scope's end waits until the observer is told, which happens once. Until then the load may borrow.
+        // The scope's end waits until the observer is notified, which happens once. Until then the load may borrow.
         let running = loaded.launch::<Error>(Some(counting(&scope.pending)))?;
         let node = Carried::beside(running.flight().payload());
         // SAFETY: there is room for the node, which the provider does not know. The flight is only looked at; the owner that ends the
         // operation does not use it again. The capture is borrowed from the target, which outlives the scope, or from the load, and is used
         // in flight only.
-        let entry = unsafe {
-            node.write(Node {
+        let node = unsafe {
+            node.write(ScopeNode {
                 links: Links::new(),
                 flight: Flight::from_raw(running.flight().as_raw()),
                 capture: ManuallyDrop::new(Shared::from_raw(capture)),
                 kept: Cell::new(None),
                 act: act::<F::Operation, B>,
             });
-            Entry(NonNull::new_unchecked(node))
+            NodePtr(NonNull::new_unchecked(node))
         };
         // INVARIANT: this is the thread of the scope.
-        scope.started.operations.push(entry);
+        scope.started.operations.push(node);
         // INVARIANT: the operation's node is in the list.
         Ok(Scoped {
             running,
@@ -382,7 +382,7 @@ impl<'s, F: Function<B>, B> Request<'s, F, B> {
     }
 }
 
-/// Counts one more operation of a scope, until the observer is told.
+/// Counts one more operation of a scope, until the observer is notified.
 fn counting(pending: &Shared<Pending>) -> Observer {
     /// Counts down. The last operation to complete after the scope has reached its end sets the event, or frees the kept operations.
     ///
@@ -406,18 +406,18 @@ fn counting(pending: &Shared<Pending>) -> Observer {
 }
 
 /// Waits for the operations of a scope, and frees those that handles have left.
-struct End<'s, 'scope, 'env> {
+struct ScopeEnd<'s, 'scope, 'env> {
     scope: &'s Scope<'scope, 'env>,
     may_wait: MayWait,
 }
 
-impl Drop for End<'_, '_, '_> {
+impl Drop for ScopeEnd<'_, '_, '_> {
     fn drop(&mut self) {
         let Scope {
             pending, started, ..
         } = self.scope;
         // If foreign code that is called below unwinds, this goes on where it stopped.
-        let again = || End {
+        let again = || ScopeEnd {
             scope: self.scope,
             may_wait: self.may_wait,
         };
@@ -466,7 +466,7 @@ impl Scope<'_, '_> {
             pending.count.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
-        let (kept, completed) = (Entries::new(), Entries::new());
+        let (kept, completed) = (NodeList::new(), NodeList::new());
         let started = operations.take();
         while let Some(operation) = started.pop() {
             // A completed operation is freed later. The capture of any other is only borrowed, so it gets a reference.
@@ -486,7 +486,7 @@ impl Scope<'_, '_> {
             return pending.count.fetch_sub(1, Ordering::AcqRel) == 1;
         }
         // INVARIANT: this thread is counted, so nobody takes `kept` yet.
-        pending.kept.set(Some(Kept {
+        pending.kept.set(Some(LeftToProvider {
             operations: kept,
             pending: Shared::clone(pending),
         }));
@@ -538,9 +538,9 @@ impl fmt::Debug for Scope<'_, '_> {
 /// The operation's node is in the list of the scope, unless the scope has ended.
 #[must_use = "the scope waits for the operation, and its result is lost"]
 pub struct Scoped<'scope, O: Operation<B>, B> {
-    running: Running<O, B, Inside<Node>>,
+    running: Running<O, B, Inside<ScopeNode>>,
     pending: &'scope Shared<Pending>,
-    started: &'scope Started,
+    started: &'scope StartedOperations,
     carried: PhantomData<(&'scope mut &'scope (), B)>,
 }
 
@@ -678,7 +678,7 @@ impl<O: Operation<B>, B> Scoped<'_, O, B> {
             started,
             carried,
         } = self;
-        let node = Carried::<B, Node>::beside(running.flight().payload());
+        let node = Carried::<B, ScopeNode>::beside(running.flight().payload());
         // If the operation goes on, it is counted again and stays in the list.
         match running.end(|_| Some(counting(pending))) {
             Err(running) => Err(Self {

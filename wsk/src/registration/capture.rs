@@ -22,10 +22,10 @@ use wsk_sys::{
 
 use crate::address;
 use crate::error::{Call, Error, Memory};
-use crate::irp::{Observer, Tells, event_control};
+use crate::irp::{Notified, Observer, event_control};
 use crate::irql::{AtPassiveLevel, at_passive_level};
 use crate::memory::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use crate::memory::{Counted, Owned, Room, Shared, Signalled};
+use crate::memory::{Counted, Owned, Shared, Signalled, Uninit};
 use crate::registration::transport::{TdiDevice, Transport};
 use crate::system::pause;
 
@@ -277,7 +277,7 @@ pub(crate) struct Late<K: GoesBack> {
 impl<K: GoesBack> Late<K> {
     /// Moves a place into nonpaged pool, unless there is none.
     pub(super) fn new(place: Place<K>) -> Option<Self> {
-        let room = Room::reserve()?;
+        let room = Uninit::reserve()?;
         // INVARIANT: of the type of the block.
         let put_off = PutOff {
             next: core::ptr::null_mut(),
@@ -829,8 +829,8 @@ pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
     /// Releases the reference, which may be done at any IRQL up to `DISPATCH_LEVEL`.
     struct Held;
 
-    impl Tells<Capture> for Held {
-        unsafe fn tell(capture: Shared<Capture>, _: NTSTATUS) {
+    impl Notified<Capture> for Held {
+        unsafe fn notified(capture: Shared<Capture>, _: NTSTATUS) {
             drop(capture);
         }
     }

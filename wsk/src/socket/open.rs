@@ -16,7 +16,7 @@ use wsk_sys::{
 use crate::address::Family;
 use crate::buffer::{DriverMdl, Payload};
 use crate::error::{Call, Error};
-use crate::irp::{Flight, Idle, Observer, Spares, Tells};
+use crate::irp::{Flight, Idle, Notified, Observer, Spares};
 use crate::irql::MayWait;
 use crate::memory::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::memory::{Counted, Rare, Reserved, Shared};
@@ -527,9 +527,9 @@ impl<C: Category> Closing<C> {
         /// Ends a close that nobody waits for. A socket's memory may be freed at any IRQL up to `DISPATCH_LEVEL`, on any thread.
         struct Left;
 
-        impl<C: Category> Tells<Socket<C>> for Left {
-            unsafe fn tell(socket: Shared<Socket<C>>, status: NTSTATUS) {
-                // INVARIANT: the caller tells of the request that this observes, which is the close below.
+        impl<C: Category> Notified<Socket<C>> for Left {
+            unsafe fn notified(socket: Shared<Socket<C>>, status: NTSTATUS) {
+                // INVARIANT: the caller notifies of the request that this observes, which is the close below.
                 Over { socket, status }.end();
             }
         }
