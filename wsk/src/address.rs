@@ -214,6 +214,8 @@ const V4_PADDING: usize = offset_of!(SOCKADDR_IN, sin_zero);
 const V6: usize = offset_of!(SOCKADDR_IN6, sin6_addr);
 const FLOW_INFO: usize = offset_of!(SOCKADDR_IN6, sin6_flowinfo);
 const SCOPE: usize = offset_of!(SOCKADDR_IN6, Anonymous1);
+/// Where the IPv4 address is in a v4-mapped IPv6 address.
+const V6_MAPPED: usize = V6 + 12;
 
 const _: () = assert!(PORT == offset_of!(SOCKADDR_IN6, sin6_port));
 const _: () = assert!(V4_PADDING + 8 == size_of::<SOCKADDR_IN>());
@@ -238,8 +240,7 @@ impl<const N: usize> Sockaddr<N> {
     /// The bytes of a member. Callers give its offset: where there is no room for it they get zeros.
     #[inline]
     fn at<const M: usize>(&self, offset: usize) -> [u8; M] {
-        let member = self.0.get(offset..).and_then(<[u8]>::first_chunk);
-        member.copied().unwrap_or([0; M])
+        member(&self.0, offset)
     }
 
     /// Sets the bytes of a member. Callers give its offset, where there is room for it.
@@ -733,20 +734,53 @@ fn is_longer(from: Encoded, address: &SocketAddr) -> bool {
 ///
 /// [`Error::UnknownAddress`] for another family, or where there are fewer bytes than an address of the family has.
 pub(crate) fn read_bytes(bytes: &[u8]) -> Result<SocketAddr, Error> {
-    /// As many bytes as an address has, and zeros.
-    fn room<const N: usize>(bytes: &[u8]) -> Option<Encoded> {
-        let mut room = Encoded::default();
-        room.put::<N>(0, *bytes.first_chunk()?);
-        Some(room)
-    }
-
     let family = bytes.first_chunk().copied().map_or(0, u16::from_ne_bytes);
-    let encoded = match family {
-        AF_INET => room::<{ size_of::<SOCKADDR_IN>() }>(bytes),
-        AF_INET6 => room::<{ size_of::<SOCKADDR_IN6>() }>(bytes),
+    let known = match family {
+        AF_INET => bytes.first_chunk().map(Known::V4),
+        AF_INET6 => bytes.first_chunk().map(Known::V6),
         _ => None,
     };
-    decode(&encoded.ok_or(Error::UnknownAddress { family })?)
+    let known = known.ok_or(Error::UnknownAddress { family })?;
+    Ok(known.address())
+}
+
+/// The bytes of a member of an address. Callers give its offset: where there is no room for it they get zeros.
+#[inline]
+fn member<const M: usize>(bytes: &[u8], offset: usize) -> [u8; M] {
+    let member = bytes.get(offset..).and_then(<[u8]>::first_chunk);
+    member.copied().unwrap_or([0; M])
+}
+
+/// The port of an address of either family.
+fn decode_port(bytes: &[u8]) -> u16 {
+    u16::from_be_bytes(member(bytes, PORT))
+}
+
+/// The bytes of an address of a family that this crate knows.
+#[derive(Clone, Copy)]
+pub(crate) enum Known<'b> {
+    V4(&'b [u8; size_of::<SOCKADDR_IN>()]),
+    V6(&'b [u8; size_of::<SOCKADDR_IN6>()]),
+}
+
+impl Known<'_> {
+    /// The address. A v4-mapped IPv6 address becomes an IPv4 one.
+    pub(crate) fn address(self) -> SocketAddr {
+        let (port, ip) = match self {
+            Self::V4(bytes) => (decode_port(bytes), member::<4>(bytes, V4)),
+            Self::V6(bytes) => {
+                let octets = member(bytes, V6);
+                if !is_mapped(u128::from_be_bytes(octets)) {
+                    let flow_info = u32::from_ne_bytes(member(bytes, FLOW_INFO));
+                    let scope = u32::from_ne_bytes(member(bytes, SCOPE));
+                    let v6 = SocketAddrV6::new(octets.into(), decode_port(bytes), flow_info, scope);
+                    return v6.into();
+                }
+                (decode_port(bytes), member::<4>(bytes, V6_MAPPED))
+            }
+        };
+        SocketAddrV4::new(ip.into(), port).into()
+    }
 }
 
 /// The type that an address from WSK is read as.
@@ -768,27 +802,9 @@ pub(crate) fn read(from: &Storage) -> Result<SocketAddr, Error> {
 }
 
 /// As [`read`], of the bytes.
-#[inline(never)]
+#[inline]
 pub(crate) fn decode(from: &Encoded) -> Result<SocketAddr, Error> {
-    let port = u16::from_be_bytes(from.at(PORT));
-    match from.family() {
-        AF_INET => Ok(SocketAddrV4::new(from.at::<4>(V4).into(), port).into()),
-        AF_INET6 => {
-            let ip = u128::from_be_bytes(from.at(V6));
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "the address is in the last bits"
-            )]
-            Ok(if is_mapped(ip) {
-                SocketAddrV4::new(Ipv4Addr::from_bits(ip as u32), port).into()
-            } else {
-                let flow_info = u32::from_ne_bytes(from.at(FLOW_INFO));
-                let scope = u32::from_ne_bytes(from.at(SCOPE));
-                SocketAddrV6::new(Ipv6Addr::from_bits(ip), port, flow_info, scope).into()
-            })
-        }
-        family => Err(Error::UnknownAddress { family }),
-    }
+    read_bytes(&from.0)
 }
 
 #[cfg(test)]

@@ -203,21 +203,16 @@ impl<'h> HolderView<'h> {
         wait: impl FnOnce(&Event) -> bool,
     ) -> Option<WakerPlace<'h>> {
         let header = self.header();
-        let mut place = match self.retract() {
-            Retracted::InFlight(place) => place,
-            Retracted::Completed(place) => return Some(place),
-            Retracted::Waking(held) => {
+        let mut this = self;
+        let mut place = loop {
+            match this.retract() {
+                Retracted::InFlight(place) => break place,
+                Retracted::Completed(place) => return Some(place),
                 // The routine is done with the waker in a few instructions. This does not spin, because the routine may run on a thread that
-                // this one keeps from running.
-                while !header.state.is_completed() {
-                    pause(may_wait, Duration::from_micros(50));
-                }
-                // The routine has taken the waker, and is done with the block.
-                return match held.retract() {
-                    Retracted::Completed(place) => Some(place),
-                    _ => None,
-                };
+                // this one keeps from running. After that the flight has completed.
+                Retracted::Waking(held) => this = held,
             }
+            pause(may_wait, Duration::from_micros(50));
         };
         // A waker that is there stays in its place, which the routine of a flight that is waited for leaves alone.
         if !header.state.wait() {

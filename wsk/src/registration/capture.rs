@@ -11,8 +11,8 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use wsk_sys::{
-    ADDRINFOEXW, DispatchError, NTSTATUS, OSVERSIONINFOW, RtlGetVersion, SOCKADDR,
-    STATUS_DEVICE_NOT_READY, WSK_CACHE_SD, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI,
+    ADDRINFOEXW, AF_INET, AF_INET6, DispatchError, NTSTATUS, OSVERSIONINFOW, RtlGetVersion,
+    SOCKADDR, STATUS_DEVICE_NOT_READY, WSK_CACHE_SD, WSK_CLIENT_DISPATCH, WSK_CLIENT_NPI,
     WSK_PROVIDER_CHARACTERISTICS, WSK_PROVIDER_NPI, WSK_REGISTRATION, WSK_RELEASE_SD,
     WSK_SET_STATIC_EVENT_CALLBACKS, WSK_TDI_BEHAVIOR, WSK_TDI_BEHAVIOR_BYPASS_TDI,
     WSK_TDI_DEVICENAME_MAPPING, WSK_TDI_MAP_INFO, WSK_TRANSPORT_LIST_QUERY, WskCaptureProviderNPI,
@@ -20,7 +20,7 @@ use wsk_sys::{
     WskReleaseProviderNPI,
 };
 
-use crate::address;
+use crate::address::{self, Known};
 use crate::error::{Call, Error, Memory};
 use crate::irp::{Notified, Observer, event_control};
 use crate::irql::{AtPassiveLevel, at_passive_level};
@@ -425,17 +425,21 @@ impl Brought<'_> {
         }
     }
 
-    /// Reads it.
+    /// Reads it. Out of line: a result of this size is written to memory anyway.
+    #[inline(never)]
     pub(crate) fn read(self) -> Result<SocketAddr, Error> {
         if self.place.is_null() {
             return Err(Error::UnknownAddress { family: 0 });
         }
         // SAFETY: by the invariant it is a socket address, which is as long as its family says.
-        let bytes = unsafe {
-            let length = address::size_of_family((*self.place).sa_family)?;
-            core::slice::from_raw_parts(self.place.cast(), length)
+        let known = unsafe {
+            match (*self.place).sa_family {
+                AF_INET => Known::V4(&*self.place.cast()),
+                AF_INET6 => Known::V6(&*self.place.cast()),
+                family => return Err(Error::UnknownAddress { family }),
+            }
         };
-        address::read_bytes(bytes)
+        Ok(known.address())
     }
 }
 

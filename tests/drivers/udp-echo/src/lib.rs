@@ -79,7 +79,8 @@ impl Answers {
         buffer.set_len(datagram.len())?;
         datagram.copy_to(buffer.as_mut_slice());
         // Nobody waits for the result: after the send, buffer and operation return to their pools.
-        let answer = socket.send_to(buffer, datagram.remote_address()?);
+        let to = datagram.remote_address()?;
+        let answer = socket.send_to(buffer, &to);
         answer.from(&self.operations).start_with(drop)?;
         Ok(())
     }
