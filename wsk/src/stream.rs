@@ -13,7 +13,7 @@ use crate::events::{self, AcceptEvent, ConnectionEvent};
 use crate::methods::{bound_by_address, closed, open_socket};
 use crate::registration::Provider;
 use crate::request::{self, Connect, Request};
-use crate::socket::stream::Room;
+use crate::socket::stream::SocketMemory;
 use crate::socket::{ConnectionSocket, ListenSocket, Making, StreamCategory, StreamSocket};
 
 bound_by_address!(StreamSocket);
@@ -102,7 +102,7 @@ impl StreamSocket {
         if provider.capture().ntddi() < NTDDI_WIN10_RS2 {
             return Err(Error::NoEntry { entry: "WskListen" });
         }
-        let room = Room::new()?;
+        let room = SocketMemory::new()?;
         let handle = open_socket(making)?;
         Ok(Self { handle, room })
     }

@@ -1,5 +1,5 @@
-//! The sources are on floors: a file imports only from lower floors, or from its own floor without a circle. The test also counts
-//! unsafe code, which may only become less.
+//! The sources are on floors: a file imports only from lower floors, or from its own floor without a circle. The tests also count
+//! unsafe code, which may only become less, and let no two types have the same name.
 
 #![allow(missing_docs)]
 
@@ -12,6 +12,8 @@ use std::path::Path;
 use imports::{Module, files, imports, modules, problems};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::Item;
+use syn::visit::Visit;
 
 /// The files of each floor, from the lowest floor up.
 const FLOORS: [&[&str]; 10] = [
@@ -80,6 +82,12 @@ const UNSAFE: &[&str] = &[
     "socket::retained",
     "system",
 ];
+
+/// The types and traits that several modules define under one name, with the reason.
+const REPEATED: &[(&str, &str)] = &[(
+    "Sealed",
+    "each module seals its own traits, and no other module names the trait that does",
+)];
 
 /// If a number is below its limit by this many, the test fails, so that somebody lowers the limit.
 const SLACK: usize = 3;
@@ -334,4 +342,74 @@ fn unsafe_code_where_it_is_not_expected_is_told() {
         unsafe_code(&open, &[]),
         ["time does not forbid unsafe code"]
     );
+}
+
+/// Collects the names of types and traits, also of those inside functions. Not those of associated types, nor of tests.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl<'ast> Visit<'ast> for Names {
+    fn visit_item(&mut self, item: &'ast Item) {
+        let name = match item {
+            Item::Struct(item) => Some(&item.ident),
+            Item::Enum(item) => Some(&item.ident),
+            Item::Union(item) => Some(&item.ident),
+            Item::Trait(item) => Some(&item.ident),
+            Item::Type(item) => Some(&item.ident),
+            Item::Mod(item) if item.ident == "tests" => return,
+            _ => None,
+        };
+        self.0.extend(name.map(ToString::to_string));
+        syn::visit::visit_item(self, item);
+    }
+}
+
+/// The names that stand for several types or traits of these modules.
+fn repeated(modules: &[Module]) -> Vec<String> {
+    let mut places = BTreeMap::<String, Vec<String>>::new();
+    for module in modules {
+        let mut names = Names::default();
+        names.visit_file(&module.file);
+        for name in names.0 {
+            places.entry(name).or_default().push(module.name());
+        }
+    }
+    let several = places.into_iter().filter(|(_, places)| places.len() > 1);
+    several
+        .map(|(name, places)| format!("{name}: {}", places.join(", ")))
+        .collect()
+}
+
+#[test]
+fn one_name_means_one_type() {
+    let modules = modules("src");
+    let mut found = repeated(&modules);
+    for (name, reason) in REPEATED {
+        let before = found.len();
+        found.retain(|repeated| !repeated.starts_with(&format!("{name}: ")));
+        assert!(
+            found.len() < before,
+            "{name} is not repeated: take it off the list ({reason})"
+        );
+    }
+    assert!(
+        found.is_empty(),
+        "give one of them another name: {found:#?}"
+    );
+}
+
+#[test]
+fn a_repeated_name_is_told() {
+    let modules = [
+        Module::of(
+            &["a"],
+            "struct Slot; trait Named { type Slot; } impl T { type Slot = u8; }",
+        ),
+        Module::of(
+            &["b"],
+            "enum Other {} fn f() { struct Slot; } mod tests { struct Other; }",
+        ),
+        Module::of(&["c"], "type Other = u8; mod inner { trait Alone {} }"),
+    ];
+    assert_eq!(repeated(&modules), ["Other: b, c", "Slot: a, b"]);
 }

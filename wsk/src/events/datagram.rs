@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::events::handler::{AT_DISPATCH_LEVEL, Handler};
 use crate::memory::Shared;
 use crate::socket::callbacks;
-use crate::socket::datagram_events::Told;
+use crate::socket::datagram_events::DatagramHandler;
 use crate::socket::event_context::Events;
 use crate::socket::indicated::Datagrams;
 use crate::socket::open::Arrived;
@@ -251,7 +251,7 @@ pub(crate) fn of_datagrams<H: ReceiveFromEvent>(
     callbacks::of_datagrams(Handler(handler))
 }
 
-impl<H: ReceiveFromEvent> Told for Handler<H> {
+impl<H: ReceiveFromEvent> DatagramHandler for Handler<H> {
     fn arrived(
         &self,
         list: &mut Arrived<DatagramCategory>,

@@ -14,7 +14,7 @@ use crate::events::stream::{ConnectionEvent, of_connection};
 use crate::socket::callbacks;
 use crate::socket::event_context::Events;
 use crate::socket::inspection::{InspectId, Pended};
-use crate::socket::listen_events::{Offer, Question, Told};
+use crate::socket::listen_events::{ListenHandler, Offer, Question};
 use crate::socket::{ConnectedSocket, ListenSocket, StreamSocket};
 
 /// The handler of a listening socket: WSK calls it when a connection arrives.
@@ -334,7 +334,7 @@ pub(crate) fn of_stream<H: ConnectionEvent + AcceptEvent>(
     callbacks::of_stream(Handler(handler))
 }
 
-impl<H: AcceptEvent> Told for Handler<H> {
+impl<H: AcceptEvent> ListenHandler for Handler<H> {
     fn came(&self, offer: Offer<'_>) {
         self.0.accepted(Incoming(offer));
     }

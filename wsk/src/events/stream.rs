@@ -18,12 +18,12 @@ use crate::socket::callbacks;
 use crate::socket::event_context::Events;
 use crate::socket::indicated_bytes::ByteList;
 pub use crate::socket::indicated_bytes::{RetainedBytes, StreamPieces};
+use crate::socket::stream_events::ConnectionHandler;
 pub use crate::socket::stream_events::StreamVerdict;
-use crate::socket::stream_events::Told;
 use crate::socket::{ConnectedSocket, ConnectionCategory, ConnectionSocket, Handle, Socket};
 
 /// The event callbacks of a connection, in the form that WSK needs.
-type ConnectionEvents = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
+type ConnectionTable = Events<WSK_CLIENT_CONNECTION_DISPATCH>;
 
 /// The handler of a connection: WSK calls it when bytes arrive, and when the peer disconnects.
 ///
@@ -406,11 +406,11 @@ impl fmt::Debug for StreamIndication<'_> {
 }
 
 /// Makes the event callbacks of a connection, which call `handler`.
-pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionEvents, Error> {
+pub(crate) fn of_connection<H: ConnectionEvent>(handler: H) -> Result<ConnectionTable, Error> {
     callbacks::of_connection(Handler(handler))
 }
 
-impl<H: ConnectionEvent> Told for Handler<H> {
+impl<H: ConnectionEvent> ConnectionHandler for Handler<H> {
     fn arrived(
         &self,
         list: &mut ByteList,

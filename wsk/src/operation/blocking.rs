@@ -12,7 +12,7 @@ use crate::irp::{Arguments, Flight, Idle, Outcome};
 use crate::irql::{MayWait, may_wait};
 use crate::operation::carried::{Patience, TargetOf, Unladen, Waited, WayOf, run_in_place};
 use crate::request::{CutShort, Function, Operation, Own, Request, Way};
-use crate::socket::calls::Call as _;
+use crate::socket::calls::CallParameters as _;
 use crate::time::{Deadline, GRACE};
 
 impl<F: Function<B>, B> Request<'_, F, B>

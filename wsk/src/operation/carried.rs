@@ -28,7 +28,7 @@ use crate::memory::arena::Taken;
 use crate::registration::{Capture, hold};
 pub(crate) use crate::request::{CarryOf, TargetOf};
 use crate::request::{Function, Operation, Request, Way};
-use crate::socket::calls::{Asked, Bound, Call};
+use crate::socket::calls::{Asked, Bound, CallParameters};
 
 /// The way in which an operation carries.
 pub(crate) type WayOf<O, B> = <O as Operation<B>>::Way;
@@ -397,7 +397,7 @@ impl<O: Operation<B>, B, W: Where<B>, const LENT: bool> Drop for Load<O, B, W, L
 ///
 /// The parameters were bound to the operation. What was lent to it then is still lent; what the parameters point at stays there as long as
 /// this value is used.
-struct Ready<O: Operation<B>, B, W: Where<B>, C: Call<B>> {
+struct Ready<O: Operation<B>, B, W: Where<B>, C: CallParameters<B>> {
     load: Load<O, B, W, true>,
     call: C,
 }
@@ -433,7 +433,7 @@ impl<B> Rejected<B> for Error {
     }
 }
 
-impl<O: Operation<B>, B, W: Where<B>, C: Call<B>> Ready<O, B, W, C> {
+impl<O: Operation<B>, B, W: Where<B>, C: CallParameters<B>> Ready<O, B, W, C> {
     /// Makes the request. The observer, if there is one, is notified of its completion. If the operation is left to its completion routine,
     /// `discard` ends it.
     ///
@@ -841,7 +841,7 @@ pub(super) unsafe fn go_on<O: Operation<B>, B, P>(
             Some(Ok(_)) if cancelled => STATUS_CANCELLED,
             Some(Ok(more)) => {
                 let (observer, call) = (observer(more.capture()), more.call());
-                match operation.launch(observer, |irp| Call::<B>::submit(&call, irp)) {
+                match operation.launch(observer, |irp| CallParameters::<B>::submit(&call, irp)) {
                     Ok(flight) => return Ok(flight),
                     Err(refused) => {
                         operation = refused.operation;
@@ -998,7 +998,7 @@ pub(crate) fn run_in_place<F: Function<B>, B, P: Patience<F::Operation, B>>(
 
     const {
         assert!(
-            !<<F::Operation as Operation<B>>::Parameters as Call<B>>::POINTS_INTO_CARRIED,
+            !<<F::Operation as Operation<B>>::Parameters as CallParameters<B>>::POINTS_INTO_CARRIED,
             "a provider may keep what points into this call's stack: wait for an operation that owns it"
         );
     }

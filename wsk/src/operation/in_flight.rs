@@ -18,7 +18,7 @@ use crate::operation::carried::{
 };
 use crate::registration::hold;
 use crate::request::{Function, Operation, Request, Way};
-use crate::socket::calls::Call as _;
+use crate::socket::calls::CallParameters as _;
 use crate::time::{Deadline, GRACE};
 
 /// The end of an operation.

@@ -37,7 +37,7 @@ use crate::request::{
     Function, HasBuffer, NotStarted, Operation, Repeat, Request, SendsTo, Shown, Takes, TargetOf,
     Way,
 };
-use crate::socket::calls::{Bound, Call as _, Held};
+use crate::socket::calls::{AskedAgain, Bound, CallParameters as _};
 use crate::time::{Deadline, GRACE};
 
 /// One operation with all that it needs.
@@ -55,7 +55,7 @@ struct PreparedBlock<O: Repeat<B>, B> {
     readiness: core::cell::Cell<Readiness>,
     parameters: Cell<O::Parameters>,
     carried: Cell<B>,
-    held: HeldOf<O, B>,
+    keeper: KeeperOf<O, B>,
     completion: Cell<MaybeUninit<Completion>>,
 }
 
@@ -79,7 +79,7 @@ type BufferOf<O, B> = <<O as Operation<B>>::Way as HasBuffer<B>>::Buffer;
 type TakenBlock<O, B> = Taken<PreparedBlock<O, B>, ()>;
 
 /// The value that keeps the target of an operation.
-type HeldOf<O, B> = <<O as Operation<B>>::Asked as Held<B>>::Held;
+type KeeperOf<O, B> = <<O as Operation<B>>::Asked as AskedAgain<B>>::Keeper;
 
 /// The holder of a slot.
 ///
@@ -149,7 +149,7 @@ impl<O: Repeat<B>, B> BlockHolder<O, B> {
 
     /// An observer that keeps the driver loaded.
     fn keep_driver(self) -> Observer {
-        hold(O::Asked::captured(&self.held))
+        hold(O::Asked::captured(&self.keeper))
     }
 }
 
@@ -248,7 +248,7 @@ impl<'h, O: Repeat<B>, B> AtRestMut<'h, O, B> {
             let lent = CarryOf::<O, B>::lend::<false>(place, operation.locked())?;
             let places = operation.places();
             let before = slot.parameters.with(|parameters| *parameters);
-            let target = O::Asked::target(&slot.held);
+            let target = O::Asked::target(&slot.keeper);
             match O::renew(&before, target, lent, operation.arguments(), places) {
                 Ok(renewed) => {
                     if let Some(parameters) = renewed.into_call() {
@@ -276,7 +276,7 @@ impl<'h, O: Repeat<B>, B> AtRestMut<'h, O, B> {
         ) -> Result<Bound<'x, O::Parameters>, Error>,
     ) -> Result<(), Error> {
         let (mut operation, slot) = (self.rest().operation(), self.0.slot);
-        let target = O::Asked::target(&slot.held);
+        let target = O::Asked::target(&slot.keeper);
         // SAFETY: by the invariant the slot is at rest, and nobody else uses it. The parameters are those of its operation, and what was lent
         // still is.
         slot.parameters.with_mut(|parameters| unsafe {
@@ -413,7 +413,7 @@ impl<O: Repeat<B>, B> Drop for PreparedBlock<O, B> {
     }
 }
 
-// SAFETY: the type has the layout of C, and begins with a block. It stays in its slot. Nobody changes `held`.
+// SAFETY: the type has the layout of C, and begins with a block. It stays in its slot. Nobody changes `keeper`.
 unsafe impl<O: Repeat<B>, B> InArena for PreparedBlock<O, B> {
     type Last = ();
 
@@ -431,7 +431,7 @@ unsafe impl<O: Repeat<B>, B> InArena for PreparedBlock<O, B> {
     }
 
     fn hold(taken: &TakenBlock<O, B>) -> Observer {
-        hold(O::Asked::captured(&taken.held))
+        hold(O::Asked::captured(&taken.keeper))
     }
 }
 
@@ -514,12 +514,12 @@ where
             (&raw mut (*this).readiness).write(ready);
             (&raw mut (*this).completion).write(Cell::new(MaybeUninit::uninit()));
             (&raw mut (*this).carried).write(Cell::new(carried));
-            (&raw mut (*this).held).write(<F::Operation as Operation<B>>::Asked::hold(target));
+            (&raw mut (*this).keeper).write(<F::Operation as Operation<B>>::Asked::keep(target));
             let place = (*this).carried.place();
             let mut operation = ManuallyDrop::new(Idle::<()>::from_block(slot.cast()));
             let unmade = Unmade::<F::Operation, B> {
                 carried: place,
-                held: NonNull::new_unchecked(&raw mut (*this).held),
+                keeper: NonNull::new_unchecked(&raw mut (*this).keeper),
             };
             let put = lend_and_put(&mut operation, place, target, function);
             core::mem::forget(unmade);
@@ -529,7 +529,7 @@ where
                     Ok(vacant.assume_filled())
                 }
                 Err(error) => {
-                    (&raw mut (*this).held).drop_in_place();
+                    (&raw mut (*this).keeper).drop_in_place();
                     Err((error, place.read()))
                 }
             }
@@ -544,7 +544,7 @@ where
 /// Both parts were written. If this value is dropped, the function that made it does not go on.
 struct Unmade<O: Repeat<B>, B> {
     carried: NonNull<B>,
-    held: NonNull<HeldOf<O, B>>,
+    keeper: NonNull<KeeperOf<O, B>>,
 }
 
 impl<O: Repeat<B>, B> Drop for Unmade<O, B> {
@@ -552,7 +552,7 @@ impl<O: Repeat<B>, B> Drop for Unmade<O, B> {
         // SAFETY: by the invariant.
         unsafe {
             self.carried.drop_in_place();
-            self.held.drop_in_place();
+            self.keeper.drop_in_place();
         }
     }
 }
@@ -808,7 +808,7 @@ impl<O: Repeat<B>, B> Prepared<O, B> {
         let observer = slot.keep_driver();
         // WSK does not allow closing a socket during a call on it. The completion may run before the call returns, and may drop the
         // operation and with it the last handle: this handle keeps the socket open.
-        let _during_call = O::Asked::hold(O::Asked::target(&slot.held));
+        let _during_call = O::Asked::keep(O::Asked::target(&slot.keeper));
         // SAFETY: as for `launch`; from the call on the slot belongs to the completion routine. There is room for the completion, as was
         // asserted. If no request was made, nobody else has the completion.
         unsafe {

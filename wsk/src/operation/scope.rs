@@ -26,7 +26,7 @@ use crate::operation::carried::{
 };
 use crate::registration::Capture;
 use crate::request::{Function, Operation, Request, Way};
-use crate::socket::calls::Call as _;
+use crate::socket::calls::CallParameters as _;
 use crate::time::{Deadline, GRACE};
 
 /// Runs `body` with a scope, in which operations may borrow everything that outlives the scope; then waits until all of them have

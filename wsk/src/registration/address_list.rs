@@ -9,18 +9,18 @@ use wsk_sys::ADDRINFOEXW;
 
 use crate::error::{Error, Memory};
 use crate::memory::Shared;
-use crate::registration::capture::{Addresses, AddressesOf, Capture, Late, Place};
+use crate::registration::capture::{AddressesOf, Capture, FoundAddresses, Late, PointerPlace};
 
 /// The addresses that WSK has found for a name, or the place for them. Dropping this gives them back, later if the IRQL is above
 /// `PASSIVE_LEVEL`.
 pub(crate) struct AddressList {
-    found: Late<Addresses>,
+    found: Late<FoundAddresses>,
 }
 
 impl AddressList {
     /// An empty list, with the hints for the lookup. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn reserve(capture: &Shared<Capture>, hints: ADDRINFOEXW) -> Result<Self, Error> {
-        let found = Late::new(Place::new(capture, Addresses::of(hints)));
+        let found = Late::new(PointerPlace::new(capture, FoundAddresses::of(hints)));
         Ok(Self {
             found: found.ok_or(Error::NoMemory(Memory::Buffer))?,
         })

@@ -179,7 +179,7 @@ pub(crate) trait GoesBack: Send + Sync + Sized + 'static {
     type Given;
 
     /// Gives it back to WSK.
-    fn take_back(capture: &Capture, given: Back<Self::Given>);
+    fn give_back(capture: &Capture, given: Back<Self::Given>);
 }
 
 /// A pointer that WSK is about to take back.
@@ -196,14 +196,14 @@ pub(crate) struct Back<T>(NonNull<T>);
 ///
 /// `given` is null, or a pointer that WSK has handed out through the capture and has not taken back. WSK may write it while there are
 /// shared references. This is dropped at `PASSIVE_LEVEL`, unless `given` is null.
-pub(crate) struct Place<K: GoesBack> {
+pub(crate) struct PointerPlace<K: GoesBack> {
     /// An atomic of `core`, not of [`memory`](crate::memory): it has to be a plain pointer, because WSK writes it.
     given: core::sync::atomic::AtomicPtr<K::Given>,
     pub(super) beside: K,
     capture: Shared<Capture>,
 }
 
-impl<K: GoesBack> Place<K> {
+impl<K: GoesBack> PointerPlace<K> {
     /// An empty place.
     pub(super) fn new(capture: &Shared<Capture>, beside: K) -> Self {
         // INVARIANT: null.
@@ -233,11 +233,11 @@ impl<K: GoesBack> Place<K> {
     }
 }
 
-impl<K: GoesBack> Drop for Place<K> {
+impl<K: GoesBack> Drop for PointerPlace<K> {
     fn drop(&mut self) {
         if let Some(given) = NonNull::new(self.get()) {
             // INVARIANT: that of this value, which is dropped.
-            K::take_back(&self.capture, Back(given));
+            K::give_back(&self.capture, Back(given));
         }
     }
 }
@@ -264,24 +264,24 @@ struct LateBlock<T> {
     value: T,
 }
 
-/// A [`Place`] in nonpaged pool, which may be dropped at any IRQL up to `DISPATCH_LEVEL`. Dropped above `PASSIVE_LEVEL`, it gives the
+/// A [`PointerPlace`] in nonpaged pool, which may be dropped at any IRQL up to `DISPATCH_LEVEL`. Dropped above `PASSIVE_LEVEL`, it gives the
 /// pointer back later: at the next lookup of a name, or when the client deregisters.
 ///
 /// # Invariants
 ///
 /// `block` is there until this is dropped.
 pub(crate) struct Late<K: GoesBack> {
-    block: ManuallyDrop<Owned<LateBlock<Place<K>>>>,
+    block: ManuallyDrop<Owned<LateBlock<PointerPlace<K>>>>,
 }
 
 impl<K: GoesBack> Late<K> {
     /// Moves a place into nonpaged pool, unless there is none.
-    pub(super) fn new(place: Place<K>) -> Option<Self> {
+    pub(super) fn new(place: PointerPlace<K>) -> Option<Self> {
         let room = Uninit::reserve()?;
         // INVARIANT: of the type of the block.
         let put_off = PutOff {
             next: core::ptr::null_mut(),
-            free: free::<Place<K>>,
+            free: free::<PointerPlace<K>>,
         };
         Some(Self {
             block: ManuallyDrop::new(room.fill(LateBlock {
@@ -293,9 +293,9 @@ impl<K: GoesBack> Late<K> {
 }
 
 impl<K: GoesBack> Deref for Late<K> {
-    type Target = Place<K>;
+    type Target = PointerPlace<K>;
 
-    fn deref(&self) -> &Place<K> {
+    fn deref(&self) -> &PointerPlace<K> {
         &self.block.value
     }
 }
@@ -316,16 +316,16 @@ impl<K: GoesBack> Drop for Late<K> {
 }
 
 /// The list of addresses that WSK hands out for a name. The place has the hints beside it.
-pub(crate) struct Addresses {
+pub(crate) struct FoundAddresses {
     hints: ADDRINFOEXW,
 }
 
 // SAFETY: the hints are numbers. Their pointers are null.
-unsafe impl Send for Addresses {}
+unsafe impl Send for FoundAddresses {}
 // SAFETY: as for `Send`.
-unsafe impl Sync for Addresses {}
+unsafe impl Sync for FoundAddresses {}
 
-impl Addresses {
+impl FoundAddresses {
     /// The addresses for these hints, of which the numbers are used.
     pub(super) fn of(hints: ADDRINFOEXW) -> Self {
         // INVARIANT: the pointers are null.
@@ -346,10 +346,10 @@ impl Addresses {
     }
 }
 
-impl GoesBack for Addresses {
+impl GoesBack for FoundAddresses {
     type Given = ADDRINFOEXW;
 
-    fn take_back(capture: &Capture, given: Back<ADDRINFOEXW>) {
+    fn give_back(capture: &Capture, given: Back<ADDRINFOEXW>) {
         if let Ok(table) = capture.dispatch() {
             // SAFETY: by the invariant the list is WSK's to take back, at this IRQL, once. A provider without the entry gave no list.
             let _ = unsafe { table.wsk_free_address_info(capture.client(), given.0) };
@@ -357,7 +357,7 @@ impl GoesBack for Addresses {
     }
 }
 
-impl Place<Addresses> {
+impl PointerPlace<FoundAddresses> {
     /// The addresses, in the order in which WSK gave them.
     pub(super) fn iter(&self) -> AddressesOf<'_> {
         // INVARIANT: the list stays as long as this.
@@ -444,7 +444,7 @@ impl Brought<'_> {
 }
 
 /// An operation on the client that takes no IRP.
-pub(crate) enum AtOnce<'a> {
+pub(crate) enum ClientAtOnce<'a> {
     /// `WSK_TDI_BEHAVIOR`, to bypass TDI.
     BypassTdi,
     /// `WSK_TDI_DEVICENAME_MAPPING`.
@@ -452,7 +452,7 @@ pub(crate) enum AtOnce<'a> {
     /// `WSK_TRANSPORT_LIST_QUERY`. WSK writes the list to this room, and its size.
     Transports(&'a mut [Transport]),
     /// `WSK_CACHE_SD`. WSK writes a pointer to the cached descriptor to the place, which is of the same client.
-    Cache(RawDescriptor, &'a Place<Cached>),
+    Cache(RawDescriptor, &'a PointerPlace<Cached>),
     /// `WSK_RELEASE_SD`.
     Release(Back<c_void>),
     /// `WSK_SET_STATIC_EVENT_CALLBACKS`.
@@ -620,7 +620,7 @@ impl ClientCode {
     }
 }
 
-impl AtOnce<'_> {
+impl ClientAtOnce<'_> {
     /// Carries out the operation for a client. WSK may write the size of its output to `size`.
     pub(crate) fn carry_out(self, capture: &Capture, size: &mut usize) -> Result<(), Error> {
         let (flags, map, descriptor, events);
@@ -690,9 +690,9 @@ pub(crate) struct Cached;
 impl GoesBack for Cached {
     type Given = c_void;
 
-    fn take_back(capture: &Capture, given: Back<c_void>) {
+    fn give_back(capture: &Capture, given: Back<c_void>) {
         // Nobody can do anything about an error.
-        let _ = AtOnce::Release(given).carry_out(capture, &mut 0);
+        let _ = ClientAtOnce::Release(given).carry_out(capture, &mut 0);
     }
 }
 
@@ -831,15 +831,15 @@ impl Capture {
 #[inline]
 pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
     /// Releases the reference, which may be done at any IRQL up to `DISPATCH_LEVEL`.
-    struct Held;
+    struct KeepsLoaded;
 
-    impl Notified<Capture> for Held {
+    impl Notified<Capture> for KeepsLoaded {
         unsafe fn notified(capture: Shared<Capture>, _: NTSTATUS) {
             drop(capture);
         }
     }
 
-    Observer::of::<Held, Capture>(Shared::clone(capture))
+    Observer::of::<KeepsLoaded, Capture>(Shared::clone(capture))
 }
 
 /// The `NTDDI_VERSION` of the running Windows: which entries its dispatch tables have.

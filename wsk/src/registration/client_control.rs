@@ -8,7 +8,7 @@ use wsk_sys::STATUS_BUFFER_OVERFLOW;
 
 use crate::error::Error;
 use crate::irql::may_touch_pageable;
-use crate::registration::capture::{AtOnce, RawClientControl, RawDescriptor, StaticEvents};
+use crate::registration::capture::{ClientAtOnce, RawClientControl, RawDescriptor, StaticEvents};
 use crate::registration::provider::Provider;
 use crate::registration::security::SecurityDescriptor;
 use crate::registration::transport::{TdiDevice, Transport};
@@ -46,7 +46,7 @@ impl Provider {
     /// The error of WSK, as when there are sockets already.
     #[doc(alias("WskControlClient", "WSK_TDI_BEHAVIOR", "WSK_TDI_BEHAVIOR_BYPASS_TDI"))]
     pub fn bypass_tdi(&self) -> Result<(), Error> {
-        AtOnce::BypassTdi.carry_out(self.capture(), &mut 0)
+        ClientAtOnce::BypassTdi.carry_out(self.capture(), &mut 0)
     }
 
     /// Uses TDI devices for transports that WSK itself does not have. IRQL: `<= DISPATCH_LEVEL`.
@@ -75,7 +75,7 @@ impl Provider {
     /// The error of WSK, as when there are sockets already.
     #[doc(alias("WskControlClient", "WSK_TDI_DEVICENAME_MAPPING", "WSK_TDI_MAP_INFO"))]
     pub fn map_tdi_devices(&self, devices: &'static [TdiDevice]) -> Result<(), Error> {
-        AtOnce::MapTdiDevices(devices).carry_out(self.capture(), &mut 0)
+        ClientAtOnce::MapTdiDevices(devices).carry_out(self.capture(), &mut 0)
     }
 
     /// The number of transports at this moment. IRQL: `<= DISPATCH_LEVEL`.
@@ -88,7 +88,7 @@ impl Provider {
     #[doc(alias("WskControlClient", "WSK_TRANSPORT_LIST_QUERY"))]
     pub fn transport_count(&self) -> Result<usize, Error> {
         let mut size = 0_usize;
-        match AtOnce::Transports(&mut []).carry_out(self.capture(), &mut size) {
+        match ClientAtOnce::Transports(&mut []).carry_out(self.capture(), &mut size) {
             // The status with which WSK gives the size.
             Ok(())
             | Err(Error::Call {
@@ -128,7 +128,7 @@ impl Provider {
     pub fn transports<'r>(&self, room: &'r mut [Transport]) -> Result<&'r [Transport], Error> {
         may_touch_pageable()?;
         let mut size = 0_usize;
-        AtOnce::Transports(room).carry_out(self.capture(), &mut size)?;
+        ClientAtOnce::Transports(room).carry_out(self.capture(), &mut size)?;
         let count = (size / size_of::<Transport>()).min(room.len());
         Ok(room.get(..count).unwrap_or_default())
     }
@@ -164,7 +164,7 @@ impl Provider {
     /// The error of WSK, as when there are sockets already.
     #[doc(alias("WskControlClient", "WSK_SET_STATIC_EVENT_CALLBACKS"))]
     pub fn enable_static_event_callbacks(&self, events: StaticEvents) -> Result<(), Error> {
-        AtOnce::StaticEvents(events).carry_out(self.capture(), &mut 0)
+        ClientAtOnce::StaticEvents(events).carry_out(self.capture(), &mut 0)
     }
 
     /// Carries out an operation on the client that has no method in this crate, without an IRP: the number of bytes of `output` that were
@@ -185,7 +185,7 @@ impl Provider {
     ) -> Result<usize, Error> {
         may_touch_pageable()?;
         let mut size = 0_usize;
-        AtOnce::Raw(control, &mut *output).carry_out(self.capture(), &mut size)?;
+        ClientAtOnce::Raw(control, &mut *output).carry_out(self.capture(), &mut size)?;
         Ok(size.min(output.len()))
     }
 }

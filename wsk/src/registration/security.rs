@@ -9,7 +9,9 @@ use core::ptr::NonNull;
 use crate::error::{Error, Memory};
 use crate::irql::at_passive_level;
 use crate::memory::{Last, Shared};
-use crate::registration::capture::{AtOnce, Cached, Capture, Late, Place, RawDescriptor, bytes};
+use crate::registration::capture::{
+    Cached, Capture, ClientAtOnce, Late, PointerPlace, RawDescriptor, bytes,
+};
 
 /// A security descriptor that WSK has cached, for sockets: it determines who may share the local address of a socket.
 ///
@@ -70,7 +72,7 @@ impl DescriptorRoom {
     /// Allocates it.
     pub(crate) fn reserve(&mut self) -> Result<(), Error> {
         let none = Error::NoMemory(Memory::Registration);
-        let cached = Late::new(Place::new(&self.capture, Cached)).ok_or(none)?;
+        let cached = Late::new(PointerPlace::new(&self.capture, Cached)).ok_or(none)?;
         let cached = Shared::new(Last::new(cached)).map_err(|cached| {
             drop(cached.into_inner());
             none
@@ -114,7 +116,7 @@ impl SecurityDescriptor {
         let mut room = DescriptorRoom::new(capture);
         room.reserve()?;
         let cached = room.cached.as_ref().ok_or(Error::Taken)?;
-        if let Err(error) = AtOnce::Cache(descriptor, cached).carry_out(capture, &mut 0) {
+        if let Err(error) = ClientAtOnce::Cache(descriptor, cached).carry_out(capture, &mut 0) {
             room.clear();
             return Err(error);
         }

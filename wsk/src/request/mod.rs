@@ -100,7 +100,7 @@ use crate::buffer::carry::Carry;
 use crate::error::{Call, Error};
 use crate::irp::{Arguments, Flight, Idle, Outcome, Places};
 use crate::memory::atomic::{AtomicBool, Ordering};
-use crate::socket::calls::{self, Asked, Bound, Held, Renewed};
+use crate::socket::calls::{self, Asked, AskedAgain, Bound, Renewed};
 
 /// A connection that is being accepted, or opened and connected at once: what those requests carry. In flight they are
 /// `InFlight<Accepting, NewConnection>` and `InFlight<OpeningConnected, NewConnection>`.
@@ -178,7 +178,7 @@ pub trait Operation<B>: sealed::Sealed + Sized + 'static {
     type Asked: Asked<B>;
     /// The parameters of the call.
     #[doc(hidden)]
-    type Parameters: calls::Call<B>;
+    type Parameters: calls::CallParameters<B>;
     /// The function of WSK.
     #[doc(hidden)]
     const CALL: Call;
@@ -278,7 +278,7 @@ pub struct Owning;
     note = "the table in `wsk::guide::requests` says why: start a new request, from a pool of operations if it must not allocate one"
 )]
 pub trait Repeat<B>:
-    Operation<B, Way: HasBuffer<B>, Asked: Held<B>, Parameters: calls::Repeatable>
+    Operation<B, Way: HasBuffer<B>, Asked: AskedAgain<B>, Parameters: calls::Repeatable>
 {
     /// The result of a run, until the next run.
     type Seen<'a>

@@ -23,43 +23,43 @@ use crate::buffer::{Meanwhile, Payload};
 use crate::error::Error;
 use crate::memory::Shared;
 use crate::registration::Brought;
+use crate::socket::datagram_events::DatagramHandler;
 use crate::socket::event_context::{Callbacks, Context, Events, Table};
 use crate::socket::indicated_bytes::ByteList;
 use crate::socket::inspection::InspectId;
-use crate::socket::listen_events::{Ends, Offer, Question};
+use crate::socket::listen_events::{Ends, ListenHandler, Offer, Question};
 use crate::socket::open::{Arrived, Chain, Fresh, Indicated, Linked};
-use crate::socket::stream_events::StreamVerdict;
+use crate::socket::stream_events::{ConnectionHandler, StreamVerdict};
 use crate::socket::{
     Arriving, Category, ConnectionCategory, DatagramCategory, ListenCategory, Socket,
-    datagram_events, listen_events, stream_events,
 };
 
 /// The events of a datagram socket, for this handler.
-pub(crate) fn of_datagrams<T: datagram_events::Told>(
+pub(crate) fn of_datagrams<T: DatagramHandler>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
-    Events::new::<Datagrams<T>>(told)
+    Events::new::<DatagramCallbacks<T>>(told)
 }
 
 /// The events of a connection, for this handler.
-pub(crate) fn of_connection<T: stream_events::Told>(
+pub(crate) fn of_connection<T: ConnectionHandler>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_CONNECTION_DISPATCH>, Error> {
-    Events::new::<Connections<T>>(told)
+    Events::new::<ConnectionCallbacks<T>>(told)
 }
 
 /// The events of a listening socket, for this handler.
-pub(crate) fn of_listener<T: listen_events::Told>(
+pub(crate) fn of_listener<T: ListenHandler>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
-    Events::new::<Listeners<T>>(told)
+    Events::new::<ListenCallbacks<T>>(told)
 }
 
 /// The events of a stream socket, for this handler, whatever it becomes.
-pub(crate) fn of_stream<T: stream_events::Told + listen_events::Told>(
+pub(crate) fn of_stream<T: ConnectionHandler + ListenHandler>(
     told: T,
 ) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {
-    Events::new::<Streams<T>>(told)
+    Events::new::<StreamCallbacks<T>>(told)
 }
 
 /// The handler and the socket that a callback finds by its context. There is no socket before it has its first handle.
@@ -146,10 +146,10 @@ unsafe impl Linked for WSK_DATA_INDICATION {
 }
 
 /// The callbacks of datagram sockets for handlers of type `T`.
-struct Datagrams<T>(PhantomData<T>);
+struct DatagramCallbacks<T>(PhantomData<T>);
 
 // SAFETY: the callback below does so.
-unsafe impl<T: datagram_events::Told> Callbacks for Datagrams<T> {
+unsafe impl<T: DatagramHandler> Callbacks for DatagramCallbacks<T> {
     type Handler = T;
     type Table = WSK_CLIENT_DATAGRAM_DISPATCH;
 
@@ -163,7 +163,7 @@ unsafe impl<T: datagram_events::Told> Callbacks for Datagrams<T> {
 // SAFETY: the callback does what WSK documents: it returns `STATUS_PENDING` exactly where the indications were kept, and neither
 // blocks nor keeps anything else.
 #[dispatch_events]
-unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagrams<T> {
+unsafe impl<T: DatagramHandler> WskClientDatagramDispatchEvents for DatagramCallbacks<T> {
     unsafe fn wsk_receive_from_event(
         socket_context: Option<NonNull<c_void>>,
         flags: u32,
@@ -196,10 +196,10 @@ unsafe impl<T: datagram_events::Told> WskClientDatagramDispatchEvents for Datagr
 }
 
 /// The callbacks of connections for handlers of type `T`.
-struct Connections<T>(PhantomData<T>);
+struct ConnectionCallbacks<T>(PhantomData<T>);
 
 // SAFETY: the callbacks below do so.
-unsafe impl<T: stream_events::Told> Callbacks for Connections<T> {
+unsafe impl<T: ConnectionHandler> Callbacks for ConnectionCallbacks<T> {
     type Handler = T;
     type Table = WSK_CLIENT_CONNECTION_DISPATCH;
     const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Some(receive_ex_event::<T>);
@@ -222,7 +222,7 @@ unsafe impl<T: stream_events::Told> Callbacks for Connections<T> {
 /// # Safety
 ///
 /// WSK calls it, for a socket that was made with a context of such a `T`.
-unsafe extern "system" fn receive_ex_event<T: stream_events::Told>(
+unsafe extern "system" fn receive_ex_event<T: ConnectionHandler>(
     socket_context: *mut c_void,
     flags: u32,
     data_indication: *mut WSK_DATA_INDICATION,
@@ -282,7 +282,7 @@ fn raw<T>(pointer: Option<NonNull<T>>) -> *mut T {
 // SAFETY: the callbacks do what WSK documents: a receive event returns `STATUS_PENDING` exactly where the indications were
 // retained, and neither blocks nor keeps anything else.
 #[dispatch_events]
-unsafe impl<T: stream_events::Told> WskClientConnectionDispatchEvents for Connections<T> {
+unsafe impl<T: ConnectionHandler> WskClientConnectionDispatchEvents for ConnectionCallbacks<T> {
     unsafe fn wsk_receive_event(
         socket_context: Option<NonNull<c_void>>,
         flags: u32,
@@ -329,10 +329,10 @@ unsafe impl<T: stream_events::Told> WskClientConnectionDispatchEvents for Connec
 }
 
 /// The callbacks of listening sockets for handlers of type `T`.
-struct Listeners<T>(PhantomData<T>);
+struct ListenCallbacks<T>(PhantomData<T>);
 
 // SAFETY: the callbacks below do so.
-unsafe impl<T: listen_events::Told> Callbacks for Listeners<T> {
+unsafe impl<T: ListenHandler> Callbacks for ListenCallbacks<T> {
     type Handler = T;
     type Table = WSK_CLIENT_LISTEN_DISPATCH;
 
@@ -352,7 +352,7 @@ unsafe impl<T: listen_events::Told> Callbacks for Listeners<T> {
 // context and callbacks it has written then, an inspect event returns `WskInspectPend` exactly where it is answered later, and none
 // blocks.
 #[dispatch_events]
-unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<T> {
+unsafe impl<T: ListenHandler> WskClientListenDispatchEvents for ListenCallbacks<T> {
     unsafe fn wsk_accept_event(
         socket_context: Option<NonNull<c_void>>,
         flags: u32,
@@ -453,13 +453,13 @@ unsafe impl<T: listen_events::Told> WskClientListenDispatchEvents for Listeners<
 }
 
 /// The callbacks of stream sockets for handlers of type `T`: those of connections, and those of listening sockets.
-struct Streams<T>(PhantomData<T>);
+struct StreamCallbacks<T>(PhantomData<T>);
 
 // SAFETY: they are the callbacks of connections and of listening sockets, for the same handler.
-unsafe impl<T: stream_events::Told + listen_events::Told> Callbacks for Streams<T> {
+unsafe impl<T: ConnectionHandler + ListenHandler> Callbacks for StreamCallbacks<T> {
     type Handler = T;
     type Table = WSK_CLIENT_STREAM_DISPATCH;
-    const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = Connections::<T>::RECEIVE_EX;
+    const RECEIVE_EX: PFN_WSK_RECEIVE_EX_EVENT = ConnectionCallbacks::<T>::RECEIVE_EX;
 
     fn table() -> Table {
         Table {
@@ -470,11 +470,11 @@ unsafe impl<T: stream_events::Told + listen_events::Told> Callbacks for Streams<
 
 // SAFETY: both tables are for the same context, and WSK calls those of what the socket has become.
 #[dispatch_events]
-unsafe impl<T: stream_events::Told + listen_events::Told> WskClientStreamDispatchEvents
-    for Streams<T>
+unsafe impl<T: ConnectionHandler + ListenHandler> WskClientStreamDispatchEvents
+    for StreamCallbacks<T>
 {
     const LISTEN: Option<&'static WSK_CLIENT_LISTEN_DISPATCH> =
-        Some(wsk_client_listen_dispatch_table::<Listeners<T>>());
+        Some(wsk_client_listen_dispatch_table::<ListenCallbacks<T>>());
     const CONNECT: Option<&'static WSK_CLIENT_CONNECTION_DISPATCH> =
-        Some(wsk_client_connection_dispatch_table::<Connections<T>>());
+        Some(wsk_client_connection_dispatch_table::<ConnectionCallbacks<T>>());
 }

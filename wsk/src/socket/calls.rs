@@ -19,7 +19,7 @@ use wsk_sys::{
 use crate::address::{self, Destination};
 use crate::buffer::carry::{Beside, Ingredient, Loan, Room, Sent, SentList};
 use crate::buffer::{Described, LockedList};
-use crate::error::{Call as CallName, Error};
+use crate::error::{Call, Error};
 use crate::irp::{
     Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares, event_control,
 };
@@ -44,7 +44,7 @@ use crate::socket::{
 ///
 /// `submit` makes one call with the IRP, or fails and makes none. The parameters point to the arguments of an operation, to memory that is
 /// lent to it, or to memory that the target keeps. [`POINTS_INTO_CARRIED`](Self::POINTS_INTO_CARRIED) is true if its documentation applies.
-pub unsafe trait Call<B>: Copy {
+pub unsafe trait CallParameters<B>: Copy {
     /// Whether it may [go on](Self::goes_on).
     #[doc(hidden)]
     const GOES_ON: bool = false;
@@ -221,21 +221,21 @@ pub unsafe trait Asked<B>: 'static {
 ///
 /// # Safety
 ///
-/// `Held` keeps the target, and `target` always returns the same one.
-pub unsafe trait Held<B>: Asked<B> {
+/// `Keeper` keeps the target, and `target` always returns the same one.
+pub unsafe trait AskedAgain<B>: Asked<B> {
     /// The value that keeps the target.
     #[doc(hidden)]
-    type Held: Send + Sync + 'static;
+    type Keeper: Send + Sync + 'static;
 
     #[doc(hidden)]
-    fn hold(target: Self::Target<'_>) -> Self::Held;
+    fn keep(target: Self::Target<'_>) -> Self::Keeper;
 
     #[doc(hidden)]
-    fn target(held: &Self::Held) -> Self::Target<'_>;
+    fn target(keeper: &Self::Keeper) -> Self::Target<'_>;
 
     /// The capture that keeps the driver.
     #[doc(hidden)]
-    fn captured(held: &Self::Held) -> &Shared<Capture>;
+    fn captured(keeper: &Self::Keeper) -> &Shared<Capture>;
 }
 
 /// The target is a socket of the category `C`.
@@ -273,10 +273,10 @@ unsafe impl<C: Category, B> Asked<B> for OfSocket<C> {
 }
 
 // SAFETY: it is another handle of the same socket.
-unsafe impl<C: Committed, B> Held<B> for OfSocket<C> {
-    type Held = Handle<C>;
+unsafe impl<C: Committed, B> AskedAgain<B> for OfSocket<C> {
+    type Keeper = Handle<C>;
 
-    fn hold(socket: &Handle<C>) -> Handle<C> {
+    fn keep(socket: &Handle<C>) -> Handle<C> {
         socket.clone()
     }
 
@@ -317,10 +317,10 @@ unsafe impl<B> Asked<B> for OfProvider {
 }
 
 // SAFETY: it is another handle of the same capture.
-unsafe impl<B> Held<B> for OfProvider {
-    type Held = Provider;
+unsafe impl<B> AskedAgain<B> for OfProvider {
+    type Keeper = Provider;
 
-    fn hold(provider: &Provider) -> Provider {
+    fn keep(provider: &Provider) -> Provider {
         provider.clone()
     }
 
@@ -384,7 +384,7 @@ asked_where_carried!([] Pended: pended => pended, Option<Handle<ListenCategory>>
 /// # Errors
 ///
 /// The error of the call, if nothing was started.
-pub(crate) fn launch<C: Category, P: Call<()>>(
+pub(crate) fn launch<C: Category, P: CallParameters<()>>(
     operation: Idle<()>,
     socket: &Handle<C>,
     put: impl for<'x> FnOnce(&'x Handle<C>, &mut Arguments, Places<'x>) -> Bound<'x, P>,
@@ -400,7 +400,7 @@ pub(crate) fn launch<C: Category, P: Call<()>>(
     launched.map_err(|refused| refused.error)
 }
 
-/// Implements [`Call`] by one call, with the parameters and the IRP.
+/// Implements [`CallParameters`] by one call, with the parameters and the IRP.
 macro_rules! calls {
     (
         $(#[$why:meta])*
@@ -408,7 +408,7 @@ macro_rules! calls {
         $(; $($rest:item)*)?
     ) => {
         // SAFETY: one call is made, or none.
-        unsafe impl<$($generics)*> Call<$B> for $Call {
+        unsafe impl<$($generics)*> CallParameters<$B> for $Call {
             #[inline]
             unsafe fn submit(&self, $irp: NonNull<IRP>) -> Result<NTSTATUS, DispatchError> {
                 let $p = self;
@@ -422,7 +422,7 @@ macro_rules! calls {
     };
 }
 
-/// Implements [`Call`] for the parameters of a function that makes a socket.
+/// Implements [`CallParameters`] for the parameters of a function that makes a socket.
 macro_rules! makes {
     ([$($generics:tt)*] $Call:ty, $C:ty: $p:ident, $irp:ident => $call:expr) => {
         calls!([$($generics)*] $Call, Making<$C>: $p, $irp => $call;
@@ -1340,7 +1340,7 @@ impl ReceiveAllCall {
     }
 }
 
-calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => Call::<B>::submit(&p.0, irp);
+calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => CallParameters::<B>::submit(&p.0, irp);
     const GOES_ON: bool = true;
 
     unsafe fn goes_on(
@@ -1704,7 +1704,7 @@ impl ControlCall {
 
     /// # Safety
     ///
-    /// As for [`Call::submit`]. The IRP may be absent if the code takes none.
+    /// As for [`CallParameters::submit`]. The IRP may be absent if the code takes none.
     unsafe fn call(&self, irp: Option<NonNull<IRP>>) -> Result<NTSTATUS, DispatchError> {
         // SAFETY: the caller gives the IRP. The socket is open, so it has a table, which begins with the functions that every socket has. Input
         // and output are those that the code takes.
@@ -1799,14 +1799,14 @@ fn require_events<C: Category>(socket: &Socket<C>) -> Result<(), Error> {
 }
 
 /// An operation on a socket that takes no IRP.
-enum AtOnce<'a> {
+enum SocketAtOnce<'a> {
     /// `SO_WSK_EVENT_CALLBACK`, which enables the events of this mask.
     Enable(u32),
     /// `SIO_WSK_REGISTER_EXTENSION`. WSK writes to the structure.
     Register(Extension, &'a mut WSK_EXTENSION_CONTROL_OUT),
 }
 
-impl AtOnce<'_> {
+impl SocketAtOnce<'_> {
     fn carry_out<C: Category>(self, socket: &Handle<C>) -> Result<(), Error> {
         let (mut control, mut extension);
         let call = match self {
@@ -1834,7 +1834,7 @@ impl AtOnce<'_> {
         // they lead to stays:
         // * the socket's context and table of events until its close has completed;
         // * by the invariant of what is registered, the context and the table as the interface wants them, for this socket.
-        CallName::WskControlSocket.answered(&unsafe { call.call(None) })
+        Call::WskControlSocket.answered(&unsafe { call.call(None) })
     }
 }
 
@@ -1843,7 +1843,7 @@ pub(crate) fn enable_events<C: Category>(socket: &Handle<C>, mask: u32) -> Resul
     if !may_have_events(socket) {
         return require_events(socket);
     }
-    AtOnce::Enable(mask).carry_out(socket)
+    SocketAtOnce::Enable(mask).carry_out(socket)
 }
 
 /// Registers a socket for an extension interface. IRQL: `<= DISPATCH_LEVEL`.
@@ -1855,7 +1855,7 @@ pub(crate) fn register_extension<C: Category>(
         ProviderContext: core::ptr::null_mut(),
         ProviderDispatch: core::ptr::null(),
     };
-    AtOnce::Register(extension, &mut output).carry_out(socket)?;
+    SocketAtOnce::Register(extension, &mut output).carry_out(socket)?;
     Ok(ExtensionProvider {
         context: output.ProviderContext,
         dispatch: output.ProviderDispatch,

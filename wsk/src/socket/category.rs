@@ -32,7 +32,7 @@ pub trait Category: Copy + 'static {
     /// The table of the client's callbacks.
     type Callbacks: 'static;
     /// The parameters for making a socket that only this category has.
-    type Own: Own;
+    type OwnParameters: OwnParameters;
     /// Whether a socket stays of this category, so that events may be enabled.
     const COMMITTED: bool;
 
@@ -93,7 +93,7 @@ macro_rules! category {
             type Dispatch = $dispatch;
             type Entries = $entries;
             type Callbacks = $callbacks;
-            type Own = $own;
+            type OwnParameters = $own;
             const COMMITTED: bool = $flag != WSK_FLAG_STREAM_SOCKET;
             type Table = $table;
             const TYPED: unsafe fn(NonNull<$table>, u32) -> $dispatch = $dispatch::new;
@@ -156,23 +156,23 @@ category! {
 }
 
 /// The parameters for making a socket that only one category has.
-pub trait Own: Default + Send + Sync {
+pub trait OwnParameters: Default + Send + Sync {
     /// Whether the transport is that of streams, instead of the category's.
     fn over_streams(&self) -> bool {
         false
     }
 }
 
-impl Own for () {}
+impl OwnParameters for () {}
 
 /// The local address for `WskSocketConnect`.
-impl Own for Storage {}
+impl OwnParameters for Storage {}
 
 /// The choice of a transport that basic sockets have.
 #[derive(Debug, Default)]
 pub struct OverStreams(pub(crate) bool);
 
-impl Own for OverStreams {
+impl OwnParameters for OverStreams {
     fn over_streams(&self) -> bool {
         self.0
     }

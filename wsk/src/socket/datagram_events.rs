@@ -7,7 +7,7 @@ use crate::socket::open::Arrived;
 use crate::socket::{DatagramCategory, Socket};
 
 /// A handler of the datagrams that arrive at a socket.
-pub(crate) trait Told: Send + Sync + 'static {
+pub(crate) trait DatagramHandler: Send + Sync + 'static {
     /// Datagrams have arrived, which may be kept. Returns whether those that were not kept have been processed.
     fn arrived(
         &self,

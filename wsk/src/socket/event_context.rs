@@ -78,16 +78,16 @@ unsafe impl Send for Table {}
 unsafe impl Sync for Table {}
 
 /// Places in a [`Context`].
-struct Places<T> {
+struct ContextLayout<T> {
     socket: NonNull<AtomicPtr<c_void>>,
     /// `None` for a socket that was a stream socket: WSK has had the table since then.
     table: Option<NonNull<T>>,
 }
 
 // SAFETY: the pointer to the socket is atomic, and nobody writes to the table.
-unsafe impl<T> Send for Places<T> {}
+unsafe impl<T> Send for ContextLayout<T> {}
 // SAFETY: as for `Send`.
-unsafe impl<T> Sync for Places<T> {}
+unsafe impl<T> Sync for ContextLayout<T> {}
 
 /// The context of a handler, with the table `T` of callbacks for it. The socket owns it.
 ///
@@ -97,7 +97,7 @@ unsafe impl<T> Sync for Places<T> {}
 /// `places` in it are valid.
 pub(crate) struct Events<T: 'static> {
     pub(super) context: Untyped,
-    places: Places<T>,
+    places: ContextLayout<T>,
     receive_ex: PFN_WSK_RECEIVE_EX_EVENT,
 }
 
@@ -112,7 +112,7 @@ impl<T> Events<T> {
         let context = Shared::new(context).map_err(|_| Error::NoMemory(Memory::Socket))?;
         // INVARIANT: the table is for the same type as the context, in which both places are.
         Ok(Self {
-            places: Places {
+            places: ContextLayout {
                 socket: NonNull::from(&context.socket),
                 table: Some(NonNull::from(&context.table).cast()),
             },
@@ -145,7 +145,7 @@ impl<T> Events<T> {
     pub(super) const fn become_of<U>(&self, context: Untyped) -> Events<U> {
         Events {
             context,
-            places: Places {
+            places: ContextLayout {
                 socket: self.places.socket,
                 table: None,
             },

@@ -9,7 +9,7 @@ use wsk_sys::WSK_DATA_INDICATION;
 use crate::buffer::{ControlMessages, Meanwhile, Pieces, pieces};
 use crate::memory::Shared;
 use crate::socket::open::Chained;
-use crate::socket::open::{Arrived, Kept};
+use crate::socket::open::{Arrived, KeptIndications};
 use crate::socket::{ConnectionCategory, Socket};
 
 /// The bytes of an event, with their control information. Its memory is not documented to stay longer than the callback runs.
@@ -82,7 +82,7 @@ impl ByteList {
 /// ```
 #[doc(alias = "WskRelease")]
 pub struct RetainedBytes {
-    kept: Kept<ConnectionCategory>,
+    kept: KeptIndications<ConnectionCategory>,
     length: usize,
 }
 

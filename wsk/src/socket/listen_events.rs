@@ -18,7 +18,7 @@ use crate::socket::inspection::{InspectId, Pended};
 use crate::socket::{Arriving, ConnectedSocket, Handle, ListenCategory, ListenSocket, Socket};
 
 /// A handler of the connections that come to a socket.
-pub(crate) trait Told: Send + Sync + 'static {
+pub(crate) trait ListenHandler: Send + Sync + 'static {
     /// A connection has come.
     fn came(&self, offer: Offer<'_>);
 

@@ -13,9 +13,11 @@ use crate::error::{Error, Memory};
 use crate::memory::{Rare, Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::event_context::Events;
-use crate::socket::open::{Fresh, Operations};
+use crate::socket::open::{Fresh, SpareOperations};
 
-use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Own as _, Socket};
+use crate::socket::{
+    Category, ConnectionCategory, Handle, ListenCategory, OwnParameters as _, Socket,
+};
 
 /// A socket that is being made. Dropping this closes a socket that nobody has taken.
 ///
@@ -33,11 +35,11 @@ pub struct Making<C: Category> {
     lacks_room: bool,
     /// The memory for the socket. With it and the operations nothing can fail once WSK has made the socket.
     reserved: Option<Reserved<Socket<C>>>,
-    operations: Operations,
+    operations: SpareOperations,
     socket: Option<Fresh<C>>,
     bound: bool,
     /// The parameters that only this category has.
-    pub(crate) own: C::Own,
+    pub(crate) own: C::OwnParameters,
 }
 
 impl<C: Category> Making<C> {
@@ -66,10 +68,10 @@ impl<C: Category> Making<C> {
             events,
             lacks_room: false,
             reserved: None,
-            operations: Operations::none(),
+            operations: SpareOperations::none(),
             socket: None,
             bound,
-            own: C::Own::default(),
+            own: C::OwnParameters::default(),
         }
     }
 
@@ -158,7 +160,7 @@ impl<C: Category> Making<C> {
         Some(Handle::first(
             self.reserved.take()?,
             socket,
-            core::mem::replace(&mut self.operations, Operations::none()),
+            core::mem::replace(&mut self.operations, SpareOperations::none()),
             self.capture.clone(),
             (self.family, bound),
             self.events.take(),

@@ -20,7 +20,7 @@ pub(crate) mod stream_events;
 
 pub(crate) use category::{
     BasicCategory, Category, Committed, ConnectionCategory, DatagramCategory, ListenCategory,
-    OverStreams, Own, StreamCategory,
+    OverStreams, OwnParameters, StreamCategory,
 };
 pub(crate) use making::{Arriving, Making};
 pub(crate) use open::{Handle, NearHandle, Socket};

@@ -56,7 +56,7 @@ impl<C: Category> Fresh<C> {
     }
 
     /// The socket with its functions; `None` if the provider gives no table of functions.
-    pub(crate) fn open(self, capture: &Capture) -> Option<Open<C>> {
+    pub(crate) fn open(self, capture: &Capture) -> Option<OpenSocket<C>> {
         let (socket, ntddi) = (self.socket, capture.ntddi());
         // SAFETY: by the invariant the socket is open, and of this category, whose table is as long as this Windows makes it, and stays
         // while the socket is open.
@@ -65,7 +65,7 @@ impl<C: Category> Fresh<C> {
             ((C::TYPED)(table, ntddi), (C::ENTRIES)(table, ntddi))
         };
         // INVARIANT: nobody else has the socket.
-        Some(Open {
+        Some(OpenSocket {
             socket,
             dispatch,
             entries,
@@ -77,18 +77,18 @@ impl<C: Category> Fresh<C> {
 ///
 /// # Invariants
 ///
-/// `socket` is of the category `C`, and open until the owner of this closes it, or until this has become another [`Open`] and the owner of
+/// `socket` is of the category `C`, and open until the owner of this closes it, or until this has become another [`OpenSocket`] and the owner of
 /// that closes it. `dispatch` is its table, or one with the same functions.
-pub(crate) struct Open<C: Category> {
+pub(crate) struct OpenSocket<C: Category> {
     socket: NonNull<WSK_SOCKET>,
     dispatch: C::Dispatch,
     entries: C::Entries,
 }
 
 // SAFETY: WSK's functions may be called on any thread; the pointers are only passed to them.
-unsafe impl<C: Category> Send for Open<C> {}
+unsafe impl<C: Category> Send for OpenSocket<C> {}
 // SAFETY: WSK's functions may be called at the same time; the pointers are only passed to them.
-unsafe impl<C: Category> Sync for Open<C> {}
+unsafe impl<C: Category> Sync for OpenSocket<C> {}
 
 impl DatagramEntries {
     /// # Safety
@@ -155,14 +155,14 @@ impl StreamEntries {
 }
 
 /// The operations that are kept ready for a socket. There may be none yet.
-pub(crate) struct Operations {
+pub(crate) struct SpareOperations {
     /// For requests that wait in the call: one operation for a send, and one for a receive at the same time.
     waiting: Spares<2>,
     /// The operation that closes the socket. It is taken once.
     closing: Spares<1>,
 }
 
-impl Operations {
+impl SpareOperations {
     #[inline]
     pub(crate) fn none() -> Self {
         Self {
@@ -198,7 +198,7 @@ impl Operations {
 /// for that, unless it has become another socket, which is the open one from then on. Whoever calls its functions has a handle. When it is
 /// `ready`, none of its entries is missing.
 pub struct Socket<C: Category> {
-    open: Open<C>,
+    open: OpenSocket<C>,
     capture: ManuallyDrop<Shared<Capture>>,
     family: Family,
     /// The bit of the family once the socket is bound. 0 before, and if an entry is missing.
@@ -210,7 +210,7 @@ pub struct Socket<C: Category> {
     /// Flags that go with every send.
     pub(crate) send_flags: AtomicU32,
     handles: AtomicUsize,
-    operations: Operations,
+    operations: SpareOperations,
     /// The handler and its callbacks. The handler is dropped when the close has completed.
     events: Option<Events<C::Callbacks>>,
     /// The stream socket that this socket was before. It keeps the functions that this one uses.
@@ -324,8 +324,8 @@ impl<C: Category> Handle<C> {
     /// The first handle of a socket. The socket is bound if it is `ready` with the bit of its family.
     pub(crate) fn first(
         reserved: Reserved<Socket<C>>,
-        open: Open<C>,
-        operations: Operations,
+        open: OpenSocket<C>,
+        operations: SpareOperations,
         capture: Shared<Capture>,
         (family, ready): (Family, u8),
         events: Option<Events<C::Callbacks>>,
@@ -509,7 +509,7 @@ impl<C: Category> Closing<C> {
                 let status = operation.outcome().status;
                 drop(operation);
                 // INVARIANT: the completed operation was the close.
-                Over { socket, status }.end();
+                ClosedSocket { socket, status }.end();
                 call.succeeded(status)
             }
             Err(flight) => {
@@ -530,7 +530,7 @@ impl<C: Category> Closing<C> {
         impl<C: Category> Notified<Socket<C>> for Left {
             unsafe fn notified(socket: Shared<Socket<C>>, status: NTSTATUS) {
                 // INVARIANT: the caller notifies of the request that this observes, which is the close below.
-                Over { socket, status }.end();
+                ClosedSocket { socket, status }.end();
             }
         }
 
@@ -546,12 +546,12 @@ impl<C: Category> Closing<C> {
 /// # Invariants
 ///
 /// `status` is the status of the close.
-struct Over<C: Category> {
+struct ClosedSocket<C: Category> {
     socket: Shared<Socket<C>>,
     status: NTSTATUS,
 }
 
-impl<C: Category> Over<C> {
+impl<C: Category> ClosedSocket<C> {
     /// Drops the handler for events and the reference to the socket. If the close has failed, WSK may still use the socket, and the
     /// reference stays for ever.
     fn end(self) {
@@ -610,7 +610,7 @@ impl Handle<StreamCategory> {
         // enabled.
         let context = |events: &Events<_>| unsafe { events.context.take() };
         // INVARIANT: the socket is open, and of this category, whose functions it has.
-        let open = Open {
+        let open = OpenSocket {
             socket: before.as_ptr(),
             dispatch,
             entries: (),
@@ -635,11 +635,11 @@ pub(crate) trait Arrives: Committed {
     type Indication: Linked;
 
     /// `WskRelease`.
-    const RELEASE: Release<Self::Dispatch, Self::Indication>;
+    const RELEASE: ReleaseList<Self::Dispatch, Self::Indication>;
 }
 
 /// A function of a table that releases a list of indications.
-type Release<D, I> =
+type ReleaseList<D, I> =
     unsafe fn(D, NonNull<WSK_SOCKET>, NonNull<I>) -> Result<NTSTATUS, DispatchError>;
 
 macro_rules! arrives {
@@ -647,7 +647,7 @@ macro_rules! arrives {
         impl Arrives for $Category {
             type Indication = $Indication;
 
-            const RELEASE: Release<$Dispatch, $Indication> = $Dispatch::wsk_release;
+            const RELEASE: ReleaseList<$Dispatch, $Indication> = $Dispatch::wsk_release;
         }
     };
 }
@@ -824,14 +824,14 @@ impl<C: Arrives> Arrived<C> {
     }
 
     /// Keeps the indications after the event; `None` if they were kept already, or the socket is being closed.
-    pub(crate) fn keep(&mut self, socket: &Shared<Socket<C>>) -> Option<Kept<C>> {
+    pub(crate) fn keep(&mut self, socket: &Shared<Socket<C>>) -> Option<KeptIndications<C>> {
         if self.is_kept() || self.socket != socket.as_ptr() {
             return None;
         }
         let socket = Handle::from_open(socket)?;
         // INVARIANT: the indications have arrived at this socket, and the callback tells WSK that they were retained.
         let list = self.list.take()?;
-        Some(Kept { list, socket })
+        Some(KeptIndications { list, socket })
     }
 }
 
@@ -841,12 +841,12 @@ impl<C: Arrives> Arrived<C> {
 ///
 /// The indications in the list were retained from the socket, and not released. Each has MDLs of its own. This is not `Sync`: reading the
 /// bytes may map the MDLs, which writes to them.
-pub(crate) struct Kept<C: Arrives> {
+pub(crate) struct KeptIndications<C: Arrives> {
     list: Chain<C::Indication>,
     socket: Handle<C>,
 }
 
-impl<C: Arrives> Kept<C> {
+impl<C: Arrives> KeptIndications<C> {
     /// The indications.
     pub(crate) const fn list(&self) -> &Chain<C::Indication> {
         &self.list
@@ -867,7 +867,7 @@ impl<C: Arrives> Kept<C> {
     }
 }
 
-impl<C: Arrives> Drop for Kept<C> {
+impl<C: Arrives> Drop for KeptIndications<C> {
     fn drop(&mut self) {
         let socket = &self.socket;
         // SAFETY: by the invariant the indications in the list were retained from this socket, which is open while there is a handle, and
@@ -883,7 +883,7 @@ impl<C: Arrives> Drop for Kept<C> {
 /// The result is the same as long as the owner exists, and nothing else uses its MDLs.
 pub(crate) unsafe trait Owns: Send + 'static {
     /// The indication.
-    fn kept(&self) -> &Kept<DatagramCategory>;
+    fn kept(&self) -> &KeptIndications<DatagramCategory>;
 }
 
 /// The payload from byte `from` on, with its owner, for a send.
@@ -897,7 +897,7 @@ pub(crate) fn into_mdl<O: Owns>(owner: O, from: usize) -> Result<DriverMdl<O>, (
     if from > length {
         return Err((Error::OutOfBounds { end: from, length }, owner));
     }
-    // SAFETY: by the invariant of `Kept` the indication's chain is valid, locked or nonpaged. Nothing else uses it until the indication is
+    // SAFETY: by the invariant of `KeptIndications` the indication's chain is valid, locked or nonpaged. Nothing else uses it until the indication is
     // released. As the owner it is released last, and it may be released on any thread.
     Ok(unsafe { DriverMdl::with_owner(payload.rest(from), owner) })
 }

@@ -7,7 +7,7 @@ use crate::buffer::DriverMdl;
 use crate::error::Error;
 use crate::memory::Shared;
 use crate::socket::indicated::{Datagram, Datagrams};
-use crate::socket::open::{Arrived, Kept, Owns, into_mdl};
+use crate::socket::open::{Arrived, KeptIndications, Owns, into_mdl};
 use crate::socket::{DatagramCategory, DatagramSocket, Socket};
 
 /// Indicated datagrams that a driver keeps after the callback. Dropping them releases them together, at any IRQL up to `DISPATCH_LEVEL`.
@@ -17,7 +17,7 @@ use crate::socket::{DatagramCategory, DatagramSocket, Socket};
 /// [`WskRelease`](https://learn.microsoft.com/windows-hardware/drivers/ddi/wsk/nc-wsk-pfn_wsk_release_datagram_indication_list).
 #[doc(alias = "WskRelease")]
 pub struct Retained {
-    kept: Kept<DatagramCategory>,
+    kept: KeptIndications<DatagramCategory>,
 }
 
 impl Retained {
@@ -248,7 +248,7 @@ impl RetainedDatagram {
 
 // SAFETY: there is one in its list, which nothing else has.
 unsafe impl Owns for RetainedDatagram {
-    fn kept(&self) -> &Kept<DatagramCategory> {
+    fn kept(&self) -> &KeptIndications<DatagramCategory> {
         &self.one.kept
     }
 }

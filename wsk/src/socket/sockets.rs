@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use crate::socket::stream::Room;
+use crate::socket::stream::SocketMemory;
 use crate::socket::{
     BasicCategory, ConnectionCategory, DatagramCategory, Handle, ListenCategory, StreamCategory,
 };
@@ -256,5 +256,5 @@ pub struct ListenSocket {
 pub struct StreamSocket {
     pub(crate) handle: Handle<StreamCategory>,
     /// The room for the state of the listening or connected socket that it becomes.
-    pub(crate) room: Room,
+    pub(crate) room: SocketMemory,
 }

@@ -7,12 +7,12 @@ use crate::memory::Reserved;
 use crate::socket::{Category, ConnectionCategory, Handle, ListenCategory, Socket, StreamCategory};
 
 /// Memory for the socket that a stream socket becomes.
-pub(crate) struct Room {
+pub(crate) struct SocketMemory {
     connection: Reserved<Socket<ConnectionCategory>>,
     listening: Reserved<Socket<ListenCategory>>,
 }
 
-impl Room {
+impl SocketMemory {
     /// Allocates it. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn new() -> Result<Self, Error> {
         let none = Error::NoMemory(Memory::Socket);
@@ -25,12 +25,12 @@ impl Room {
 
 impl Handle<StreamCategory> {
     /// The socket as one that connects, and never listens.
-    pub(crate) fn into_connection(self, room: Room) -> Handle<ConnectionCategory> {
+    pub(crate) fn into_connection(self, room: SocketMemory) -> Handle<ConnectionCategory> {
         self.become_of(room.connection)
     }
 
     /// The socket as one that listens.
-    pub(crate) fn into_listening(self, room: Room) -> Handle<ListenCategory> {
+    pub(crate) fn into_listening(self, room: SocketMemory) -> Handle<ListenCategory> {
         self.become_of(room.listening)
     }
 }

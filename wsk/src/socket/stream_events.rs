@@ -48,7 +48,7 @@ pub enum StreamVerdict {
 }
 
 /// A handler of the events of a connection. IRQL: `<= DISPATCH_LEVEL`.
-pub(crate) trait Told: Send + Sync + 'static {
+pub(crate) trait ConnectionHandler: Send + Sync + 'static {
     /// `length` bytes have arrived, in `list`. Returns what becomes of them, unless they were retained.
     fn arrived(
         &self,
