@@ -121,18 +121,18 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "irp/routine.rs",
-        right: "            let waker = waking.take();
-            if let Some(completed) = waking.done() {
-                completed.discard();
-            }",
-        with: r#"            let late = made("waker_taken_late");
-            let mut again = unsafe { core::ptr::read(&waking) };
-            let mut waker = None;
-            if !late { waker = waking.take(); }
-            if let Some(completed) = waking.done() {
-                completed.discard();
-            }
-            if late { waker = again.take(); }"#,
+        right: "    let waker = waking.take();
+    if let Some(completed) = waking.done() {
+        completed.discard();
+    }",
+        with: r#"    let late = made("waker_taken_late");
+    let mut again = unsafe { core::ptr::read(&waking) };
+    let mut waker = None;
+    if !late { waker = waking.take(); }
+    if let Some(completed) = waking.done() {
+        completed.discard();
+    }
+    if late { waker = again.take(); }"#,
     },
     Place {
         file: "irp/routine.rs",

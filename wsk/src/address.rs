@@ -134,16 +134,10 @@ impl Family {
     /// As [`write`](Self::write), where an IPv6 address may be written.
     #[inline(never)]
     pub(crate) fn write_longer(self, address: &SocketAddr, to: &mut Storage) {
-        match (self, address) {
-            (Self::Dual, SocketAddr::V4(v4)) => {
-                // The wildcard of both families is the IPv6 one.
-                let wildcard = v4.ip().is_unspecified();
-                let ip = if wildcard { 0 } else { mapped(*v4.ip()) };
-                let ip = Ipv6Addr::from_bits(ip);
-                write_v6(&SocketAddrV6::new(ip, v4.port(), 0, 0), to);
-            }
-            (_, SocketAddr::V4(v4)) => write_v4(*v4, to),
-            (_, SocketAddr::V6(v6)) => write_v6(v6, to),
+        match address {
+            SocketAddr::V4(v4) if self == Self::Dual => write_mapped(*v4, to),
+            SocketAddr::V4(v4) => write_v4(*v4, to),
+            SocketAddr::V6(v6) => write_v6(v6, to),
         }
     }
 }
@@ -162,11 +156,6 @@ const fn is_mapped(bits: u128) -> bool {
     bits >> 32 == 0xFFFF
 }
 
-/// The mapped address of an IPv4 one: as [`to_ipv6_mapped`](Ipv4Addr::to_ipv6_mapped) has it, which puts single bytes together.
-fn mapped(address: Ipv4Addr) -> u128 {
-    0xFFFF << 32 | u128::from(address.to_bits())
-}
-
 /// Whether an address is one of IPv4, mapped or not.
 const fn is_v4(address: &SocketAddr) -> bool {
     match address {
@@ -181,6 +170,19 @@ fn write_v4(address: SocketAddrV4, to: &mut Storage) {
     to.put(PORT, address.port().to_be_bytes());
     to.put(V4, address.ip().octets());
     to.put(V4_PADDING, [0; 8]);
+}
+
+/// Writes the IPv6 address that an IPv4 one is mapped to. The wildcard of both families is the IPv6 one.
+fn write_mapped(address: SocketAddrV4, to: &mut Storage) {
+    let wildcard = address.ip().is_unspecified();
+    let prefix = if wildcard { [0; 4] } else { [0, 0, 0xFF, 0xFF] };
+    to.put(0, AF_INET6.to_ne_bytes());
+    to.put(PORT, address.port().to_be_bytes());
+    to.put(FLOW_INFO, [0; 4]);
+    to.put(V6, [0; 8]);
+    to.put(V6 + 8, prefix);
+    to.put(V6_MAPPED, address.ip().octets());
+    to.put(SCOPE, [0; 4]);
 }
 
 fn write_v6(address: &SocketAddrV6, to: &mut Storage) {

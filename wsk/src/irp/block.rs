@@ -57,7 +57,7 @@ pub(crate) struct Header {
     pub(super) state: State<AtomicU32>,
     pub(super) event: Event,
     /// Empty unless a waker is announced, or the block's holder waits.
-    waker: Cell<Option<Waker>>,
+    waker: Cell<Option<Announced>>,
     /// The waker that was announced last. Only the holder uses it, to compare it with others.
     pub(super) announced: core::cell::Cell<Option<(*const (), *const RawWakerVTable)>>,
     /// The answer of the call. Only the holder uses it.
@@ -73,6 +73,13 @@ pub(crate) struct Header {
     /// The lock of the buffer. It is not one of the arguments, because they point at it.
     locked: Cell<Lock>,
     arguments: Cell<Arguments>,
+}
+
+/// A waker, and the function by which the completion routine wakes its task. The function comes with the first waker, so that a driver that
+/// polls nothing does not contain it.
+struct Announced {
+    waker: Waker,
+    wake: fn(Waking),
 }
 
 /// Ends a completed block that nobody else has, with everything in it, and gives it back.
@@ -849,7 +856,7 @@ pub(super) struct WakerPlace<'h>(&'h Header);
 impl WakerPlace<'_> {
     /// Passes the content of the place to `change`, which must not call foreign code.
     #[inline]
-    fn with<R>(&mut self, change: impl FnOnce(&mut Option<Waker>) -> R) -> R {
+    fn with<R>(&mut self, change: impl FnOnce(&mut Option<Announced>) -> R) -> R {
         // SAFETY: by the invariant nobody else has the place, and nothing that is called here comes back to it.
         self.0
             .waker
@@ -859,13 +866,14 @@ impl WakerPlace<'_> {
     /// Takes the waker out.
     #[inline]
     pub(super) fn take(&mut self) -> Option<Waker> {
-        self.with(Option::take)
+        self.with(Option::take).map(|announced| announced.waker)
     }
 
-    /// Puts a waker there. Returns the one that was there before.
+    /// Puts a waker there, for the completion routine to call `wake`. Returns the waker that was there before.
     #[inline]
-    pub(super) fn replace(&mut self, waker: Waker) -> Option<Waker> {
-        self.with(|place| place.replace(waker))
+    pub(super) fn replace(&mut self, waker: Waker, wake: fn(Waking)) -> Option<Waker> {
+        let before = self.with(|place| place.replace(Announced { waker, wake }));
+        before.map(|announced| announced.waker)
     }
 
     /// Whether there is a waker.
@@ -877,7 +885,11 @@ impl WakerPlace<'_> {
     /// Whether there is a waker that wakes the same task as `waker`.
     #[inline]
     pub(super) fn will_wake(&mut self, waker: &Waker) -> bool {
-        self.with(|place| place.as_ref().is_some_and(|place| place.will_wake(waker)))
+        self.with(|place| {
+            place
+                .as_ref()
+                .is_some_and(|place| place.waker.will_wake(waker))
+        })
     }
 
     /// Announces the waker that is in the place. Returns the place if the IRP has completed.
@@ -1057,6 +1069,15 @@ impl Waiting {
 pub(super) struct Waking(BlockPtr<()>);
 
 impl Waking {
+    /// Calls the function that came with the waker.
+    #[inline]
+    pub(super) fn wake(self) {
+        let announced = |place: &mut Option<Announced>| place.as_ref().map(|it| it.wake);
+        if let Some(wake) = WakerPlace(&self.0.header).with(announced) {
+            wake(self);
+        }
+    }
+
     /// Keeps the driver from being unloaded until the observer is notified, if the operation has a function for that.
     #[inline]
     pub(super) fn hold_driver(&self) -> Option<Observer> {

@@ -12,6 +12,7 @@ use crate::irp::answer::Answer;
 use crate::irp::block::{
     CompletedFlight, Flight, Header, HolderView, Idle, Observer, Retracted, WakerPlace,
 };
+use crate::irp::routine::wake;
 use crate::irql::MayWait;
 use crate::system::{Event, pause};
 use crate::time::{GRACE, now};
@@ -299,7 +300,7 @@ struct Announcing<'h>(Option<WakerPlace<'h>>);
 impl<'h> Announcing<'h> {
     /// As [`WakerPlace::replace`].
     fn replace(&mut self, waker: Waker) -> Option<Waker> {
-        self.0.as_mut()?.replace(waker)
+        self.0.as_mut()?.replace(waker, wake)
     }
 
     /// As [`WakerPlace::announce`].

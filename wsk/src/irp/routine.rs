@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::irp::block::{
-    Completing, EndedBy, LeftToRoutine, Observed, Plain, Published, Routine, Unheld,
+    Completing, EndedBy, LeftToRoutine, Observed, Plain, Published, Routine, Unheld, Waking,
 };
 use crate::irp::state::Notify;
 
@@ -61,23 +61,25 @@ fn notify_holder(published: Published) {
     match published.left_to_routine() {
         LeftToRoutine::Nothing => {}
         LeftToRoutine::Event(waiting) => waiting.set_event(),
-        LeftToRoutine::Waker(waking) => {
-            let mut waking = waking;
-            // What is woken is the driver's: it is kept from being unloaded until that is notified. Those that have an observer are kept
-            // by it.
-            let held = waking.hold_driver();
-            let waker = waking.take();
-            if let Some(completed) = waking.done() {
-                completed.discard();
-            }
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            if let Some(held) = held {
-                held.notify(wsk_sys::STATUS_SUCCESS);
-            }
-        }
+        LeftToRoutine::Waker(waking) => waking.wake(),
         // The block has no holder: to discard it is the last that the routine does.
         LeftToRoutine::Block(completed) => completed.discard(),
+    }
+}
+
+/// Takes the waker out and wakes the task. Who announces a waker passes this function with it.
+pub(super) fn wake(waking: Waking) {
+    let mut waking = waking;
+    // What is woken is the driver's: it is kept from being unloaded until that is notified. Those that have an observer are kept by it.
+    let held = waking.hold_driver();
+    let waker = waking.take();
+    if let Some(completed) = waking.done() {
+        completed.discard();
+    }
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+    if let Some(held) = held {
+        held.notify(wsk_sys::STATUS_SUCCESS);
     }
 }

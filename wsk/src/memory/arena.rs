@@ -9,6 +9,7 @@ use core::alloc::Layout;
 use core::convert::Infallible;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit, offset_of};
+use core::num::NonZero;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -82,10 +83,11 @@ struct Core {
 ///
 /// # Invariants
 ///
-/// `arena` is the layout of an [`Arena`]; each slot has `size` bytes, its [`SlotPlace`] `place` from where it begins.
+/// An [`Arena`] has `arena` bytes; each slot has `size` bytes, its [`SlotPlace`] `place` from where it begins. Neither wants more alignment
+/// than the pool gives.
 #[derive(Clone, Copy)]
 struct Shape {
-    arena: Layout,
+    arena: usize,
     size: usize,
     place: usize,
 }
@@ -99,7 +101,7 @@ impl Shape {
         let _ = memory::layout::<Slot<V>>();
         // INVARIANT: the arena and its slots are laid out like this.
         Self {
-            arena: memory::layout::<Arena<V, L>>(),
+            arena: memory::layout::<Arena<V, L>>().size(),
             size: size_of::<Slot<V>>(),
             place: offset_of!(Slot<V>, place),
         }
@@ -313,8 +315,8 @@ fn new_core(shape: &Shape, free: Free, depth: u32) -> Option<NonNull<Core>> {
     }
     let slots = Layout::from_size_align(shape.size.checked_mul(depth as usize)?, 1).ok()?;
     let slots = Uninit::reserve_with(slots)?.fill(());
-    let core = memory::allocate(shape.arena)?.cast::<Core>();
-    // SAFETY: freshly allocated nonpaged memory, of a layout that begins with a core, where the events stay.
+    let core = memory::allocate_bytes(NonZero::new(shape.arena)?)?.cast::<Core>();
+    // SAFETY: freshly allocated nonpaged memory for an arena, which begins with a core. The events stay there.
     unsafe {
         core.write(Core {
             slots,

@@ -11,6 +11,6 @@ pub(crate) mod unicode;
 
 pub(crate) use pool::{
     Counted, Last, Owned, Pinned, Reserved, Row, RowHead, Rundown, Shared, Signalled, Uninit,
-    Untyped, Used, Values, allocate, copy, free, layout,
+    Untyped, Used, Values, allocate, allocate_bytes, copy, free, layout,
 };
 pub(crate) use rare::Rare;

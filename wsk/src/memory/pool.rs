@@ -44,9 +44,9 @@ pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     allocate_bytes(NonZero::new(layout.size())?)
 }
 
-/// As [`allocate`]. Out of line, because a driver allocates in many places.
+/// As [`allocate`], with the alignment of every block of the pool. Out of line, because a driver allocates in many places.
 #[inline(never)]
-fn allocate_bytes(size: NonZero<usize>) -> Option<NonNull<u8>> {
+pub(crate) fn allocate_bytes(size: NonZero<usize>) -> Option<NonNull<u8>> {
     // `ExAllocatePoolWithTag` because it is on every supported Windows: `ExAllocatePool2` came with 10.0.19041.
     // SAFETY: the size is not zero, and nonpaged pool may be allocated at up to DISPATCH_LEVEL, which is as high as this
     // crate's functions may be called.

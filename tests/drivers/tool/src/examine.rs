@@ -11,7 +11,7 @@ use crate::mutation;
 /// The limit for the size of a driver in bytes, unless another one is given.
 const LIMIT: usize = 32 * 1024;
 /// The limit for the echo driver.
-const ECHO_LIMIT: usize = 34 * 512;
+const ECHO_LIMIT: usize = 33 * 512;
 /// The limit for the client of a network block device, which does the most.
 const NBD_LIMIT: usize = 38 * 1024;
 /// The limit for the driver with three protocol crates, of which the MQTT client is the largest.
