@@ -13,7 +13,7 @@ const LIMIT: usize = 32 * 1024;
 /// The limit for the echo driver.
 const ECHO_LIMIT: usize = 33 * 512;
 /// The limit for the client of a network block device, which does the most.
-const NBD_LIMIT: usize = 38 * 1024;
+const NBD_LIMIT: usize = 35 * 1024;
 /// The limit for the driver with three protocol crates, of which the MQTT client is the largest.
 const OTHERS_LIMIT: usize = 218 * 1024;
 

@@ -9,7 +9,7 @@
 #[cfg(test)]
 mod tests;
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use wsk::events::{Datagram, Indication, ReceiveFromEvent, Verdict};
 use wsk::operation::Operations;
@@ -65,8 +65,10 @@ impl ReceiveFromEvent for Answers {
     fn received(&self, indication: &mut Indication<'_>) -> Verdict {
         if let Some(socket) = indication.socket() {
             for datagram in indication.datagrams() {
-                // If all buffers are in flight, the datagram is not answered, as on any busy network.
-                let _ = self.answer(&socket, datagram);
+                if let Ok(from) = &datagram.remote_address() {
+                    // If all buffers are in flight, the datagram is not answered, as on any busy network.
+                    let _ = self.answer(&socket, datagram, from);
+                }
             }
         }
         Verdict::Consumed
@@ -74,13 +76,17 @@ impl ReceiveFromEvent for Answers {
 }
 
 impl Answers {
-    fn answer(&self, socket: &DatagramSocket, datagram: Datagram<'_>) -> Result<(), Error> {
+    fn answer(
+        &self,
+        socket: &DatagramSocket,
+        datagram: Datagram<'_>,
+        to: &SocketAddr,
+    ) -> Result<(), Error> {
         let mut buffer = self.buffers.take().ok_or(Error::PoolEmpty)?;
         buffer.set_len(datagram.len())?;
         datagram.copy_to(buffer.as_mut_slice());
         // Nobody waits for the result: after the send, buffer and operation return to their pools.
-        let to = datagram.remote_address()?;
-        let answer = socket.send_to(buffer, &to);
+        let answer = socket.send_to(buffer, to);
         answer.from(&self.operations).start_with(drop)?;
         Ok(())
     }
