@@ -66,7 +66,7 @@ pub use host_kernel::host_kernel;
 pub use inline::*;
 pub use ntstatus::NTSTATUS;
 pub use object_type::PsThreadType;
-pub use version::ntddi_of_build;
+pub use version::{ntddi_of_build, tables_of_build};
 
 /// Implements `Default` for C structures, with all bytes zero.
 macro_rules! zeroed_default {

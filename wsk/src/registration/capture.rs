@@ -820,7 +820,7 @@ impl Capture {
         Ok(())
     }
 
-    /// The `NTDDI_VERSION` of the running Windows.
+    /// The `NTDDI_VERSION` of the running Windows, or an older one with the same entries in its tables.
     pub(crate) fn ntddi(&self) -> u32 {
         self.ntddi
     }
@@ -842,7 +842,7 @@ pub(crate) fn hold(capture: &Shared<Capture>) -> Observer {
     Observer::of::<KeepsLoaded, Capture>(Shared::clone(capture))
 }
 
-/// The `NTDDI_VERSION` of the running Windows: which entries its dispatch tables have.
+/// The `NTDDI_VERSION` that says which entries the dispatch tables of the running Windows have.
 fn running_ntddi(_: AtPassiveLevel) -> u32 {
     /// The structure says its own size.
     #[allow(clippy::cast_possible_truncation)]
@@ -854,7 +854,7 @@ fn running_ntddi(_: AtPassiveLevel) -> u32 {
     // SAFETY: the structure is there for the call, and says its own size.
     let status = unsafe { RtlGetVersion(&raw mut version) };
     if status.is_success() {
-        wsk_sys::ntddi_of_build(version.dwBuildNumber)
+        wsk_sys::tables_of_build(version.dwBuildNumber)
     } else {
         // Only what every table has.
         0
