@@ -1119,6 +1119,17 @@ impl<const N: usize> Spares<N> {
         }
     }
 
+    /// Puts a new operation in each empty place. IRQL: `<= DISPATCH_LEVEL`.
+    pub(crate) fn fill(&mut self) -> Result<(), Error> {
+        for place in &self.blocks {
+            if place.load(Ordering::Relaxed).is_null() {
+                // INVARIANT: the operation is new. Nobody else has the places.
+                place.store(Idle::new()?.into_block().as_ptr(), Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the operations of `others` here. As many as have no place are freed.
     pub(crate) fn put_all(&self, others: &Self) {
         while let Some(operation) = others.take() {
@@ -1179,6 +1190,8 @@ fn put_elsewhere(places: &[AtomicPtr<Block<()>>], operation: Idle<()>) {
 
 impl<const N: usize> Drop for Spares<N> {
     fn drop(&mut self) {
-        while self.take().is_some() {}
+        for place in &self.blocks {
+            drop(take_from(place));
+        }
     }
 }

@@ -50,9 +50,6 @@ pub trait Category: Copy + 'static {
 
     /// `WskGetLocalAddress`, of the categories that have it.
     const LOCAL_ADDRESS: Option<OnAddress<Self::Dispatch>>;
-
-    /// The functions that every socket has.
-    fn basic(dispatch: Self::Dispatch) -> WskProviderBasicDispatch;
 }
 
 /// A function of a table that takes a pointer to an address.
@@ -105,20 +102,10 @@ macro_rules! category {
     (@somewhere $dispatch:ident) => {
         const BIND: Option<OnAddress<$dispatch>> = Some($dispatch::wsk_bind);
         const LOCAL_ADDRESS: Option<OnAddress<$dispatch>> = Some($dispatch::wsk_get_local_address);
-
-        #[inline]
-        fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
-            dispatch.basic()
-        }
     };
     (@nowhere $dispatch:ident) => {
         const BIND: Option<OnAddress<$dispatch>> = None;
         const LOCAL_ADDRESS: Option<OnAddress<$dispatch>> = None;
-
-        #[inline]
-        fn basic(dispatch: $dispatch) -> WskProviderBasicDispatch {
-            dispatch
-        }
     };
 }
 

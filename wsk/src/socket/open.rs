@@ -7,10 +7,10 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 
 use wsk_sys::{
-    DispatchError, NTDDI_WIN10_RS4, NTSTATUS, WSK_DATA_INDICATION, WSK_DATAGRAM_INDICATION,
-    WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_PROVIDER_LISTEN_DISPATCH,
-    WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET, WskProviderConnectionDispatch,
-    WskProviderDatagramDispatch,
+    DispatchError, IRP, NTDDI_WIN10_RS4, NTSTATUS, WSK_DATA_INDICATION, WSK_DATAGRAM_INDICATION,
+    WSK_PROVIDER_BASIC_DISPATCH, WSK_PROVIDER_CONNECTION_DISPATCH, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_PROVIDER_LISTEN_DISPATCH, WSK_PROVIDER_STREAM_DISPATCH, WSK_SOCKET,
+    WskProviderConnectionDispatch, WskProviderDatagramDispatch,
 };
 
 use crate::address::Family;
@@ -55,20 +55,24 @@ impl<C: Category> Fresh<C> {
         }
     }
 
-    /// The socket with its functions; `None` if the provider gives no table of functions.
+    /// The socket with its functions; `None` if the provider gives no table of functions, or none to close the socket.
     pub(crate) fn open(self, capture: &Capture) -> Option<OpenSocket<C>> {
         let (socket, ntddi) = (self.socket, capture.ntddi());
-        // SAFETY: by the invariant the socket is open, and of this category, whose table is as long as this Windows makes it, and stays
-        // while the socket is open.
-        let (dispatch, entries) = unsafe {
-            let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?.cast();
-            ((C::TYPED)(table, ntddi), (C::ENTRIES)(table, ntddi))
+        // SAFETY: by the invariant the socket is open, and of this category, whose table is as long as this Windows makes it, begins with the
+        // functions of every socket, and stays while the socket is open.
+        let (dispatch, entries, close) = unsafe {
+            let table = NonNull::new((*socket.as_ptr()).Dispatch.cast_mut())?;
+            let basic = table.cast::<WSK_PROVIDER_BASIC_DISPATCH>();
+            let close = (&raw const (*basic.as_ptr()).WskCloseSocket).read();
+            let table = table.cast();
+            ((C::TYPED)(table, ntddi), (C::ENTRIES)(table, ntddi), close?)
         };
         // INVARIANT: nobody else has the socket.
         Some(OpenSocket {
             socket,
             dispatch,
             entries,
+            close,
         })
     }
 }
@@ -78,12 +82,16 @@ impl<C: Category> Fresh<C> {
 /// # Invariants
 ///
 /// `socket` is of the category `C`, and open until the owner of this closes it, or until this has become another [`OpenSocket`] and the owner of
-/// that closes it. `dispatch` is its table, or one with the same functions.
+/// that closes it. `dispatch` is its table, or one with the same functions. `close` is its `WskCloseSocket`.
 pub(crate) struct OpenSocket<C: Category> {
     socket: NonNull<WSK_SOCKET>,
     dispatch: C::Dispatch,
     entries: C::Entries,
+    close: CloseSocket,
 }
+
+/// `WskCloseSocket`, as an entry that is there.
+type CloseSocket = unsafe extern "system" fn(*mut WSK_SOCKET, *mut IRP) -> NTSTATUS;
 
 // SAFETY: WSK's functions may be called on any thread; the pointers are only passed to them.
 unsafe impl<C: Category> Send for OpenSocket<C> {}
@@ -173,12 +181,9 @@ impl SpareOperations {
 
     /// Allocates the operations. IRQL: `<= DISPATCH_LEVEL`. Out of line, as it is the same for all categories.
     #[inline(never)]
-    pub(crate) fn allocate(&self) -> Result<(), Error> {
-        self.closing.put(Idle::new()?);
-        for _ in 0..2 {
-            self.waiting.put(Idle::new()?);
-        }
-        Ok(())
+    pub(crate) fn allocate(&mut self) -> Result<(), Error> {
+        self.closing.fill()?;
+        self.waiting.fill()
     }
 
     /// Takes the operations out.
@@ -486,15 +491,15 @@ impl<C: Category> Closing<C> {
 
     fn begin(self) -> Result<Closed<C>, Error> {
         let Self { socket, operation } = self;
-        let (place, table) = (socket.as_ptr(), C::basic(socket.dispatch()));
-        // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once. The call has no parameters that point at
-        // anything.
-        match unsafe { operation.launch(None, |irp| table.wsk_close_socket(place, irp)) } {
+        let (place, close) = (socket.as_ptr(), socket.open.close);
+        // SAFETY: by the invariant nothing calls the socket now or later, and it is closed once, by its function. The call has no parameters
+        // that point at anything.
+        match unsafe { operation.launch(None, |irp| Ok(close(place.as_ptr(), irp.as_ptr()))) } {
             Ok(flight) => Ok(Closed {
                 socket: ManuallyDrop::into_inner(socket),
                 flight,
             }),
-            // If the close cannot even be called, the socket and the reference to it stay for ever.
+            // Not reached, as the call is always made.
             Err(refused) => Err(refused.error),
         }
     }
@@ -614,6 +619,7 @@ impl Handle<StreamCategory> {
             socket: before.as_ptr(),
             dispatch,
             entries: (),
+            close: before.open.close,
         };
         let events = before.events.as_ref();
         let events = events.map(|events| events.become_of(context(events)));
