@@ -14,7 +14,6 @@ use crate::memory::{Rare, Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::event_context::Events;
 use crate::socket::open::{Fresh, SpareOperations};
-
 use crate::socket::{
     Category, ConnectionCategory, Handle, ListenCategory, OwnParameters as _, Socket,
 };
