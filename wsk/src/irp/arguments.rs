@@ -150,18 +150,18 @@ impl Arguments {
         self.whole
     }
 
-    /// Sets all of the buffer, which is also the rest.
+    /// Sets all of the buffer, for requests that [begin](Self::begin_again) later. The result of the last one can still be read.
     ///
     /// # Safety
     ///
     /// It is the extent of the buffer that is lent.
     pub(crate) const unsafe fn set_whole(&mut self, whole: WSK_BUF) {
         self.whole = whole;
-        self.begin_again();
     }
 
-    /// Makes the rest all of the buffer again.
+    /// Makes the rest all of the buffer.
     pub(crate) const fn begin_again(&mut self) {
+        self.length = self.whole.Length;
         self.buffer = self.whole;
     }
 
@@ -176,7 +176,7 @@ impl Arguments {
 
     /// The bytes before the rest.
     pub(crate) const fn before_rest(&self) -> usize {
-        self.whole.Length.saturating_sub(self.buffer.Length)
+        self.length.saturating_sub(self.buffer.Length)
     }
 
     /// Sets that there is no buffer besides the locked one.

@@ -97,6 +97,11 @@ impl<P> Flight<P> {
         self.wait(may_wait, self.returned().is_error().then_some(GRACE))
     }
 
+    /// Takes out the waker that was announced, if there is one.
+    pub(crate) fn take_waker(&self) -> Option<Waker> {
+        self.holder_view().take_waker()
+    }
+
     /// Looks whether the IRP has completed, or never will. If neither, the waker of `context` is woken when that changes. IRQL:
     /// `<= DISPATCH_LEVEL`.
     pub(crate) fn poll(&mut self, context: &Context<'_>) -> Polled {

@@ -280,16 +280,29 @@ impl<O: Operation<B>, B> InFlight<O, B> {
         may_wait: MayWait,
     ) -> Result<Option<Over<O, B>>, (Error, Self)> {
         let mut this = self;
+        let mut polled_with = None;
+        if O::Parameters::GOES_ON {
+            // The flight that was polled may not be the last.
+            let running = this.running.as_ref();
+            polled_with = running.and_then(|running| running.flight().take_waker());
+        }
         while let Some(running) = &this.running {
             // A waker may unwind. So the operation stays in `this`, which drops it.
             if !limit.wait(running.flight(), may_wait) {
+                // Who polled it before polls it again.
+                if let Some(waker) = polled_with {
+                    waker.wake();
+                }
                 return Err((limit.reason().error(O::CALL), this));
             }
             let Some(running) = this.running.take() else {
                 break;
             };
             match running.end(|capture| Some(hold(capture))) {
-                Ok(over) => return Ok(Some(over)),
+                Ok(over) => {
+                    drop(polled_with);
+                    return Ok(Some(over));
+                }
                 Err(running) => this.running = Some(running),
             }
         }

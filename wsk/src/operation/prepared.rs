@@ -1161,13 +1161,25 @@ impl<O: Repeat<B>, B> Started<O, B> {
             Err(error) => return Err((error, self)),
         };
         let mut this = self;
+        let mut polled_with = None;
+        if O::Parameters::GOES_ON {
+            // The flight that was polled may not be the last.
+            let slot = this.slot.as_ref();
+            polled_with = slot.and_then(|slot| slot.flight().take_waker());
+        }
         loop {
             if let Some(slot) = &this.slot
                 && !limit.wait(&slot.flight(), may_wait)
             {
+                // Who polled it before polls it again.
+                if let Some(waker) = polled_with {
+                    waker.wake();
+                }
                 return Err((limit.reason().error(O::CALL), this));
             }
             if !this.goes_on() {
+                // A waker may unwind. So the slot is still in `this`.
+                drop(polled_with);
                 return Ok(this.conclude(true));
             }
         }

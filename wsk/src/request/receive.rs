@@ -482,12 +482,12 @@ macro_rules! fills {
             fn renew<'x>(
                 _: &ReceiveAllCall,
                 socket: &'x Handle<ConnectionCategory>,
-                lent: (Lending<'x, Progress>, Room<'x>),
+                (_, room): (Lending<'x, Progress>, Room<'x>),
                 arguments: &mut Arguments,
-                places: Places<'x>,
+                _: Places<'x>,
             ) -> Result<Renewed<'x, ReceiveAllCall>, Error> {
-                Function::<All<B>>::put($Function, socket, lent, arguments, places)
-                    .map(Renewed::from)
+                let bound = ReceiveAllCall::renewed(socket, room, arguments);
+                Ok(Renewed::from(bound))
             }
 
             fn look<'a>(

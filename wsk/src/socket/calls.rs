@@ -1326,7 +1326,17 @@ impl ReceiveAllCall {
         room: Room<'x>,
         arguments: &mut Arguments,
     ) -> Bound<'x, Self> {
-        arguments.length = room.extent().len();
+        let bound = Self::renewed(socket, room, arguments);
+        arguments.begin_again();
+        bound
+    }
+
+    /// As [`new`](Self::new), for a run that begins later.
+    pub(crate) fn renewed<'x>(
+        socket: &'x Handle<ConnectionCategory>,
+        room: Room<'x>,
+        arguments: &mut Arguments,
+    ) -> Bound<'x, Self> {
         // SAFETY: the rest is a part of this, wherever that lies, and is lent with it: see `goes_on`.
         unsafe { arguments.set_whole(room.extent().as_wsk_buf()) };
         let flags = WSK_FLAG_WAITALL;

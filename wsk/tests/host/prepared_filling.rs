@@ -15,7 +15,7 @@ use wsk_host::{Completion, Deviation, Kernel};
 use wsk_sys::{STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_IO_TIMEOUT};
 
 use crate::connection::Setting;
-use crate::setting::{Counted, MOMENT, PATIENCE, block_on, until};
+use crate::setting::{Counted, FAST, MOMENT, PATIENCE, block_on, until};
 
 type Filling = Prepared<ReceivingAll, All<NonPagedBuffer>>;
 type FillingAll = Prepared<ReceivingExact, All<NonPagedBuffer>>;
@@ -422,4 +422,96 @@ fn a_buffer_comes_back_when_nothing_was_prepared() {
     assert_eq!(refused.buffer.len(), 6);
     drop((refused, socket, s));
     kernel.shutdown();
+}
+
+/// A run that a provider keeps in its middle is left to it. The run does not go on when its IRP completes at last, and the operation is
+/// back.
+#[test]
+fn a_run_that_is_abandoned_in_its_middle_comes_back() {
+    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+        for (shape, told_before) in [0, 1, 2].into_iter().zip([false, true].into_iter().cycle()) {
+            let builder = Kernel::builder().completion(policy).time_lapse(FAST);
+            let builder = builder.deviation(Deviation::IgnoresCancel);
+            let most = NonZeroUsize::new(3).unwrap();
+            let kernel = builder.deviation(Deviation::ShortReceives(most)).boot();
+            let s = Setting::new();
+            let (socket, mut peer) = s.connection();
+            let drops = Arc::new(AtomicUsize::new(0));
+            let counted = |_| Ok(socket.receive_all(Counted::new(&[0; 6], &drops)));
+            let pool = PreparedPool::new(1, counted).unwrap();
+            let mut prepared = pool.take().unwrap();
+            if told_before {
+                let (sender, told) = channel();
+                let tell = move |ended| drop(sender.send(ended));
+                prepared.start_with(tell).unwrap();
+                halves(&mut peer, b"before");
+                let ended: Ended<_, _> = told.recv_timeout(PATIENCE).unwrap();
+                prepared = ended.into_operation().unwrap();
+            }
+            peer.write_all(b"tim").unwrap();
+            let mut kept = None;
+            match shape {
+                0 => {
+                    let error = prepared.wait_timeout(MOMENT).unwrap_err();
+                    assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+                    assert!(prepared.is_abandoned());
+                    kept = Some(prepared);
+                }
+                1 => {
+                    let error = prepared.wait_timeout(MOMENT).unwrap_err();
+                    assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+                    drop(prepared);
+                }
+                _ => {
+                    let started = prepared.start().unwrap();
+                    let (_, started) = started.wait_timeout(MOMENT).unwrap_err();
+                    let ended = started.give_up().unwrap();
+                    let error = ended.result().unwrap_err();
+                    assert!(matches!(error, Error::Abandoned { .. }), "{error}");
+                    assert!(ended.into_operation().is_none());
+                }
+            }
+            assert!(!pool.is_idle());
+            // Less than the rest.
+            peer.write_all(b"x").unwrap();
+            std::thread::sleep(MOMENT);
+            drop(kept);
+            pool.wait_until_idle().unwrap();
+            let mut prepared = pool.take().unwrap();
+            peer.write_all(b"filled").unwrap();
+            assert_eq!(prepared.wait().unwrap().length(), 6);
+            drop((prepared, pool));
+            assert_eq!(drops.load(Ordering::SeqCst), 1);
+            drop((socket, s));
+            kernel.shutdown();
+        }
+    }
+}
+
+/// The result of a run stays as it was until the next run, whatever becomes of the buffer.
+#[test]
+fn a_result_stays_when_the_buffer_is_changed() {
+    with_short_receives(4, |_, socket, peer| {
+        let mut all = filling(socket);
+        let mut exact: FillingAll = socket.receive_exact(room()).prepare().unwrap();
+        peer.write_all(b"all of it is").unwrap();
+        assert_eq!(all.wait().unwrap().bytes(), b"all of");
+        assert_eq!(exact.wait().unwrap().bytes(), b" it is");
+        for length in [6, 3, 6] {
+            all.set_len(length).unwrap();
+            exact.set_len(length).unwrap();
+            assert_eq!(all.seen().unwrap().length(), 6);
+            assert_eq!(exact.seen().unwrap().length(), 6);
+        }
+        let mut long: FillingAll = {
+            let buffer = NonPagedBuffer::new(8).unwrap();
+            socket.receive_exact(buffer).prepare().unwrap()
+        };
+        long.set_len(6).unwrap();
+        peer.write_all(b"longer14 bytes").unwrap();
+        assert_eq!(long.wait().unwrap().bytes(), b"longer");
+        long.set_len(8).unwrap();
+        assert_eq!(long.seen().unwrap().bytes(), b"longer");
+        assert_eq!(long.wait().unwrap().bytes(), b"14 bytes");
+    });
 }

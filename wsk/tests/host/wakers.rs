@@ -2,6 +2,8 @@
 //! unwinds.
 
 use std::future::Future;
+use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,10 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::time::{Duration, Instant};
 
-use wsk::{Call, Error, NonPagedBuffer};
-use wsk_host::Resource;
+use wsk::{Call, Cancel, Error, NonPagedBuffer};
+use wsk_host::{Completion, Deviation, Kernel, Resource};
 use wsk_sys::STATUS_NOT_IMPLEMENTED;
 
+use crate::connection;
 use crate::setting::{
     Counted, FAST, MOMENT, PATIENCE, Setting, Wakes, in_each_setting, in_settings_of, kernels_at,
     until,
@@ -59,6 +62,71 @@ fn a_timeout_leaves_the_waker_of_an_earlier_poll_where_it_is() {
         until("the wake", || count.get() == 2);
         assert_eq!(receiving.wait().unwrap().result().unwrap().length(), 5);
     });
+}
+
+/// A wait that has gone on with the operation has waited for the IRP that was polled. The later IRPs do not know the waker.
+#[test]
+fn a_timeout_after_a_piece_wakes_who_has_polled_before() {
+    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
+        let kernel = Kernel::builder()
+            .completion(policy)
+            .deviation(Deviation::ShortReceives(NonZeroUsize::new(3).unwrap()))
+            .boot();
+        let s = connection::Setting::new();
+        let (socket, peer) = s.connection();
+        let cancel = Cancel::new().unwrap();
+        for by_time in [false, true] {
+            let (count, waker) = Wakes::new();
+            // A piece arrives while a thread waits, and then the wait ends.
+            let piece = || {
+                let mut peer = peer.try_clone().unwrap();
+                let cancel = cancel.clone();
+                std::thread::spawn(move || {
+                    std::thread::sleep(MOMENT);
+                    peer.write_all(b"abc").unwrap();
+                    std::thread::sleep(MOMENT);
+                    if !by_time {
+                        cancel.cancel();
+                    }
+                })
+            };
+
+            let mut receive = socket.receive_all(buffer(6)).start().unwrap();
+            assert!(poll(&mut receive, &waker).is_pending());
+            let pieces = piece();
+            (_, receive) = if by_time {
+                receive.wait_timeout(MOMENT * 3).unwrap_err()
+            } else {
+                receive.wait_until(&cancel).unwrap_err()
+            };
+            pieces.join().unwrap();
+            (&peer).write_all(b"def").unwrap();
+            until("the wake", || count.get() > 0);
+            assert_eq!(receive.wait().unwrap().result, Ok(6));
+            assert_eq!(Arc::strong_count(&count), 2);
+
+            cancel.reset();
+            let (count, waker) = Wakes::new();
+            let prepared = socket.receive_all(buffer(6)).prepare().unwrap();
+            let mut started = prepared.start().unwrap();
+            assert!(poll(&mut started, &waker).is_pending());
+            let pieces = piece();
+            (_, started) = if by_time {
+                started.wait_timeout(MOMENT * 3).unwrap_err()
+            } else {
+                started.wait_until(&cancel).unwrap_err()
+            };
+            pieces.join().unwrap();
+            (&peer).write_all(b"def").unwrap();
+            until("the wake", || count.get() > 0);
+            let ended = started.wait().unwrap();
+            assert_eq!(ended.result().unwrap().bytes(), b"abcdef");
+            assert_eq!(Arc::strong_count(&count), 2);
+            cancel.reset();
+        }
+        drop((socket, s, cancel));
+        kernel.shutdown();
+    }
 }
 
 #[test]
