@@ -1,4 +1,4 @@
-//! A timer for futures whose provider has answered with an error, but has not completed the IRP. Nobody tells them when the provider's
+//! A timer for futures whose provider has answered with an error, but has not completed the IRP. Nobody notifies them when the provider's
 //! time is up, so the timer wakes them. Stands for `KeSetTimer` with a DPC.
 //!
 //! The whole driver has one timer, because only a provider that breaks its contract makes it necessary. It runs only while a client is

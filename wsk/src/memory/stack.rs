@@ -75,7 +75,7 @@ const CLOSED: u32 = AWAITED - 1;
 pub(crate) const MOST: u32 = CLOSED - 1;
 
 /// The error of a number that was not put into the stack, because the stack is closed, or because somebody waits for a number and the
-/// caller does not tell.
+/// caller does not notify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotPushed;
 
@@ -170,13 +170,13 @@ impl<H: Atomic<u64>> Stack<H> {
     ///
     /// # Errors
     ///
-    /// When the stack is closed, or when somebody waits for a number and the caller does not tell. Nothing is done then.
+    /// When the stack is closed, or when somebody waits for a number and the caller does not notify. Nothing is done then.
     #[inline]
     pub(crate) fn push<W: Atomic<u32>>(
         &self,
         index: u32,
         link: &W,
-        tells: bool,
+        notifies: bool,
     ) -> Result<(), NotPushed> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
@@ -184,7 +184,7 @@ impl<H: Atomic<u64>> Stack<H> {
             // Awaited or closed. The usual way has one comparison.
             if below >= CLOSED {
                 below = first(head);
-                if below == CLOSED || !tells {
+                if below == CLOSED || !notifies {
                     return Err(NotPushed);
                 }
                 awaited = AWAITED;

@@ -1,5 +1,6 @@
 //! Prepared operations: the IRP, buffer, MDL, `WSK_BUF`, remote address and control information are put together once and used again and
-//! again. A run checks and copies nothing. They correspond to the preallocated send and receive contexts of C drivers.
+//! again. A run checks and copies nothing. They correspond to the preallocated send and receive contexts of C drivers. A run that fills a
+//! buffer calls WSK until the buffer is full.
 
 use core::fmt;
 use core::future::Future;

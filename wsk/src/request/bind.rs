@@ -22,20 +22,20 @@ pub struct Bind<'l, C> {
     category: PhantomData<fn() -> C>,
 }
 
-/// The operation that binds a socket, which the types of handles name.
+/// The operation that binds a socket.
 pub struct Binding<C>(PhantomData<fn() -> C>);
 
 /// The request to read the address that a socket is bound to, as an `A`.
 pub struct LocalAddress<C, A = SocketAddr>(PhantomData<fn() -> (C, A)>);
 
-/// The operation that reads a local address, which the types of handles name.
+/// The operation that reads a local address.
 pub struct ReadingLocalAddress<C, A = SocketAddr>(PhantomData<fn() -> (C, A)>);
 
 /// The request to read the address of the peer of a connection, as an `A`.
 #[derive(Debug)]
 pub struct PeerAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 
-/// The operation that reads the address of a peer, which the types of handles name.
+/// The operation that reads the address of a peer.
 #[derive(Debug)]
 pub struct ReadingRemoteAddress<A = SocketAddr>(PhantomData<fn() -> A>);
 

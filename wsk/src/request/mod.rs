@@ -114,7 +114,7 @@ pub(crate) mod sealed {
 ///
 /// | finisher | what it does | `B` is | IRQL |
 /// |---|---|---|---|
-/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`wait_until`](Self::wait_until) | waits in the call | borrowed or owned | `<= APC_LEVEL` |
+/// | [`wait`](Self::wait), [`wait_timeout`](Self::wait_timeout), [`wait_until`](Self::wait_until), [`wait_until_or_timeout`](Self::wait_until_or_timeout) | waits in the call | borrowed or owned | `<= APC_LEVEL` |
 /// | [`start`](Self::start), `.await` | starts the request; the handle gives the result and `B` | owned | `<= DISPATCH_LEVEL` |
 /// | [`start_with`](Self::start_with) | starts the request; a closure gets the result and `B` | owned | `<= DISPATCH_LEVEL` |
 /// | [`start_in`](Self::start_in) | starts the request; a scope waits for it | borrowed for the scope, or owned | `<= DISPATCH_LEVEL` |

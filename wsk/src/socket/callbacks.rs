@@ -36,30 +36,30 @@ use crate::socket::{
 
 /// The events of a datagram socket, for this handler.
 pub(crate) fn of_datagrams<T: DatagramHandler>(
-    told: T,
+    handler: T,
 ) -> Result<Events<WSK_CLIENT_DATAGRAM_DISPATCH>, Error> {
-    Events::new::<DatagramCallbacks<T>>(told)
+    Events::new::<DatagramCallbacks<T>>(handler)
 }
 
 /// The events of a connection, for this handler.
 pub(crate) fn of_connection<T: ConnectionHandler>(
-    told: T,
+    handler: T,
 ) -> Result<Events<WSK_CLIENT_CONNECTION_DISPATCH>, Error> {
-    Events::new::<ConnectionCallbacks<T>>(told)
+    Events::new::<ConnectionCallbacks<T>>(handler)
 }
 
 /// The events of a listening socket, for this handler.
 pub(crate) fn of_listener<T: ListenHandler>(
-    told: T,
+    handler: T,
 ) -> Result<Events<WSK_CLIENT_LISTEN_DISPATCH>, Error> {
-    Events::new::<ListenCallbacks<T>>(told)
+    Events::new::<ListenCallbacks<T>>(handler)
 }
 
 /// The events of a stream socket, for this handler, whatever it becomes.
 pub(crate) fn of_stream<T: ConnectionHandler + ListenHandler>(
-    told: T,
+    handler: T,
 ) -> Result<Events<WSK_CLIENT_STREAM_DISPATCH>, Error> {
-    Events::new::<StreamCallbacks<T>>(told)
+    Events::new::<StreamCallbacks<T>>(handler)
 }
 
 /// The handler and the socket that a callback finds by its context. There is no socket before it has its first handle.
@@ -86,7 +86,7 @@ impl<T, C: Category> Found<T, C> {
         }
     }
 
-    fn told(&self) -> &T {
+    fn handler(&self) -> &T {
         self.context.handler()
     }
 
@@ -181,13 +181,13 @@ unsafe impl<T: DatagramHandler> WskClientDatagramDispatchEvents for DatagramCall
             return STATUS_DATA_NOT_ACCEPTED;
         };
         if data_indication.is_none() {
-            found.told().died();
+            found.handler().died();
             return STATUS_SUCCESS;
         }
         let (Some(socket), Some(mut list)) = (found.socket(), list) else {
             return STATUS_DATA_NOT_ACCEPTED;
         };
-        match found.told().arrived(&mut list, flags, socket) {
+        match found.handler().arrived(&mut list, flags, socket) {
             _ if list.is_kept() => STATUS_PENDING,
             true => STATUS_SUCCESS,
             false => STATUS_DATA_NOT_ACCEPTED,
@@ -254,14 +254,14 @@ unsafe extern "system" fn receive_ex_event<T: ConnectionHandler>(
         return STATUS_DATA_NOT_ACCEPTED;
     };
     if data_indication.is_none() {
-        found.told().died();
+        found.handler().died();
         return STATUS_SUCCESS;
     }
     let (Some(socket), Some(mut list)) = (found.socket(), list) else {
         return STATUS_DATA_NOT_ACCEPTED;
     };
-    let told = found.told();
-    match told.arrived(&mut list, bytes_indicated, flags, socket) {
+    let handler = found.handler();
+    match handler.arrived(&mut list, bytes_indicated, flags, socket) {
         _ if list.is_retained() => STATUS_PENDING,
         StreamVerdict::Consumed => STATUS_SUCCESS,
         StreamVerdict::ConsumedPart(0) | StreamVerdict::NotAccepted => STATUS_DATA_NOT_ACCEPTED,
@@ -310,7 +310,7 @@ unsafe impl<T: ConnectionHandler> WskClientConnectionDispatchEvents for Connecti
     ) -> NTSTATUS {
         // SAFETY: the context is the one that WSK was given with the socket, and this is a callback.
         if let Some(found) = unsafe { Found::<T, _>::by(socket_context) } {
-            found.told().disconnected(flags, found.socket());
+            found.handler().disconnected(flags, found.socket());
         }
         STATUS_SUCCESS
     }
@@ -321,8 +321,8 @@ unsafe impl<T: ConnectionHandler> WskClientConnectionDispatchEvents for Connecti
     ) -> NTSTATUS {
         // SAFETY: as for `wsk_disconnect_event`.
         if let Some(found) = unsafe { Found::<T, _>::by(socket_context) } {
-            let told = found.told();
-            told.send_backlog_changed(ideal_backlog_size, found.socket());
+            let handler = found.handler();
+            handler.send_backlog_changed(ideal_backlog_size, found.socket());
         }
         STATUS_SUCCESS
     }
@@ -387,7 +387,7 @@ unsafe impl<T: ListenHandler> WskClientListenDispatchEvents for ListenCallbacks<
             return STATUS_REQUEST_NOT_ACCEPTED;
         };
         let Some(socket) = socket else {
-            found.told().died();
+            found.handler().died();
             return STATUS_REQUEST_NOT_ACCEPTED;
         };
         let (Some(listener), Some(context), Some(callbacks)) = (found.socket(), context, callbacks)
@@ -396,7 +396,7 @@ unsafe impl<T: ListenHandler> WskClientListenDispatchEvents for ListenCallbacks<
         };
         let arriving = Arriving::new(listener, socket, context, callbacks);
         found
-            .told()
+            .handler()
             .came(Offer::new(&arriving, local, remote, flags));
         if arriving.is_taken() {
             STATUS_SUCCESS
@@ -423,10 +423,10 @@ unsafe impl<T: ListenHandler> WskClientListenDispatchEvents for ListenCallbacks<
         let answer = Cell::new(WSK_INSPECT_ACTION::WskInspectReject);
         if let Some(found) = found {
             match (id, found.socket()) {
-                (None, _) => found.told().died(),
+                (None, _) => found.handler().died(),
                 (Some(id), Some(listener)) => {
                     let ends = Ends::new(listener, local, remote);
-                    found.told().asked(Question::new(ends, id, &answer));
+                    found.handler().asked(Question::new(ends, id, &answer));
                 }
                 _ => {}
             }
@@ -446,7 +446,7 @@ unsafe impl<T: ListenHandler> WskClientListenDispatchEvents for ListenCallbacks<
             )
         };
         if let Some(found) = found {
-            found.told().aborted(id);
+            found.handler().aborted(id);
         }
         STATUS_SUCCESS
     }

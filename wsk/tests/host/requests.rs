@@ -200,9 +200,9 @@ enum Reason {
 const REASONS: [&str; 5] = [
     "A new socket comes of each: there is nothing to keep but the IRP, which [pools of operations](crate::operation::Operations) keep.",
     "It happens once to a connection.",
-    "New memory comes of each, which is the caller's: there is nothing to keep but the IRP, which [pools of operations](crate::operation::Operations) keep.",
+    "New memory comes of each, which is the caller's, so each run allocates. [Pools of operations](crate::operation::Operations) keep the IRP.",
     "Its caller vouches for the input and the output of one request.",
-    "WFP redirects a connection once, and then the answer stays the same.",
+    "WFP redirects a connection once: its records and its context do not change, and are set once.",
 ];
 
 /// The table in the form of the guide.
