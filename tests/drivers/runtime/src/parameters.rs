@@ -141,8 +141,10 @@ impl Parameters {
     /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_DWORD`, or the error of the registry.
     pub fn number(&self, name: &str, default: u32) -> Result<u32, NTSTATUS> {
         let mut value = Value::room();
-        if !self.read(name, REG_DWORD, &mut value)? {
-            return Ok(default);
+        match self.read(name, REG_DWORD, &mut value) {
+            STATUS_OBJECT_NAME_NOT_FOUND => return Ok(default),
+            status if !status.is_success() => return Err(status),
+            _ => {}
         }
         let [low, high, ..] = value.data;
         Ok(u32::from(low) | u32::from(high) << 16)
@@ -156,8 +158,10 @@ impl Parameters {
     /// registry.
     pub fn text(&self, name: &str) -> Result<Option<Text>, NTSTATUS> {
         let mut value = Value::room();
-        if !self.read(name, REG_SZ, &mut value)? {
-            return Ok(None);
+        match self.read(name, REG_SZ, &mut value) {
+            STATUS_OBJECT_NAME_NOT_FOUND => return Ok(None),
+            status if !status.is_success() => return Err(status),
+            _ => {}
         }
         let mut text = Text {
             bytes: [0; LONGEST],
@@ -185,8 +189,10 @@ impl Parameters {
     /// the registry.
     pub fn address(&self, name: &str, default: SocketAddrV4) -> Result<SocketAddrV4, NTSTATUS> {
         let mut value = Value::room();
-        if !self.read(name, REG_SZ, &mut value)? {
-            return Ok(default);
+        match self.read(name, REG_SZ, &mut value) {
+            STATUS_OBJECT_NAME_NOT_FOUND => return Ok(default),
+            status if !status.is_success() => return Err(status),
+            _ => {}
         }
         let (mut address, mut port) = (0, 0);
         // SAFETY: the text ends with a zero, at the latest by the invariant of the value, and the function writes to both places.
@@ -204,18 +210,17 @@ impl Parameters {
         Ok(SocketAddrV4::new(address, u16::from_be(port)))
     }
 
-    /// Reads the value with this name, which must be of this kind, into `value`. Returns whether it is set. The value is not returned, because
-    /// the compiler would move its few hundred bytes several times.
-    fn read(&self, name: &str, kind: u32, value: &mut Value) -> Result<bool, NTSTATUS> {
+    /// Reads the value with this name, which must be of this kind, into `value`. If it is not set, the status is
+    /// `STATUS_OBJECT_NAME_NOT_FOUND`. The value is not returned, because the compiler would move its few hundred bytes several times.
+    fn read(&self, name: &str, kind: u32, value: &mut Value) -> NTSTATUS {
         let Some(key) = &self.key else {
-            return Ok(false);
+            return STATUS_OBJECT_NAME_NOT_FOUND;
         };
-        match key.read(name, value) {
-            STATUS_OBJECT_NAME_NOT_FOUND => Ok(false),
-            status if !status.is_success() => Err(status),
-            _ if value.kind != kind => Err(STATUS_OBJECT_TYPE_MISMATCH),
-            _ => Ok(true),
+        let status = key.read(name, value);
+        if status.is_success() && value.kind != kind {
+            return STATUS_OBJECT_TYPE_MISMATCH;
         }
+        status
     }
 }
 
