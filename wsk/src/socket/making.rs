@@ -13,7 +13,7 @@ use crate::error::{Error, Memory};
 use crate::memory::{Rare, Reserved, Shared};
 use crate::registration::{Capture, Owner, OwnerPointers, Provider};
 use crate::socket::event_context::Events;
-use crate::socket::open::{Fresh, SpareOperations};
+use crate::socket::open::{Fresh, Parts, SpareOperations};
 use crate::socket::{
     Category, ConnectionCategory, Handle, ListenCategory, OwnParameters as _, Socket,
 };
@@ -28,13 +28,12 @@ pub struct Making<C: Category> {
     /// The owner of the socket, kept until WSK has made it.
     owner: Owner,
     family: Family,
-    /// The handler's events.
-    events: Option<Events<C::Callbacks>>,
     /// Whether there was no memory for the events of a handler.
     lacks_room: bool,
     /// The memory for the socket. With it and the operations nothing can fail once WSK has made the socket.
     reserved: Option<Reserved<Socket<C>>>,
-    operations: SpareOperations,
+    /// The operations, and the handler's events.
+    parts: Parts<C>,
     socket: Option<Fresh<C>>,
     bound: bool,
     /// The parameters that only this category has.
@@ -64,10 +63,12 @@ impl<C: Category> Making<C> {
             capture: capture.clone(),
             owner,
             family,
-            events,
             lacks_room: false,
             reserved: None,
-            operations: SpareOperations::none(),
+            parts: Parts {
+                operations: SpareOperations::none(),
+                events,
+            },
             socket: None,
             bound,
             own: C::OwnParameters::default(),
@@ -109,7 +110,7 @@ impl<C: Category> Making<C> {
         // WSK has the events of a socket that exists already.
         if this.socket.is_none() {
             this.lacks_room = events.is_err();
-            this.events = events.ok();
+            this.parts.events = events.ok();
         }
         this
     }
@@ -125,22 +126,19 @@ impl<C: Category> Making<C> {
     }
 
     /// Allocates everything that the socket needs. IRQL: `<= DISPATCH_LEVEL`.
-    #[inline(never)]
     pub(crate) fn prepare(&mut self) -> Result<(), Error> {
-        if self.lacks_room {
+        if self.reserved.is_none() {
+            self.reserved = Reserved::new();
+        }
+        if self.lacks_room || self.reserved.is_none() {
             return Err(Error::NoMemory(Memory::Socket));
         }
-        if self.reserved.is_none() {
-            let reserved = Reserved::new().ok_or(Error::NoMemory(Memory::Socket))?;
-            self.operations.allocate()?;
-            self.reserved = Some(reserved);
-        }
-        Ok(())
+        self.parts.operations.allocate()
     }
 
     /// The socket's context and callbacks, for WSK.
     pub(crate) fn callbacks(&self) -> (Option<NonNull<c_void>>, Option<NonNull<C::Callbacks>>) {
-        match &self.events {
+        match &self.parts.events {
             Some(events) => (events.context(), events.table()),
             None => (None, None),
         }
@@ -159,10 +157,15 @@ impl<C: Category> Making<C> {
         Some(Handle::first(
             self.reserved.take()?,
             socket,
-            core::mem::replace(&mut self.operations, SpareOperations::none()),
+            core::mem::replace(
+                &mut self.parts,
+                Parts {
+                    operations: SpareOperations::none(),
+                    events: None,
+                },
+            ),
             self.capture.clone(),
             (self.family, bound),
-            self.events.take(),
             Rare::NONE,
         ))
     }

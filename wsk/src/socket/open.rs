@@ -179,8 +179,7 @@ impl SpareOperations {
         }
     }
 
-    /// Allocates the operations. IRQL: `<= DISPATCH_LEVEL`. Out of line, as it is the same for all categories.
-    #[inline(never)]
+    /// Allocates the operations that are missing. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn allocate(&mut self) -> Result<(), Error> {
         self.closing.fill()?;
         self.waiting.fill()
@@ -193,6 +192,13 @@ impl SpareOperations {
         taken.closing.put_all(&self.closing);
         taken
     }
+}
+
+/// The parts of a socket that are there before WSK makes it. They move to the socket as one value.
+pub(crate) struct Parts<C: Category> {
+    pub(crate) operations: SpareOperations,
+    /// The handler and its callbacks. The handler is dropped when the close has completed.
+    pub(crate) events: Option<Events<C::Callbacks>>,
 }
 
 /// An open socket of the category `C`.
@@ -215,9 +221,7 @@ pub struct Socket<C: Category> {
     /// Flags that go with every send.
     pub(crate) send_flags: AtomicU32,
     handles: AtomicUsize,
-    operations: SpareOperations,
-    /// The handler and its callbacks. The handler is dropped when the close has completed.
-    events: Option<Events<C::Callbacks>>,
+    parts: Parts<C>,
     /// The stream socket that this socket was before. It keeps the functions that this one uses.
     #[expect(dead_code, reason = "it is kept, as the dispatch table is part of it")]
     before: Rare<Shared<Socket<StreamCategory>>>,
@@ -265,17 +269,17 @@ impl<C: Category> Socket<C> {
 
     /// Whether the socket was opened with a handler for events.
     pub(crate) const fn has_events(&self) -> bool {
-        self.events.is_some()
+        self.parts.events.is_some()
     }
 
     /// The handler for events; `None` if it is of another type.
     pub(crate) fn handler<H: 'static>(&self) -> Option<&H> {
-        self.events.as_ref()?.handler()
+        self.parts.events.as_ref()?.handler()
     }
 
     /// The handler's events, if there are any.
     pub(crate) const fn events(&self) -> Option<&Events<C::Callbacks>> {
-        self.events.as_ref()
+        self.parts.events.as_ref()
     }
 
     /// The bit of the family, or 0 if the socket is not bound.
@@ -312,7 +316,7 @@ impl<C: Category> Socket<C> {
     /// The operations for requests that wait in the call.
     #[inline]
     pub(crate) const fn spares(&self) -> &Spares<2> {
-        &self.operations.waiting
+        &self.parts.operations.waiting
     }
 }
 
@@ -330,10 +334,9 @@ impl<C: Category> Handle<C> {
     pub(crate) fn first(
         reserved: Reserved<Socket<C>>,
         open: OpenSocket<C>,
-        operations: SpareOperations,
+        parts: Parts<C>,
         capture: Shared<Capture>,
         (family, ready): (Family, u8),
-        events: Option<Events<C::Callbacks>>,
         before: Rare<Shared<Socket<StreamCategory>>>,
     ) -> Self {
         let shared = reserved.fill(Socket {
@@ -345,12 +348,11 @@ impl<C: Category> Handle<C> {
             indicates_control: AtomicBool::new(false),
             send_flags: AtomicU32::new(0),
             handles: AtomicUsize::new(1),
-            operations,
-            events,
+            parts,
             before,
         });
         if C::COMMITTED
-            && let Some(events) = &shared.events
+            && let Some(events) = &shared.parts.events
         {
             let this = Shared::as_raw(&shared).as_ptr();
             // SAFETY: the events are new, with their context. The socket owns them, is of the category that they are for, and its memory stays
@@ -484,7 +486,7 @@ impl<C: Category> Closing<C> {
     fn of(socket: Shared<Socket<C>>) -> Result<Self, Error> {
         // First: the socket is open, whatever happens here.
         let socket = ManuallyDrop::new(socket);
-        let operation = socket.operations.closing.take().ok_or(Error::Taken)?;
+        let operation = socket.parts.operations.closing.take().ok_or(Error::Taken)?;
         // INVARIANT: the callers have counted off the last handle.
         Ok(Self { socket, operation })
     }
@@ -621,15 +623,17 @@ impl Handle<StreamCategory> {
             entries: (),
             close: before.open.close,
         };
-        let events = before.events.as_ref();
+        let events = before.parts.events.as_ref();
         let events = events.map(|events| events.become_of(context(events)));
         Handle::first(
             reserved,
             open,
-            before.operations.take(),
+            Parts {
+                operations: before.parts.operations.take(),
+                events,
+            },
             before.capture().clone(),
             (before.family, before.ready()),
-            events,
             Rare::some(before),
         )
     }
