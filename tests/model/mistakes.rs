@@ -309,8 +309,8 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "memory/pool.rs",
-        right: "(word & PHASE == FULL && word < MOST).then(|| word + USE);",
-        with: r#"((word & PHASE == FULL || made("used_while_taken") && word & PHASE == LEAVING) && word < MOST).then(|| word + USE);"#,
+        right: "(word & PHASE == FULL && word < MOST_USES).then(|| word + USE);",
+        with: r#"((word & PHASE == FULL || made("used_while_taken") && word & PHASE == LEAVING) && word < MOST_USES).then(|| word + USE);"#,
     },
     Place {
         file: "memory/pool.rs",

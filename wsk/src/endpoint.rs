@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::family::{Family, OtherFamily};
 
 /// The largest size of an address in bytes.
-const ROOM: usize = size_of::<Storage>();
+const STORAGE_SIZE: usize = size_of::<Storage>();
 
 /// A socket address of any family: a `SocketAddr`, or the bytes of a `SOCKADDR_STORAGE`, which begin with the family.
 ///
@@ -29,7 +29,7 @@ enum Kind {
     Ip(SocketAddr),
     /// The bytes, of which the first `length` count. The others are zero.
     Other {
-        bytes: [u8; ROOM],
+        bytes: [u8; STORAGE_SIZE],
         length: usize,
     },
     /// An encoded address of another family, which lacks the end of its bytes.
@@ -44,8 +44,8 @@ fn fill(to: &mut [u8], from: &[u8]) {
 }
 
 /// Zeroed bytes for an address that begin with its family.
-fn begin(family: u16) -> [u8; ROOM] {
-    let mut bytes = [0; ROOM];
+fn begin(family: u16) -> [u8; STORAGE_SIZE] {
+    let mut bytes = [0; STORAGE_SIZE];
     fill(&mut bytes, &family.to_ne_bytes());
     bytes
 }
@@ -65,7 +65,7 @@ impl Endpoint {
     pub fn from_bytes(address: &[u8]) -> Option<Self> {
         let number = u16::from_ne_bytes(*address.first_chunk()?);
         OtherFamily::new(number, 0)?;
-        let mut bytes = [0; ROOM];
+        let mut bytes = [0; STORAGE_SIZE];
         let place = bytes.get_mut(..address.len())?;
         fill(place, address);
         Some(Self(Kind::Other {
@@ -79,7 +79,7 @@ impl Endpoint {
     pub fn unnamed(family: OtherFamily) -> Self {
         Self(Kind::Other {
             bytes: begin(family.number()),
-            length: ROOM,
+            length: STORAGE_SIZE,
         })
     }
 
@@ -152,7 +152,7 @@ impl Endpoint {
             Ok(address) => Self(Kind::Ip(address)),
             Err(_) => Self(Kind::Other {
                 bytes: *from.bytes(),
-                length: ROOM,
+                length: STORAGE_SIZE,
             }),
         }
     }

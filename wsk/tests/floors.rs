@@ -1,5 +1,5 @@
 //! The sources are on floors: a file imports only from lower floors, or from its own floor without a circle. The tests also count
-//! unsafe code, which may only become less, and let no two types have the same name.
+//! unsafe code, which may only become less, and let no two types or constants have the same name.
 
 #![allow(missing_docs)]
 
@@ -83,11 +83,18 @@ const UNSAFE: &[&str] = &[
     "system",
 ];
 
-/// The types and traits that several modules define under one name, with the reason.
-const REPEATED: &[(&str, &str)] = &[(
-    "Sealed",
-    "each module seals its own traits, and no other module names the trait that does",
-)];
+/// The types, traits and constants that several modules define under one name, with the reason.
+const REPEATED: &[(&str, &str)] = &[
+    (
+        "Sealed",
+        "each module seals its own traits, and no other module names the trait that does",
+    ),
+    ("IP", LEVEL),
+    ("IPV6", LEVEL),
+    ("UDP", LEVEL),
+];
+const LEVEL: &str =
+    "the same level, as a signed number in control information and an unsigned one in options";
 
 /// If a number is below its limit by this many, the test fails, so that somebody lowers the limit.
 const SLACK: usize = 3;
@@ -344,7 +351,7 @@ fn unsafe_code_where_it_is_not_expected_is_told() {
     );
 }
 
-/// Collects the names of types and traits, also of those inside functions. Not those of associated types, nor of tests.
+/// Collects the names of types, traits, constants and statics, also of those inside functions. Not those of associated items, nor of tests.
 #[derive(Default)]
 struct Names(Vec<String>);
 
@@ -356,6 +363,8 @@ impl<'ast> Visit<'ast> for Names {
             Item::Union(item) => Some(&item.ident),
             Item::Trait(item) => Some(&item.ident),
             Item::Type(item) => Some(&item.ident),
+            Item::Const(item) if item.ident != "_" => Some(&item.ident),
+            Item::Static(item) => Some(&item.ident),
             Item::Mod(item) if item.ident == "tests" => return,
             _ => None,
         };
@@ -364,7 +373,7 @@ impl<'ast> Visit<'ast> for Names {
     }
 }
 
-/// The names that stand for several types or traits of these modules.
+/// The names that stand for several items of these modules.
 fn repeated(modules: &[Module]) -> Vec<String> {
     let mut places = BTreeMap::<String, Vec<String>>::new();
     for module in modules {
@@ -381,7 +390,7 @@ fn repeated(modules: &[Module]) -> Vec<String> {
 }
 
 #[test]
-fn one_name_means_one_type() {
+fn one_name_means_one_thing() {
     let modules = modules("src");
     let mut found = repeated(&modules);
     for (name, reason) in REPEATED {
@@ -403,13 +412,19 @@ fn a_repeated_name_is_told() {
     let modules = [
         Module::of(
             &["a"],
-            "struct Slot; trait Named { type Slot; } impl T { type Slot = u8; }",
+            "struct Slot; trait Named { type Slot; } impl T { type Slot = u8; } const MOST: u8 = 1;",
         ),
         Module::of(
             &["b"],
-            "enum Other {} fn f() { struct Slot; } mod tests { struct Other; }",
+            "const _: () = (); enum Other {} fn f() { struct Slot; } mod tests { struct Other; }",
         ),
-        Module::of(&["c"], "type Other = u8; mod inner { trait Alone {} }"),
+        Module::of(
+            &["c"],
+            "type Other = u8; mod inner { trait Alone {} static MOST: u8 = 2; const _: () = (); }",
+        ),
     ];
-    assert_eq!(repeated(&modules), ["Other: b, c", "Slot: a, b"]);
+    assert_eq!(
+        repeated(&modules),
+        ["MOST: a, c", "Other: b, c", "Slot: a, b"]
+    );
 }

@@ -14,16 +14,16 @@ use wsk_sys::{
 };
 
 use crate::error::Error;
-use crate::irp::CONTROL_ROOM;
+use crate::irp::SHARED_ROOM;
 use crate::memory;
 
 /// `sizeof(CMSGHDR)`: what each message begins with.
 const HEADER: usize = size_of::<CMSGHDR>();
 
 /// The alignment of headers, and of the data behind them.
-const ALIGNMENT: usize = align_of::<CMSGHDR>();
+const HEADER_ALIGNMENT: usize = align_of::<CMSGHDR>();
 
-const _: () = assert!(HEADER.is_multiple_of(ALIGNMENT));
+const _: () = assert!(HEADER.is_multiple_of(HEADER_ALIGNMENT));
 
 const IP: i32 = IPPROTO_IP.cast_signed();
 const IPV6: i32 = IPPROTO::IPPROTO_IPV6.0;
@@ -203,7 +203,11 @@ impl ControlMessage<'_> {
     #[doc(alias = "WSA_CMSG_SPACE")]
     #[must_use]
     pub const fn space(data: usize) -> usize {
-        HEADER.saturating_add(data).saturating_add(ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
+        HEADER
+            .saturating_add(data)
+            .saturating_add(HEADER_ALIGNMENT - 1)
+            / HEADER_ALIGNMENT
+            * HEADER_ALIGNMENT
     }
 
     /// The room for one of each typed message, which is more than any datagram has. Redirect records are not included: the Windows
@@ -211,7 +215,7 @@ impl ControlMessage<'_> {
     pub const SPACE_FOR_ALL: usize = Self::space(8) + Self::space(20) + 8 * Self::space(4);
 }
 
-const _: () = assert!(ControlMessage::SPACE_FOR_ALL <= CONTROL_ROOM);
+const _: () = assert!(ControlMessage::SPACE_FOR_ALL <= SHARED_ROOM);
 
 /// Room for `N` bytes of control information, aligned for it.
 ///
@@ -337,7 +341,7 @@ impl<const N: usize> Control<N> {
 
     fn put(&mut self, level: i32, kind: i32, data: &[u8]) -> Result<(), Error> {
         // What was received may end inside the padding.
-        let start = (self.length as usize).next_multiple_of(ALIGNMENT);
+        let start = (self.length as usize).next_multiple_of(HEADER_ALIGNMENT);
         let space = ControlMessage::space(data.len());
         let full = Error::ControlFull {
             needed: start.saturating_add(space),
@@ -443,7 +447,7 @@ impl<'c> Iterator for ControlMessages<'c> {
         let data = rest.get(HEADER..length)?;
         // A length that is whole but not aligned up to the end is that of the last message.
         self.rest = length
-            .checked_next_multiple_of(ALIGNMENT)
+            .checked_next_multiple_of(HEADER_ALIGNMENT)
             .and_then(|end| rest.get(end..))
             .unwrap_or(&[]);
         Some(message(

@@ -16,7 +16,7 @@ use crate::irql::MayWait;
 use crate::system::{SpinLocked, flush};
 
 /// How many wakers can wait. One that finds no room is woken at once, and its future polls again.
-const ROOM: usize = 16;
+const WAKERS: usize = 16;
 
 /// The clients, and the wakers that wait for the timer.
 struct Alarm {
@@ -26,14 +26,14 @@ struct Alarm {
     leaving: usize,
     /// Wakes everybody, once a client has asked to be woken. By way of a pointer, so that it is not in a driver that polls no future.
     wake_all: Option<fn()>,
-    wakers: [Option<Waker>; ROOM],
+    wakers: [Option<Waker>; WAKERS],
 }
 
 static ALARM: SpinLocked<Alarm> = SpinLocked::new(Alarm {
     registered: 0,
     leaving: 0,
     wake_all: None,
-    wakers: [const { None }; ROOM],
+    wakers: [const { None }; WAKERS],
 });
 
 /// Notes that a client has registered: the alarm may run. IRQL: `<= DISPATCH_LEVEL`.
@@ -66,7 +66,7 @@ pub(crate) fn leave(may_wait: MayWait) {
 
 /// Wakes every waker that waits. Some that come meanwhile may be woken too; it does not wait for them.
 fn wake_all() {
-    for index in 0..ROOM {
+    for index in 0..WAKERS {
         let waker = ALARM.with(|alarm, _| alarm.wakers.get_mut(index).and_then(Option::take));
         if let Some(waker) = waker {
             waker.wake();

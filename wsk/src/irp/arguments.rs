@@ -10,8 +10,8 @@ use crate::address::Storage;
 use crate::memory;
 use crate::memory::atomic::AtomicBool;
 
-/// How many bytes of control information one operation can carry.
-pub(crate) const CONTROL_ROOM: usize = 256;
+/// The room in an operation that control information and output share: the most bytes of either.
+pub(crate) const SHARED_ROOM: usize = 256;
 
 /// Bytes with the alignment of control information.
 #[derive(Clone, Copy)]
@@ -103,7 +103,7 @@ pub struct Arguments {
     /// How many bytes of control information there are, or room for.
     control_length: u32,
     /// The control information or the output of the request, which has at most one of them. See the functions below.
-    shared: Aligned<CONTROL_ROOM>,
+    shared: Aligned<SHARED_ROOM>,
     /// The events to disable; or a pointer, which is its first member.
     events: WSK_EVENT_CALLBACK_CONTROL,
     /// The bytes of an option or of a control code, where they are few.
@@ -216,7 +216,7 @@ impl Arguments {
             // The room fits 32 bits.
             #[allow(clippy::cast_possible_truncation)]
             {
-                self.control_length = room.min(CONTROL_ROOM) as u32;
+                self.control_length = room.min(SHARED_ROOM) as u32;
             }
             self.shared = Aligned::ZERO;
         }
@@ -227,7 +227,7 @@ impl Arguments {
     #[inline]
     pub(crate) fn received_control(&self, room: usize) -> &[u8] {
         // The provider may claim more than there is room for.
-        let length = (self.control_length as usize).min(room).min(CONTROL_ROOM);
+        let length = (self.control_length as usize).min(room).min(SHARED_ROOM);
         self.shared.0.split_at(length).0
     }
 
@@ -237,7 +237,7 @@ impl Arguments {
     }
 
     /// The output of an I/O control operation for which the room was [made ready](Self::make_output_ready), and zeros behind it.
-    pub(crate) const fn output(&self) -> &[u8; CONTROL_ROOM] {
+    pub(crate) const fn output(&self) -> &[u8; SHARED_ROOM] {
         &self.shared.0
     }
 }

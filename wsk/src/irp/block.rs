@@ -173,7 +173,7 @@ unsafe impl<P: Send> Send for Block<P> {}
 
 /// A value of an arena that begins with the block of an operation.
 ///
-/// While the operation is at rest the value is free, or has an owner. While it is in flight, nobody has an owner, until the operation has
+/// While the operation is at rest the value is vacant, or has an owner. While it is in flight, nobody has an owner, until the operation has
 /// completed and its holder makes one, or the completion routine does.
 ///
 /// # Safety
@@ -218,7 +218,7 @@ unsafe fn give_back<V: InArena>(block: NonNull<Header>) {
 ///
 /// As for [`Hold`], for a block that begins a `V` of an arena with this `Last`.
 unsafe fn hold<V: InArena>(block: NonNull<Header>) -> Observer {
-    // SAFETY: the caller lends the block for this call. Its value was taken from such an arena. This owner is not dropped.
+    // SAFETY: the caller passes the block for this call. Its value was taken from such an arena. This owner is not dropped.
     let taken = ManuallyDrop::new(unsafe { Taken::from_raw(block.cast()) });
     V::hold(&taken)
 }

@@ -21,7 +21,7 @@ mod routine;
 mod state;
 
 pub use arguments::Lock;
-pub(crate) use arguments::{Arguments, Brand, CONTROL_ROOM, event_control};
+pub(crate) use arguments::{Arguments, Brand, SHARED_ROOM, event_control};
 pub(crate) use block::{
     Block, Discard, Flight, Header, Idle, InArena, Notified, Observer, Places, Spares, Unheld,
     initialise_in,

@@ -1,4 +1,4 @@
-//! Arenas: a fixed number of slots in one allocation, which are made once and taken again and again. An arena has a stack of its free
+//! Arenas: a fixed number of slots in one allocation, which are made once and taken again and again. An arena has a stack of its vacant
 //! slots, and threads can wait for one. Stands for a lookaside list with a bound.
 //!
 //! An arena stays until its last handle is gone and its last slot has come back. To take a slot counts nothing, so taking one and
@@ -17,7 +17,7 @@ use core::time::Duration;
 use crate::error::{Error, Memory};
 use crate::irql::{MayWait, may_wait};
 use crate::memory::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use crate::memory::stack::{MOST, NotPushed, Stack};
+use crate::memory::stack::{MOST_NUMBERS, NotPushed, Stack};
 use crate::memory::{self, Owned, Uninit};
 use crate::system::Event;
 use crate::time::Deadline;
@@ -26,7 +26,7 @@ use crate::time::Deadline;
 ///
 /// # Invariants
 ///
-/// It is number `index` of its arena, whose values are `V`. It is in the stack of free slots, or has one holder, who has the value.
+/// It is number `index` of its arena, whose values are `V`. It is in the stack of vacant slots, or has one holder, who has the value.
 /// `link` is the stack's.
 #[repr(C)]
 struct Slot<V> {
@@ -224,8 +224,8 @@ impl Share {
     fn close(this: Self) {
         fence(Ordering::Acquire);
         let core: &Core = &this;
-        let free = core.stack.close(core.made, |index| core.link(index));
-        let missing = core.made - free;
+        let vacant = core.stack.close(core.made, |index| core.link(index));
+        let missing = core.made - vacant;
         Self::count_off(this, missing);
     }
 
@@ -310,7 +310,7 @@ impl<V, L> Drop for Arena<V, L> {
 /// the shape is of.
 #[inline(never)]
 fn new_core(shape: &Shape, free: Free, depth: u32) -> Option<NonNull<Core>> {
-    if depth > MOST {
+    if depth > MOST_NUMBERS {
         return None;
     }
     let slots = Layout::from_size_align(shape.size.checked_mul(depth as usize)?, 1).ok()?;
@@ -531,7 +531,7 @@ impl<V, L> ArenaHandle<V, L> {
         &self.share
     }
 
-    /// Takes a value, if one is free. IRQL: `<= DISPATCH_LEVEL`.
+    /// Takes a value, if one is vacant. IRQL: `<= DISPATCH_LEVEL`.
     #[inline]
     pub(crate) fn take(&self) -> Option<Taken<V, L>> {
         let core = self.core();
@@ -550,7 +550,7 @@ impl<V, L> ArenaHandle<V, L> {
         }
     }
 
-    /// As [`take`](Self::take), when no value is free, or somebody waits for one.
+    /// As [`take`](Self::take), when no value is vacant, or somebody waits for one.
     #[cold]
     #[inline(never)]
     fn take_awaited(&self) -> Option<Taken<V, L>> {
@@ -560,7 +560,7 @@ impl<V, L> ArenaHandle<V, L> {
         Some(Taken::of(slot::<V>(core.slots.behind(), index).cast()))
     }
 
-    /// Takes a value, waiting until one is free, `limit` runs out, or `other` is set. IRQL: `<= APC_LEVEL`.
+    /// Takes a value, waiting until one is vacant, `limit` runs out, or `other` is set. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -579,7 +579,7 @@ impl<V, L> ArenaHandle<V, L> {
             .ok_or(Error::PoolEmpty)
     }
 
-    /// Waits until all values are free, or `limit` runs out; says whether they are. IRQL: `<= APC_LEVEL`.
+    /// Waits until all values are vacant, or `limit` runs out; says whether they are. IRQL: `<= APC_LEVEL`.
     ///
     /// # Errors
     ///
@@ -592,7 +592,7 @@ impl<V, L> ArenaHandle<V, L> {
         Ok(is_idle().or_else(wait).is_some())
     }
 
-    /// Whether all values are free. IRQL: `<= DISPATCH_LEVEL`.
+    /// Whether all values are vacant. IRQL: `<= DISPATCH_LEVEL`.
     pub(crate) fn is_idle(&self) -> bool {
         let arena = self.core();
         let count = arena.stack.count(arena.made, |index| arena.link(index));
@@ -638,7 +638,7 @@ impl<V, L> ArenaHandle<V, L> {
         seen
     }
 
-    /// The number of values, free or not.
+    /// The number of values, vacant or not.
     #[allow(clippy::misnamed_getters)]
     pub(crate) fn depth(&self) -> u32 {
         let core = self.core();

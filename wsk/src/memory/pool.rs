@@ -21,13 +21,13 @@ use crate::system::Event;
 const TAG: u32 = u32::from_le_bytes(*b"Wskr");
 
 /// The alignment of every pool block on 64-bit Windows.
-const ALIGNMENT: usize = 16;
+const POOL_ALIGNMENT: usize = 16;
 
 /// The layout of a block for a `T`. Does not compile for types that want more alignment than the pool gives.
 pub(crate) const fn layout<T>() -> Layout {
     const {
         assert!(
-            align_of::<T>() <= ALIGNMENT,
+            align_of::<T>() <= POOL_ALIGNMENT,
             "pool blocks are aligned to 16 bytes, no more"
         );
     };
@@ -38,7 +38,7 @@ pub(crate) const fn layout<T>() -> Layout {
 ///
 /// `None` when there is none, when `layout` has no size, or when it wants more alignment than the pool gives.
 pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
-    if layout.align() > ALIGNMENT {
+    if layout.align() > POOL_ALIGNMENT {
         return None;
     }
     allocate_bytes(NonZero::new(layout.size())?)
@@ -788,7 +788,7 @@ const LEAVING: usize = 3;
 const PHASE: usize = 3;
 const USE: usize = 4;
 /// More uses than this are refused, so that their number never runs over: each could be forgotten.
-const MOST: usize = usize::MAX / 2;
+const MOST_USES: usize = usize::MAX / 2;
 
 // SAFETY: what is not shared only moves in and out, which by the invariant one thread at a time does; to share it takes `T: Sync`. The
 // event is used by way of the kernel.
@@ -871,7 +871,7 @@ impl<T> Moving<'_, T> {
 impl<T: Sync> Rundown<T> {
     /// Begins a use of the value, if there is one. Who takes the value waits until the use is dropped.
     pub(crate) fn get(&self) -> Option<Used<'_, T>> {
-        let used = |word| (word & PHASE == FULL && word < MOST).then(|| word + USE);
+        let used = |word| (word & PHASE == FULL && word < MOST_USES).then(|| word + USE);
         // INVARIANT: counted while the phase is `FULL`.
         self.word
             .fetch_update(Ordering::Acquire, Ordering::Relaxed, used)

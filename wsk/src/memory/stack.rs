@@ -1,4 +1,4 @@
-//! A stack of numbers that takes no lock: those of the free slots of an arena. It also says whether somebody waits for one. Stands for
+//! A stack of numbers that takes no lock: those of the vacant slots of an arena. It also says whether somebody waits for one. Stands for
 //! the interlocked singly linked list (`SLIST_HEADER`) of a lookaside list.
 //!
 //! Nothing here depends on the kernel or on a type of atomics. The code asks for [`Atomic`] only, so that a model checker can run it.
@@ -60,7 +60,7 @@ atomic!(AtomicU64, u64);
 /// changes a second, for 43 seconds to the nanosecond. In the upper half one bit says that somebody waits for a number. The rest is the
 /// first number plus one, 0 when there is none, or [`CLOSED`].
 ///
-/// Each number has a link, which callers keep and lend. It holds the number below in the stack plus one, or 0.
+/// Each number has a link, which callers keep and pass. It holds the number below in the stack plus one, or 0.
 pub(crate) struct Stack<H> {
     head: H,
 }
@@ -72,7 +72,7 @@ const AWAITED: u32 = 1 << 31;
 const CLOSED: u32 = AWAITED - 1;
 
 /// The most numbers that a stack can have.
-pub(crate) const MOST: u32 = CLOSED - 1;
+pub(crate) const MOST_NUMBERS: u32 = CLOSED - 1;
 
 /// The error of a number that was not put into the stack, because the stack is closed, or because somebody waits for a number and the
 /// caller does not notify.
@@ -119,7 +119,7 @@ impl<H: Atomic<u64>> Stack<H> {
         loop {
             let index = upper(head).wrapping_sub(1);
             // Empty, closed, or awaited. The usual way has one comparison.
-            if index >= MOST {
+            if index >= MOST_NUMBERS {
                 return None;
             }
             match self.try_pop(head, index, 0, &link) {
@@ -138,7 +138,7 @@ impl<H: Atomic<u64>> Stack<H> {
         let mut head = self.head.load(Ordering::SeqCst);
         loop {
             let index = first(head).wrapping_sub(1);
-            if index >= MOST {
+            if index >= MOST_NUMBERS {
                 return None;
             }
             match self.try_pop(head, index, awaited(head), &link) {

@@ -34,7 +34,7 @@ use crate::socket::calls::{Asked, Bound, CallParameters};
 pub(crate) type WayOf<O, B> = <O as Operation<B>>::Way;
 
 /// The most bytes that may be moved into an operation. They move over the kernel stack, which has 24 KiB in all.
-const MOST: usize = 1024;
+const LARGEST_CARRIED: usize = 1024;
 
 /// The words of a completion: see [`start_with`](crate::operation::Request::start_with).
 const COMPLETION_WORDS: usize = 4;
@@ -62,7 +62,7 @@ impl<B, X> Carried<B, X> {
 /// the line that calls the finisher.
 pub(crate) const fn refuse_large<B>() {
     assert!(
-        size_of::<B>() <= MOST,
+        size_of::<B>() <= LARGEST_CARRIED,
         "more than 1,024 bytes would be moved over the kernel stack: put them into a `NonPagedBuffer`, or wait for a request that \
          borrows them"
     );

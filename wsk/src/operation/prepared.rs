@@ -45,7 +45,7 @@ use crate::time::{Deadline, GRACE};
 ///
 /// # Invariants
 ///
-/// The slot is in an arena. While its block is at rest, the slot is free there or has one holder, and only the holder touches the contents
+/// The slot is in an arena. While its block is at rest, the slot is vacant there or has one holder, and only the holder touches the contents
 /// of the cells. While its block is in flight, nobody but the provider touches the arguments and what is lent. At rest `carried` is lent
 /// and `parameters` match it, unless `readiness` says otherwise.
 #[repr(C)]

@@ -15,7 +15,7 @@ use crate::socket::calls::{Bound, ConnectExCall, OfCarried};
 use crate::socket::{ConnectedSocket, ConnectionSocket};
 
 /// The most bytes of first data.
-const MOST: usize = 65_535;
+const LONGEST_FIRST_DATA: usize = 65_535;
 
 /// The request of [`with_first_data`](Request::with_first_data): a connection, and the first data that is sent over it.
 #[derive(Debug)]
@@ -254,7 +254,7 @@ impl<B: SendBuffer> Function<FirstData<B>> for ConnectWithData {
     ) -> Result<Bound<'x, ConnectExCall>, Error> {
         self.0.put_address(&socket.handle, arguments)?;
         refuse_control(sent)?;
-        if sent.length() > MOST {
+        if sent.length() > LONGEST_FIRST_DATA {
             return Err(Error::TooLong {
                 entry: "WskConnectEx",
             });

@@ -127,11 +127,11 @@ impl NameInfo {
     fn reserve() -> Result<Self, Error> {
         /// The documented limits, some thousand units at most.
         #[allow(clippy::cast_possible_truncation)]
-        const MOST: [u16; 2] = [NI_MAXHOST as u16, NI_MAXSERV as u16];
+        const LENGTHS: [u16; 2] = [NI_MAXHOST as u16, NI_MAXSERV as u16];
         let room = |units| UnicodeString::room(units).ok_or(Error::NoMemory(Memory::Buffer));
         Ok(Self {
-            host: room(MOST[0])?,
-            service: room(MOST[1])?,
+            host: room(LENGTHS[0])?,
+            service: room(LENGTHS[1])?,
         })
     }
 

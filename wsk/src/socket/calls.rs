@@ -21,7 +21,7 @@ use crate::buffer::carry::{Beside, Ingredient, Loan, Room, Sent, SentList};
 use crate::buffer::{Described, LockedList};
 use crate::error::{Call, Error};
 use crate::irp::{
-    Arguments, Brand, CONTROL_ROOM, Flight, Idle, Outcome, Places, Spares, event_control,
+    Arguments, Brand, Flight, Idle, Outcome, Places, SHARED_ROOM, Spares, event_control,
 };
 use crate::memory::Shared;
 use crate::memory::atomic::Ordering;
@@ -883,10 +883,10 @@ fn put_control<'x>(
     if control.is_empty() {
         return Ok((0, core::ptr::null_mut()));
     }
-    if control.len() > CONTROL_ROOM {
+    if control.len() > SHARED_ROOM {
         return Err(Error::ControlFull {
             needed: control.len(),
-            room: CONTROL_ROOM,
+            room: SHARED_ROOM,
         });
     }
     arguments.put_control(&control);
@@ -1635,7 +1635,7 @@ impl ControlCall {
         arguments: &mut Arguments,
         places: Places<'x>,
     ) -> Result<Bound<'x, Self>, Error> {
-        const { assert!(O::GIVES <= CONTROL_ROOM, "there is room for what is given") };
+        const { assert!(O::GIVES <= SHARED_ROOM, "there is room for what is given") };
         let mut call = Self::of(socket, IOCTL, O::CODE, 0);
         match request.input() {
             Input::Bytes(value, length) => {
