@@ -179,6 +179,27 @@ fn going_on() {
             assert_eq!(ended.result().unwrap().bytes(), b"onetwosix");
             ended.into_operation().unwrap()
         });
+        // The buffer is looked at and changed between runs.
+        let mut prepared = prepared;
+        let mut chained = server
+            .receive_all(MdlChain::new(parts()))
+            .prepare()
+            .unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for piece in [b"one", b"two", b"six"].repeat(4) {
+                    client.send(piece).wait().unwrap();
+                }
+            });
+            for _ in 0..2 {
+                prepared.as_mut_slice().fill(0);
+                prepared.set_len(9).unwrap();
+                assert_eq!(prepared.wait().unwrap().bytes(), b"onetwosix");
+                assert_eq!(chained.wait().unwrap().length(), 9);
+                assert_eq!(chained.buffer().unwrap().part(1).unwrap(), b"osix");
+                chained.buffer_mut().unwrap();
+            }
+        });
         let prepared = prepared.start().unwrap();
         client.send(b"one").wait().unwrap();
         drop(prepared);
