@@ -1339,45 +1339,49 @@ fn what_is_wrong_is_the_same_for_every_finisher() {
             socket: Family::V4,
             address: Family::V6,
         };
-        let operations = Operations::new(&s.provider, 1).unwrap();
+        let (operations, nobody) = (Operations::new(&s.provider, 1), Cancel::new().unwrap());
+        let (operations, lists) = (
+            operations.unwrap(),
+            Operations::new(&s.provider, 1).unwrap(),
+        );
+        /// The error of a request with each finisher.
+        macro_rules! errors {
+            ($request:expr, $operations:expr) => {
+                [
+                    $request.wait().unwrap_err(),
+                    $request.wait_timeout(PATIENCE).unwrap_err(),
+                    $request.wait_until(&nobody).unwrap_err(),
+                    $request
+                        .wait_until_or_timeout(&nobody, PATIENCE)
+                        .unwrap_err(),
+                    $request.start().unwrap_err().error,
+                    block_on(async { $request.await.result.unwrap_err() }),
+                    wsk::scope(|scope| $request.start_in(scope).map(drop).unwrap_err()).unwrap(),
+                    $request.start_with(|_| ()).unwrap_err().error,
+                    $request.from($operations).start().unwrap_err().error,
+                    block_on(async { $request.from($operations).await.result.unwrap_err() }),
+                    $request
+                        .from($operations)
+                        .start_with(|_| ())
+                        .unwrap_err()
+                        .error,
+                    $request.prepare().unwrap_err().error,
+                ]
+            };
+        }
         // The datagram is also too long, and the port is zero: the family is checked first.
         let long = || NonPagedBuffer::new(65_508).unwrap();
-        let request = || s.socket.send_to(long(), v6);
-        let errors = [
-            request().wait().unwrap_err(),
-            request().wait_timeout(PATIENCE).unwrap_err(),
-            request().start().unwrap_err().error,
-            block_on(async { request().await.result.unwrap_err() }),
-            wsk::scope(|scope| request().start_in(scope).map(drop).unwrap_err()).unwrap(),
-            request().start_with(|_| ()).unwrap_err().error,
-            request().from(&operations).start().unwrap_err().error,
-            block_on(async { request().from(&operations).await.result.unwrap_err() }),
-            request()
-                .from(&operations)
-                .start_with(|_| ())
-                .unwrap_err()
-                .error,
-            request().prepare().unwrap_err().error,
-        ];
-        assert_eq!(errors, [expected; 10]);
+        let errors = errors!(s.socket.send_to(long(), v6), &operations);
+        assert_eq!(errors, [expected; ONCE + 1]);
         let messages = || Messages::<NonPagedBuffer>::new([]).unwrap();
-        let list = || s.socket.send_messages(messages(), v6);
-        let errors = [
-            list().wait().unwrap_err(),
-            list().wait_timeout(PATIENCE).unwrap_err(),
-            list().start().unwrap_err().error,
-            block_on(async { list().await.result.unwrap_err() }),
-            wsk::scope(|scope| list().start_in(scope).map(drop).unwrap_err()).unwrap(),
-            list().start_with(|_| ()).unwrap_err().error,
-            list().prepare().unwrap_err().error,
-        ];
+        let errors = errors!(s.socket.send_messages(messages(), v6), &lists);
         assert_eq!(
             errors,
-            [Error::NoMessages; 7],
+            [Error::NoMessages; ONCE + 1],
             "this error comes before that of the address"
         );
         arrives_nothing(s);
-        assert!(operations.is_idle());
+        assert!(operations.is_idle() && lists.is_idle());
     });
 }
 
