@@ -157,6 +157,27 @@ fn going_on() {
             std::thread::yield_now();
         }
         assert_eq!(told.lock().unwrap().take().unwrap().unwrap(), 9);
+        let left = server
+            .receive_all(NonPagedBuffer::new(9).unwrap())
+            .start()
+            .unwrap();
+        client.send(b"one").wait().unwrap();
+        drop(left);
+        let ends = server
+            .receive_all(NonPagedBuffer::new(9).unwrap())
+            .start()
+            .unwrap();
+        client.abort().wait().unwrap();
+        let _ = ends.wait().unwrap().result;
+    });
+}
+
+/// As [`going_on`], with operations that run again and again.
+#[test]
+fn going_on_again() {
+    everywhere(|_, provider| {
+        let (client, server) = pair(provider);
+        let parts = [5, 4].map(|length| NonPagedBuffer::new(length).unwrap());
         let room = NonPagedBuffer::new(9).unwrap();
         let mut prepared = server.receive_all(room).prepare().unwrap();
         let prepared = std::thread::scope(|scope| {
@@ -181,10 +202,8 @@ fn going_on() {
         });
         // The buffer is looked at and changed between runs.
         let mut prepared = prepared;
-        let mut chained = server
-            .receive_all(MdlChain::new(parts()))
-            .prepare()
-            .unwrap();
+        let chained = server.receive_all(MdlChain::new(parts));
+        let mut chained = chained.prepare().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for piece in [b"one", b"two", b"six"].repeat(4) {
@@ -203,18 +222,6 @@ fn going_on() {
         let prepared = prepared.start().unwrap();
         client.send(b"one").wait().unwrap();
         drop(prepared);
-        let left = server
-            .receive_all(NonPagedBuffer::new(9).unwrap())
-            .start()
-            .unwrap();
-        client.send(b"one").wait().unwrap();
-        drop(left);
-        let ends = server
-            .receive_all(NonPagedBuffer::new(9).unwrap())
-            .start()
-            .unwrap();
-        client.abort().wait().unwrap();
-        let _ = ends.wait().unwrap().result;
     });
 }
 
