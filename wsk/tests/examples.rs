@@ -115,6 +115,7 @@ const WITHOUT: [(&str, &[&str]); 7] = [
             "wsk::request::Repeat",
             "wsk::request::SendsTo",
             "wsk::request::Takes",
+            "wsk::request::way::HasBuffer",
             "wsk::request::way::Way",
         ],
     ),
