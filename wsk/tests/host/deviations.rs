@@ -40,9 +40,22 @@ fn kernels_at(speed: u32, deviation: Deviation) -> impl Iterator<Item = Kernel> 
 }
 
 /// Runs `test` with a connection of a provider that completes each receive with at most `most` bytes.
-fn with_short_receives(most: usize, test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream)) {
-    let most = NonZeroUsize::new(most).unwrap();
-    for kernel in kernels_with(Deviation::ShortReceives(most)) {
+pub(crate) fn with_short_receives(
+    most: usize,
+    test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream),
+) {
+    with_connections(
+        Deviation::ShortReceives(NonZeroUsize::new(most).unwrap()),
+        test,
+    );
+}
+
+/// Runs `test` with a connection of a provider that deviates.
+pub(crate) fn with_connections(
+    deviation: Deviation,
+    test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream),
+) {
+    for kernel in kernels_with(deviation) {
         let s = Setting::new();
         let (socket, mut peer) = s.connection();
         test(&s, &socket, &mut peer);

@@ -15,28 +15,11 @@ use wsk_host::{Completion, Deviation, Kernel};
 use wsk_sys::{STATUS_CANCELLED, STATUS_END_OF_FILE, STATUS_IO_TIMEOUT};
 
 use crate::connection::Setting;
+use crate::deviations::{with_connections, with_short_receives};
 use crate::setting::{Counted, FAST, MOMENT, PATIENCE, block_on, until};
 
 type Filling = Prepared<ReceivingAll, All<NonPagedBuffer>>;
 type FillingAll = Prepared<ReceivingExact, All<NonPagedBuffer>>;
-
-/// Runs `test` with a connection of a provider that completes each receive with at most `most` bytes.
-fn with_short_receives(most: usize, test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream)) {
-    let most = NonZeroUsize::new(most).unwrap();
-    with(Deviation::ShortReceives(most), test);
-}
-
-fn with(deviation: Deviation, test: impl Fn(&Setting, &ConnectedSocket, &mut TcpStream)) {
-    for policy in [Completion::Inline, Completion::Deferred, Completion::Seeded] {
-        let builder = Kernel::builder().completion(policy).seed(3);
-        let kernel = builder.deviation(deviation).boot();
-        let s = Setting::new();
-        let (socket, mut peer) = s.connection();
-        test(&s, &socket, &mut peer);
-        drop((socket, s));
-        kernel.shutdown();
-    }
-}
 
 fn room() -> NonPagedBuffer {
     NonPagedBuffer::new(6).unwrap()
@@ -297,7 +280,7 @@ fn a_run_that_cannot_go_on_is_an_error() {
 /// A run that may end early asks for the bytes that there are: a provider may lose those of a request for all that is cancelled.
 #[test]
 fn a_run_with_a_limit_loses_nothing() {
-    with(Deviation::CancelLosesBytes, |_, socket, peer| {
+    with_connections(Deviation::CancelLosesBytes, |_, socket, peer| {
         let mut prepared = filling(socket);
         for _ in 0..2 {
             peer.write_all(b"tim").unwrap();
