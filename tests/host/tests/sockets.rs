@@ -362,8 +362,8 @@ fn sockets_forced_closed() {
         let local = socket.local().unwrap();
         kernel.force_close_sockets();
         assert_eq!(call.finish(), (STATUS_FILE_FORCED_CLOSED, 0));
-        // The port is free, though the driver has not closed its socket yet.
-        drop(datagram_peer(&local.to_string()));
+        // The port is free, though the driver has not closed its socket yet. Another program may use it for a moment.
+        wait_until("the port is free", || UdpSocket::bind(local).is_ok());
         assert_eq!(
             socket.send(&buffer, Some(local)),
             (STATUS_FILE_FORCED_CLOSED, 0)
