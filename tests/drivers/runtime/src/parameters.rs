@@ -141,10 +141,8 @@ impl Parameters {
     /// `STATUS_OBJECT_TYPE_MISMATCH` if it is not a `REG_DWORD`, or the error of the registry.
     pub fn number(&self, name: &str, default: u32) -> Result<u32, NTSTATUS> {
         let mut value = Value::room();
-        match self.read(name, REG_DWORD, &mut value) {
-            STATUS_OBJECT_NAME_NOT_FOUND => return Ok(default),
-            status if !status.is_success() => return Err(status),
-            _ => {}
+        if !is_set(self.read(name, REG_DWORD, &mut value))? {
+            return Ok(default);
         }
         let [low, high, ..] = value.data;
         Ok(u32::from(low) | u32::from(high) << 16)
@@ -158,10 +156,8 @@ impl Parameters {
     /// registry.
     pub fn text(&self, name: &str) -> Result<Option<Text>, NTSTATUS> {
         let mut value = Value::room();
-        match self.read(name, REG_SZ, &mut value) {
-            STATUS_OBJECT_NAME_NOT_FOUND => return Ok(None),
-            status if !status.is_success() => return Err(status),
-            _ => {}
+        if !is_set(self.read(name, REG_SZ, &mut value))? {
+            return Ok(None);
         }
         let mut text = Text {
             bytes: [0; LONGEST],
@@ -189,10 +185,8 @@ impl Parameters {
     /// the registry.
     pub fn address(&self, name: &str, default: SocketAddrV4) -> Result<SocketAddrV4, NTSTATUS> {
         let mut value = Value::room();
-        match self.read(name, REG_SZ, &mut value) {
-            STATUS_OBJECT_NAME_NOT_FOUND => return Ok(default),
-            status if !status.is_success() => return Err(status),
-            _ => {}
+        if !is_set(self.read(name, REG_SZ, &mut value))? {
+            return Ok(default);
         }
         let (mut address, mut port) = (0, 0);
         // SAFETY: the text ends with a zero, at the latest by the invariant of the value, and the function writes to both places.
@@ -221,6 +215,16 @@ impl Parameters {
             return STATUS_OBJECT_TYPE_MISMATCH;
         }
         status
+    }
+}
+
+/// Whether the value is set that was [read](Parameters::read) with this status. Inlined: a result that is returned costs more code than the status.
+#[inline]
+fn is_set(status: NTSTATUS) -> Result<bool, NTSTATUS> {
+    match status {
+        STATUS_OBJECT_NAME_NOT_FOUND => Ok(false),
+        status if !status.is_success() => Err(status),
+        _ => Ok(true),
     }
 }
 
