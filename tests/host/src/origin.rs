@@ -150,18 +150,22 @@ impl Display for Origin {
 /// The function of the kernel, exported or dispatched, that the driver has called and that this thread is in; `None` while the
 /// driver's own code runs.
 pub(crate) fn host_function() -> Option<String> {
-    let text = Backtrace::force_capture().to_string();
+    host_function_of(&Backtrace::force_capture().to_string())
+}
+
+/// The same, of the text of a backtrace.
+fn host_function_of(text: &str) -> Option<String> {
     // When the system has called an exception handler, the frames of the fault come after those of the handler.
-    let handled = frames(&text).position(|frame| frame.name.starts_with(DISPATCHES_EXCEPTIONS));
-    frames(&text)
+    let handled = frames(text).position(|frame| frame.name.starts_with(DISPATCHES_EXCEPTIONS));
+    frames(text)
         .skip(handled.map_or(0, |position| position + 1))
         .take_while(Frame::is_plumbing)
         .filter_map(|frame| {
             let last = frame.name.rsplit("::").next()?;
             // Some such functions lack the usual prefixes. Among the functions of the host kernel, only they begin with a capital
-            // letter.
+            // letter. Functions of a sanitizer do so too.
             let exported = is_exported(last)
-                || frame.place.is_some_and(is_plumbed_at)
+                || frame.place.is_some_and(is_own)
                     && last.starts_with(|first: char| first.is_ascii_uppercase())
                     && last.bytes().all(|byte| byte.is_ascii_alphanumeric());
             exported.then(|| last.to_owned())
@@ -206,17 +210,19 @@ impl Frame<'_> {
     }
 }
 
-/// Whether the code at a place of a backtrace belongs to the host kernel or the standard library.
+/// Whether the code at a place of a backtrace belongs to the host kernel, the standard library or a sanitizer.
 fn is_plumbed_at(place: &str) -> bool {
-    const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
     let of_rust = || {
         place
             .replace('\\', "/")
             .contains("rustlib/src/rust/library")
     };
-    if place.starts_with("/rustc/") || of_rust() {
-        return true;
-    }
+    place.starts_with("/rustc/") || of_rust() || is_own(place)
+}
+
+/// Whether the code at a place of a backtrace belongs to the host kernel.
+fn is_own(place: &str) -> bool {
+    const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
     // Backtraces shorten paths below the working directory to the rest of the path.
     let rest = place.strip_prefix("./").or(place.strip_prefix(".\\"));
     match (rest, std::env::current_dir()) {
@@ -313,7 +319,7 @@ fn is_exported(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{frames, is_plumbing};
+    use super::{frames, host_function_of, is_plumbing};
 
     #[test]
     fn frames_are_read_off_a_backtrace() {
@@ -333,6 +339,28 @@ mod tests {
                 ("send<u8>", Some("/elsewhere/src/origin.rs:3:4"), false),
                 ("core::ops::call_once", None, true),
             ]
+        );
+    }
+
+    #[test]
+    fn a_function_of_a_sanitizer_is_none_of_the_kernel() {
+        let own = concat!(env!("CARGO_MANIFEST_DIR"), "/src/rtl/mod.rs:7:5");
+        let handler = "   0: CallUserSignalHandler\n             at /rustc/llvm/src/tsan/rtl/interceptors.cpp:2222:5\n   1: <unknown>\n";
+        let of_driver = format!("{handler}   2: my_driver::read\n   3: IoCompleteRequest\n");
+        assert_eq!(host_function_of(&of_driver), None);
+        let of_kernel =
+            format!("{handler}   2: RtlMoveMemory\n             at {own}\n   3: my_driver::read\n");
+        assert_eq!(
+            host_function_of(&of_kernel).as_deref(),
+            Some("RtlMoveMemory")
+        );
+        // A name without the usual prefixes.
+        let by_place = format!(
+            "{handler}   2: FooOfTheKernel\n             at {own}\n   3: my_driver::read\n"
+        );
+        assert_eq!(
+            host_function_of(&by_place).as_deref(),
+            Some("FooOfTheKernel")
         );
     }
 

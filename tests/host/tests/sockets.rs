@@ -620,12 +620,13 @@ unsafe extern "system" fn received(
             )
         };
         assert_eq!(mdl.ByteCount as usize, indication.Buffer.Length);
+        // Who sees the last datagram may release the list.
+        list = indication.Next;
         events
             .datagrams
             .lock()
             .unwrap()
             .push((bytes.to_vec(), from));
-        list = indication.Next;
     }
     std::thread::sleep(Duration::from_millis(
         events.slow.load(Ordering::SeqCst) as u64
