@@ -872,9 +872,13 @@ fn receive_events() {
         std::thread::sleep(Duration::from_millis(10));
         assert_eq!(seen.calls.load(Ordering::SeqCst), before + 1);
         seen.answer(STATUS_SUCCESS);
-        let call = Call::new();
-        let _ = socket.start_receive(&call, two.part(0, 0), 0);
-        assert_eq!(call.finish(), (STATUS_SUCCESS, 0));
+        // The callback that refused may return only after it.
+        wait_until("data", || {
+            let call = Call::new();
+            let _ = socket.start_receive(&call, two.part(0, 0), 0);
+            assert_eq!(call.finish(), (STATUS_SUCCESS, 0));
+            !seen.data.lock().unwrap().is_empty()
+        });
         seen.wait_for(b"unwelcome");
 
         // Retained indications stay until they are released, while others come.
@@ -1121,6 +1125,7 @@ fn indications_retained_when_closing() {
         let seen = Seen::new();
         seen.answer(STATUS_PENDING);
         let socket = indicated(seen);
+        socket.disable_events(WSK_EVENT_RECEIVE);
         let _ = socket.start_close(&Call::new());
     })
     .tells("while indications are retained")

@@ -270,6 +270,13 @@ macro_rules! category {
                 }
             }
 
+            /// Disables event callbacks, and waits until none of them runs.
+            pub fn disable_events(self, mask: u32) {
+                crate::driver::wait_until("the return of a callback", || {
+                    self.events(mask | WSK_EVENT_DISABLE) == STATUS_SUCCESS
+                });
+            }
+
             /// `SO_WSK_EVENT_CALLBACK`, without an IRP.
             pub fn events(self, mask: u32) -> NTSTATUS {
                 let mut control = WSK_EVENT_CALLBACK_CONTROL {
