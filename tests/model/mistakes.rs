@@ -210,16 +210,16 @@ const PLACES: &[Place] = &[
     },
     Place {
         file: "socket/open.rs",
-        right: "        let shared = socket.clone();
-        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        right: "        let shared = self.clone();
+        let more = |handles: usize| handles.checked_add(handle).filter(|_| clients(handles) > 0);
         shared
             .handles",
-        with: r#"        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        with: r#"        let more = |handles: usize| handles.checked_add(handle).filter(|_| clients(handles) > 0);
         if made("handle_counted_first") {
-            socket.handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-            return Some(Self { shared: socket.clone() });
+            self.handles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+            return Some(self.clone());
         }
-        let shared = socket.clone();
+        let shared = self.clone();
         shared
             .handles"#,
     },

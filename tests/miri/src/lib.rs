@@ -47,6 +47,11 @@ impl Kernel {
         provider::set_manner(manner);
     }
 
+    /// Has each call of `WskReceive` take this much longer from now on, after it has dealt with the request.
+    pub fn set_length_of_receives(&self, time: Duration) {
+        provider::set_length_of_receives(time);
+    }
+
     /// Continues the requests that are [held](Manner::Held). Returns their number.
     #[must_use]
     pub fn release(&self) -> usize {

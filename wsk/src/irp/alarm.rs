@@ -13,10 +13,14 @@ use core::time::Duration;
 use wsk_sys::KDPC;
 
 use crate::irql::MayWait;
-use crate::system::{SpinLocked, flush};
+use crate::system::{SpinLocked, flush, units};
+use crate::time::now;
 
 /// How many wakers can wait. One that finds no room is woken at once, and its future polls again.
 const WAKERS: usize = 16;
+
+/// How much later than it was asked to the timer rings: by then the time of who asked is over by any clock.
+const LATER: Duration = Duration::from_millis(10);
 
 /// The clients, and the wakers that wait for the timer.
 struct Alarm {
@@ -27,6 +31,8 @@ struct Alarm {
     /// Wakes everybody, once a client has asked to be woken. By way of a pointer, so that it is not in a driver that polls no future.
     wake_all: Option<fn()>,
     wakers: [Option<Waker>; WAKERS],
+    /// When the timer rings, for every waker that is there.
+    rings: Option<u64>,
 }
 
 static ALARM: SpinLocked<Alarm> = SpinLocked::new(Alarm {
@@ -34,6 +40,7 @@ static ALARM: SpinLocked<Alarm> = SpinLocked::new(Alarm {
     leaving: 0,
     wake_all: None,
     wakers: [const { None }; WAKERS],
+    rings: None,
 });
 
 /// Notes that a client has registered: the alarm may run. IRQL: `<= DISPATCH_LEVEL`.
@@ -46,6 +53,7 @@ pub(crate) fn leave(may_wait: MayWait) {
     let (stopped, wake_all) = ALARM.with(|alarm, mut timer| {
         alarm.leaving += 1;
         if alarm.registered == alarm.leaving {
+            alarm.rings = None;
             (Some(timer.stop()), alarm.wake_all.take())
         } else {
             (None, None)
@@ -78,24 +86,43 @@ fn wake_all() {
 #[cold]
 pub(crate) fn wake_after(time: Duration, waker: &Waker) {
     // Cloned, and woken, without the lock: both are somebody else's code.
-    let mut waker = Some(waker.clone());
-    ALARM.with(|alarm, mut timer| {
+    let mut new = Some(waker.clone());
+    let time = time.saturating_add(LATER);
+    let due = now().saturating_add(units(time));
+    let waits = ALARM.with(|alarm, mut timer| {
         if alarm.registered == alarm.leaving {
-            return;
+            return false;
         }
-        let Some(room) = alarm.wakers.iter_mut().find(|room| room.is_none()) else {
-            return;
-        };
-        core::mem::swap(room, &mut waker);
+        // A task that polls often needs one room, not all.
+        if !alarm
+            .wakers
+            .iter()
+            .flatten()
+            .any(|there| there.will_wake(waker))
+        {
+            let Some(room) = alarm.wakers.iter_mut().find(|room| room.is_none()) else {
+                return false;
+            };
+            core::mem::swap(room, &mut new);
+        }
         alarm.wake_all = Some(wake_all);
-        timer.set(time.saturating_add(Duration::from_millis(10)), ring);
+        // Nobody who waits already is put off. Who is woken too early asks again.
+        if alarm.rings.is_none_or(|rings| due < rings) {
+            alarm.rings = Some(due);
+            timer.set(time, ring);
+        }
+        true
     });
-    if let Some(waker) = waker {
-        waker.wake();
+    if let Some(new) = new
+        && !waits
+    {
+        new.wake();
     }
 }
 
 /// The DPC: wakes everybody.
 extern "system" fn ring(_: *mut KDPC, _: *mut c_void, _: *mut c_void, _: *mut c_void) {
+    // Before the wakers are taken out: who comes from now on sets the timer again.
+    ALARM.with(|alarm, _| alarm.rings = None);
     wake_all();
 }

@@ -243,13 +243,13 @@ impl<'h> HolderView<'h> {
     #[inline(never)]
     fn poll(self, waker: &Waker) -> Polled {
         let header = self.header();
-        let identity = (waker.data(), core::ptr::from_ref(waker.vtable()));
+        let identity = |waker: &Waker| (waker.data(), core::ptr::from_ref(waker.vtable()));
         let mut place = match self.retract() {
             Retracted::Completed(_) => return Polled::Completed,
             Retracted::Waking(_) => {
                 // The routine is about to wake the announced waker. Asking it to be woken again for the same one could keep a DPC
                 // from ever letting the routine go on.
-                if header.announced.get() != Some(identity) {
+                if header.announced.get() != Some(identity(waker)) {
                     waker.wake_by_ref();
                 }
                 return Polled::Pending;
@@ -261,22 +261,25 @@ impl<'h> HolderView<'h> {
         let mut before = None;
         if !is_same {
             let new = waker.clone();
+            // That of the clone, which is there until it is woken: no other task can have it meanwhile.
+            header.announced.set(Some(identity(&new)));
             before = announcing.replace(new);
         }
-        header.announced.set(Some(identity));
         let mut unused = None;
         let polled = if let Some(mut place) = announcing.announce() {
             unused = place.take();
             Polled::Completed
-        } else if is_given_up(header) {
-            Polled::GivenUp
         } else {
-            Polled::Pending
+            match grace(header) {
+                Grace::Unlimited => Polled::Pending,
+                Grace::Left(left) => {
+                    // Nobody notifies when the time is up.
+                    alarm::wake_after(left, waker);
+                    Polled::Pending
+                }
+                Grace::Over => Polled::GivenUp,
+            }
         };
-        if polled == Polled::Pending && header.answer.get().returned().is_error() {
-            // Nobody notifies when the time is up.
-            alarm::wake_after(GRACE, waker);
-        }
         drop((before, unused));
         polled
     }
@@ -284,18 +287,32 @@ impl<'h> HolderView<'h> {
 
 /// As [`Flight::is_given_up`].
 fn is_given_up(header: &Header) -> bool {
+    matches!(grace(header), Grace::Over)
+}
+
+/// How long a provider may still take that has answered with an error and not completed the IRP.
+enum Grace {
+    /// It has not.
+    Unlimited,
+    Left(Duration),
+    Over,
+}
+
+/// The grace of a flight.
+fn grace(header: &Header) -> Grace {
     let answer = header.answer.get();
     if !answer.returned().is_error() || header.state.is_completed() {
-        return false;
+        return Grace::Unlimited;
     }
     // What it counts in 49 days is enough to tell two seconds. Odd, so never 0.
     #[allow(clippy::cast_possible_truncation)]
     let now = (now() / 10_000) as u32 | 1;
     if answer.asked() == 0 {
         header.answer.set(answer.first_asked(now));
-        return false;
+        return Grace::Left(GRACE);
     }
-    u128::from(now.wrapping_sub(answer.asked())) > GRACE.as_millis()
+    let past = Duration::from_millis(u64::from(now.wrapping_sub(answer.asked())));
+    GRACE.checked_sub(past).map_or(Grace::Over, Grace::Left)
 }
 
 /// The place of a waker that is about to be announced. When this is dropped before, because somebody else's code unwinds, the waker that

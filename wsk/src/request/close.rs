@@ -10,5 +10,5 @@ use crate::socket::{Category, Handle};
 /// Closes the socket and waits until WSK has closed it. IRQL: `<= APC_LEVEL`.
 pub(crate) fn close<C: Category>(handle: Handle<C>) -> Result<(), Error> {
     let may_wait = may_wait()?;
-    handle.into_closing()?.wait(may_wait)
+    handle.into_closing(may_wait)?.wait(may_wait)
 }

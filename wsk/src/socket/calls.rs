@@ -34,8 +34,8 @@ use crate::socket::ioctl::{ControlRequest, Copies, Extension, ExtensionProvider,
 use crate::socket::open::Fresh;
 use crate::socket::option::{self, ReadableOption, SocketOption};
 use crate::socket::{
-    Category, Committed, ConnectionCategory, ConnectionSocket, DatagramCategory, Handle,
-    ListenCategory, Making, NearHandle, Socket, StreamCategory,
+    CallHandle, Category, Committed, ConnectionCategory, ConnectionSocket, DatagramCategory,
+    Handle, ListenCategory, Making, NearHandle, Socket, StreamCategory,
 };
 
 /// The parameters of a function of WSK, for an operation that carries `B`.
@@ -1212,7 +1212,7 @@ enum Wanted {
 
 impl ReceiveCall {
     fn of(
-        socket: &Handle<ConnectionCategory>,
+        socket: &Socket<ConnectionCategory>,
         buffer: NonNull<WSK_BUF>,
         flags: u32,
         control: Wanted,
@@ -1371,7 +1371,7 @@ calls!([B] ReceiveAllCall, Beside<Progress, B>: p, irp => CallParameters::<B>::s
             // These bytes have come, even if no more can.
             arguments.set_rest(Described::of(whole).rest(received).as_wsk_buf());
             // To succeed with fewer bytes would look like the end of the connection.
-            let Some(socket) = Handle::from_open(&Beside::ingredient(carried).as_ref().socket) else {
+            let Some(socket) = CallHandle::from_open(&Beside::ingredient(carried).as_ref().socket) else {
                 return Some(Err(STATUS_CANCELLED));
             };
             let call = ReceiveCall::of(&socket, places.buffer(), 0, Wanted::None);
@@ -1392,7 +1392,7 @@ unsafe impl Repeatable for ReceiveAllCall {}
 /// The next call of a receive that goes on: the socket, which this keeps open, and the parameters for the rest of the buffer. The rest is
 /// described in the operation's arguments.
 pub struct More {
-    socket: Handle<ConnectionCategory>,
+    socket: CallHandle<ConnectionCategory>,
     call: ReceiveCall,
 }
 

@@ -23,7 +23,7 @@ pub(crate) use category::{
     OverStreams, OwnParameters, StreamCategory,
 };
 pub(crate) use making::{Arriving, Making};
-pub(crate) use open::{Handle, NearHandle, Socket};
+pub(crate) use open::{CallHandle, Handle, NearHandle, Socket};
 pub use sockets::{
     BasicSocket, ConnectedSocket, ConnectionSocket, DatagramSocket, ListenSocket, StreamSocket,
 };

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::ptr::NonNull;
+use core::time::Duration;
 
 use wsk_sys::{
     DispatchError, IRP, NTDDI_WIN10_RS4, NTSTATUS, WSK_DATA_INDICATION, WSK_DATAGRAM_INDICATION,
@@ -26,6 +27,8 @@ use crate::socket::category::{
     OfStream, StreamCategory, StreamEntries,
 };
 use crate::socket::event_context::Events;
+use crate::system::pause;
+use crate::time::{Deadline, GRACE};
 
 /// A socket that WSK has just made, and that has no handle yet.
 ///
@@ -205,9 +208,9 @@ pub(crate) struct Parts<C: Category> {
 ///
 /// # Invariants
 ///
-/// The socket was made through `capture`. It is open until `handles` is zero. Then it is closed once, with the operation that is kept ready
-/// for that, unless it has become another socket, which is the open one from then on. Whoever calls its functions has a handle. When it is
-/// `ready`, none of its entries is missing.
+/// The socket was made through `capture`. It is open until `handles` is zero, where handles of the client count as 1, and those of calls
+/// that go on as [`CALL`]. Then it is closed once, with the operation that is kept ready for that, unless it has become another socket, which
+/// is the open one from then on. Whoever calls its functions has a handle. When it is `ready`, none of its entries is missing.
 pub struct Socket<C: Category> {
     open: OpenSocket<C>,
     capture: ManuallyDrop<Shared<Capture>>,
@@ -367,15 +370,77 @@ impl<C: Category> Handle<C> {
 impl<C: Committed> Handle<C> {
     /// Another handle of a socket; `None` if the socket has no handle any more.
     pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
+        // INVARIANT: the handle was counted.
+        Some(Self {
+            shared: socket.counted(1)?,
+        })
+    }
+}
+
+impl<C: Category> Shared<Socket<C>> {
+    /// A reference for another handle, which counts as `handle`; `None` if the client has no handle any more, or there are too many calls.
+    fn counted(&self, handle: usize) -> Option<Self> {
         // The reference comes first. A handle that is dropped while this one is being counted is not the last, and gives up its reference.
-        let shared = socket.clone();
-        let more = |handles: usize| (handles > 0).then(|| handles + 1);
+        let shared = self.clone();
+        let more = |handles: usize| handles.checked_add(handle).filter(|_| clients(handles) > 0);
         shared
             .handles
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .ok()?;
-        // INVARIANT: the handle was counted.
-        Some(Self { shared })
+        Some(shared)
+    }
+
+    /// Counts off a handle, which counts as `handle`. The last one closes the socket without waiting.
+    fn count_off(&self, handle: usize) {
+        if self.handles.fetch_sub(handle, Ordering::Release) == handle {
+            fence(Ordering::Acquire);
+            if let Ok(closing) = Closing::of(self.clone()) {
+                closing.detach();
+            }
+        }
+    }
+}
+
+/// What the handle of a call that goes on counts. Handles of the client count as 1: to get to this many one by one takes years. That leaves
+/// room for a thousand calls at a time.
+const CALL: usize = 1 << (usize::BITS - 10);
+
+/// How many handles the client has.
+const fn clients(handles: usize) -> usize {
+    handles % CALL
+}
+
+/// The handle of a call that goes on, which keeps the socket open for the call. It is none of the client's: who closes the socket waits for
+/// the call.
+///
+/// # Invariants
+///
+/// The handle is counted as [`CALL`].
+pub(crate) struct CallHandle<C: Category> {
+    shared: Shared<Socket<C>>,
+}
+
+impl<C: Category> CallHandle<C> {
+    /// The handle of a call; `None` if the client has no handle any more, or there are too many calls.
+    pub(crate) fn from_open(socket: &Shared<Socket<C>>) -> Option<Self> {
+        // INVARIANT: it is counted so.
+        Some(Self {
+            shared: socket.counted(CALL)?,
+        })
+    }
+}
+
+impl<C: Category> Deref for CallHandle<C> {
+    type Target = Socket<C>;
+
+    fn deref(&self) -> &Socket<C> {
+        &self.shared
+    }
+}
+
+impl<C: Category> Drop for CallHandle<C> {
+    fn drop(&mut self) {
+        self.shared.count_off(CALL);
     }
 }
 
@@ -385,18 +450,43 @@ impl<C: Category> Handle<C> {
         Shared::clone(&self.shared)
     }
 
-    /// Gives up this handle. The close of the socket, if the handle was its last.
+    /// Gives up this handle. The close of the socket, if the handle was the client's last, once calls that go on have returned.
     ///
     /// # Errors
     ///
-    /// [`Error::InUse`] if there are other handles; this one is gone all the same.
-    pub(crate) fn into_closing(self) -> Result<Closing<C>, Error> {
+    /// [`Error::InUse`] if there are other handles, or a call does not return; this one is gone all the same.
+    pub(crate) fn into_closing(self, may_wait: MayWait) -> Result<Closing<C>, Error> {
         let socket = self.into_shared();
-        // Counts this handle off in one step: if several handles are closed at the same time, one of them is the last.
-        if socket.handles.fetch_sub(1, Ordering::Release) != 1 {
-            return Err(Error::InUse);
+        // Counts this handle off in one step: if several handles are closed at the same time, one of them is the last. The last one counts
+        // as one of calls, so that no call that returns meanwhile closes the socket, and none begins.
+        let mut handles = socket.handles.load(Ordering::Relaxed);
+        loop {
+            let is_last = clients(handles) == 1;
+            let fewer = if is_last {
+                handles - 1 + CALL
+            } else {
+                handles - 1
+            };
+            match socket.handles.compare_exchange_weak(
+                handles,
+                fewer,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) if is_last => break,
+                Ok(_) => return Err(Error::InUse),
+                Err(now) => handles = now,
+            }
         }
-        fence(Ordering::Acquire);
+        let deadline = Deadline::after(GRACE, true);
+        while socket.handles.load(Ordering::Acquire) != CALL {
+            // The call may be this thread's own, made by what a provider calls inside of it.
+            if deadline.left().is_zero() {
+                socket.count_off(CALL);
+                return Err(Error::InUse);
+            }
+            pause(may_wait, Duration::from_micros(50));
+        }
         Closing::of(socket)
     }
 
@@ -593,12 +683,7 @@ impl<C: Committed> Clone for Handle<C> {
 
 impl<C: Category> Drop for Handle<C> {
     fn drop(&mut self) {
-        if self.handles.fetch_sub(1, Ordering::Release) == 1 {
-            fence(Ordering::Acquire);
-            if let Ok(closing) = Closing::of(self.share()) {
-                closing.detach();
-            }
-        }
+        self.shared.count_off(1);
     }
 }
 

@@ -234,7 +234,8 @@ fn receive_with(
     irp: *mut IRP,
 ) -> NTSTATUS {
     let (number, buffer) = (socket.addr(), Place(buffer));
-    take_on(number, irp, move |irp: Irp| {
+    let longer = world().receives_take;
+    let status = take_on(number, irp, move |irp: Irp| {
         let (buffer, control) = (buffer, control);
         // SAFETY: the client keeps the buffer until the request has completed.
         let length = unsafe { (*buffer.0).Length };
@@ -248,7 +249,9 @@ fn receive_with(
             wait(here, irp, number, What::Bytes { buffer, control });
         }
         satisfy(number);
-    })
+    });
+    crate::sleep(longer);
+    status
 }
 
 /// Gives the bytes that have arrived at an end of a connection to waiting requests, or indicates them. One thread does so at a

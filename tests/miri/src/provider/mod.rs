@@ -9,6 +9,7 @@ mod request;
 mod resolution;
 
 use core::ffi::c_void;
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -113,6 +114,8 @@ pub(crate) struct World {
     completions_of_kept: usize,
     threads: Vec<JoinHandle<()>>,
     last_port: u16,
+    /// How much longer a call of `WskReceive` takes.
+    receives_take: Duration,
     registered: usize,
     captured: usize,
     lists: usize,
@@ -184,6 +187,10 @@ pub(crate) fn set_manner(manner: Manner) {
     if let Manner::Mixed(seed) = manner {
         world.random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     }
+}
+
+pub(crate) fn set_length_of_receives(time: Duration) {
+    world().receives_take = time;
 }
 
 /// Waits for all threads. Nothing may be left.

@@ -172,6 +172,27 @@ fn going_on() {
     });
 }
 
+/// An operation that was started is no handle, and neither is the call in which it goes on: the one handle can be closed meanwhile.
+#[test]
+fn closed_while_it_goes_on() {
+    within(Manner::Inline, |kernel, provider| {
+        let (client, server) = pair(provider);
+        let room = NonPagedBuffer::new(9).unwrap();
+        let (sender, told) = std::sync::mpsc::channel();
+        let receive = server.receive_exact(room);
+        receive
+            .start_with(move |end| sender.send(end).unwrap())
+            .unwrap();
+        kernel.set_length_of_receives(Duration::from_secs(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| client.send(b"piece").wait().unwrap());
+            wsk_miri::sleep(Duration::from_secs(1));
+            server.close().unwrap();
+        });
+        assert!(told.recv().unwrap().result.is_err());
+    });
+}
+
 /// As [`going_on`], with operations that run again and again.
 #[test]
 fn going_on_again() {

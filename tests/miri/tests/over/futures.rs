@@ -2,7 +2,10 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::Context;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use embedded_io_async::{Read, Write};
 use futures_core::Stream;
@@ -102,4 +105,66 @@ fn from_the_global_allocator() {
         let received = other.receive_from(&mut room).wait().unwrap();
         assert_eq!(&room[..received.length()], b"box");
     });
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Somebody is woken when the time of his provider is up, whoever else polls meanwhile.
+#[test]
+fn others_do_not_put_off_a_wake() {
+    within(Manner::Kept, |kernel, provider| {
+        let (socket, _) = socket(provider);
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(count.clone());
+        let mut first = socket.receive_from(packet()).start().unwrap();
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut first).poll(&mut context).is_pending());
+        let mut others = Vec::new();
+        while count.0.load(Ordering::SeqCst) == 0 {
+            let mut other = socket.receive_from(packet()).start().unwrap();
+            assert!(poll_once(&mut other).is_pending());
+            others.push(other);
+            assert!(others.len() < 6, "the wake is put off");
+            wsk_miri::sleep(Duration::from_secs(1));
+        }
+        while Pin::new(&mut first).poll(&mut context).is_pending() {
+            wsk_miri::sleep(Duration::from_millis(10));
+        }
+        drop(first);
+        let kept = 1 + others.len();
+        drop(others);
+        assert_eq!(kernel.complete_kept(), kept);
+    });
+}
+
+/// A future that is polled often, for other reasons, is woken once.
+#[test]
+fn polling_often_wakes_once() {
+    within(Manner::Kept, |kernel, provider| {
+        let (socket, _) = socket(provider);
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(count.clone());
+        let mut receive = socket.receive_from(packet()).start().unwrap();
+        for _ in 0..40 {
+            let polled = Pin::new(&mut receive).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        wsk_miri::sleep(Duration::from_secs(3));
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        drop(receive);
+        assert_eq!(kernel.complete_kept(), 1);
+    });
+}
+
+fn packet() -> NonPagedBuffer {
+    NonPagedBuffer::copy_of(b"lost").unwrap()
 }

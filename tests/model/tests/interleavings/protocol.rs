@@ -30,6 +30,7 @@ hold! {
     time_out_and_cancel: None,
     block_on: None,
     two_wakers: None,
+    two_tasks_in_one_frame: None,
     poll_and_sleep: None,
     poll_and_wait: None,
     poll_wait_a_while_and_sleep: None,

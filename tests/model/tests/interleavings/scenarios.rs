@@ -1312,3 +1312,66 @@ pub(crate) fn state_taken_twice() {
     mine.or(others).expect("one has it").set(9);
     assert!(matches!(user.join().unwrap(), None | Some(7)));
 }
+
+/// A waker that lies in a frame of its executor, as a temporary one: a clone of it is a `Waker` of the task.
+mod framed {
+    use super::Task;
+    use std::sync::Arc;
+    use std::task::{RawWaker, RawWakerVTable, Waker};
+
+    pub(super) struct Frame(pub(super) Arc<Task>);
+
+    static VTABLE: RawWakerVTable = RawWakerVTable::new(
+        // A clone does not need the frame any more.
+        |data| {
+            // SAFETY: the frame is there as long as the waker that is in it.
+            let frame = unsafe { &*data.cast::<Frame>() };
+            let owned = std::mem::ManuallyDrop::new(Waker::from(frame.0.clone()));
+            RawWaker::new(owned.data(), owned.vtable())
+        },
+        |_| {},
+        |data| {
+            use std::task::Wake;
+            // SAFETY: as above.
+            unsafe { &*data.cast::<Frame>() }.0.clone().wake();
+        },
+        |_| {},
+    );
+
+    impl Frame {
+        /// The waker; it is used as long as it is borrowed.
+        pub(super) fn with<R>(&self, body: impl FnOnce(&Waker) -> R) -> R {
+            // SAFETY: the frame outlives the call, and clones do not refer to it.
+            let waker =
+                unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(self).cast(), &VTABLE)) };
+            body(&waker)
+        }
+    }
+}
+
+/// An operation moves from one task to another, whose frame is at the same address. The second task is woken.
+pub(crate) fn two_tasks_in_one_frame() {
+    let drops = Drops::default();
+    let (driver, mut flight, provider) = started(&drops);
+    let mut frame = framed::Frame(Task::new());
+    let first = frame.with(|waker| pin!(&mut flight).poll(&mut Context::from_waker(waker)));
+    let finished = match first {
+        Poll::Ready(finished) => finished,
+        Poll::Pending => {
+            // The first task is over. The second one polls until it is told.
+            let task = Task::new();
+            frame = framed::Frame(task.clone());
+            loop {
+                let polled =
+                    frame.with(|waker| pin!(&mut flight).poll(&mut Context::from_waker(waker)));
+                if let Poll::Ready(finished) = polled {
+                    break finished;
+                }
+                task.sleep();
+                thread::yield_now();
+            }
+        }
+    };
+    taken(finished, &drops);
+    gone(driver, provider, &drops);
+}
