@@ -34,8 +34,8 @@ use crate::memory::{self, Row};
 /// # Invariants
 ///
 /// With a capacity of zero there is no MDL; else the MDL describes all the bytes that there is room for, and is alone in its chain, unless
-/// the buffer is part of a chain. The extent is the bytes of the row. Once `lost` is set a provider may use the whole block for ever, and this crate neither touches nor frees
-/// it.
+/// the buffer is part of a chain. The extent is the bytes of the row. Once `lost` is set a provider may use the whole block for ever, and
+/// this crate neither touches nor frees it.
 #[doc(alias("ExAllocatePool2", "ExAllocatePoolWithTag", "IoAllocateMdl"))]
 pub struct NonPagedBuffer {
     block: Row<BufferHead, u8>,

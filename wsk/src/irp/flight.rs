@@ -290,15 +290,15 @@ fn is_given_up(header: &Header) -> bool {
     matches!(grace(header), Grace::Over)
 }
 
-/// How long a provider may still take that has answered with an error and not completed the IRP.
+/// The time that a provider still has to complete an IRP.
 enum Grace {
-    /// It has not.
+    /// It has answered with no error, or has completed the IRP.
     Unlimited,
     Left(Duration),
     Over,
 }
 
-/// The grace of a flight.
+/// The time that the provider of a flight still has.
 fn grace(header: &Header) -> Grace {
     let answer = header.answer.get();
     if !answer.returned().is_error() || header.state.is_completed() {

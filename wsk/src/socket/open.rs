@@ -992,7 +992,7 @@ pub(crate) fn into_mdl<O: Owns>(owner: O, from: usize) -> Result<DriverMdl<O>, (
     if from > length {
         return Err((Error::OutOfBounds { end: from, length }, owner));
     }
-    // SAFETY: by the invariant of `KeptIndications` the indication's chain is valid, locked or nonpaged. Nothing else uses it until the indication is
-    // released. As the owner it is released last, and it may be released on any thread.
+    // SAFETY: by the invariant of `KeptIndications` the indication's chain is valid, locked or nonpaged. Nothing else uses it until the
+    // indication is released. As the owner it is released last, and it may be released on any thread.
     Ok(unsafe { DriverMdl::with_owner(payload.rest(from), owner) })
 }
