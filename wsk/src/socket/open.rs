@@ -459,24 +459,16 @@ impl<C: Category> Handle<C> {
         let socket = self.into_shared();
         // Counts this handle off in one step: if several handles are closed at the same time, one of them is the last. The last one counts
         // as one of calls, so that no call that returns meanwhile closes the socket, and none begins.
-        let mut handles = socket.handles.load(Ordering::Relaxed);
-        loop {
-            let is_last = clients(handles) == 1;
-            let fewer = if is_last {
-                handles - 1 + CALL
-            } else {
-                handles - 1
-            };
-            match socket.handles.compare_exchange_weak(
-                handles,
-                fewer,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) if is_last => break,
-                Ok(_) => return Err(Error::InUse),
-                Err(now) => handles = now,
-            }
+        let fewer = |handles: usize| {
+            let last = if clients(handles) == 1 { CALL } else { 0 };
+            Some(handles - 1 + last)
+        };
+        let (Ok(before) | Err(before)) =
+            socket
+                .handles
+                .fetch_update(Ordering::Release, Ordering::Relaxed, fewer);
+        if clients(before) != 1 {
+            return Err(Error::InUse);
         }
         let deadline = Deadline::after(GRACE, true);
         while socket.handles.load(Ordering::Acquire) != CALL {

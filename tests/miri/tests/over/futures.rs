@@ -117,13 +117,18 @@ impl Wake for Wakes {
     }
 }
 
+/// A waker, and how often it was woken.
+fn counting() -> (Arc<Wakes>, Waker) {
+    let count = Arc::new(Wakes::default());
+    (count.clone(), Waker::from(count))
+}
+
 /// Somebody is woken when the time of his provider is up, whoever else polls meanwhile.
 #[test]
 fn others_do_not_put_off_a_wake() {
     within(Manner::Kept, |kernel, provider| {
         let (socket, _) = socket(provider);
-        let count = Arc::new(Wakes::default());
-        let waker = Waker::from(count.clone());
+        let (count, waker) = counting();
         let mut first = socket.receive_from(packet()).start().unwrap();
         let mut context = Context::from_waker(&waker);
         assert!(Pin::new(&mut first).poll(&mut context).is_pending());
@@ -154,8 +159,7 @@ fn others_do_not_put_off_a_wake() {
 fn polling_often_wakes_once() {
     within(Manner::Kept, |kernel, provider| {
         let (socket, _) = socket(provider);
-        let count = Arc::new(Wakes::default());
-        let waker = Waker::from(count.clone());
+        let (count, waker) = counting();
         let mut receive = socket.receive_from(packet()).start().unwrap();
         for _ in 0..40 {
             let polled = Pin::new(&mut receive).poll(&mut Context::from_waker(&waker));
