@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use wait4::Wait4;
 use wsk_drivers::build::DRIVERS;
 use wsk_drivers::toolchain::{cargo_for, has, host, repository, target_directory};
+use wsk_drivers::wine;
 
 use crate::install;
 use crate::table::{Check, Judged, Step};
@@ -145,8 +146,12 @@ fn filled(text: &str) -> String {
         let newest = clangs.find(|name| install::is_there(name));
         newest.unwrap_or_else(|| "clang++".to_owned())
     });
+    static WINE: LazyLock<String> = LazyLock::new(|| {
+        let program = wine::program().unwrap_or_else(|| "wine".into());
+        program.to_string_lossy().into_owned()
+    });
     let mut text = text.to_owned();
-    for (name, value) in [("{host}", &HOST), ("{clang++}", &CLANG)] {
+    for (name, value) in [("{host}", &HOST), ("{clang++}", &CLANG), ("{wine}", &WINE)] {
         if text.contains(name) {
             text = text.replace(name, value);
         }

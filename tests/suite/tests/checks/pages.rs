@@ -116,14 +116,16 @@ fn run(shell: &Shell, lines: &[&str]) -> Result<bool> {
     if debian.is_some() {
         script.env("PATH", "/usr/bin:/bin");
         script.env_remove("RUSTUP_TOOLCHAIN");
-        // Otherwise cargo would take what the other Rust has built.
-        shell.remove_path(format!("target/{}", toolchain::X86_64))?;
     }
     if !there {
         println!("NOT RUN: `{first}`");
     } else if lines.iter().any(|line| line.contains("wine")) {
         in_wine(shell, script)?;
     } else {
+        if debian.is_some() {
+            // Otherwise cargo would take what the other Rust has built.
+            shell.remove_path(format!("target/{}", toolchain::X86_64))?;
+        }
         shown(shell, &script).run()?;
     }
     Ok(there && (debian.is_some() || rustup.is_some()))
