@@ -160,10 +160,7 @@ fn run(cli: &Cli) -> Result<bool> {
     install::all(needs.into_iter().map(|name| &table.install[name]))?;
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let start = Instant::now();
-    let mut results = match cli.jobs {
-        Some(jobs) => run_all(&wanted, jobs, false),
-        None => run_all(&wanted, processors / 2 + 1, true),
-    };
+    let mut results = run_all(&wanted, cli.jobs.unwrap_or(processors / 2 + 1));
     results.sort_by(|one, other| {
         let seconds = other.seconds.cmp(&one.seconds);
         one.verdict.cmp(&other.verdict).then(seconds)
@@ -181,14 +178,13 @@ fn run(cli: &Cli) -> Result<bool> {
     Ok(passed)
 }
 
-/// Runs checks, `jobs` at a time, and one more if that only compiles and `one_more` is set: tests wait a lot, and one more of those could take
-/// a port from another. The output of a check is shown when it ends; that of a single check is shown as it comes.
-fn run_all<'a>(checks: &[&'a Check], jobs: usize, one_more: bool) -> Vec<Outcome<'a>> {
+/// Runs checks, `jobs` at a time. The output of a check is shown when it ends; that of a single check is shown as it comes.
+fn run_all<'a>(checks: &[&'a Check], jobs: usize) -> Vec<Outcome<'a>> {
     let queue = Mutex::new(Queue::new(checks));
     let results = Mutex::new(Vec::new());
-    let work = |next: fn(&mut Queue<'a>) -> Option<&'a Check>| {
+    let work = || {
         loop {
-            let next = next(&mut queue.lock().unwrap());
+            let next = queue.lock().unwrap().next();
             let Some(check) = next else { break };
             println!("\n==== {} begins", check.name);
             let outcome = judge(check, checks.len() == 1);
@@ -198,10 +194,7 @@ fn run_all<'a>(checks: &[&'a Check], jobs: usize, one_more: bool) -> Vec<Outcome
     };
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, checks.len()) {
-            scope.spawn(|| work(Queue::next));
-        }
-        if one_more {
-            scope.spawn(|| work(Queue::next_that_compiles));
+            scope.spawn(work);
         }
     });
     results.into_inner().unwrap()

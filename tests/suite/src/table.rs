@@ -22,8 +22,6 @@ pub(crate) struct Check {
     pub(crate) shows: String,
     pub(crate) folder: Option<String>,
     #[serde(default)]
-    pub(crate) compiles: bool,
-    #[serde(default)]
     pub(crate) needs: Vec<String>,
     #[serde(default)]
     pub(crate) targets: Vec<String>,
@@ -87,24 +85,8 @@ impl<'a> Queue<'a> {
 
     /// The next check: the first whose folder no running check uses, or else the first.
     pub(crate) fn next(&mut self) -> Option<&'a Check> {
-        let index = self.first(|_| true).unwrap_or(0);
-        self.begin(index)
-    }
-
-    /// The first check that only compiles, and whose folder no running check uses.
-    pub(crate) fn next_that_compiles(&mut self) -> Option<&'a Check> {
-        let index = self.first(|check| check.compiles)?;
-        self.begin(index)
-    }
-
-    fn first(&self, wanted: impl Fn(&Check) -> bool) -> Option<usize> {
-        let unused = |check: &Check| !self.folders.contains(&check.folder.as_deref());
-        self.waiting
-            .iter()
-            .position(|check| unused(check) && wanted(check))
-    }
-
-    fn begin(&mut self, index: usize) -> Option<&'a Check> {
+        let free = |check: &&Check| !self.folders.contains(&check.folder.as_deref());
+        let index = self.waiting.iter().position(free).unwrap_or(0);
         let check = (index < self.waiting.len()).then(|| self.waiting.remove(index))?;
         self.folders.push(check.folder.as_deref());
         Some(check)
@@ -172,17 +154,5 @@ mod tests {
         queue.done(named("tests"));
         assert_eq!(queue.folders, [Some("miri")]);
         assert!(queue.next().is_some() && queue.next().is_none());
-    }
-
-    #[test]
-    fn a_check_that_compiles_begins_beside_the_others() {
-        let table = read();
-        let named = |name: &str| table.check.iter().find(|it| it.name == name).unwrap();
-        let mut queue = Queue::new(&["tests", "lints", "miri", "windows"].map(named));
-        assert_eq!(queue.next().unwrap().name, "tests");
-        // Not `lints`, which builds in the folder of `tests`.
-        assert_eq!(queue.next_that_compiles().unwrap().name, "windows");
-        assert!(queue.next_that_compiles().is_none());
-        assert_eq!(queue.waiting.len(), 2);
     }
 }
